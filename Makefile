@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# One build for all: the BPF object, the agent with that object inside, and the tests. `make help` lists the targets.
+
+VERSION := 0.1.0
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+
+CC ?= cc
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+PKG_CONFIG ?= pkg-config
+BUILD ?= build
+
+# V=1 shows the commands, else one short line each
+ifeq ($(V),1)
+  Q :=
+  say = @:
+else
+  Q := @
+  say = @printf '  %-8s%s\n' '$(1)' '$(2)'
+endif
+
+PACKAGES := libbpf libmnl libelf zlib inih
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS)
+ALL_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) $(LDLIBS)
+
+# SANITIZE=1: AddressSanitizer and UndefinedBehaviorSanitizer, in a build folder of its own
+ifeq ($(SANITIZE),1)
+  BUILD := $(BUILD)/sanitize
+  CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+  LDFLAGS += -fsanitize=address,undefined
+endif
+
+# clang for BPF does not look where Debian keeps asm/types.h
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
+	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+
+SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c supervisor/*.c)
+MAIN := supervisor/main.c
+OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
+LIBRARY := $(BUILD)/libflowtally.a
+PROGRAM := $(BUILD)/flowtally
+
+UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+PROG_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/prog/test_*.c))
+TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
+C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] supervisor/*.[ch] \
+	tests/*/*.[ch])
+SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh) .ci/run
+
+UNIT_TESTS := $(filter-out %.bpf,$(UNIT_TESTS))
+PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
+TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
+BENCHES := $(filter-out %.bpf,$(BENCHES))
+
+.PHONY: all run test check bench install uninstall clean help deps unit unit-sanitize tests format lint
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+all: $(PROGRAM) ## build the agent (no root, no network)
+
+run: deps ## install what is missing, build, and run the agent on this host's interfaces
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)exec $(PROGRAM) run $(ARGS)
+
+test: deps ## install what is missing, build, and run every test (root)
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
+	$(Q)BUILD=$(BUILD) tests/run.sh all
+
+check: unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
+	$(Q)BUILD=$(BUILD) tests/run.sh unit
+
+bench: all tests ## measure: cost of a packet, swap and drain, attach (root)
+	$(Q)BUILD=$(BUILD) tests/bench/run.sh
+
+deps:
+	$(Q)packaging/install-deps.sh
+
+tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TEST_BPF) $(BENCHES)
+
+.PHONY: unit-build
+unit-build: $(UNIT_TESTS)
+
+lint: ## clang-format, static analyser, shellcheck
+	$(call say,FORMAT,$(words $(C_FILES)) files)
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+	$(call say,CPPCHECK,$(words $(SOURCES)) files)
+	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --suppressions-list=tests/cppcheck.suppressions -I. -D_GNU_SOURCE \
+		-DFLOWTALLY_VERSION='""' $(SOURCES)
+	$(call say,SHELL,$(words $(SHELL_FILES)) files)
+	$(Q)shellcheck -x $(SHELL_FILES)
+
+format: ## lay out all C files with clang-format
+	$(Q)clang-format -i $(C_FILES)
+
+install: all ## install under DESTDIR, PREFIX
+	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/flowtally
+	test -e $(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf || \
+		install -D -m 0644 config/flowtally.conf $(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf
+	install -D -m 0644 doc/flowtally.8 $(DESTDIR)$(MANDIR)/man8/flowtally.8
+	install -D -m 0644 doc/flowtally.conf.5 $(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
+
+uninstall: ## remove what install put there, but for the configuration
+	rm -f $(DESTDIR)$(SBINDIR)/flowtally $(DESTDIR)$(MANDIR)/man8/flowtally.8 \
+		$(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
+
+clean: ## remove the build folder
+	rm -rf $(BUILD)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s%s\n", $$1, $$2 }' Makefile
+	@echo 'Variables: V=1, SANITIZE=1, CC, CLANG, CFLAGS, DESTDIR, PREFIX, BUILD, ARGS (options for run)'
+
+# Objects are made again when the commands that make them change.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS)' > $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/%.bpf.o: %.bpf.c $(BUILD)/flags
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@ 2>/dev/null || true
+
+# The BPF object as bytes in a read-only section, with nothing but the assembler: flow_object.S includes it.
+$(BUILD)/bpf/flow_object.o: bpf/flow_object.S $(BUILD)/bpf/flow.bpf.o
+	$(call say,EMBED,$@)
+	$(Q)$(CC) -c -DFLOW_OBJECT='"$(BUILD)/bpf/flow.bpf.o"' $< -o $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(LIBRARY): $(OBJECTS) $(BUILD)/bpf/flow_object.o
+	$(call say,AR,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(PROGRAM): $(BUILD)/supervisor/main.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -lcmocka -o $@
+
+$(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(PROG_TESTS): ALL_LIBS += -lcmocka
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the BPF program and user space: what stands in the maps. Both sides include
+ * this file and nothing else of each other. Plain integers only, no holes, sizes asserted, so that
+ * both compilers lay it out alike.
+ */
+#ifndef FLOWTALLY_FLOW_TYPES_H
+#define FLOWTALLY_FLOW_TYPES_H
+
+#include <linux/types.h>
+
+/* What a key describes: a flow of one IP version, or packets of no flow. */
+enum flow_family {
+	FLOW_UNATTRIBUTED = 0, /* the protocol field holds an enum flow_reason, all else is zero */
+	FLOW_IPV4 = 4,
+	FLOW_IPV6 = 6,
+};
+
+/* Why packets could not be attributed to a flow. Their entries are in a map from its beginning, so
+ * they always fit. */
+enum flow_reason {
+	FLOW_NON_IP,	/* neither IPv4 nor IPv6 behind the link header and its VLAN tags */
+	FLOW_MALFORMED, /* IP, but its headers are cut off or contradict themselves */
+	FLOW_MAP_FULL,	/* a new flow found no room (-E2BIG) or no memory (-ENOMEM) */
+	FLOW_REASONS,
+};
+
+/*
+ * A conversation, the same key for both directions: the two ends are ordered so that (addr, port)
+ * of end 0 is the smaller one as bytes in network order.
+ */
+struct flow_key {
+	union {
+		__u8 bytes[16]; /* network byte order; IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
+		__u32 words[4];
+		__u64 halves[2];
+	} addr[2];
+	__be16 port[2]; /* 0 for protocols without ports and for fragments whose first one was not
+			   seen */
+	__u8 protocol;	/* IANA number of the upper-layer header, or an enum flow_reason */
+	__u8 family;	/* enum flow_family */
+	__u8 zero[2];	/* padding takes part in the hash */
+};
+
+/*
+ * At which hook a packet was seen, and what the packet itself says of an earlier sight
+ * (doc/dedup.md). The merge decides with the stack of devices which of them are first sights.
+ */
+enum flow_class {
+	FLOW_INGRESS,	    /* at ingress */
+	FLOW_EGRESS,	    /* at egress: born here, or received where nobody looked */
+	FLOW_EGRESS_REPEAT, /* at egress: certainly seen before, on a covered interface or at the
+			       master's egress */
+	FLOW_CLASSES,
+};
+
+struct flow_count {
+	__u64 bytes;   /* IP header and payload, with the headers that segmentation repeats */
+	__u64 packets; /* wire packets: segments */
+};
+
+/* Counted separately: the packets that end 0 sent, and those that end 1 sent. Unattributed packets:
+ * sender 0. */
+struct flow_value {
+	struct flow_count count[2][FLOW_CLASSES];
+};
+
+/*
+ * The slot table tells the program whether an interface is counted, and in which slot of flow_maps
+ * its map is. One 64-bit word an interface, so that one store begins or ends the counting on both
+ * hooks, and what egress hooks think of packets received on it, in the same instant.
+ */
+struct flow_slot {
+	__u32 ifindex; /* 0: free */
+	__u16 slot;    /* index into flow_maps, if FLOW_SLOT_COUNTED */
+	__u8 flags;
+	__u8 zero;
+};
+
+#define FLOW_SLOT_COUNTED 0x01 /* has a map: count what the hooks of this interface see */
+#define FLOW_SLOT_COVERED \
+	0x02 /* what is received on it is seen on some counted ingress hook: a repeat at egress */
+#define FLOW_SLOT_BORN_REPEAT \
+	0x04 /* what is born here (ingress_ifindex 0) was seen at the counted master's egress */
+#define FLOW_SLOT_ETHERNET \
+	0x08 /* frames begin with an Ethernet header; else: read from the network header on */
+
+#define FLOW_SLOT_TABLE_SIZE 65536 /* places in the slot table; a power of two */
+#define FLOW_SLOTS	     16384 /* interfaces that can be counted at once */
+
+/* An interface stands in one of two places of the slot table, as ifindex grows without end on
+ * container hosts. */
+static inline __u32 flow_slot_place(__u32 ifindex, int second)
+{
+	if (second)
+		ifindex = (ifindex * 2654435761U) >> 16;
+	return ifindex & (FLOW_SLOT_TABLE_SIZE - 1);
+}
+
+_Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");
+_Static_assert(sizeof(struct flow_value) == 96, "flow_value has no holes");
+_Static_assert(sizeof(struct flow_slot) == 8, "flow_slot is one word");
+
+#endif

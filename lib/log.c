@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+static enum log_level log_max = LOG_LEVEL_NOTICE;
+static char log_live_text[256];
+
+/* systemd names the device and inode of the journal's socket, so a redirected standard error is not
+ * mistaken for it. */
+static bool log_to_journal(void)
+{
+	static int known = -1;
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	if (known < 0)
+		known = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+			!fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+	return known;
+}
+
+static const char *log_prefix(enum log_level level)
+{
+	/* syslog(3) priorities */
+	static const char *const journal[] = {
+		[LOG_LEVEL_ERROR] = "<3>", [LOG_LEVEL_WARNING] = "<4>", [LOG_LEVEL_NOTICE] = "<5>",
+		[LOG_LEVEL_INFO] = "<6>",  [LOG_LEVEL_DEBUG] = "<7>",
+	};
+
+	return log_to_journal() ? journal[level] : "flowtally: ";
+}
+
+void log_set_level(enum log_level max)
+{
+	log_max = max;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level <= log_max;
+}
+
+/* A name or a path in a message may hold anything; a terminal or a log must see one harmless line.
+ */
+static void log_make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+void log_vline(enum log_level level, const char *format, va_list args)
+{
+	int saved_errno = errno;
+	char text[1024];
+
+	if (log_enabled(level)) {
+		vsnprintf(text, sizeof(text), format, args);
+		log_make_printable(text);
+		fprintf(stderr, "%s%s%s\n", log_live_text[0] ? "\r\033[K" : "", log_prefix(level),
+			text);
+		if (log_live_text[0])
+			fputs(log_live_text, stderr);
+		fflush(stderr);
+	}
+	errno = saved_errno;
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_vline(level, format, args);
+	va_end(args);
+}
+
+bool log_on_terminal(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
+}
+
+void log_live(const char *text)
+{
+	bool had = log_live_text[0];
+
+	if (!log_on_terminal())
+		return;
+	snprintf(log_live_text, sizeof(log_live_text), "%s", text ? text : "");
+	if (had || log_live_text[0])
+		fprintf(stderr, "\r\033[K%s", log_live_text);
+	fflush(stderr);
+}

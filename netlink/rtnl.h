@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The RTNETLINK monitor: links and addresses of this network namespace. Subscribed before the first
+ * dump, so nothing is missed in between; dump replies and notifications reach the same handlers.
+ *
+ * When notifications were lost (ENOBUFS) or a dump was interrupted by a change (NLM_F_DUMP_INTR),
+ * it dumps again by itself. Around each dump it calls dump_begin and dump_end, so that the owner
+ * can tell what is there no more: whatever was not mentioned in between.
+ */
+#ifndef FLOWTALLY_RTNL_H
+#define FLOWTALLY_RTNL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct addr;
+struct link;
+struct rtnl;
+
+struct rtnl_handlers {
+	/* *link and *addr are borrowed for the call. Take what should stay. */
+	void (*link)(void *data, const struct link *link);
+	void (*addr)(void *data, const struct addr *addr);
+	void (*dump_begin)(void *data);
+	void (*dump_end)(void *data);
+	void *data;
+};
+
+/*
+ * Opens and subscribes; nothing is read yet. The receive buffer is forced to 16 MiB where the
+ * privilege allows (CAP_NET_ADMIN), else as large as net.core.rmem_max lets it.
+ */
+int rtnl_new(struct rtnl **ret, const struct rtnl_handlers *handlers);
+void rtnl_free(struct rtnl *rtnl);
+
+/* For epoll: readable when rtnl_dispatch() has work. */
+int rtnl_fd(const struct rtnl *rtnl);
+
+/* Dumps links, then addresses, and calls the handlers; blocks until it is complete. Retries
+ * interrupted dumps. */
+int rtnl_dump(struct rtnl *rtnl);
+
+/*
+ * Reads what has come, without blocking, at most a bounded number of messages a call (epoll is
+ * level-triggered), and calls the handlers. After an overrun: logs it, dumps. 0 or negative errno;
+ * a malformed message is logged and skipped, not an error.
+ */
+int rtnl_dispatch(struct rtnl *rtnl);
+
+/* How often notifications were lost since the start. */
+uint64_t rtnl_overruns(const struct rtnl *rtnl);
+
+/*
+ * Asks the kernel about one link, now, on a socket of its own. The caller cleans *link. -ENODEV:
+ * there is none.
+ */
+int rtnl_get_link(struct rtnl *rtnl, uint32_t ifindex, struct link *link);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tc as far as a clsact user needs it: the clsact qdisc of a link, and BPF filters in direct-action
+ * mode on its two hooks (tc-bpf(8), kernel net/sched/sch_ingress.c and cls_bpf.c).
+ */
+#ifndef FLOWTALLY_TC_H
+#define FLOWTALLY_TC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tc;
+
+enum tc_hook {
+	TC_HOOK_INGRESS,
+	TC_HOOK_EGRESS,
+};
+
+struct tc_filter {
+	enum tc_hook hook;
+	uint32_t chain;
+	uint16_t priority;
+	uint32_t handle;
+	uint32_t program_id; /* of the BPF program; 0 if none */
+	char kind[16];	     /* "bpf", "u32", "flower", ... */
+	char name[64];	     /* TCA_BPF_NAME; "" if none */
+};
+
+/* One blocking request socket for all calls. */
+int tc_new(struct tc **ret);
+void tc_free(struct tc *tc);
+
+/* Adds the clsact qdisc. -EEXIST: the link has one already, or an ingress qdisc in its place.
+ * -ENODEV: no such link. */
+int tc_clsact_add(struct tc *tc, uint32_t ifindex);
+
+/* Deletes the clsact qdisc with all filters on it. -ENOENT or -EINVAL: there is none. -ENODEV */
+int tc_clsact_delete(struct tc *tc, uint32_t ifindex);
+
+/* Calls found for each link that has a clsact qdisc. */
+int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data);
+
+/*
+ * Adds a BPF filter, direct action, protocol all, named name (TCA_BPF_NAME), NLM_F_EXCL. -EEXIST:
+ * handle taken; -EINVAL: priority taken by a filter of another kind; -ENODEV.
+ */
+int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		  uint32_t handle, int program_fd, const char *name);
+
+/* Deletes that one filter (hook, priority and handle). -ENOENT: it is gone already. -ENODEV,
+ * -EINVAL: no such link, qdisc. */
+int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		     uint32_t handle);
+
+/* Calls found for each filter on both hooks, all chains. A link without clsact has none: 0. */
+int tc_filter_each(struct tc *tc, uint32_t ifindex,
+		   void (*found)(void *data, const struct tc_filter *filter), void *data);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which hooks of which interfaces show a packet first, from the stack of devices. Pure: links in,
+ * roles out. The rule and its reasons are in doc/dedup.md.
+ */
+#ifndef FLOWTALLY_TOPOLOGY_H
+#define FLOWTALLY_TOPOLOGY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A link of this namespace, monitored or not. */
+struct topology_link {
+	uint32_t ifindex;
+	uint32_t id;	   /* of this monitored life of the interface (merge.h); 0: not monitored */
+	uint32_t master;   /* ifindex, 0: none */
+	uint32_t lower;	   /* IFLA_LINK if it is in this namespace, else 0: the device below, or a
+			      veth's peer */
+	bool lower_abroad; /* IFLA_LINK names a device of another namespace */
+	const char *kind;  /* borrowed; as link_kind() says */
+};
+
+enum sight {
+	SIGHT_FIRST,  /* what this hook shows was not shown before by a monitored hook */
+	SIGHT_REPEAT, /* it was, all of it */
+	SIGHT_JUDGED, /* it depends: the excess over what the references show is a first sight,
+			 decided per flow */
+};
+
+enum hook { HOOK_INGRESS, HOOK_EGRESS };
+
+/* A monitored hook that may have shown before what a judged hook shows. */
+struct topology_reference {
+	uint32_t id;
+	enum hook hook;
+};
+
+#define TOPOLOGY_ANY 0 /* as a reference's id: everything that was counted at other hooks */
+
+struct topology_hook {
+	enum sight sight;
+	struct topology_reference *references; /* owned by the role; only for SIGHT_JUDGED */
+	size_t reference_count;
+};
+
+struct topology_role {
+	uint32_t id;  /* as given; 0 for links that are not monitored */
+	bool covered; /* all that is received on it is shown on monitored hooks: FLOW_SLOT_COVERED
+		       */
+	bool born_repeat;   /* what is born here was shown at its monitored master's egress:
+			       FLOW_SLOT_BORN_REPEAT */
+	unsigned int level; /* height in the stack: 0 has no device below it */
+	struct topology_hook hook[2]; /* by enum hook */
+};
+
+/*
+ * roles[i] belongs to links[i]; the caller provides count of them and calls topology_role_clean()
+ * on each. Loops in the links (a lower chain that bites its tail) are cut, never followed for ever.
+ * 0 or -ENOMEM, then no role is set.
+ */
+int topology_resolve(const struct topology_link *links, size_t count, struct topology_role *roles);
+void topology_role_clean(struct topology_role *role);
+
+/*
+ * The role over an interval in which it changed: where the two differ, the hook is judged against
+ * the references of both. On success *role covers both; on -ENOMEM it is unchanged.
+ */
+int topology_role_widen(struct topology_role *role, const struct topology_role *now);
+
+#endif
