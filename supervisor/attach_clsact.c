@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* clsact: direct-action BPF filters on the qdisc that holds both hooks (net/sched/sch_ingress.c,
+ * cls_bpf.c). */
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "supervisor/attach_ops.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Our filters are known by their name and handle. The handle also says whether we created the qdisc
+ * that they are on, so that whoever cleans up after a killed agent knows what to leave: the kernel
+ * keeps no better record of it.
+ */
+#define CLSACT_FILTER_NAME    "flowtally"
+#define CLSACT_HANDLE_FOUND   0xf10a0001U
+#define CLSACT_HANDLE_CREATED 0xf10a0002U
+
+/* Filters run by ascending priority. A priority held by a classifier of another kind is not to be
+ * had: the next one then. */
+#define CLSACT_PRIORITY_TRIES 32
+
+static uint16_t clsact_priority(enum tc_hook hook, unsigned int try)
+{
+	return (uint16_t)(hook == TC_HOOK_INGRESS ? 1 + try : 0xffff - try);
+}
+
+static uint32_t clsact_handle(const struct attachment *attachment)
+{
+	return attachment->clsact.created ? CLSACT_HANDLE_CREATED : CLSACT_HANDLE_FOUND;
+}
+
+static bool clsact_is_ours(const struct tc_filter *filter)
+{
+	return !strcmp(filter->kind, "bpf") && !strcmp(filter->name, CLSACT_FILTER_NAME) &&
+	       (filter->handle == CLSACT_HANDLE_FOUND || filter->handle == CLSACT_HANDLE_CREATED);
+}
+
+static int clsact_add_filter(struct attacher *attacher, uint32_t ifindex, enum tc_hook hook,
+			     struct attachment *attachment)
+{
+	int err = 0;
+
+	for (unsigned int try = 0; try < CLSACT_PRIORITY_TRIES; try++) {
+		uint16_t priority = clsact_priority(hook, try);
+
+		err = tc_filter_add(attacher->tc, ifindex, hook, priority,
+				    clsact_handle(attachment), attacher->program_fd[hook],
+				    CLSACT_FILTER_NAME);
+		if (!err)
+			attachment->clsact.priority[hook] = priority;
+		if (err != -EINVAL && err != -EEXIST)
+			break;
+	}
+	return err;
+}
+
+static void clsact_count_filter(void *data, const struct tc_filter *filter)
+{
+	(void)filter;
+	++*(size_t *)data;
+}
+
+/* Deletes the qdisc, unless somebody has a filter on it. */
+static int clsact_delete_unused(struct tc *tc, uint32_t ifindex)
+{
+	size_t filters = 0;
+	int err = tc_filter_each(tc, ifindex, clsact_count_filter, &filters);
+
+	if (err || filters)
+		return err;
+	return tc_clsact_delete(tc, ifindex);
+}
+
+static bool clsact_is_gone(int err)
+{
+	return err == -ENODEV || err == -ENOENT || err == -EINVAL;
+}
+
+static int clsact_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+{
+	int err = tc_clsact_add(attacher->tc, ifindex);
+
+	if (err && err != -EEXIST)
+		return err;
+	attachment->clsact.created = !err;
+	err = clsact_add_filter(attacher, ifindex, TC_HOOK_INGRESS, attachment);
+	if (!err) {
+		err = clsact_add_filter(attacher, ifindex, TC_HOOK_EGRESS, attachment);
+		if (err)
+			(void)tc_filter_delete(attacher->tc, ifindex, TC_HOOK_INGRESS,
+					       attachment->clsact.priority[TC_HOOK_INGRESS],
+					       clsact_handle(attachment));
+	}
+	if (err && attachment->clsact.created)
+		(void)clsact_delete_unused(attacher->tc, ifindex);
+	return err;
+}
+
+static int clsact_detach(struct attacher *attacher, struct attachment *attachment)
+{
+	int result = 0;
+
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++) {
+		int err = tc_filter_delete(attacher->tc, attachment->ifindex, hook,
+					   attachment->clsact.priority[hook],
+					   clsact_handle(attachment));
+
+		if (err && !clsact_is_gone(err) && !result)
+			result = err;
+	}
+	if (attachment->clsact.created) {
+		int err = clsact_delete_unused(attacher->tc, attachment->ifindex);
+
+		if (err && !clsact_is_gone(err) && !result)
+			result = err;
+	}
+	return result;
+}
+
+static void clsact_count_ours(void *data, const struct tc_filter *filter)
+{
+	if (clsact_is_ours(filter))
+		++*(size_t *)data;
+}
+
+static bool clsact_check(struct attacher *attacher, const struct attachment *attachment)
+{
+	size_t ours = 0;
+
+	return !tc_filter_each(attacher->tc, attachment->ifindex, clsact_count_ours, &ours) &&
+	       ours == 2;
+}
+
+struct clsact_search {
+	enum tc_hook hook;
+	uint16_t priority;
+	bool found;
+	struct tc_filter first;
+};
+
+/* Chain 0 is where every packet begins; other chains are reached by filters there. */
+static void clsact_find_in_front(void *data, const struct tc_filter *filter)
+{
+	struct clsact_search *search = data;
+
+	if (filter->hook != search->hook || filter->chain || clsact_is_ours(filter) ||
+	    filter->priority >= search->priority)
+		return;
+	if (!search->found || filter->priority < search->first.priority)
+		search->first = *filter;
+	search->found = true;
+}
+
+static bool clsact_in_front(struct attacher *attacher, const struct attachment *attachment,
+			    enum tc_hook hook, char *text, size_t size)
+{
+	struct clsact_search search = {.hook = hook, .priority = attachment->clsact.priority[hook]};
+
+	if (tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_in_front, &search) ||
+	    !search.found)
+		return false;
+	if (search.first.program_id) {
+		char program[64];
+
+		attach_program_name(search.first.program_id, program, sizeof(program));
+		snprintf(text, size, "filter %s of priority %u", program, search.first.priority);
+	} else {
+		snprintf(text, size, "%s filter of priority %u", search.first.kind,
+			 search.first.priority);
+	}
+	return true;
+}
+
+const struct attach_ops attach_clsact = {
+	.name = "clsact",
+	.attach = clsact_attach,
+	.detach = clsact_detach,
+	.check = clsact_check,
+	.in_front = clsact_in_front,
+};
+
+struct clsact_sweep {
+	struct tc *tc;
+	uint32_t ifindex;
+	bool created; /* the dead agent had created the qdisc */
+	int removed;
+	int err;
+};
+
+static void clsact_sweep_filter(void *data, const struct tc_filter *filter)
+{
+	struct clsact_sweep *sweep = data;
+	int err;
+
+	if (!clsact_is_ours(filter))
+		return;
+	err = tc_filter_delete(sweep->tc, sweep->ifindex, filter->hook, filter->priority,
+			       filter->handle);
+	if (!err)
+		sweep->removed++;
+	else if (!clsact_is_gone(err))
+		sweep->err = err;
+	if (filter->handle == CLSACT_HANDLE_CREATED)
+		sweep->created = true;
+}
+
+static void clsact_sweep_link(void *data, uint32_t ifindex)
+{
+	struct clsact_sweep *sweep = data;
+	int err;
+
+	sweep->ifindex = ifindex;
+	sweep->created = false;
+	err = tc_filter_each(sweep->tc, ifindex, clsact_sweep_filter, sweep);
+	if (!err && sweep->created)
+		err = clsact_delete_unused(sweep->tc, ifindex);
+	if (err && !clsact_is_gone(err))
+		sweep->err = err;
+}
+
+int attach_clsact_sweep(struct tc *tc)
+{
+	struct clsact_sweep sweep = {.tc = tc};
+	int err = tc_clsact_each(tc, clsact_sweep_link, &sweep);
+
+	if (!err)
+		err = sweep.err;
+	return err ? err : sweep.removed;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* tcx: BPF links in a chain of their own, before clsact's (kernel/bpf/tcx.c, net/core/dev.c:
+ * sch_handle_ingress). */
+#include "lib/log.h"
+#include "supervisor/attach_ops.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* include/uapi/linux/bpf.h of 6.6; the distribution's header may be older */
+enum {
+	TCX_INGRESS = 46, /* BPF_TCX_INGRESS */
+	TCX_EGRESS = 47,  /* BPF_TCX_EGRESS */
+};
+#define TCX_BEFORE (1U << 3) /* BPF_F_BEFORE: with no anchor, the first in the chain */
+#define TCX_AFTER  (1U << 4) /* BPF_F_AFTER: with no anchor, the last */
+
+static const struct {
+	int type;
+	__u32 flags;
+} tcx_hooks[] = {
+	[TC_HOOK_INGRESS] = {.type = TCX_INGRESS, .flags = TCX_BEFORE},
+	[TC_HOOK_EGRESS] = {.type = TCX_EGRESS, .flags = TCX_AFTER},
+};
+
+static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_hook hook)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = tcx_hooks[hook].flags);
+	int fd = bpf_link_create(attacher->program_fd[hook], (int)ifindex,
+				 (enum bpf_attach_type)tcx_hooks[hook].type, &opts);
+
+	/* EINVAL is all that a kernel without tcx answers */
+	if (fd < 0)
+		return errno == EINVAL ? -EOPNOTSUPP : -errno;
+	return fd;
+}
+
+static int tcx_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+{
+	int ingress, egress;
+
+	ingress = tcx_link(attacher, ifindex, TC_HOOK_INGRESS);
+	if (ingress < 0)
+		return ingress;
+	egress = tcx_link(attacher, ifindex, TC_HOOK_EGRESS);
+	if (egress < 0) {
+		close(ingress);
+		return egress;
+	}
+	attachment->link_fd[TC_HOOK_INGRESS] = ingress;
+	attachment->link_fd[TC_HOOK_EGRESS] = egress;
+	return 0;
+}
+
+static int tcx_detach(struct attacher *attacher, struct attachment *attachment)
+{
+	(void)attacher;
+	close(attachment->link_fd[TC_HOOK_INGRESS]);
+	close(attachment->link_fd[TC_HOOK_EGRESS]);
+	return 0;
+}
+
+/* A link outlives its device, saying ifindex 0, or the new index when the device moved to another
+ * namespace. */
+static bool tcx_link_alive(int fd, uint32_t ifindex)
+{
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof(info);
+
+	/* info.tcx.ifindex stands where info.xdp.ifindex does */
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.xdp.ifindex == ifindex;
+}
+
+static bool tcx_check(struct attacher *attacher, const struct attachment *attachment)
+{
+	(void)attacher;
+	return tcx_link_alive(attachment->link_fd[TC_HOOK_INGRESS], attachment->ifindex) &&
+	       tcx_link_alive(attachment->link_fd[TC_HOOK_EGRESS], attachment->ifindex);
+}
+
+static uint32_t tcx_link_program(int fd)
+{
+	struct bpf_link_info info = {0};
+	__u32 size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.prog_id;
+}
+
+static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
+			 enum tc_hook hook, char *text, size_t size)
+{
+	uint32_t own = tcx_link_program(attachment->link_fd[hook]);
+	__u32 ids[64], count = 64, attach_flags;
+
+	(void)attacher;
+	/* more than 64 programs on one hook is more than the kernel allows (BPF_MPROG_MAX) */
+	if (bpf_prog_query((int)attachment->ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
+			   &attach_flags, ids, &count) ||
+	    !count || ids[0] == own)
+		return false;
+	snprintf(text, size, "tcx program ");
+	attach_program_name(ids[0], text + 12, size - 12);
+	return true;
+}
+
+const struct attach_ops attach_tcx = {
+	.name = "tcx",
+	.attach = tcx_attach,
+	.detach = tcx_detach,
+	.check = tcx_check,
+	.in_front = tcx_in_front,
+};

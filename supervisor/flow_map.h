@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The flow maps: one hash an interface, each in a slot of the program's ARRAY_OF_MAPS.
+ *
+ * Nothing is ever deleted from a map that the program can reach. To read one, a fresh map is
+ * swapped into its slot; the kernel waits for an RCU grace period, after which no program holds a
+ * pointer into the old one; then the old one is read and closed. So an update can neither be lost
+ * nor be credited to another flow.
+ */
+#ifndef FLOWTALLY_FLOW_MAP_H
+#define FLOWTALLY_FLOW_MAP_H
+
+#include "bpf/flow_types.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow_maps;
+struct program;
+
+/* An interface's map. A zeroed one with fd -1 is none. */
+struct flow_map {
+	uint32_t slot;
+	int fd; /* owned by whoever took it */
+};
+
+/* entries: of each map made from now on, the unattributed reasons not counted. program is borrowed.
+ */
+int flow_maps_new(struct flow_maps **ret, struct program *program, uint32_t entries);
+void flow_maps_free(struct flow_maps *maps);
+void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries);
+
+/*
+ * Makes n maps ready in their slots, if there are fewer: one RCU grace period for all of them
+ * instead of one for each flow_maps_take().
+ */
+int flow_maps_prepare(struct flow_maps *maps, size_t n);
+
+/* Gives an empty map in a slot of its own. -ENOSPC: all FLOW_SLOTS are in use. */
+int flow_maps_take(struct flow_maps *maps, struct flow_map *ret);
+
+/* Gives back a map that was taken and not used. */
+void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map);
+
+/*
+ * Swaps a fresh map into the slot of each of the n maps. old_fds[i] is then the map that was in
+ * maps[i], unreachable for programs, owned by the caller; or -1 where the swap failed, then the
+ * interface goes on with its map, nothing is lost, and the first error is returned.
+ */
+int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n);
+
+/*
+ * Takes the n maps out of their slots, which are free again; what remains in each map->fd can be
+ * read, and is the caller's to close. No program may find the slots through the slot table any
+ * more. On failure nothing has changed.
+ */
+int flow_maps_retire(struct flow_maps *maps, struct flow_map *const *retired, size_t n);
+
+/* Whether anything at all was counted in it. */
+bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map);
+
+/* Calls found with runs of records until all of the map was read, or found returned a negative
+ * errno, which is returned. */
+typedef int (*flow_map_found)(void *data, const struct flow_key *keys,
+			      const struct flow_value *values, size_t n);
+int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *data);
+
+#endif

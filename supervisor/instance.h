@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One agent a network namespace: two would take each other's clsact filters for leftovers. The mark
+ * is an abstract Unix socket, which belongs to the network namespace and goes with the process,
+ * however that ends (unix(7)).
+ */
+#ifndef FLOWTALLY_INSTANCE_H
+#define FLOWTALLY_INSTANCE_H
+
+#include <sys/types.h>
+
+/* A descriptor to keep open as long as the agent lives. -EADDRINUSE: another one runs here, its pid
+ * in *other (0: not known). */
+int instance_claim(pid_t *other);
+
+#endif

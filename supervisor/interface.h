@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One interface of this network namespace, from its first message to its last, monitored or not.
+ * Its identity is this life of its ifindex: a link that comes with the index of one that went is
+ * another interface. The name is a label.
+ *
+ *   KNOWN --attach--> ATTACHED --start--> COUNTING --stop--> STOPPED --detach, drain--> KNOWN, or
+ * free if the link is gone
+ */
+#ifndef FLOWTALLY_INTERFACE_H
+#define FLOWTALLY_INTERFACE_H
+
+#include "bpf/flow_types.h"
+#include "netlink/link.h"
+#include "report/topology.h"
+#include "supervisor/attach.h"
+#include "supervisor/flow_map.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config;
+struct merge;
+struct program;
+struct rtnl;
+
+/* What monitoring an interface takes; all borrowed. */
+struct monitor {
+	struct program *program;
+	struct flow_maps *maps;
+	struct attacher *attacher;
+	struct rtnl *rtnl;
+	struct merge *merge;
+};
+
+enum interface_state {
+	INTERFACE_KNOWN,    /* not monitored */
+	INTERFACE_ATTACHED, /* the program runs and finds that it should not count */
+	INTERFACE_COUNTING,
+	INTERFACE_STOPPED, /* what was counted is in its map */
+};
+
+struct interface {
+	enum interface_state state;
+	struct link link;	    /* as last told; owned */
+	bool gone;		    /* the link is */
+	bool mentioned;		    /* in the dump that is running */
+	bool wanted;		    /* by the patterns */
+	const char *excluded_by;    /* the pattern, borrowed from the configuration; NULL: none
+				       included it */
+	bool wanted_from_birth;	    /* appeared while we ran, and was wanted ever since */
+	struct link_stats at_birth; /* link counters when it appeared */
+	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
+
+	/* while it is not just known */
+	uint32_t id; /* of this monitored life; 0: not monitored */
+	struct attachment attachment;
+	struct flow_map map;
+	struct flow_count before_attach;
+	struct topology_role role;	    /* now */
+	struct topology_role interval_role; /* over the interval */
+	struct flow_slot slot;		    /* what the slot table says */
+
+	struct interface *next; /* in a list of the table */
+};
+
+int interface_new(struct interface **ret, const struct link *link);
+void interface_free(struct interface *interface);
+
+/* Takes over what a later message says of the same link. 0 or -ENOMEM, then it is as before.
+ * *changed: something that patterns or topology look at. */
+int interface_update(struct interface *interface, const struct link *link, bool *changed);
+
+/* Decides by the patterns whether it is wanted. Logs a change of mind. 0 or -ENOMEM, then it is as
+ * before. */
+int interface_match(struct interface *interface, const struct config *config);
+
+/*
+ * Attaches the program and provides a map; id is the new life's. The program does not count yet:
+ * what it has to know of the interface depends on all the others. On failure nothing is left
+ * behind. -ENODEV: the link is gone.
+ */
+int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id);
+
+/* Notes what the link carried until now, and makes both hooks count with one store in the slot
+ * table, in the role that it has. */
+int interface_start(struct interface *interface, const struct monitor *monitor);
+
+/* Makes the slot table say what the role now is. */
+int interface_apply_role(struct interface *interface, const struct monitor *monitor);
+
+/*
+ * Stops counting at one instant. keep_covered: what was received on it stays a repeat at the egress
+ * of others, for packets that are on their way.
+ */
+void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered);
+
+/* Takes the program off. */
+void interface_detach(struct interface *interface, const struct monitor *monitor);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The event loop: one thread, epoll, a callback for each descriptor. */
+#ifndef FLOWTALLY_LOOP_H
+#define FLOWTALLY_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+/* The descriptor is readable (or writable, as asked for). A negative errno ends loop_run() with it.
+ */
+typedef int (*loop_callback)(void *data, uint32_t events);
+
+int loop_new(struct loop **ret);
+void loop_free(struct loop *loop);
+
+/* Watches fd for events (EPOLLIN, EPOLLOUT). The loop borrows fd: remove it before closing it. */
+int loop_add(struct loop *loop, int fd, uint32_t events, loop_callback callback, void *data);
+void loop_remove(struct loop *loop, int fd);
+
+/*
+ * Called before each wait, after all that was ready has been handled: work that is better done once
+ * for many events. It tells whether it left work to do, then the loop only looks for events and
+ * comes back.
+ */
+void loop_set_idle(struct loop *loop, bool (*idle)(void *data), void *data);
+
+/* Runs until loop_stop() (0) or a callback's error. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* A timer descriptor on the boot clock: due at first_ns and then every period_ns (0: once).
+ * Negative errno on failure. */
+int loop_timer(int64_t first_ns, int64_t period_ns);
+/* Sets it anew; first_ns 0 stops it. */
+int loop_timer_set(int fd, int64_t first_ns, int64_t period_ns);
+
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "config/config.h"
+#include "lib/log.h"
+#include "supervisor/options.h"
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void main_complain(void *data, const char *message)
+{
+	(void)data;
+	fprintf(stderr, "%s\n", message);
+}
+
+static int main_check_config(const struct options *options)
+{
+	struct config config = {0};
+	int err = options_load_config(options, &config, main_complain, NULL);
+
+	config_clean(&config);
+	return err ? SUPERVISOR_MISUSE : SUPERVISOR_ENDED;
+}
+
+static int main_command(const struct options *options)
+{
+	switch (options->command) {
+	case COMMAND_RUN:
+		return supervisor_run(options);
+	case COMMAND_CHECK_CONFIG:
+		return main_check_config(options);
+	case COMMAND_CLEANUP:
+		return supervisor_cleanup();
+	case COMMAND_HELP:
+		options_print_help();
+		break;
+	case COMMAND_VERSION:
+		puts("flowtally " FLOWTALLY_VERSION);
+		break;
+	}
+	return fflush(stdout) ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options;
+	int status = SUPERVISOR_MISUSE;
+
+	if (!options_parse(&options, argc, argv)) {
+		int level = LOG_LEVEL_NOTICE + options.verbosity;
+
+		log_set_level(level < LOG_LEVEL_ERROR	? LOG_LEVEL_ERROR
+			      : level > LOG_LEVEL_DEBUG ? LOG_LEVEL_DEBUG
+							: (enum log_level)level);
+		status = main_command(&options);
+	}
+	options_clean(&options);
+	return status;
+}

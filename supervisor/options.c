@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/options.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char options_help[] =
+	"Usage: flowtally [run] [OPTIONS]          watch and report until SIGTERM or SIGINT\n"
+	"       flowtally check-config [-c FILE]   validate the configuration\n"
+	"       flowtally cleanup                  remove what a dead agent left in the kernel\n"
+	"       flowtally --help | --version\n"
+	"\n"
+	"Reports all network flows of this host and the bytes of each, every packet counted once.\n"
+	"\n"
+	"  -c, --config FILE       configuration file (" CONFIG_DEFAULT_FILE ")\n"
+	"  -t, --interval SECONDS  report period, 1 to 86400 (60)\n"
+	"  -n, --count N           stop after N reports (0: never)\n"
+	"  -f, --format FORMAT     text, table or json (text)\n"
+	"  -o, --output PATH       file to append reports to, - is standard output (-)\n"
+	"  -i, --include PATTERN   interface to monitor, may repeat; replaces the file's list (*)\n"
+	"  -x, --exclude PATTERN   interface to leave alone, may repeat; replaces the file's list\n"
+	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
+	"  -v, --verbose           more log lines; may repeat\n"
+	"  -q, --quiet             fewer log lines; may repeat\n"
+	"  -h, --help              this text\n"
+	"  -V, --version           the version\n"
+	"\n"
+	"A PATTERN is a shell glob on the name, kind:GLOB on the link kind, or index:N.\n"
+	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
+	"Manual: flowtally(8), flowtally.conf(5).\n";
+
+static const struct {
+	const char *name;
+	enum command command;
+	const char *options; /* that it takes, for getopt_long(3) */
+} options_commands[] = {
+	{"run", COMMAND_RUN, "+:c:t:n:f:o:i:x:a:vqhV"},
+	{"check-config", COMMAND_CHECK_CONFIG, "+:c:vqhV"},
+	{"cleanup", COMMAND_CLEANUP, "+:vqhV"},
+};
+
+static const struct option options_long[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"interval", required_argument, NULL, 't'},
+	{"count", required_argument, NULL, 'n'},
+	{"format", required_argument, NULL, 'f'},
+	{"output", required_argument, NULL, 'o'},
+	{"include", required_argument, NULL, 'i'},
+	{"exclude", required_argument, NULL, 'x'},
+	{"attach", required_argument, NULL, 'a'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+/* Options that are settings of the file. */
+static const struct {
+	int letter;
+	const char *section, *key;
+	bool list; /* may repeat */
+} options_settings[] = {
+	{'t', "report", "interval", false},   {'f', "report", "format", false},
+	{'o', "report", "output", false},     {'i', "interfaces", "include", true},
+	{'x', "interfaces", "exclude", true}, {'a', "attach", "mode", false},
+};
+
+void options_print_help(void)
+{
+	fputs(options_help, stdout);
+}
+
+void options_clean(struct options *options)
+{
+	for (size_t i = 0; i < options->setting_count; i++)
+		free(options->settings[i].value);
+	*options = (struct options){0};
+}
+
+static int __attribute__((format(printf, 1, 2))) options_misuse(const char *format, ...)
+{
+	va_list args;
+
+	fputs("flowtally: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputs("; see flowtally --help\n", stderr);
+	return -EINVAL;
+}
+
+static const char *options_long_name(int letter)
+{
+	for (size_t i = 0; options_long[i].name; i++)
+		if (options_long[i].val == letter)
+			return options_long[i].name;
+	return "?";
+}
+
+/* A setting is tried on a scratch configuration, so that a mistake is told before anything else is
+ * done. */
+static int options_check_setting(int letter, const char *section, const char *key,
+				 const char *value)
+{
+	struct config scratch = {0};
+	const char *problem = NULL;
+	int err = config_init(&scratch);
+
+	if (!err)
+		err = config_set(&scratch, section, key, value, &problem);
+	config_clean(&scratch);
+	if (err == -EINVAL)
+		return options_misuse("option --%s: %s", options_long_name(letter), problem);
+	return err;
+}
+
+static int options_add_setting(struct options *options, int letter, const char *section,
+			       const char *key, bool list, const char *value)
+{
+	struct option_setting *setting = NULL;
+	char *joined;
+	int err = options_check_setting(letter, section, key, value);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < options->setting_count; i++)
+		if (options->settings[i].section == section && options->settings[i].key == key)
+			setting = &options->settings[i];
+	if (setting && list) {
+		if (asprintf(&joined, "%s %s", setting->value, value) < 0)
+			return -ENOMEM;
+	} else {
+		joined = strdup(value);
+		if (!joined)
+			return -ENOMEM;
+	}
+	if (!setting) {
+		setting = &options->settings[options->setting_count++];
+		*setting = (struct option_setting){.section = section, .key = key};
+	}
+	free(setting->value);
+	setting->value = joined;
+	return 0;
+}
+
+static int options_parse_count(struct options *options, const char *text)
+{
+	char *end;
+
+	errno = 0;
+	options->count = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno)
+		return options_misuse("option --count: '%s' is not a number", text);
+	return 0;
+}
+
+static int options_take(struct options *options, int letter)
+{
+	switch (letter) {
+	case 'c':
+		options->config_file = optarg;
+		return 0;
+	case 'n':
+		return options_parse_count(options, optarg);
+	case 'v':
+		options->verbosity++;
+		return 0;
+	case 'q':
+		options->verbosity--;
+		return 0;
+	case 'h':
+		options->command = COMMAND_HELP;
+		return 0;
+	case 'V':
+		options->command = COMMAND_VERSION;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(options_settings); i++)
+		if (options_settings[i].letter == letter)
+			return options_add_setting(options, letter, options_settings[i].section,
+						   options_settings[i].key,
+						   options_settings[i].list, optarg);
+	return -EINVAL;
+}
+
+/* What getopt_long(3) objects to: the word before optind for long options, the letter for short
+ * ones. */
+static int options_unknown(int result, char *argv[])
+{
+	const char *what = result == ':' ? "wants a value" : "is not known";
+
+	if (optopt && (optopt < 0x100) && strncmp(argv[optind - 1], "--", 2))
+		return options_misuse("option -%c %s", optopt, what);
+	if (result == '?' && optopt)
+		return options_misuse("option %s takes no value", argv[optind - 1]);
+	return options_misuse("option %s %s", argv[optind - 1], what);
+}
+
+int options_parse(struct options *options, int argc, char *argv[])
+{
+	size_t command = 0;
+	int letter, err;
+
+	*options = (struct options){0};
+	if (argc > 1 && argv[1][0] != '-') {
+		while (command < ARRAY_SIZE(options_commands) &&
+		       strcmp(argv[1], options_commands[command].name))
+			command++;
+		if (command == ARRAY_SIZE(options_commands))
+			return options_misuse("'%s' is not a command", argv[1]);
+		argc--;
+		argv++;
+	}
+	options->command = options_commands[command].command;
+	while ((letter = getopt_long(argc, argv, options_commands[command].options, options_long,
+				     NULL)) != -1) {
+		if (letter == '?' || letter == ':')
+			return options_unknown(letter, argv);
+		if (!strchr(options_commands[command].options, letter))
+			return options_misuse("'%s' does not take option --%s",
+					      options_commands[command].name,
+					      options_long_name(letter));
+		err = options_take(options, letter);
+		if (err || options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
+			return err;
+	}
+	if (optind < argc)
+		return options_misuse("argument '%s' is not expected", argv[optind]);
+	return 0;
+}
+
+/* The file, or nothing if none is named and the default one does not exist. */
+static int options_load_file(const struct options *options, struct config *config,
+			     config_complain complain, void *data)
+{
+	if (options->config_file)
+		return config_load(config, options->config_file, complain, data);
+	if (access(CONFIG_DEFAULT_FILE, F_OK) && errno == ENOENT)
+		return 0;
+	return config_load(config, CONFIG_DEFAULT_FILE, complain, data);
+}
+
+int options_load_config(const struct options *options, struct config *config,
+			config_complain complain, void *data)
+{
+	struct config made = {0};
+	int err = config_init(&made);
+
+	if (!err)
+		err = options_load_file(options, &made, complain, data);
+	for (size_t i = 0; !err && i < options->setting_count; i++) {
+		const struct option_setting *setting = &options->settings[i];
+		const char *problem;
+
+		/* was tried when the options were parsed: only memory can fail */
+		err = config_set(&made, setting->section, setting->key, setting->value, &problem);
+	}
+	if (err) {
+		config_clean(&made);
+		return err;
+	}
+	config_clean(config);
+	*config = made;
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The command line, and the configuration that it and the file make together. */
+#ifndef FLOWTALLY_OPTIONS_H
+#define FLOWTALLY_OPTIONS_H
+
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum command {
+	COMMAND_RUN,
+	COMMAND_CHECK_CONFIG,
+	COMMAND_CLEANUP,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+};
+
+/* A setting that an option makes, over the file's. */
+struct option_setting {
+	const char *section, *key; /* static */
+	char *value;		   /* owned */
+};
+
+struct options {
+	enum command command;
+	const char *config_file; /* borrowed from argv; NULL: the default one, if it exists */
+	uint64_t count;		 /* reports; 0: no end */
+	int verbosity;		 /* -v less -q */
+	struct option_setting settings[8];
+	size_t setting_count;
+};
+
+/* Parses argv. 0, or -EINVAL when the one line that names the mistake was printed. -ENOMEM */
+int options_parse(struct options *options, int argc, char *argv[]);
+void options_clean(struct options *options);
+void options_print_help(void);
+
+/*
+ * Makes the configuration: defaults, the file over them, the options over that. *config is left
+ * alone on failure, which is told through complain: -EINVAL for mistakes, another negative errno if
+ * the file cannot be read.
+ */
+int options_load_config(const struct options *options, struct config *config,
+			config_complain complain, void *data);
+
+#endif

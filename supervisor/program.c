@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/program.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* bpf/flow_object.S */
+extern const char flow_object[], flow_object_end[];
+
+struct program {
+	struct bpf_object *object;
+	int ingress_fd, egress_fd, flow_maps_fd; /* borrowed from object */
+	uint64_t *slots;			 /* mapped: FLOW_SLOT_TABLE_SIZE words */
+	uint64_t *fill;				 /* mapped: FLOW_SLOTS counters */
+};
+
+#define SLOTS_SIZE (FLOW_SLOT_TABLE_SIZE * sizeof(struct flow_slot))
+#define FILL_SIZE  (FLOW_SLOTS * sizeof(uint64_t))
+
+/* libbpf says "warning" of things that the layer that knows the interface reports in its own words.
+ */
+static int program_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level != LIBBPF_DEBUG)
+		log_vline(LOG_LEVEL_DEBUG, format, args);
+	return 0;
+}
+
+static int program_map_fd(const struct program *program, const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(program->object, name);
+
+	return fd < 0 ? -ENOENT : fd;
+}
+
+static int program_entry_fd(const struct program *program, const char *name)
+{
+	struct bpf_program *entry = bpf_object__find_program_by_name(program->object, name);
+
+	return entry ? bpf_program__fd(entry) : -ENOENT;
+}
+
+static int program_mmap(const struct program *program, const char *name, size_t size,
+			uint64_t **ret)
+{
+	int fd = program_map_fd(program, name);
+	void *memory;
+
+	if (fd < 0)
+		return fd;
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret = memory;
+	return 0;
+}
+
+static int program_load(struct program *program)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "flowtally");
+	int err;
+
+	program->object =
+		bpf_object__open_mem(flow_object, (size_t)(flow_object_end - flow_object), &opts);
+	if (!program->object)
+		return -errno;
+	err = bpf_object__load(program->object);
+	if (err)
+		return err;
+	program->ingress_fd = program_entry_fd(program, "flowtally_in");
+	program->egress_fd = program_entry_fd(program, "flowtally_out");
+	program->flow_maps_fd = program_map_fd(program, "flow_maps");
+	if (program->ingress_fd < 0 || program->egress_fd < 0 || program->flow_maps_fd < 0)
+		return -ENOENT;
+	err = program_mmap(program, "slots", SLOTS_SIZE, &program->slots);
+	return err ? err : program_mmap(program, "fill", FILL_SIZE, &program->fill);
+}
+
+int program_new(struct program **ret)
+{
+	struct program *program = calloc(1, sizeof(*program));
+	int err;
+
+	if (!program)
+		return -ENOMEM;
+	libbpf_set_print(program_libbpf_print);
+	err = program_load(program);
+	if (err) {
+		program_free(program);
+		return err;
+	}
+	*ret = program;
+	return 0;
+}
+
+void program_free(struct program *program)
+{
+	if (!program)
+		return;
+	if (program->slots)
+		munmap(program->slots, SLOTS_SIZE);
+	if (program->fill)
+		munmap(program->fill, FILL_SIZE);
+	bpf_object__close(program->object);
+	free(program);
+}
+
+int program_ingress_fd(const struct program *program)
+{
+	return program->ingress_fd;
+}
+
+int program_egress_fd(const struct program *program)
+{
+	return program->egress_fd;
+}
+
+int program_flow_maps_fd(const struct program *program)
+{
+	return program->flow_maps_fd;
+}
+
+/* The place where ifindex stands, or else a free one of its two; NULL if neither. */
+static uint64_t *program_slot_place(const struct program *program, uint32_t ifindex)
+{
+	uint64_t *free_place = NULL;
+
+	for (int second = 0; second <= 1; second++) {
+		uint64_t *place = &program->slots[flow_slot_place(ifindex, second)];
+		struct flow_slot slot;
+
+		memcpy(&slot, place, sizeof(slot));
+		if (slot.ifindex == ifindex)
+			return place;
+		if (!slot.ifindex && !free_place)
+			free_place = place;
+	}
+	return free_place;
+}
+
+int program_set_slot(struct program *program, const struct flow_slot *slot)
+{
+	uint64_t *place = program_slot_place(program, slot->ifindex);
+	uint64_t word = 0;
+
+	if (!place)
+		return slot->flags ? -ENOSPC : 0;
+	if (slot->flags)
+		memcpy(&word, slot, sizeof(word));
+	__atomic_store_n(place, word, __ATOMIC_RELEASE);
+	return 0;
+}
+
+uint64_t program_fill(const struct program *program, uint32_t slot)
+{
+	return __atomic_load_n(&program->fill[slot], __ATOMIC_ACQUIRE);
+}
+
+void program_reset_fill(struct program *program, uint32_t slot)
+{
+	__atomic_store_n(&program->fill[slot], 0, __ATOMIC_RELEASE);
+}
+
+void program_touch_fill(struct program *program, uint32_t slot)
+{
+	__atomic_add_fetch(&program->fill[slot], 1, __ATOMIC_ACQ_REL);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The BPF program: loaded and verified once for all interfaces, with the maps that are not per
+ * interface. */
+#ifndef FLOWTALLY_PROGRAM_H
+#define FLOWTALLY_PROGRAM_H
+
+#include "bpf/flow_types.h"
+
+#include <stdint.h>
+
+struct program;
+
+/*
+ * Loads the embedded object. libbpf's and the verifier's words go to the debug log. -EPERM: not
+ * allowed to use BPF.
+ */
+int program_new(struct program **ret);
+void program_free(struct program *program);
+
+/* Descriptors of the two entries and of the ARRAY_OF_MAPS, borrowed. */
+int program_ingress_fd(const struct program *program);
+int program_egress_fd(const struct program *program);
+int program_flow_maps_fd(const struct program *program);
+
+/*
+ * Makes the slot table say slot for slot->ifindex, or forget the ifindex if slot->flags is 0. One
+ * store, seen by all CPUs at once. -ENOSPC: both places that the ifindex may stand in are taken by
+ * others.
+ */
+int program_set_slot(struct program *program, const struct flow_slot *slot);
+
+/*
+ * Entries put into the slot's map since the last reset. Reset before a fresh map is put into the
+ * slot, never after: an insert of the old map counted too much does no harm, one of the new map
+ * forgotten would make it look empty.
+ */
+uint64_t program_fill(const struct program *program, uint32_t slot);
+void program_reset_fill(struct program *program, uint32_t slot);
+/* Makes the map in the slot look used. */
+void program_touch_fill(struct program *program, uint32_t slot);
+
+#endif

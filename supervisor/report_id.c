@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/report_id.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STATE_DIRECTORY "/var/lib/flowtally"
+
+struct report_id {
+	int fd;	       /* -1: numbers are not kept */
+	uint64_t last; /* given by this process, or found in the file */
+	bool failed;   /* said once */
+};
+
+/* systemd may name several directories, separated by colons: the first is ours. */
+static char *report_id_path(void)
+{
+	const char *env = getenv("STATE_DIRECTORY");
+	const char *directory = env && *env ? env : STATE_DIRECTORY;
+	char *path;
+
+	if (!env && mkdir(STATE_DIRECTORY, 0755) && errno != EEXIST)
+		log_debug("%s: %s", STATE_DIRECTORY, strerror(errno));
+	return asprintf(&path, "%.*s/report-id", (int)strcspn(directory, ":"), directory) < 0
+		       ? NULL
+		       : path;
+}
+
+int report_id_new(struct report_id **ret)
+{
+	struct report_id *id = calloc(1, sizeof(*id));
+	_free_ char *path = report_id_path();
+
+	if (!id || !path) {
+		free(id);
+		return -ENOMEM;
+	}
+	id->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (id->fd < 0)
+		log_warning("%s: %s; report numbers begin at 1", path, strerror(errno));
+	*ret = id;
+	return 0;
+}
+
+void report_id_free(struct report_id *id)
+{
+	if (!id)
+		return;
+	if (id->fd >= 0)
+		close(id->fd);
+	free(id);
+}
+
+/* What stands in the file; 0 if nothing sensible does. */
+static uint64_t report_id_read(const struct report_id *id)
+{
+	char text[32] = "";
+	ssize_t n = id->fd < 0 ? 0 : pread(id->fd, text, sizeof(text) - 1, 0);
+
+	return n > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+uint64_t report_id_next(struct report_id *id)
+{
+	uint64_t kept = report_id_read(id);
+
+	return (kept > id->last ? kept : id->last) + 1;
+}
+
+void report_id_commit(struct report_id *id, uint64_t number)
+{
+	char text[32];
+	int size = snprintf(text, sizeof(text), "%20" PRIu64 "\n", number);
+
+	id->last = number;
+	if (id->fd < 0)
+		return;
+	if (pwrite(id->fd, text, (size_t)size, 0) == size) {
+		id->failed = false;
+	} else if (!id->failed) {
+		log_warning("report-id: %s; the number of the last report is not kept",
+			    strerror(errno));
+		id->failed = true;
+	}
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/sink.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "supervisor/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A pipe that poll(2) calls writable takes this much without blocking (pipe(7), PIPE_BUF). */
+#define SINK_CHUNK 4096
+
+struct sink {
+	struct loop *loop; /* borrowed */
+	char *path;
+	int fd;
+	bool regular;
+	bool watched; /* in the loop, as rest waits for the output */
+	char *rest;   /* of a report that was begun */
+	size_t rest_size;
+};
+
+const char *sink_name(const struct sink *sink)
+{
+	return strcmp(sink->path, "-") ? sink->path : "standard output";
+}
+
+static int sink_open(const char *path)
+{
+	int fd;
+
+	if (!strcmp(path, "-"))
+		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		/* not blocking, or a FIFO without a reader would hold us here */
+		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+			  0640);
+	return fd < 0 ? -errno : fd;
+}
+
+static void sink_unwatch(struct sink *sink)
+{
+	if (sink->watched)
+		loop_remove(sink->loop, sink->fd);
+	sink->watched = false;
+}
+
+static void sink_forget_rest(struct sink *sink)
+{
+	free(sink->rest);
+	sink->rest = NULL;
+	sink->rest_size = 0;
+	sink_unwatch(sink);
+}
+
+int sink_reopen(struct sink *sink, const char *path)
+{
+	_free_ char *copy = strdup(path);
+	_close_ int fd = -1;
+	struct stat st;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = sink_open(path);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		return -errno;
+	if (sink->rest) {
+		log_warning("%s: reopened with %zu bytes of the last report not written",
+			    sink_name(sink), sink->rest_size);
+		sink_forget_rest(sink);
+	}
+	if (sink->fd >= 0)
+		close(sink->fd);
+	free(sink->path);
+	sink->fd = TAKE_FD(fd);
+	sink->path = TAKE_PTR(copy);
+	sink->regular = S_ISREG(st.st_mode);
+	return 0;
+}
+
+int sink_new(struct sink **ret, struct loop *loop, const char *path)
+{
+	struct sink *sink = calloc(1, sizeof(*sink));
+	int err;
+
+	if (!sink)
+		return -ENOMEM;
+	sink->loop = loop;
+	sink->fd = -1;
+	err = sink_reopen(sink, path);
+	if (err) {
+		sink_free(sink);
+		return err;
+	}
+	*ret = sink;
+	return 0;
+}
+
+void sink_free(struct sink *sink)
+{
+	if (!sink)
+		return;
+	sink_forget_rest(sink);
+	if (sink->fd >= 0)
+		close(sink->fd);
+	free(sink->path);
+	free(sink);
+}
+
+/* Writes what the output takes now. Returns how much that was; *err is 0, -EAGAIN or what failed.
+ */
+static size_t sink_write_some(const struct sink *sink, const char *data, size_t size, int *err)
+{
+	size_t done = 0;
+
+	*err = 0;
+	while (done < size) {
+		struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+		size_t chunk = size - done;
+		ssize_t n;
+
+		if (!sink->regular) {
+			if (poll(&ready, 1, 0) == 0) {
+				*err = -EAGAIN;
+				break;
+			}
+			if (chunk > SINK_CHUNK)
+				chunk = SINK_CHUNK;
+		}
+		n = write(sink->fd, data + done, chunk);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			*err = -errno;
+			break;
+		}
+		done += (size_t)n;
+	}
+	return done;
+}
+
+static int sink_on_writable(void *data, uint32_t events)
+{
+	struct sink *sink = data;
+	size_t done;
+	int err;
+
+	(void)events;
+	done = sink_write_some(sink, sink->rest, sink->rest_size, &err);
+	if (err == -EAGAIN || !err) {
+		memmove(sink->rest, sink->rest + done, sink->rest_size - done);
+		sink->rest_size -= done;
+		if (!err)
+			sink_forget_rest(sink);
+		return 0;
+	}
+	log_error("%s: %s; the last %zu bytes of a report are lost", sink_name(sink),
+		  strerror(-err), sink->rest_size - done);
+	sink_forget_rest(sink);
+	return 0;
+}
+
+/* Keeps what a slow output did not take yet, and comes back when it takes more. */
+static int sink_keep_rest(struct sink *sink, const char *data, size_t size)
+{
+	int err;
+
+	sink->rest = malloc(size);
+	if (!sink->rest)
+		return -ENOMEM;
+	memcpy(sink->rest, data, size);
+	sink->rest_size = size;
+	err = loop_add(sink->loop, sink->fd, EPOLLOUT, sink_on_writable, sink);
+	sink->watched = !err;
+	if (err)
+		sink_forget_rest(sink);
+	return err;
+}
+
+/* Where the next byte goes, as far as it can be taken back: the end when appending, else the offset
+ * of the descriptor. */
+static off_t sink_position(const struct sink *sink)
+{
+	int flags = fcntl(sink->fd, F_GETFL);
+
+	return lseek(sink->fd, 0, flags >= 0 && (flags & O_APPEND) ? SEEK_END : SEEK_CUR);
+}
+
+/* Standard output may share its file with others: only if nothing came behind it is the part ours
+ * to take back. */
+static void sink_take_back(const struct sink *sink, off_t begin, size_t done)
+{
+	struct stat st;
+
+	if (begin < 0 || fstat(sink->fd, &st) || st.st_size != begin + (off_t)done ||
+	    ftruncate(sink->fd, begin) || lseek(sink->fd, begin, SEEK_SET) < 0)
+		log_error("%s: a part of a report could not be taken back", sink_name(sink));
+}
+
+int sink_write(struct sink *sink, const char *data, size_t size)
+{
+	off_t begin = sink->regular ? sink_position(sink) : -1;
+	size_t done;
+	int err;
+
+	if (sink->rest)
+		return -EAGAIN;
+	done = sink_write_some(sink, data, size, &err);
+	if (err && done && sink->regular)
+		sink_take_back(sink, begin, done);
+	/* a slow reader has begun to read it: it gets the rest later */
+	if (err == -EAGAIN && done)
+		return sink_keep_rest(sink, data + done, size - done);
+	return err;
+}
+
+int sink_finish(struct sink *sink, int timeout_ms)
+{
+	int64_t deadline_ns = clock_boottime_ns() + timeout_ms * NSEC_PER_MSEC;
+
+	while (sink->rest) {
+		struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+		int64_t left_ns = deadline_ns - clock_boottime_ns();
+
+		if (left_ns <= 0)
+			return -ETIMEDOUT;
+		if (poll(&ready, 1, (int)(left_ns / NSEC_PER_MSEC) + 1) > 0)
+			(void)sink_on_writable(sink, EPOLLOUT);
+	}
+	return 0;
+}

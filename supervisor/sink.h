@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where reports go: standard output or a file. A report is written whole or not at all, as far as
+ * the output can take it back: a regular file is cut back to where the report began. What a slow
+ * pipe or socket has taken the first part of is finished before anything else is accepted. It never
+ * blocks.
+ */
+#ifndef FLOWTALLY_SINK_H
+#define FLOWTALLY_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct loop;
+struct sink;
+
+/*
+ * path: "-" is standard output, else a file to append to, created with mode 0640. Negative errno if
+ * it cannot be opened. loop is borrowed, to be told when a slow output takes more.
+ */
+int sink_new(struct sink **ret, struct loop *loop, const char *path);
+void sink_free(struct sink *sink);
+
+/* The path again, opened anew (after logrotate), or another one. On failure the old output stays.
+ */
+int sink_reopen(struct sink *sink, const char *path);
+
+/*
+ * Takes one report. 0: it is written, or begun and the sink will finish it. -EAGAIN: an earlier one
+ * is not finished; another negative errno: nothing of it was left in the output. The caller keeps
+ * what it contains for the next report.
+ */
+int sink_write(struct sink *sink, const char *data, size_t size);
+
+/* Waits up to timeout_ms until everything taken is written. 0, or -ETIMEDOUT or what failed. */
+int sink_finish(struct sink *sink, int timeout_ms);
+
+const char *sink_name(const struct sink *sink);
+
+#endif
