@@ -52,6 +52,7 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 PROG_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/prog/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
 C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] supervisor/*.[ch] \
 	tests/*/*.[ch])
@@ -88,7 +89,7 @@ bench: all tests ## measure: cost of a packet, swap and drain, attach (root)
 deps:
 	$(Q)packaging/install-deps.sh
 
-tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TEST_BPF) $(BENCHES)
+tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
 
 .PHONY: unit-build
 unit-build: $(UNIT_TESTS)
@@ -166,6 +167,10 @@ $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 $(PROG_TESTS): ALL_LIBS += -lcmocka
+
+$(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -89,6 +89,8 @@ void buffer_printf(struct buffer *b, const char *format, ...)
 	va_start(args, format);
 	va_copy(again, args);
 	size = vsnprintf(NULL, 0, format, args);
+	if (size < 0 && !b->error)
+		b->error = -errno;
 	/* vsnprintf also writes a terminator, which the next append overwrites */
 	end = size < 0 ? NULL : buffer_reserve(b, (size_t)size + 1);
 	if (end) {

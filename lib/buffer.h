@@ -14,7 +14,7 @@ struct buffer {
 	char *data; /* owned; not terminated */
 	size_t size;
 	size_t capacity;
-	int error; /* 0 or -ENOMEM */
+	int error; /* 0, -ENOMEM, or what vsnprintf(3) objected to */
 };
 
 /* A zeroed struct buffer is empty. buffer_free() makes it so again. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/options.h"
 #include "lib/cleanup.h"
+#include "lib/number.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -152,12 +153,9 @@ static int options_add_setting(struct options *options, int letter, const char *
 
 static int options_parse_count(struct options *options, const char *text)
 {
-	char *end;
-
-	errno = 0;
-	options->count = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno)
-		return options_misuse("option --count: '%s' is not a number", text);
+	if (!number_parse(text, 0, UINT32_MAX, &options->count))
+		return options_misuse("option --count: '%s' is not a number from 0 to %u", text,
+				      UINT32_MAX);
 	return 0;
 }
 

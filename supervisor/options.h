@@ -26,7 +26,7 @@ struct option_setting {
 struct options {
 	enum command command;
 	const char *config_file; /* borrowed from argv; NULL: the default one, if it exists */
-	uint64_t count;		 /* reports; 0: no end */
+	uint32_t count;		 /* reports; 0: no end */
 	int verbosity;		 /* -v less -q */
 	struct option_setting settings[8];
 	size_t setting_count;

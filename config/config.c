@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "config/config.h"
+
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/number.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONFIG_BLANKS	" \t"
+#define CONFIG_FILE_MAX (1024 * 1024) /* /dev/zero is no configuration */
+
+static const char *const config_format_names[] = {
+	[CONFIG_TEXT] = "text",
+	[CONFIG_TABLE] = "table",
+	[CONFIG_JSON] = "json",
+};
+
+static const char *const config_attach_names[] = {
+	[CONFIG_ATTACH_AUTO] = "auto",
+	[CONFIG_ATTACH_TCX] = "tcx",
+	[CONFIG_ATTACH_CLSACT] = "clsact",
+};
+
+static const char *const config_nat_names[] = {
+	[CONFIG_NAT_OFF] = "off",
+	[CONFIG_NAT_AUTO] = "auto",
+};
+
+const char *config_format_to_str(enum config_format format)
+{
+	return config_format_names[format];
+}
+
+const char *config_attach_to_str(enum config_attach attach)
+{
+	return config_attach_names[attach];
+}
+
+int config_init(struct config *config)
+{
+	struct config fresh = {
+		.interval_s = 60,
+		.format = CONFIG_TEXT,
+		.top = 0,
+		.map_entries = 65536,
+		.nat = CONFIG_NAT_AUTO,
+		.attach = CONFIG_ATTACH_AUTO,
+	};
+
+	fresh.output = strdup("-");
+	if (!fresh.output || match_list_add(&fresh.include, "*")) {
+		config_clean(&fresh);
+		return -ENOMEM;
+	}
+	*config = fresh;
+	return 0;
+}
+
+void config_clean(struct config *config)
+{
+	match_list_clean(&config->include);
+	match_list_clean(&config->exclude);
+	free(config->output);
+	*config = (struct config){0};
+}
+
+__attribute__((format(printf, 2, 3))) static int config_wrong(const char **problem,
+							      const char *format, ...)
+{
+	static char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	*problem = text;
+	return -EINVAL;
+}
+
+static int config_set_number(uint32_t *number, const char *value, uint32_t min, uint32_t max,
+			     const char **problem)
+{
+	if (!number_parse(value, min, max, number))
+		return config_wrong(problem, "'%s' is not a number from %u to %u", value, min, max);
+	return 0;
+}
+
+/* The place of value among names, or -1. */
+static int config_find_name(const char *const *names, size_t count, const char *value)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(names[i], value))
+			return (int)i;
+	return -1;
+}
+
+static int config_set_interval(struct config *config, const char *value, const char **problem)
+{
+	return config_set_number(&config->interval_s, value, 1, 86400, problem);
+}
+
+static int config_set_top(struct config *config, const char *value, const char **problem)
+{
+	return config_set_number(&config->top, value, 0, UINT32_MAX, problem);
+}
+
+static int config_set_map_entries(struct config *config, const char *value, const char **problem)
+{
+	return config_set_number(&config->map_entries, value, 1, 16777216, problem);
+}
+
+static int config_set_format(struct config *config, const char *value, const char **problem)
+{
+	int format = config_find_name(config_format_names, ARRAY_SIZE(config_format_names), value);
+
+	if (format < 0)
+		return config_wrong(problem, "'%s' is not text, table or json", value);
+	config->format = (enum config_format)format;
+	return 0;
+}
+
+static int config_set_nat(struct config *config, const char *value, const char **problem)
+{
+	int nat = config_find_name(config_nat_names, ARRAY_SIZE(config_nat_names), value);
+
+	if (nat < 0)
+		return config_wrong(problem, "'%s' is not auto or off", value);
+	config->nat = (enum config_nat)nat;
+	return 0;
+}
+
+static int config_set_attach(struct config *config, const char *value, const char **problem)
+{
+	int attach = config_find_name(config_attach_names, ARRAY_SIZE(config_attach_names), value);
+
+	if (attach < 0)
+		return config_wrong(problem, "'%s' is not auto, tcx or clsact", value);
+	config->attach = (enum config_attach)attach;
+	return 0;
+}
+
+static int config_set_output(struct config *config, const char *value, const char **problem)
+{
+	char *output;
+
+	if (!*value)
+		return config_wrong(problem, "'' is neither a path nor -");
+	output = strdup(value);
+	if (!output)
+		return -ENOMEM;
+	free(config->output);
+	config->output = output;
+	return 0;
+}
+
+static struct match_list *config_include(struct config *config)
+{
+	return &config->include;
+}
+
+static struct match_list *config_exclude(struct config *config)
+{
+	return &config->exclude;
+}
+
+/* A key has one value (set), or is a list of patterns (list). */
+struct config_key {
+	const char *section;
+	const char *name;
+	int (*set)(struct config *config, const char *value, const char **problem);
+	struct match_list *(*list)(struct config *config);
+	bool may_be_empty;
+};
+
+static const struct config_key config_keys[] = {
+	{"interfaces", "include", .list = config_include},
+	{"interfaces", "exclude", .list = config_exclude, .may_be_empty = true},
+	{"report", "interval", .set = config_set_interval},
+	{"report", "format", .set = config_set_format},
+	{"report", "output", .set = config_set_output},
+	{"report", "top", .set = config_set_top},
+	{"flows", "map_entries", .set = config_set_map_entries},
+	{"flows", "nat", .set = config_set_nat},
+	{"attach", "mode", .set = config_set_attach},
+};
+
+static const struct config_key *config_find_key(const char *section, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++)
+		if (!strcmp(config_keys[i].section, section) && !strcmp(config_keys[i].name, name))
+			return &config_keys[i];
+	return NULL;
+}
+
+/* Adds the first word of *value to list and moves *value behind it. -ENOENT: there is none. */
+static int config_take_word(struct match_list *list, const char **value, const char **problem)
+{
+	const char *start = *value + strspn(*value, CONFIG_BLANKS);
+	size_t size = strcspn(start, CONFIG_BLANKS);
+	_free_ char *word = NULL;
+	const char *bad;
+
+	*value = start + size;
+	if (!size)
+		return -ENOENT;
+	word = strndup(start, size);
+	if (!word)
+		return -ENOMEM;
+	bad = match_check(word);
+	if (bad)
+		return config_wrong(problem, "'%s': %s", word, bad);
+	return match_list_add(list, word);
+}
+
+static int config_set_list(struct config *config, const struct config_key *key, const char *value,
+			   const char **problem)
+{
+	struct match_list *list = key->list(config);
+	struct match_list fresh = {0};
+	int error;
+
+	do
+		error = config_take_word(&fresh, &value, problem);
+	while (!error);
+	if (error == -ENOENT)
+		error = fresh.count || key->may_be_empty
+				? 0
+				: config_wrong(problem, "the list is empty");
+	if (error) {
+		match_list_clean(&fresh);
+		return error;
+	}
+	match_list_clean(list);
+	*list = fresh;
+	return 0;
+}
+
+int config_set(struct config *config, const char *section, const char *key, const char *value,
+	       const char **problem)
+{
+	const struct config_key *known = config_find_key(section, key);
+
+	if (!known)
+		return config_wrong(problem, "unknown key '%s' in [%s]", key, section);
+	if (known->list)
+		return config_set_list(config, known, value, problem);
+	return known->set(config, value, problem);
+}
+
+enum config_section {
+	CONFIG_SECTION_NONE, /* before the first header */
+	CONFIG_SECTION_KNOWN,
+	CONFIG_SECTION_BAD, /* its header was told to be wrong: nothing more is told of its keys */
+};
+
+/*
+ * A file being read. libinih splits the lines into sections, keys and values, but its handler does
+ * not know the line, it cuts long lines in pieces, keeps quiet about sections without keys and
+ * about what stands behind a header, and takes an indented "key = value" as more of the value
+ * before. So it gets its lines from config_read_line(), which counts them, tells what is wrong with
+ * a line as such, and passes an empty line in its place.
+ */
+struct config_parse {
+	struct config *config;
+	const char *path;
+	config_complain complain;
+	void *data;
+	unsigned int mistakes;
+	int error; /* 0 or -ENOMEM, which ends the reading */
+
+	char *rest; /* the lines not yet read, up to end */
+	char *end;
+	unsigned int line; /* the one read last */
+	bool continued;	   /* it goes on with the list of the key line before */
+	enum config_section section;
+	unsigned int key_line;	      /* of the last key in this section; 0: none yet */
+	const struct config_key *key; /* the one there; NULL if it was told to be wrong */
+	bool listed; /* the list of key has a word, or something was told about it */
+	unsigned int first_line[ARRAY_SIZE(config_keys)]; /* 0: not set yet */
+};
+
+__attribute__((format(printf, 3, 4))) static void
+config_mistake(struct config_parse *parse, unsigned int line, const char *format, ...)
+{
+	char text[PATH_MAX + 1024];
+	va_list args;
+	int size;
+
+	parse->mistakes++;
+	size = snprintf(text, PATH_MAX + 16, "%s:%u: ", parse->path, line);
+	if (size >= PATH_MAX + 16)
+		size = PATH_MAX + 15;
+	va_start(args, format);
+	vsnprintf(text + size, sizeof(text) - (size_t)size, format, args);
+	va_end(args);
+	parse->complain(parse->data, text);
+}
+
+/* Is told when the list ends, as it may go on on the next lines. */
+static void config_end_list(struct config_parse *parse)
+{
+	const struct config_key *key = parse->key;
+
+	if (key && key->list && !key->may_be_empty && !parse->listed)
+		config_mistake(parse, parse->key_line, "%s: the list is empty", key->name);
+	parse->key = NULL;
+}
+
+static void config_add_to_list(struct config_parse *parse, const char *value)
+{
+	struct match_list *list = parse->key->list(parse->config);
+	const char *problem;
+	int error;
+
+	while ((error = config_take_word(list, &value, &problem)) != -ENOENT) {
+		parse->listed = true;
+		if (error == -EINVAL) {
+			config_mistake(parse, parse->line, "%s: %s", parse->key->name, problem);
+		} else if (error) {
+			parse->error = error;
+			return;
+		}
+	}
+}
+
+/* A comment that is none, and so became part of the value: ';' without a blank before it, or '#'.
+ */
+static char config_stray_comment(const char *value)
+{
+	const char *hash = strchr(value, '#');
+
+	if (strchr(value, ';'))
+		return ';';
+	while (hash && hash > value && !strchr(CONFIG_BLANKS, hash[-1]))
+		hash = strchr(hash + 1, '#');
+	return hash ? '#' : '\0';
+}
+
+static void config_take_value(struct config_parse *parse, const char *value)
+{
+	const struct config_key *key = parse->key;
+	char stray = config_stray_comment(value);
+	const char *problem;
+	int error;
+
+	if (stray) {
+		parse->listed = true;
+		config_mistake(
+			parse, parse->line,
+			"%s: '%c' in the value: a comment behind a value begins with a blank "
+			"and ';'",
+			key->name, stray);
+		return;
+	}
+	if (key->list) {
+		config_add_to_list(parse, value);
+		return;
+	}
+	error = key->set(parse->config, value, &problem);
+	if (error == -EINVAL)
+		config_mistake(parse, parse->line, "%s: %s", key->name, problem);
+	else
+		parse->error = error;
+}
+
+static void config_take_key(struct config_parse *parse, const char *section, const char *name,
+			    const char *value)
+{
+	const struct config_key *key = config_find_key(section, name);
+	unsigned int *first_line;
+
+	if (!key) {
+		config_mistake(parse, parse->line, "unknown key '%s' in [%s]", name, section);
+		return;
+	}
+	first_line = &parse->first_line[key - config_keys];
+	if (*first_line) {
+		config_mistake(parse, parse->line, "duplicate key '%s' in [%s], first on line %u",
+			       name, section, *first_line);
+		return;
+	}
+	*first_line = parse->line;
+	parse->key = key;
+	parse->listed = false;
+	if (key->list)
+		match_list_clean(key->list(parse->config));
+	config_take_value(parse, value);
+}
+
+static void config_take_continuation(struct config_parse *parse, const char *value)
+{
+	if (!parse->key)
+		return;
+	if (parse->key->list)
+		config_take_value(parse, value);
+	else
+		config_mistake(parse, parse->line, "the value of '%s' cannot go on on another line",
+			       parse->key->name);
+}
+
+/* The handler of libinih. Mistakes are counted here, so it always returns 1: well done. */
+static int config_handle(void *data, const char *section, const char *name, const char *value)
+{
+	struct config_parse *parse = data;
+
+	if (parse->section == CONFIG_SECTION_BAD)
+		return 1;
+	if (parse->continued)
+		config_take_continuation(parse, value);
+	else if (parse->section == CONFIG_SECTION_NONE)
+		config_mistake(parse, parse->line, "key '%s' before the first [section]", name);
+	else
+		config_take_key(parse, section, name, value);
+	return 1;
+}
+
+static bool config_is_section(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(config_keys); i++)
+		if (!strcmp(config_keys[i].section, name))
+			return true;
+	return false;
+}
+
+/* The header for libinih, or "". */
+static const char *config_read_header(struct config_parse *parse, char *text)
+{
+	size_t size = strcspn(text + 1, "]");
+	_free_ char *name = strndup(text + 1, size);
+	char *behind = text + 1 + size;
+
+	parse->section = CONFIG_SECTION_BAD;
+	parse->key_line = 0;
+	if (!name) {
+		parse->error = -ENOMEM;
+		return "";
+	}
+	if (!*behind) {
+		config_mistake(parse, parse->line, "'%.64s' without ']'", text);
+		return "";
+	}
+	if (!config_is_section(name)) {
+		config_mistake(parse, parse->line, "unknown section [%.64s]", name);
+		return "";
+	}
+	parse->section = CONFIG_SECTION_KNOWN;
+	if (!behind[1])
+		return text;
+	config_mistake(parse, parse->line, "unexpected '%.64s' behind [%s]",
+		       behind + 1 + strspn(behind + 1, CONFIG_BLANKS), name);
+	behind[1] = '\0'; /* it may be too long for libinih */
+	return text;
+}
+
+/* Cuts the comment off: libinih 55 does so behind a key's value, but not on the lines that go on
+ * with it. */
+static void config_cut_comment(char *text)
+{
+	char *p = text;
+
+	while (*p && !(*p == ';' && strchr(CONFIG_BLANKS, p[-1])))
+		p++;
+	while (p > text && strchr(CONFIG_BLANKS, p[-1]))
+		p--;
+	*p = '\0';
+}
+
+static const char *config_find_control(const char *text, size_t size)
+{
+	for (const char *p = text; p < text + size; p++)
+		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
+			return p;
+	return NULL;
+}
+
+/* What libinih shall see of a line: text or a part of it, or "". It takes no more than max bytes.
+ */
+static const char *config_read_text(struct config_parse *parse, char *text, size_t size, size_t max)
+{
+	const char *control = config_find_control(text, size);
+	char *body = text + strspn(text, CONFIG_BLANKS);
+
+	if (control) {
+		config_mistake(parse, parse->line, "control character 0x%02x",
+			       (unsigned char)*control);
+		config_end_list(parse);
+		return "";
+	}
+	if (!*body || *body == ';' || *body == '#')
+		return "";
+	config_cut_comment(body);
+
+	parse->continued = body > text && parse->key_line && *body != '[' && !strchr(body, '=');
+	if (!parse->continued)
+		config_end_list(parse);
+	if (*body == '[')
+		return config_read_header(parse, body);
+	if (strlen(text) > max) {
+		config_mistake(parse, parse->line,
+			       "longer than %zu bytes (a list may go on on indented lines)", max);
+		if (!parse->continued)
+			parse->key_line = parse->line; /* what goes on with it is not told again */
+		return "";
+	}
+	if (parse->continued)
+		return text;
+	if (*body == '=' || body[strcspn(body, "=:")] != '=') {
+		config_mistake(parse, parse->line, "neither [section] nor key = value");
+		return "";
+	}
+	parse->key_line = parse->line;
+	return body;
+}
+
+/* The reader of libinih, in place of fgets(3). */
+static char *config_read_line(char *line, int size, void *stream)
+{
+	struct config_parse *parse = stream;
+	char *text = parse->rest, *end;
+	const char *seen;
+
+	if (parse->error || text == parse->end)
+		return NULL;
+	parse->line++;
+	end = memchr(text, '\n', (size_t)(parse->end - text));
+	parse->rest = end ? end + 1 : parse->end;
+	if (!end)
+		end = parse->end;
+	if (end > text && end[-1] == '\r')
+		end--;
+	*end = '\0'; /* at parse->end there is room for it */
+	seen = config_read_text(parse, text, (size_t)(end - text), (size_t)size - 2);
+	snprintf(line, (size_t)size, "%s\n", seen);
+	return line;
+}
+
+/* Parses content, whose last byte is room for a terminator. */
+static int config_parse(struct config_parse *parse, const struct buffer *content)
+{
+	int error;
+
+	parse->rest = content->data;
+	parse->end = content->data + content->size - 1;
+	if (!strncmp(parse->rest, "\xef\xbb\xbf", 3)) /* UTF-8's byte order mark */
+		parse->rest += 3;
+	error = ini_parse_stream(config_read_line, parse, config_handle, parse);
+	if (parse->error)
+		return parse->error;
+	if (error < 0)
+		return -ENOMEM; /* the only failure of libinih itself here */
+	config_end_list(parse);
+	if (error && !parse->mistakes)
+		config_mistake(parse, (unsigned int)error, "syntax error");
+	return parse->mistakes ? -EINVAL : 0;
+}
+
+/* Appends the content of the file and a terminator. */
+static int config_read_file(const char *path, struct buffer *content)
+{
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char chunk[4096];
+	ssize_t size;
+
+	if (fd < 0)
+		return -errno;
+	while ((size = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0)
+			return -errno;
+		buffer_append(content, chunk, (size_t)size);
+		if (content->size > CONFIG_FILE_MAX)
+			return -EFBIG;
+	}
+	buffer_char(content, '\0');
+	return buffer_error(content);
+}
+
+static void config_unread(const char *path, int error, config_complain complain, void *data)
+{
+	char text[PATH_MAX + 256];
+
+	snprintf(text, sizeof(text), "%.*s: %s", PATH_MAX, path, strerror(-error));
+	complain(data, text);
+}
+
+int config_load(struct config *config, const char *path, config_complain complain, void *data)
+{
+	struct config_parse parse = {.path = path, .complain = complain, .data = data};
+	struct buffer content = {0};
+	struct config fresh = {0};
+	int error;
+
+	error = config_init(&fresh);
+	if (!error)
+		error = config_read_file(path, &content);
+	if (error) {
+		config_unread(path, error, complain, data);
+		goto out;
+	}
+	parse.config = &fresh;
+	error = config_parse(&parse, &content);
+	if (error == -ENOMEM)
+		config_unread(path, error, complain, data);
+	if (!error) {
+		config_clean(config);
+		*config = fresh;
+		fresh = (struct config){0};
+	}
+out:
+	config_clean(&fresh);
+	buffer_free(&content);
+	return error;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From full maps to a written report: CPU time of swapping, reading, merging, sorting and
+ * formatting 65,536 flows on each of N interfaces, beside reading one map key by key. Every flow is
+ * on two interfaces, as it is on a router.
+ */
+#include "bpf/flow_types.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "report/format.h"
+#include "report/locals.h"
+#include "report/merge.h"
+#include "supervisor/flow_map.h"
+#include "supervisor/program.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FLOWS	       65536
+#define MAX_INTERFACES 64
+
+struct bench {
+	struct program *program;
+	struct flow_maps *maps;
+	struct merge *merge;
+	struct local_set *locals;
+	struct flow_map map[MAX_INTERFACES];
+	uint32_t reading; /* id of the interface whose map is read */
+	size_t records;
+};
+
+static void must(int err, const char *what)
+{
+	if (err >= 0)
+		return;
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(-err));
+	exit(1);
+}
+
+static double cpu_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+/* Interfaces 2k and 2k+1 carry the same flows: received on one, sent out of the other. */
+static void fill(struct flow_map *map, unsigned int interface)
+{
+	static struct flow_key keys[FLOWS];
+	static struct flow_value values[FLOWS];
+	__u32 count = FLOWS;
+
+	memset(values, 0, sizeof(values));
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		unsigned int class = interface % 2 ? FLOW_EGRESS_REPEAT : FLOW_INGRESS;
+
+		keys[i] = (struct flow_key){
+			.family = FLOW_IPV4,
+			.protocol = 6,
+			.port = {htons(443), htons((uint16_t)i)},
+		};
+		keys[i].addr[0].words[2] = keys[i].addr[1].words[2] = htonl(0xffff);
+		keys[i].addr[0].words[3] = htonl(0x0a000001 + interface / 2);
+		keys[i].addr[1].words[3] = htonl(0x0b000000 + i * 7);
+		values[i].count[0][class] = (struct flow_count){.bytes = 1500 + i, .packets = 1};
+		values[i].count[1][class ? FLOW_INGRESS : FLOW_EGRESS_REPEAT] =
+			(struct flow_count){.bytes = 52, .packets = 1};
+	}
+	must(bpf_map_update_batch(map->fd, keys, values, &count, NULL), "fill a map");
+}
+
+static int take_records(void *data, const struct flow_key *keys, const struct flow_value *values,
+			size_t n)
+{
+	struct bench *bench = data;
+
+	bench->records += n;
+	return merge_add(bench->merge, bench->reading, keys, values, n);
+}
+
+static struct merge_interface *make_interfaces(unsigned int n, struct topology_role *roles)
+{
+	struct merge_interface *list = calloc(n, sizeof(*list));
+	static char names[MAX_INTERFACES][16];
+
+	for (unsigned int i = 0; list && i < n; i++) {
+		snprintf(names[i], sizeof(names[i]), "veth%u", i);
+		roles[i] = (struct topology_role){.id = i + 1};
+		list[i] = (struct merge_interface){.id = i + 1,
+						   .ifindex = i + 1,
+						   .name = names[i],
+						   .role = &roles[i]};
+	}
+	return list;
+}
+
+static void measure(struct bench *bench, unsigned int n)
+{
+	struct topology_role roles[MAX_INTERFACES];
+	_free_ struct merge_interface *interfaces = make_interfaces(n, roles);
+	const struct merge_ends ends = {.locals = bench->locals,
+					.ephemeral_first = 32768,
+					.ephemeral_last = 65535};
+	struct flow_map *swapped[MAX_INTERFACES];
+	struct buffer text = {0}, json = {0};
+	struct report report = {0};
+	int old_fds[MAX_INTERFACES];
+	double start, read, merged, written;
+
+	for (unsigned int i = 0; i < n; i++) {
+		fill(&bench->map[i], i);
+		swapped[i] = &bench->map[i];
+	}
+	bench->records = 0;
+	start = cpu_ms();
+	must(flow_maps_swap(bench->maps, swapped, old_fds, n), "swap");
+	for (unsigned int i = 0; i < n; i++) {
+		bench->reading = i + 1;
+		must(flow_maps_read(bench->maps, old_fds[i], take_records, bench), "read");
+		close(old_fds[i]);
+	}
+	read = cpu_ms();
+	must(merge_report(bench->merge, interfaces, n, &ends, &report), "report");
+	merged = cpu_ms();
+	format_text(&text, &report);
+	written = cpu_ms();
+	format_json(&json, &report);
+	must(buffer_error(&text), "text");
+	must(buffer_error(&json), "json");
+	printf("| %u | %zu | %zu | %.0f | %.0f | %.0f | %.0f | %.0f |\n", n, bench->records,
+	       report.flow_count, read - start, merged - read, written - merged, cpu_ms() - written,
+	       written - start);
+	buffer_free(&text);
+	buffer_free(&json);
+	report_clean(&report);
+	merge_next_interval(bench->merge);
+}
+
+static void measure_key_by_key(struct bench *bench)
+{
+	struct flow_key key, *previous = NULL;
+	struct flow_value value;
+	double start;
+	size_t n = 0;
+
+	fill(&bench->map[0], 0);
+	start = cpu_ms();
+	while (!bpf_map_get_next_key(bench->map[0].fd, previous, &key)) {
+		must(bpf_map_lookup_elem(bench->map[0].fd, &key, &value), "lookup");
+		previous = &key;
+		n++;
+	}
+	printf("\nReading %zu entries key by key, without merging them: %.0f ms\n", n,
+	       cpu_ms() - start);
+}
+
+int main(void)
+{
+	static const unsigned int interface_counts[] = {1, 4, 16, 64};
+	struct bench bench = {0};
+	struct rusage usage;
+
+	must(program_new(&bench.program), "load the flow program");
+	must(flow_maps_new(&bench.maps, bench.program, FLOWS), "flow maps");
+	must(merge_new(&bench.merge), "merge");
+	must(local_set_new(&bench.locals), "local addresses");
+	for (size_t i = 0; i < MAX_INTERFACES; i++)
+		must(flow_maps_take(bench.maps, &bench.map[i]), "flow map");
+	printf("CPU milliseconds:\n\n"
+	       "| interfaces | entries | flows | swap, read, merge | resolve, sort | text | json | "
+	       "in all, with text |\n"
+	       "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < ARRAY_SIZE(interface_counts); i++)
+		measure(&bench, interface_counts[i]);
+	measure_key_by_key(&bench);
+	if (!getrusage(RUSAGE_SELF, &usage))
+		printf("Peak resident memory: %ld MiB\n", usage.ru_maxrss / 1024);
+	for (size_t i = 0; i < MAX_INTERFACES; i++)
+		close(bench.map[i].fd);
+	flow_maps_free(bench.maps);
+	local_set_free(bench.locals);
+	merge_free(bench.merge);
+	program_free(bench.program);
+	return 0;
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/cleanup.h"
+#include "supervisor/options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MAX_WORDS 16
+
+/* Parses a command line, words divided by blanks; what was printed on standard error goes to said.
+ */
+static int parse(struct options *options, const char *line, char *said, size_t size)
+{
+	static char copy[512];
+	char *argv[MAX_WORDS + 1] = {0};
+	int argc = 0, saved = dup(STDERR_FILENO), ends[2], err;
+	ssize_t n;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *word = strtok(copy, " "); word && argc < MAX_WORDS; word = strtok(NULL, " "))
+		argv[argc++] = word;
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	dup2(ends[1], STDERR_FILENO);
+	optind = 0; /* getopt(3): begin anew */
+	err = options_parse(options, argc, argv);
+	fflush(stderr);
+	dup2(saved, STDERR_FILENO);
+	n = read(ends[0], said, size - 1);
+	said[n > 0 ? n : 0] = 0;
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+	return err;
+}
+
+static void assert_refused(const char *line, const char *message)
+{
+	struct options options;
+	char said[512], expected[512];
+
+	snprintf(expected, sizeof(expected), "flowtally: %s; see flowtally --help\n", message);
+	assert_int_equal(parse(&options, line, said, sizeof(said)), -EINVAL);
+	assert_string_equal(said, expected);
+	options_clean(&options);
+}
+
+static void ignore(void *data, const char *message)
+{
+	(void)data;
+	(void)message;
+}
+
+static void test_defaults(void **state)
+{
+	struct options options;
+	char said[512];
+
+	(void)state;
+	assert_int_equal(parse(&options, "flowtally", said, sizeof(said)), 0);
+	assert_int_equal(options.command, COMMAND_RUN);
+	assert_null(options.config_file);
+	assert_int_equal(options.count, 0);
+	assert_int_equal(options.verbosity, 0);
+	assert_int_equal(options.setting_count, 0);
+	assert_string_equal(said, "");
+	options_clean(&options);
+}
+
+static void test_commands(void **state)
+{
+	static const struct {
+		const char *line;
+		enum command command;
+	} cases[] = {
+		{"flowtally run", COMMAND_RUN},
+		{"flowtally check-config", COMMAND_CHECK_CONFIG},
+		{"flowtally cleanup", COMMAND_CLEANUP},
+		{"flowtally --help", COMMAND_HELP},
+		{"flowtally run -h", COMMAND_HELP},
+		{"flowtally --version", COMMAND_VERSION},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options options;
+		char said[512];
+
+		assert_int_equal(parse(&options, cases[i].line, said, sizeof(said)), 0);
+		assert_int_equal(options.command, cases[i].command);
+		options_clean(&options);
+	}
+}
+
+static void test_options_are_settings(void **state)
+{
+	struct options options;
+	struct config config = {0};
+	char said[512];
+
+	(void)state;
+	assert_int_equal(parse(&options,
+			       "flowtally run -t 5 --format json -o /tmp/x -i eth* -i kind:bridge "
+			       "--exclude veth* --attach=clsact -n 3 -vvq -c /dev/null",
+			       said, sizeof(said)),
+			 0);
+	assert_string_equal(options.config_file, "/dev/null");
+	assert_int_equal(options.count, 3);
+	assert_int_equal(options.verbosity, 1);
+	assert_int_equal(options_load_config(&options, &config, ignore, NULL), 0);
+	assert_int_equal(config.interval_s, 5);
+	assert_int_equal(config.format, CONFIG_JSON);
+	assert_string_equal(config.output, "/tmp/x");
+	assert_int_equal(config.include.count, 2);
+	assert_string_equal(config.include.patterns[0], "eth*");
+	assert_string_equal(config.include.patterns[1], "kind:bridge");
+	assert_int_equal(config.exclude.count, 1);
+	assert_int_equal(config.attach, CONFIG_ATTACH_CLSACT);
+	config_clean(&config);
+	options_clean(&options);
+}
+
+/* Options override the file, and do so again when it is read again. */
+static void test_options_override_the_file(void **state)
+{
+	char path[] = "/tmp/flowtally-XXXXXX", line[128], said[512];
+	int fd = mkstemp(path);
+	struct options options;
+	struct config config = {0};
+
+	(void)state;
+	assert_return_code(fd, errno);
+	assert_true(dprintf(fd, "[report]\ninterval = 7\ntop = 9\n[interfaces]\ninclude = a b\n") >
+		    0);
+	close(fd);
+	snprintf(line, sizeof(line), "flowtally -t 5 -c %s", path);
+	assert_int_equal(parse(&options, line, said, sizeof(said)), 0);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(options_load_config(&options, &config, ignore, NULL), 0);
+		assert_int_equal(config.interval_s, 5);
+		assert_int_equal(config.top, 9);
+		assert_int_equal(config.include.count, 2);
+	}
+	unlink(path);
+	assert_int_not_equal(options_load_config(&options, &config, ignore, NULL), 0);
+	assert_int_equal(config.top, 9);
+	config_clean(&config);
+	options_clean(&options);
+}
+
+static void test_misuse(void **state)
+{
+	(void)state;
+	assert_refused("flowtally nonsense", "'nonsense' is not a command");
+	assert_refused("flowtally run nonsense", "argument 'nonsense' is not expected");
+	assert_refused("flowtally -t 1 nonsense", "argument 'nonsense' is not expected");
+	assert_refused("flowtally --colour", "option --colour is not known");
+	assert_refused("flowtally -z", "option -z is not known");
+	assert_refused("flowtally -vz", "option -z is not known");
+	assert_refused("flowtally -t", "option -t wants a value");
+	assert_refused("flowtally --interval", "option --interval wants a value");
+	assert_refused("flowtally --quiet=3", "option --quiet=3 takes no value");
+	assert_refused("flowtally --in 3", "option --in is not known");
+	assert_refused("flowtally -n x",
+		       "option --count: 'x' is not a number from 0 to 4294967295");
+	assert_refused("flowtally -n -1",
+		       "option --count: '-1' is not a number from 0 to 4294967295");
+	assert_refused(
+		"flowtally -n 99999999999999999999",
+		"option --count: '99999999999999999999' is not a number from 0 to 4294967295");
+	assert_refused("flowtally -t 0", "option --interval: '0' is not a number from 1 to 86400");
+	assert_refused("flowtally check-config -t 5",
+		       "'check-config' does not take option --interval");
+	assert_refused("flowtally cleanup --count 5", "'cleanup' does not take option --count");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_options_are_settings),
+		cmocka_unit_test(test_options_override_the_file),
+		cmocka_unit_test(test_misuse),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/log.h"
+#include "supervisor/loop.h"
+#include "supervisor/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+	struct loop *loop;
+	char directory[32];
+	char path[64];
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	strcpy(f->directory, "/tmp/flowtally-XXXXXX");
+	if (!mkdtemp(f->directory) || loop_new(&f->loop))
+		return -1;
+	snprintf(f->path, sizeof(f->path), "%s/reports", f->directory);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	log_set_level(LOG_LEVEL_ERROR);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	unlink(f->path);
+	rmdir(f->directory);
+	loop_free(f->loop);
+	free(f);
+	return 0;
+}
+
+static void assert_content(const char *path, const char *expected)
+{
+	char content[256] = "";
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	content[fread(content, 1, sizeof(content) - 1, file)] = 0;
+	fclose(file);
+	assert_string_equal(content, expected);
+}
+
+static void test_appends_and_reopens(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *sink;
+	char moved[80];
+	struct stat st;
+
+	assert_int_equal(sink_new(&sink, f->loop, f->path), 0);
+	assert_int_equal(sink_write(sink, "one\n", 4), 0);
+	assert_int_equal(sink_write(sink, "two\n", 4), 0);
+	assert_content(f->path, "one\ntwo\n");
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777 & ~0640, 0);
+
+	/* as logrotate does it */
+	snprintf(moved, sizeof(moved), "%s.1", f->path);
+	assert_int_equal(rename(f->path, moved), 0);
+	assert_int_equal(sink_write(sink, "three\n", 6), 0);
+	assert_int_equal(sink_reopen(sink, f->path), 0);
+	assert_int_equal(sink_write(sink, "four\n", 5), 0);
+	assert_content(moved, "one\ntwo\nthree\n");
+	assert_content(f->path, "four\n");
+	unlink(moved);
+	sink_free(sink);
+}
+
+static void test_keeps_the_old_output_if_the_new_one_fails(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *sink;
+
+	assert_int_equal(sink_new(&sink, f->loop, "/nowhere/at/all"), -ENOENT);
+	assert_int_equal(sink_new(&sink, f->loop, f->path), 0);
+	assert_int_equal(sink_reopen(sink, f->directory), -EISDIR);
+	assert_int_equal(sink_write(sink, "still here\n", 11), 0);
+	assert_content(f->path, "still here\n");
+	sink_free(sink);
+}
+
+/* A full disk, made with a limit on the file's size: the part that fitted is taken back. */
+static void test_takes_back_what_did_not_fit(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit before, small;
+	struct sink *sink;
+
+	assert_int_equal(sink_new(&sink, f->loop, f->path), 0);
+	assert_int_equal(sink_write(sink, "first\n", 6), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(sink_write(sink, "second, which is longer\n", 24), -EFBIG);
+	assert_content(f->path, "first\n");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(sink_write(sink, "third\n", 6), 0);
+	assert_content(f->path, "first\nthird\n");
+	sink_free(sink);
+}
+
+static void test_dev_full(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *sink;
+
+	assert_int_equal(sink_new(&sink, f->loop, "/dev/full"), 0);
+	assert_int_equal(sink_write(sink, "x\n", 2), -ENOSPC);
+	sink_free(sink);
+}
+
+/* Standard output of this process, replaced for a while. */
+static int redirect_stdout(int fd)
+{
+	int saved = dup(STDOUT_FILENO);
+
+	fflush(stdout);
+	assert_return_code(dup2(fd, STDOUT_FILENO), errno);
+	close(fd);
+	return saved;
+}
+
+static void restore_stdout(int saved)
+{
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+}
+
+/* The slow reader of a pipe, in the same loop. */
+struct reader {
+	struct loop *loop;
+	int fd;
+	size_t got, wanted;
+};
+
+static int read_slowly(void *data, uint32_t events)
+{
+	struct reader *reader = data;
+	char chunk[5000];
+	ssize_t n = read(reader->fd, chunk, sizeof(chunk));
+
+	(void)events;
+	assert_true(n > 0);
+	reader->got += (size_t)n;
+	if (reader->got >= reader->wanted)
+		loop_stop(reader->loop);
+	return 0;
+}
+
+static void test_finishes_what_a_slow_pipe_has_begun(void **state)
+{
+	static char report[300000], got[sizeof(report) + 1];
+	struct fixture *f = *state;
+	struct sink *sink;
+	size_t size = 0;
+	int ends[2], saved;
+
+	memset(report, 'x', sizeof(report));
+	report[sizeof(report) - 1] = '\n';
+	assert_int_equal(pipe(ends), 0);
+	saved = redirect_stdout(ends[1]);
+	assert_int_equal(sink_new(&sink, f->loop, "-"), 0);
+	restore_stdout(saved);
+
+	/* the pipe takes a part; the rest is the sink's to deliver, and nothing comes in between */
+	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
+	assert_int_equal(sink_write(sink, "late\n", 5), -EAGAIN);
+	assert_int_equal(sink_finish(sink, 10), -ETIMEDOUT);
+	while (size < sizeof(report)) {
+		ssize_t n = read(ends[0], got + size, sizeof(got) - size);
+
+		assert_true(n > 0);
+		size += (size_t)n;
+		(void)sink_finish(sink, 10);
+	}
+	assert_int_equal(sink_finish(sink, 1000), 0);
+	assert_memory_equal(got, report, sizeof(report));
+	assert_int_equal(sink_write(sink, "next\n", 5), 0);
+	assert_int_equal(read(ends[0], got, sizeof(got)), 5);
+	close(ends[0]);
+	sink_free(sink);
+}
+
+static void test_delivers_the_rest_from_the_loop(void **state)
+{
+	static char report[200000];
+	struct fixture *f = *state;
+	struct reader reader = {.loop = f->loop, .wanted = sizeof(report)};
+	struct sink *sink;
+	int ends[2], saved;
+
+	assert_int_equal(pipe(ends), 0);
+	saved = redirect_stdout(ends[1]);
+	assert_int_equal(sink_new(&sink, f->loop, "-"), 0);
+	restore_stdout(saved);
+	reader.fd = ends[0];
+	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
+	assert_int_equal(loop_add(f->loop, reader.fd, EPOLLIN, read_slowly, &reader), 0);
+	assert_int_equal(loop_run(f->loop), 0);
+	assert_int_equal(reader.got, sizeof(report));
+	assert_int_equal(sink_write(sink, "next\n", 5), 0);
+	loop_remove(f->loop, reader.fd);
+	close(ends[0]);
+	sink_free(sink);
+}
+
+static void test_broken_pipe(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *sink;
+	int ends[2], saved;
+
+	assert_int_equal(pipe(ends), 0);
+	saved = redirect_stdout(ends[1]);
+	assert_int_equal(sink_new(&sink, f->loop, "-"), 0);
+	restore_stdout(saved);
+	close(ends[0]);
+	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
+	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
+	sink_free(sink);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_appends_and_reopens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_keeps_the_old_output_if_the_new_one_fails,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_takes_back_what_did_not_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_dev_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_finishes_what_a_slow_pipe_has_begun, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_delivers_the_rest_from_the_loop, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_broken_pipe, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
