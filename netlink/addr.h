@@ -16,7 +16,8 @@ struct addr {
 	uint8_t prefix;	   /* length in bits of the 128, so 96 more than an IPv4 prefix says */
 };
 
-/* 0; -EBADMSG for a malformed message; -ENOENT for a family other than IPv4 and IPv6. */
+/* 0; -EBADMSG for a malformed message; -ENOENT for another message, or a family other than IPv4 and
+ * IPv6. */
 int addr_parse(struct addr *addr, const struct nlmsghdr *message);
 
 #endif

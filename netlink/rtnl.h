@@ -36,8 +36,12 @@ void rtnl_free(struct rtnl *rtnl);
 /* For epoll: readable when rtnl_dispatch() has work. */
 int rtnl_fd(const struct rtnl *rtnl);
 
-/* Dumps links, then addresses, and calls the handlers; blocks until it is complete. Retries
- * interrupted dumps. */
+/*
+ * Dumps links, then addresses, and calls the handlers; blocks until it is complete. Retries
+ * interrupted dumps, with a dump_begin each. -EAGAIN: links changed too fast for that, which was
+ * logged; the handlers have seen them, but no dump_end. The socket is readable then, so
+ * rtnl_dispatch() tries again.
+ */
 int rtnl_dump(struct rtnl *rtnl);
 
 /*

@@ -23,18 +23,21 @@ struct tc_filter {
 	uint32_t handle;
 	uint32_t program_id; /* of the BPF program; 0 if none */
 	char kind[16];	     /* "bpf", "u32", "flower", ... */
-	char name[64];	     /* TCA_BPF_NAME; "" if none */
+	char name[64];	     /* TCA_BPF_NAME, the beginning of a longer one; "" if none */
 };
 
 /* One blocking request socket for all calls. */
 int tc_new(struct tc **ret);
 void tc_free(struct tc *tc);
 
-/* Adds the clsact qdisc. -EEXIST: the link has one already, or an ingress qdisc in its place.
- * -ENODEV: no such link. */
+/*
+ * Adds the clsact qdisc. -EEXIST: the link has one already; -EBUSY: it has an ingress qdisc in its
+ * place, on which an egress filter would see what comes in; -ENODEV: no such link.
+ */
 int tc_clsact_add(struct tc *tc, uint32_t ifindex);
 
-/* Deletes the clsact qdisc with all filters on it. -ENOENT or -EINVAL: there is none. -ENODEV */
+/* Deletes the clsact qdisc with all filters on it. -ENOENT or -EINVAL: there is none; -ENODEV: no
+ * such link. */
 int tc_clsact_delete(struct tc *tc, uint32_t ifindex);
 
 /* Calls found for each link that has a clsact qdisc. */
@@ -42,17 +45,24 @@ int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), v
 
 /*
  * Adds a BPF filter, direct action, protocol all, named name (TCA_BPF_NAME), NLM_F_EXCL. -EEXIST:
- * handle taken; -EINVAL: priority taken by a filter of another kind; -ENODEV.
+ * handle taken; -EINVAL: priority taken by filters of another kind or protocol, or no clsact;
+ * -ENODEV: no such link; -ENAMETOOLONG: name does not fit a struct tc_filter.
  */
 int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		  uint32_t handle, int program_fd, const char *name);
 
-/* Deletes that one filter (hook, priority and handle). -ENOENT: it is gone already. -ENODEV,
- * -EINVAL: no such link, qdisc. */
+/*
+ * Deletes that one BPF filter (hook, priority and handle, neither of them 0). -ENOENT: it is gone
+ * already; -EINVAL: no clsact, or filters of another kind or protocol have the priority; -ENODEV:
+ * no such link.
+ */
 int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		     uint32_t handle);
 
-/* Calls found for each filter on both hooks, all chains. A link without clsact has none: 0. */
+/*
+ * Calls found for each filter on both hooks, all chains. One that the kernel gives no handle of its
+ * own has handle 0. A link without clsact, or no such link, has none: 0.
+ */
 int tc_filter_each(struct tc *tc, uint32_t ifindex,
 		   void (*found)(void *data, const struct tc_filter *filter), void *data);
 

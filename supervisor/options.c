@@ -39,12 +39,15 @@ static const char options_help[] =
 static const struct {
 	const char *name;
 	enum command command;
-	const char *options; /* that it takes, for getopt_long(3) */
+	const char *options; /* letters of those that it takes */
 } options_commands[] = {
-	{"run", COMMAND_RUN, "+:c:t:n:f:o:i:x:a:vqhV"},
-	{"check-config", COMMAND_CHECK_CONFIG, "+:c:vqhV"},
-	{"cleanup", COMMAND_CLEANUP, "+:vqhV"},
+	{"run", COMMAND_RUN, "ctnfoixavqhV"},
+	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
+	{"cleanup", COMMAND_CLEANUP, "vqhV"},
 };
+
+/* getopt_long(3): + stops at the first argument, : tells a missing value from an unknown option */
+static const char options_short[] = "+:c:t:n:f:o:i:x:a:vqhV";
 
 static const struct option options_long[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -217,8 +220,7 @@ int options_parse(struct options *options, int argc, char *argv[])
 		argv++;
 	}
 	options->command = options_commands[command].command;
-	while ((letter = getopt_long(argc, argv, options_commands[command].options, options_long,
-				     NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, options_short, options_long, NULL)) != -1) {
 		if (letter == '?' || letter == ':')
 			return options_unknown(letter, argv);
 		if (!strchr(options_commands[command].options, letter))

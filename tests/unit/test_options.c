@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#define MAX_WORDS 16
+#define MAX_WORDS 32
 
 /* Parses a command line, words divided by blanks; what was printed on standard error goes to said.
  */
