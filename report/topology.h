@@ -61,6 +61,8 @@ struct topology_role {
  */
 int topology_resolve(const struct topology_link *links, size_t count, struct topology_role *roles);
 void topology_role_clean(struct topology_role *role);
+/* *to is overwritten. 0, or -ENOMEM, then it is left alone. */
+int topology_role_copy(struct topology_role *to, const struct topology_role *from);
 
 /*
  * The role over an interval in which it changed: where the two differ, the hook is judged against

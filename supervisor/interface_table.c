@@ -455,23 +455,6 @@ static void table_describe(const struct interface *interface, struct topology_li
 	};
 }
 
-static int topology_role_copy(struct topology_role *to, const struct topology_role *from)
-{
-	*to = *from;
-	for (size_t i = 0; i < 2; i++) {
-		size_t size = from->hook[i].reference_count * sizeof(*from->hook[i].references);
-
-		to->hook[i].references = NULL;
-		if (!size)
-			continue;
-		to->hook[i].references = malloc(size);
-		if (!to->hook[i].references)
-			return -ENOMEM;
-		memcpy(to->hook[i].references, from->hook[i].references, size);
-	}
-	return 0;
-}
-
 /* The role over the interval; a life that begins in it has just the one. */
 static int table_note_role(struct interface *interface, const struct topology_role *now)
 {
