@@ -187,6 +187,8 @@ static int supervisor_report(struct supervisor *sup)
 		supervisor_format(sup, &report);
 		err = buffer_error(&sup->text);
 	}
+	/* the report may go to the same terminal */
+	log_live("");
 	if (!err)
 		err = sink_write(sup->sink, sup->text.data, sup->text.size);
 	supervisor_note_output(sup, err);
