@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Connections that the kernel translates, as ctnetlink tells of them (kernel
+ * net/netfilter/nf_conntrack_netlink.c): IPCTNL_MSG_CT_NEW and IPCTNL_MSG_CT_DELETE made into a
+ * struct, and a monitor of the translated ones in this network namespace.
+ */
+#ifndef FLOWTALLY_CONNTRACK_H
+#define FLOWTALLY_CONNTRACK_H
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conntrack;
+struct nlmsghdr;
+
+/* One direction. */
+struct conntrack_tuple {
+	uint8_t source[16], destination[16]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
+	__be16 source_port, destination_port;
+};
+
+struct conntrack_entry {
+	struct conntrack_tuple original; /* as the client's packets come in */
+	struct conntrack_tuple reply;	 /* as the server's packets come in */
+	/* Of the original and of the reply direction; 0 is the default zone. Tuples of a direction
+	 * are unique within its zone. */
+	uint16_t zone[2];
+	uint32_t id;	  /* CTA_ID: tells entries apart whose tuples look alike here */
+	uint32_t status;  /* IPS_*; of interest: IPS_SRC_NAT, IPS_DST_NAT */
+	uint8_t protocol; /* IANA number. Ports are 0 but for TCP, UDP, UDP-Lite, SCTP and DCCP */
+	uint8_t family;	  /* AF_INET or AF_INET6 */
+	bool gone;	  /* IPCTNL_MSG_CT_DELETE */
+};
+
+/* Fills entry from a message; *entry is overwritten whole. 0; -EBADMSG if it is malformed or lacks
+ * what every entry has; -ENOENT if it is not about an entry of IPv4 or IPv6. */
+int conntrack_parse(struct conntrack_entry *entry, const struct nlmsghdr *message);
+
+struct conntrack_handlers {
+	/* A translated entry that is there, or gone. Borrowed for the call. */
+	void (*entry)(void *data, const struct conntrack_entry *entry);
+	/* Around a dump: what is not mentioned in between is there no more. A dump that failed has
+	 * no end. */
+	void (*dump_begin)(void *data);
+	void (*dump_end)(void *data);
+	void *data;
+};
+
+/*
+ * 0 if connections can be translated in this namespace now, else -ENOENT: the kernel has no
+ * connection tracking or has not loaded it, or has not loaded NAT. Asking loads nothing. A rule
+ * that is added later loads both, so ask again from time to time.
+ */
+int conntrack_present(void);
+
+/* Whether the kernel tells of entries as they come and go (net.netfilter.nf_conntrack_events). If
+ * not, only dumps show them. */
+bool conntrack_has_events(void);
+
+/*
+ * Opens and subscribes, if conntrack_present(); nothing is read yet. -ENOENT: it is not; -EPERM:
+ * needs CAP_NET_ADMIN; -EPROTONOSUPPORT: the kernel has no nfnetlink.
+ */
+int conntrack_new(struct conntrack **ret, const struct conntrack_handlers *handlers);
+void conntrack_free(struct conntrack *conntrack);
+
+/* For epoll: readable when conntrack_dispatch() has work. */
+int conntrack_fd(const struct conntrack *conntrack);
+
+/*
+ * Handles all notifications that have come, then reads all translated entries. Blocks until that is
+ * complete. -EOPNOTSUPP: the kernel has no nf_conntrack_netlink; -EAGAIN: the table changed too
+ * fast.
+ */
+int conntrack_dump(struct conntrack *conntrack);
+
+/*
+ * Before each use of what the handlers have collected: handles all notifications that have come,
+ * then dumps, as entries that were there before conntrack_new() may vanish without a notification
+ * (with net.netfilter.nf_conntrack_events = 2 the kernel tells of those only that came later). A
+ * large table takes long to read (some 4 us of CPU for each translated entry), so it does not dump
+ * if dumps would take more than a twentieth of the time. Errors as of conntrack_dump().
+ */
+int conntrack_catch_up(struct conntrack *conntrack);
+
+/*
+ * Reads what has come, without blocking, at most a bounded number of messages a call (epoll is
+ * level-triggered). After an overrun: logs it and dumps, within that same twentieth of the time,
+ * else a later call does. 0 or negative errno; a malformed message is logged and skipped, not an
+ * error.
+ */
+int conntrack_dispatch(struct conntrack *conntrack);
+
+/* How often notifications were lost since the start. */
+uint64_t conntrack_overruns(const struct conntrack *conntrack);
+
+/* Words for people: why translated conversations are not joined, from an error of the above. */
+const char *conntrack_error(int error);
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "netlink/link.h"
+
+#include "netlink/attr.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static int parse_kind(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+
+	if (mnl_attr_get_type(attr) != IFLA_INFO_KIND)
+		return 0;
+	return attr_string(attr, link->kind, sizeof(link->kind));
+}
+
+static int parse_altname(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+	void *grown;
+	int r;
+
+	if (mnl_attr_get_type(attr) != IFLA_ALT_IFNAME)
+		return 0;
+	grown = reallocarray(link->altnames, link->altname_count + 1, sizeof(*link->altnames));
+	if (!grown)
+		return -ENOMEM;
+	link->altnames = grown;
+	r = attr_string(attr, link->altnames[link->altname_count], LINK_ALTNAME_SIZE);
+	if (r < 0)
+		return r;
+	link->altname_count++;
+	return 0;
+}
+
+static int parse_stats(struct link *link, const struct nlattr *attr)
+{
+	/* The kernel appends fields with time, the first four stay; the attribute is aligned to 4
+	 * bytes only. */
+	uint64_t counters[4];
+
+	if (mnl_attr_get_payload_len(attr) < sizeof(counters))
+		return -EBADMSG;
+	memcpy(counters, mnl_attr_get_payload(attr), sizeof(counters));
+	link->stats = (struct link_stats){
+		.rx_packets = counters[0],
+		.tx_packets = counters[1],
+		.rx_bytes = counters[2],
+		.tx_bytes = counters[3],
+	};
+	link->has_stats = true;
+	return 0;
+}
+
+static int parse_attribute(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+
+	switch (mnl_attr_get_type(attr)) {
+	case IFLA_IFNAME:
+		return attr_string(attr, link->name, sizeof(link->name));
+	case IFLA_MASTER:
+		return attr_u32(attr, &link->master);
+	case IFLA_LINK:
+		return attr_u32(attr, &link->lower);
+	case IFLA_LINK_NETNSID:
+		/* The id is signed and may be unknown (-1); that it is told is what counts. */
+		link->lower_abroad = true;
+		return 0;
+	case IFLA_LINKINFO:
+		return attr_each_nested(attr, parse_kind, link);
+	case IFLA_PROP_LIST:
+		return attr_each_nested(attr, parse_altname, link);
+	case IFLA_STATS64:
+		return parse_stats(link, attr);
+	case IFLA_WIRELESS:
+		/* A wireless event (kernel net/wireless/wext-core.c) carries the name and nothing
+		 * else: taken for a link it would have lost its master and kind. */
+		return -ENOENT;
+	default:
+		return 0;
+	}
+}
+
+static int parse(struct link *link, const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	int r;
+
+	if (message->nlmsg_type != RTM_NEWLINK && message->nlmsg_type != RTM_DELLINK)
+		return -ENOENT;
+	if (message->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(*info))
+		return -EBADMSG;
+	if (info->ifi_family != AF_UNSPEC)
+		return -ENOENT;
+	if (info->ifi_index <= 0)
+		return -EBADMSG;
+
+	link->ifindex = info->ifi_index;
+	link->gone = message->nlmsg_type == RTM_DELLINK;
+	link->flags = info->ifi_flags;
+	link->type = info->ifi_type;
+	r = attr_each(message, sizeof(*info), parse_attribute, link);
+	if (r < 0)
+		return r;
+	if (!link->name[0])
+		return -EBADMSG;
+	/* An index of another namespace may be the same number by chance. */
+	if (link->lower == link->ifindex && !link->lower_abroad)
+		link->lower = 0;
+	return 0;
+}
+
+int link_parse(struct link *link, const struct nlmsghdr *message)
+{
+	int r;
+
+	memset(link, 0, sizeof(*link));
+	r = parse(link, message);
+	if (r < 0)
+		link_clean(link);
+	return r;
+}
+
+void link_clean(struct link *link)
+{
+	free(link->altnames);
+	link->altnames = NULL;
+	link->altname_count = 0;
+}
+
+const char *link_kind(const struct link *link)
+{
+	if (link->kind[0])
+		return link->kind;
+	return link->flags & IFF_LOOPBACK ? "loopback" : "physical";
+}

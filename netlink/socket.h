@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A netlink socket: whole datagrams from the kernel, requests and their answers (netlink(7)). */
+#ifndef FLOWTALLY_NETLINK_SOCKET_H
+#define FLOWTALLY_NETLINK_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct netlink;
+struct nlmsghdr;
+
+/* bus: NETLINK_ROUTE, ...; groups: a mask of RTMGRP_* to subscribe to, 0: none. */
+int netlink_new(struct netlink **ret, int bus, unsigned int groups);
+void netlink_free(struct netlink *netlink);
+int netlink_fd(const struct netlink *netlink);
+
+/* Stamps the request with the next sequence number and sends it. */
+int netlink_send(struct netlink *netlink, struct nlmsghdr *request);
+
+/*
+ * Receives one datagram, however large, with flags as for recv(2). *ret points to its messages
+ * until the next call. Returns its size, 0 for one that did not come from the kernel, or negative
+ * errno: -ENOBUFS after notifications were lost.
+ */
+ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret);
+
+/* Whether message answers the last request that was sent. */
+bool netlink_is_answer(const struct netlink *netlink, const struct nlmsghdr *message);
+
+/* Whether message is the last one of an answer; then *result is 0 or what went wrong, and what the
+ * kernel says about it is logged for debugging. */
+bool netlink_ends_answer(const struct nlmsghdr *message, int *result);
+
+/*
+ * Sends a request that has NLM_F_ACK or NLM_F_DUMP, waits, and calls answer for each message of the
+ * answer. Returns the kernel's error, else the first one of answer; -EINTR: the dump was overtaken
+ * by a change and is not to be relied on.
+ */
+int netlink_ask(struct netlink *netlink, struct nlmsghdr *request,
+		int (*answer)(void *data, const struct nlmsghdr *message), void *data);
+
+#endif

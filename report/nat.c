@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report/nat.h"
+
+#include "netlink/conntrack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#define RECORDS_FIRST 256
+#define NO_RECORD     UINT32_MAX
+
+enum life {
+	LIFE_FREE, /* the record holds no conversation; its id is the next such record */
+	LIFE_HERE,
+	LIFE_WENT,	  /* in this interval */
+	LIFE_WENT_BEFORE, /* in the interval before */
+};
+
+struct record {
+	struct nat_end client[2]; /* as in the original direction, translated */
+	struct nat_end server[2];
+	uint16_t zone[2]; /* of the original direction, of the translated ends */
+	uint32_t id;	  /* of the conntrack entry */
+	uint32_t dump;	  /* number of the last dump that mentioned it */
+	uint8_t protocol;
+	uint8_t family; /* enum flow_family */
+	uint8_t life;	/* enum life */
+};
+
+/* A face that packets of a conversation have: which ends are translated. */
+enum {
+	CLIENT_TRANSLATED = 1,
+	SERVER_TRANSLATED = 2,
+	FACES = 4,
+};
+#define FACE_ORIGINAL	0
+#define FACE_TRANSLATED (CLIENT_TRANSLATED | SERVER_TRANSLATED)
+
+/* One conversation claims one key. A key may have several claims. */
+struct claim {
+	uint32_t hash;
+	uint32_t owner; /* (index of the record + 1) * FACES + face; 0: free slot */
+};
+
+struct nat_table {
+	uint64_t seed[2]; /* strangers choose addresses and ports, they shall not choose slots */
+	struct record *records; /* owned */
+	uint32_t capacity;	/* of records; slots follow from it */
+	uint32_t used;		/* records ever used are below that */
+	uint32_t first_free;	/* index of a record, or NO_RECORD */
+	uint32_t count;
+	struct claim *slots; /* owned */
+	uint32_t slot_mask;
+	uint32_t claims;
+	uint32_t dump;
+	uint64_t refused;
+};
+
+int nat_table_new(struct nat_table **ret)
+{
+	struct nat_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return -ENOMEM;
+	table->first_free = NO_RECORD;
+	/* Without randomness (early boot) all is right but the guard against chosen keys. */
+	if (getrandom(table->seed, sizeof(table->seed), GRND_NONBLOCK) < 0)
+		memset(table->seed, 0xa5, sizeof(table->seed));
+	*ret = table;
+	return 0;
+}
+
+void nat_table_free(struct nat_table *table)
+{
+	if (!table)
+		return;
+	free(table->slots);
+	free(table->records);
+	free(table);
+}
+
+size_t nat_table_count(const struct nat_table *table)
+{
+	return table->count;
+}
+
+uint64_t nat_table_refused(const struct nat_table *table)
+{
+	return table->refused;
+}
+
+static uint32_t hash_key(const struct nat_table *table, const struct flow_key *key)
+{
+	uint64_t hash = table->seed[0], word[sizeof(*key) / sizeof(uint64_t)];
+	unsigned __int128 product;
+
+	memcpy(word, key, sizeof(word));
+	for (size_t i = 0; i < sizeof(word) / sizeof(word[0]); i++) {
+		product = (unsigned __int128)(hash ^ word[i]) * (table->seed[1] | 1);
+		hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+	}
+	return (uint32_t)(hash >> 32);
+}
+
+/* Returns which end of the key is the client. */
+static unsigned int make_key(struct flow_key *key, const struct record *record, unsigned int face)
+{
+	const struct nat_end *client = &record->client[face & CLIENT_TRANSLATED ? 1 : 0];
+	const struct nat_end *server = &record->server[face & SERVER_TRANSLATED ? 1 : 0];
+	/* An end has its port behind its address and no holes, so this is the order of keys. */
+	unsigned int at = memcmp(client, server, sizeof(*client)) > 0;
+
+	memset(key, 0, sizeof(*key));
+	memcpy(key->addr[at].bytes, client->addr, sizeof(client->addr));
+	memcpy(key->addr[!at].bytes, server->addr, sizeof(server->addr));
+	key->port[at] = client->port;
+	key->port[!at] = server->port;
+	key->protocol = record->protocol;
+	key->family = record->family;
+	return at;
+}
+_Static_assert(sizeof(struct nat_end) == 18, "nat_end has no holes");
+
+static bool same_end(const struct nat_end *a, const struct nat_end *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+static bool has_ports(const struct record *record)
+{
+	return record->client[0].port || record->server[0].port;
+}
+
+static bool is_half(unsigned int face)
+{
+	return face != FACE_ORIGINAL && face != FACE_TRANSLATED;
+}
+
+/* Half translated faces are faces of their own only where both ends are translated. */
+static bool has_face(const struct record *record, unsigned int face)
+{
+	return !is_half(face) || (!same_end(&record->client[0], &record->client[1]) &&
+				  !same_end(&record->server[0], &record->server[1]));
+}
+
+static struct record *claim_record(const struct nat_table *table, const struct claim *claim)
+{
+	return &table->records[claim->owner / FACES - 1];
+}
+
+static uint32_t claim_owner(const struct nat_table *table, const struct record *record,
+			    unsigned int face)
+{
+	return (uint32_t)(record - table->records + 1) * FACES + face;
+}
+
+static void put_claim(struct claim *slots, uint32_t mask, const struct claim *claim)
+{
+	uint32_t i = claim->hash & mask;
+
+	while (slots[i].owner)
+		i = (i + 1) & mask;
+	slots[i] = *claim;
+}
+
+/* Empties a slot and moves up what stands behind it only because it was taken. */
+static void empty_slot(struct nat_table *table, uint32_t hole)
+{
+	struct claim *slots = table->slots;
+	uint32_t mask = table->slot_mask;
+
+	table->claims--;
+	for (uint32_t i = (hole + 1) & mask; slots[i].owner; i = (i + 1) & mask) {
+		if (((i - slots[i].hash) & mask) < ((i - hole) & mask))
+			continue;
+		slots[hole] = slots[i];
+		hole = i;
+	}
+	slots[hole].owner = 0;
+}
+
+/* Walks the claims that may be of the key with that hash. */
+static const struct claim *next_claim(const struct nat_table *table, uint32_t hash, uint32_t *i)
+{
+	while (table->slots[*i].owner) {
+		const struct claim *claim = &table->slots[*i];
+
+		*i = (*i + 1) & table->slot_mask;
+		if (claim->hash == hash)
+			return claim;
+	}
+	return NULL;
+}
+
+static const struct claim *first_claim(const struct nat_table *table, uint32_t hash, uint32_t *i)
+{
+	*i = hash & table->slot_mask;
+	return next_claim(table, hash, i);
+}
+
+static void drop_claim(struct nat_table *table, uint32_t hash, uint32_t owner)
+{
+	for (uint32_t i = hash & table->slot_mask; table->slots[i].owner;
+	     i = (i + 1) & table->slot_mask) {
+		if (table->slots[i].owner == owner) {
+			empty_slot(table, i);
+			return;
+		}
+	}
+}
+
+static bool has_claim(const struct nat_table *table, uint32_t hash, uint32_t owner)
+{
+	uint32_t i;
+
+	for (const struct claim *claim = first_claim(table, hash, &i); claim;
+	     claim = next_claim(table, hash, &i))
+		if (claim->owner == owner)
+			return true;
+	return false;
+}
+
+/*
+ * A tuple is unique within its zone, so whoever else claims it has gone, and its end was not told.
+ * Not so without ports: pings of several clients look alike behind one address.
+ */
+static const struct claim *find_replaced(const struct nat_table *table, const struct record *record,
+					 unsigned int face, uint32_t hash)
+{
+	unsigned int translated = face == FACE_TRANSLATED;
+	uint32_t i;
+
+	if (is_half(face) || !has_ports(record))
+		return NULL;
+	for (const struct claim *claim = first_claim(table, hash, &i); claim;
+	     claim = next_claim(table, hash, &i)) {
+		const struct record *other = claim_record(table, claim);
+
+		if (other != record && claim->owner % FACES == face &&
+		    other->zone[translated] == record->zone[translated] &&
+		    other->protocol == record->protocol &&
+		    same_end(&other->client[translated], &record->client[translated]) &&
+		    same_end(&other->server[translated], &record->server[translated]))
+			return claim;
+	}
+	return NULL;
+}
+
+static void replace_others(struct nat_table *table, const struct record *record, unsigned int face,
+			   uint32_t hash)
+{
+	const struct claim *claim;
+
+	while ((claim = find_replaced(table, record, face, hash))) {
+		struct record *other = claim_record(table, claim);
+
+		if (other->life == LIFE_HERE)
+			other->life = LIFE_WENT;
+		empty_slot(table, (uint32_t)(claim - table->slots));
+	}
+}
+
+static void claim_keys(struct nat_table *table, const struct record *record)
+{
+	struct flow_key key;
+	struct claim claim;
+
+	for (unsigned int face = 0; face < FACES; face++) {
+		if (!has_face(record, face))
+			continue;
+		make_key(&key, record, face);
+		claim.hash = hash_key(table, &key);
+		claim.owner = claim_owner(table, record, face);
+		if (record->life == LIFE_HERE)
+			replace_others(table, record, face, claim.hash);
+		if (has_claim(table, claim.hash, claim.owner))
+			continue;
+		put_claim(table->slots, table->slot_mask, &claim);
+		table->claims++;
+	}
+}
+
+static void drop_keys(struct nat_table *table, const struct record *record)
+{
+	struct flow_key key;
+
+	for (unsigned int face = 0; face < FACES; face++) {
+		if (!has_face(record, face))
+			continue;
+		make_key(&key, record, face);
+		drop_claim(table, hash_key(table, &key), claim_owner(table, record, face));
+	}
+}
+
+/* Room for the claims of one more record, at three quarters full at most. */
+static int reserve_slots(struct nat_table *table)
+{
+	uint32_t count = table->slots ? table->slot_mask + 1 : 4 * RECORDS_FIRST;
+	struct claim *slots;
+
+	while (count / 4 * 3 < table->claims + FACES)
+		count *= 2;
+	if (table->slots && count == table->slot_mask + 1)
+		return 0;
+	slots = calloc(count, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; table->slots && i <= table->slot_mask; i++)
+		if (table->slots[i].owner)
+			put_claim(slots, count - 1, &table->slots[i]);
+	free(table->slots);
+	table->slots = slots;
+	table->slot_mask = count - 1;
+	return 0;
+}
+
+static int reserve_record(struct nat_table *table)
+{
+	uint32_t capacity = table->capacity ? 2 * table->capacity : RECORDS_FIRST;
+	struct record *records;
+
+	if (table->first_free != NO_RECORD || table->used < table->capacity)
+		return 0;
+	records = reallocarray(table->records, capacity, sizeof(*records));
+	if (!records)
+		return -ENOMEM;
+	table->records = records;
+	table->capacity = capacity;
+	return 0;
+}
+
+static struct record *take_record(struct nat_table *table)
+{
+	struct record *record;
+
+	if (table->first_free == NO_RECORD) {
+		record = &table->records[table->used++];
+	} else {
+		record = &table->records[table->first_free];
+		table->first_free = record->id;
+	}
+	table->count++;
+	return record;
+}
+
+static void release_record(struct nat_table *table, struct record *record)
+{
+	drop_keys(table, record);
+	record->life = LIFE_FREE;
+	record->id = table->first_free;
+	table->first_free = (uint32_t)(record - table->records);
+	table->count--;
+}
+
+static void set_end(struct nat_end *end, const uint8_t addr[16], __be16 port)
+{
+	memcpy(end->addr, addr, sizeof(end->addr));
+	end->port = port;
+}
+
+static void make_record(struct record *record, const struct conntrack_entry *entry)
+{
+	const struct conntrack_tuple *original = &entry->original, *reply = &entry->reply;
+
+	memset(record, 0, sizeof(*record));
+	set_end(&record->client[0], original->source, original->source_port);
+	set_end(&record->server[0], original->destination, original->destination_port);
+	set_end(&record->client[1], reply->destination, reply->destination_port);
+	set_end(&record->server[1], reply->source, reply->source_port);
+	record->zone[0] = entry->zone[0];
+	record->zone[1] = entry->zone[1];
+	record->id = entry->id;
+	record->protocol = entry->protocol;
+	record->family = entry->family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
+	record->life = entry->gone ? LIFE_WENT : LIFE_HERE;
+}
+
+/* Whether they stand for one conversation. With ports the tuples say it all; without, several
+ * entries look alike but for their id. */
+static bool same_conversation(const struct record *a, const struct record *b)
+{
+	return !memcmp(a->client, b->client, sizeof(a->client)) &&
+	       !memcmp(a->server, b->server, sizeof(a->server)) && a->zone[0] == b->zone[0] &&
+	       a->zone[1] == b->zone[1] && a->protocol == b->protocol &&
+	       (has_ports(a) || a->id == b->id);
+}
+
+static struct record *find_record(const struct nat_table *table, const struct record *wanted,
+				  unsigned int face)
+{
+	struct flow_key key;
+	uint32_t hash, i;
+
+	if (!table->slots)
+		return NULL;
+	make_key(&key, wanted, face);
+	hash = hash_key(table, &key);
+	for (const struct claim *claim = first_claim(table, hash, &i); claim;
+	     claim = next_claim(table, hash, &i)) {
+		struct record *record = claim_record(table, claim);
+
+		if (same_conversation(record, wanted))
+			return record;
+	}
+	return NULL;
+}
+
+static void refresh(struct nat_table *table, struct record *record, const struct record *news)
+{
+	if (news->life == LIFE_HERE) {
+		record->life = LIFE_HERE;
+		record->id = news->id;
+		record->dump = table->dump;
+		claim_keys(table, record);
+	} else if (record->life == LIFE_HERE && record->id == news->id) {
+		record->life = LIFE_WENT;
+	}
+}
+
+static int add(struct nat_table *table, const struct record *news)
+{
+	struct record *record;
+
+	if (table->count >= NAT_TABLE_MAX)
+		return -ENOSPC;
+	if (reserve_record(table) < 0)
+		return -ENOMEM;
+	record = take_record(table);
+	*record = *news;
+	record->dump = table->dump;
+	claim_keys(table, record);
+	return 0;
+}
+
+int nat_table_update(struct nat_table *table, const struct conntrack_entry *entry)
+{
+	struct record news, *record;
+	struct flow_key original, translated;
+	int r;
+
+	make_record(&news, entry);
+	make_key(&original, &news, FACE_ORIGINAL);
+	make_key(&translated, &news, FACE_TRANSLATED);
+	if (!memcmp(&original, &translated, sizeof(original)))
+		return 0;
+
+	/* one of its keys may have been taken by a younger entry */
+	record = find_record(table, &news, FACE_ORIGINAL);
+	if (!record)
+		record = find_record(table, &news, FACE_TRANSLATED);
+	r = reserve_slots(table);
+	if (r == 0 && record)
+		refresh(table, record, &news);
+	else if (r == 0)
+		r = add(table, &news);
+	if (r < 0)
+		table->refused++;
+	return r;
+}
+
+void nat_table_dump_begin(struct nat_table *table)
+{
+	table->dump++;
+}
+
+void nat_table_dump_end(struct nat_table *table)
+{
+	for (uint32_t i = 0; i < table->used; i++) {
+		struct record *record = &table->records[i];
+
+		if (record->life == LIFE_HERE && record->dump != table->dump)
+			record->life = LIFE_WENT;
+	}
+}
+
+/* Gives back the memory of a crowd that has left. */
+static void shrink(struct nat_table *table)
+{
+	struct nat_table small = *table;
+
+	if (table->capacity <= RECORDS_FIRST || table->count > table->capacity / 8)
+		return;
+	small.records = NULL;
+	small.slots = NULL;
+	small.capacity = small.used = small.count = small.claims = small.slot_mask = 0;
+	small.first_free = NO_RECORD;
+	for (uint32_t i = 0; i < table->used; i++) {
+		const struct record *record = &table->records[i];
+
+		if (record->life == LIFE_FREE)
+			continue;
+		if (reserve_slots(&small) < 0 || add(&small, record) < 0) {
+			free(small.slots);
+			free(small.records);
+			return;
+		}
+	}
+	free(table->slots);
+	free(table->records);
+	*table = small;
+}
+
+void nat_table_next_interval(struct nat_table *table)
+{
+	for (uint32_t i = 0; i < table->used; i++) {
+		struct record *record = &table->records[i];
+
+		if (record->life == LIFE_WENT_BEFORE)
+			release_record(table, record);
+		else if (record->life == LIFE_WENT)
+			record->life = LIFE_WENT_BEFORE;
+	}
+	shrink(table);
+}
+
+/*
+ * A key that was seen whole is a better sign than one that only might be; and with ports, a
+ * conversation that is there than one that has gone, whose ports another one was given.
+ */
+static unsigned int strength(const struct record *record, unsigned int face)
+{
+	return 2 * !is_half(face) + (record->life == LIFE_HERE || !has_ports(record));
+}
+
+/* Tuples of different zones are different conversations though they look alike. */
+static bool same_original(const struct record *a, const struct record *b)
+{
+	return same_end(&a->client[0], &b->client[0]) && same_end(&a->server[0], &b->server[0]) &&
+	       a->zone[0] == b->zone[0];
+}
+
+/* NULL: nobody claims the key, or several with equal right. */
+static const struct record *find_claimant(const struct nat_table *table, const struct flow_key *key,
+					  unsigned int *face)
+{
+	uint32_t hash = hash_key(table, key), i;
+	const struct record *best = NULL;
+	unsigned int best_strength = 0;
+	bool disputed = false;
+
+	for (const struct claim *claim = first_claim(table, hash, &i); claim;
+	     claim = next_claim(table, hash, &i)) {
+		const struct record *record = claim_record(table, claim);
+		unsigned int claimed_face = claim->owner % FACES;
+		unsigned int claim_strength = strength(record, claimed_face);
+		struct flow_key claimed;
+
+		make_key(&claimed, record, claimed_face);
+		if (memcmp(&claimed, key, sizeof(claimed)))
+			continue;
+		if (!best || claim_strength > best_strength) {
+			best = record;
+			best_strength = claim_strength;
+			*face = claimed_face;
+			disputed = false;
+		} else if (claim_strength == best_strength && !same_original(record, best)) {
+			disputed = true;
+		}
+	}
+	return disputed ? NULL : best;
+}
+
+bool nat_table_find(const struct nat_table *table, const struct flow_key *key,
+		    struct nat_conversation *ret)
+{
+	const struct record *record, *owner;
+	unsigned int face, original_face;
+	struct flow_key asked;
+
+	if (!table->count)
+		return false;
+	record = find_claimant(table, key, &face);
+	if (!record)
+		return false;
+	ret->client = (uint8_t)make_key(&ret->original, record, FACE_ORIGINAL);
+	if (face != FACE_ORIGINAL) {
+		/* It would be added to packets of another one. */
+		owner = find_claimant(table, &ret->original, &original_face);
+		if (!owner || !same_original(owner, record))
+			return false;
+	}
+	ret->swapped = make_key(&asked, record, face) != ret->client;
+	ret->client_seen_as = record->client[1];
+	ret->server_seen_as = record->server[1];
+	return true;
+}

@@ -1,0 +1,947 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The conntrack monitor and the NAT table on the running kernel: a client, a router that translates
+ * and a server, each in a network namespace that lives as long as the process that holds it.
+ */
+#include "netlink/conntrack.h"
+#include "report/nat.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <poll.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ENTRIES	      250000 /* of the measured table; every other one is translated */
+#define ENTRIES_A_LOT 5000   /* overrun a small receive buffer */
+#define PATIENCE_MS   5000
+
+struct space {
+	pid_t holder;
+	int fd;
+};
+
+static struct space client, router, server;
+
+static const char rules[] =
+	"table inet flowtally_test {\n"
+	"	chain raw {\n"
+	"		type filter hook prerouting priority -300\n"
+	"		iifname \"rc\" udp dport 7777 ct original zone set 7\n"
+	"	}\n"
+	"	chain pre {\n"
+	"		type nat hook prerouting priority -100\n"
+	"		iifname \"rc\" ip daddr 10.1.0.1 tcp dport 80 dnat ip to 10.2.0.2:8080\n"
+	"	}\n"
+	"	chain out {\n"
+	"		type nat hook output priority -100\n"
+	"		ip daddr 10.9.9.9 udp dport 99 dnat ip to 10.2.0.2:9000\n"
+	"	}\n"
+	"	chain post {\n"
+	"		type nat hook postrouting priority 100\n"
+	"		iifname \"rc\" oifname \"rs\" meta l4proto udp masquerade\n"
+	"	}\n"
+	"}\n";
+
+static void enter(const struct space *space)
+{
+	assert_int_equal(setns(space->fd, CLONE_NEWNET), 0);
+}
+
+static void hold_space(int ready)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNET) == 0 && write(ready, "", 1) == 1)
+		for (;;)
+			pause();
+	_exit(1);
+}
+
+static bool space_new(struct space *space)
+{
+	char path[64], byte;
+	int ready[2];
+	bool ok;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	space->holder = fork();
+	assert_true(space->holder >= 0);
+	if (space->holder == 0)
+		hold_space(ready[1]);
+	close(ready[1]);
+	ok = read(ready[0], &byte, 1) == 1;
+	close(ready[0]);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)space->holder);
+	space->fd = open(path, O_RDONLY | O_CLOEXEC);
+	return ok && space->fd >= 0;
+}
+
+static void space_free(struct space *space)
+{
+	if (space->holder <= 0)
+		return;
+	close(space->fd);
+	kill(space->holder, SIGKILL);
+	waitpid(space->holder, NULL, 0);
+}
+
+static bool run(const struct space *space, const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	enter(space);
+	return system(command) == 0;
+}
+
+static bool load_rules(void)
+{
+	FILE *nft;
+
+	enter(&router);
+	nft = popen("nft -f -", "w");
+	if (!nft)
+		return false;
+	fputs(rules, nft);
+	return pclose(nft) == 0;
+}
+
+static bool set_up_network(void)
+{
+	return run(&router, "ip link add rc type veth peer name c0 netns %d", client.holder) &&
+	       run(&router, "ip link add rs type veth peer name s0 netns %d", server.holder) &&
+	       run(&router, "ip addr add 10.1.0.1/24 dev rc && ip addr add 10.2.0.1/24 dev rs") &&
+	       run(&router, "ip addr add fd00:1::1/64 dev rc nodad && "
+			    "ip addr add fd00:2::1/64 dev rs nodad") &&
+	       run(&router, "ip link set lo up && ip link set rc up && ip link set rs up") &&
+	       run(&router, "ip route add 10.9.9.0/24 dev rs") &&
+	       run(&router, "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1") &&
+	       run(&client, "ip addr add 10.1.0.2/24 dev c0 && "
+			    "ip addr add fd00:1::2/64 dev c0 nodad && ip link set c0 up") &&
+	       run(&client, "ip route add default via 10.1.0.1 && "
+			    "ip route add default via fd00:1::1") &&
+	       run(&server, "ip addr add 10.2.0.2/24 dev s0 && "
+			    "ip addr add fd00:2::2/64 dev s0 nodad && ip link set s0 up") &&
+	       run(&server, "ip route add fd00:1::/64 via fd00:2::1 && "
+			    "ip route add 10.1.0.0/24 via 10.2.0.1");
+}
+
+static const char *missing; /* why the tests cannot run here */
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (!space_new(&client) || !space_new(&router) || !space_new(&server))
+		missing = "no network namespaces (need root)";
+	else if (!set_up_network())
+		missing = "no veth devices or no ip command";
+	else if (!load_rules())
+		missing = "the kernel or nft cannot translate addresses";
+	else if (conntrack_present() < 0)
+		missing = conntrack_error(-ENOENT);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	space_free(&client);
+	space_free(&router);
+	space_free(&server);
+	return 0;
+}
+
+static void skip_if_missing(void)
+{
+	if (!missing)
+		return;
+	print_message("%s\n", missing);
+	skip();
+}
+
+/* What the monitor said, last things last; and the table that it feeds. */
+struct watcher {
+	struct conntrack *conntrack;
+	struct nat_table *table;
+	struct conntrack_entry last;
+	unsigned int here, gone, begun, ended;
+};
+
+static void on_entry(void *data, const struct conntrack_entry *entry)
+{
+	struct watcher *watcher = data;
+
+	watcher->last = *entry;
+	if (entry->gone)
+		watcher->gone++;
+	else
+		watcher->here++;
+	assert_int_equal(nat_table_update(watcher->table, entry), 0);
+}
+
+static void on_dump_begin(void *data)
+{
+	struct watcher *watcher = data;
+
+	watcher->begun++;
+	nat_table_dump_begin(watcher->table);
+}
+
+static void on_dump_end(void *data)
+{
+	struct watcher *watcher = data;
+
+	watcher->ended++;
+	nat_table_dump_end(watcher->table);
+}
+
+static void watcher_init(struct watcher *watcher)
+{
+	struct conntrack_handlers handlers = {
+		.entry = on_entry,
+		.dump_begin = on_dump_begin,
+		.dump_end = on_dump_end,
+		.data = watcher,
+	};
+
+	memset(watcher, 0, sizeof(*watcher));
+	assert_int_equal(nat_table_new(&watcher->table), 0);
+	assert_int_equal(conntrack_new(&watcher->conntrack, &handlers), 0);
+}
+
+static void watcher_clean(struct watcher *watcher)
+{
+	conntrack_free(watcher->conntrack);
+	nat_table_free(watcher->table);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Dispatches until *counter is at least that. */
+static void await(struct watcher *watcher, const unsigned int *counter, unsigned int least)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+	struct pollfd pollfd = {.fd = conntrack_fd(watcher->conntrack), .events = POLLIN};
+
+	while (*counter < least && now_ms() < deadline) {
+		poll(&pollfd, 1, 20);
+		assert_int_equal(conntrack_dispatch(watcher->conntrack), 0);
+	}
+	assert_true(*counter >= least);
+}
+
+/* An endpoint, "10.1.0.2" or "fd00:1::2". */
+static socklen_t endpoint(struct sockaddr_storage *storage, const char *addr, uint16_t port)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
+
+	memset(storage, 0, sizeof(*storage));
+	if (inet_pton(AF_INET, addr, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		return sizeof(*v4);
+	}
+	assert_int_equal(inet_pton(AF_INET6, addr, &v6->sin6_addr), 1);
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(port);
+	return sizeof(*v6);
+}
+
+static int bound_socket(const struct space *space, int type, const char *addr, uint16_t port)
+{
+	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+	struct sockaddr_storage at;
+	socklen_t size = endpoint(&at, addr, port);
+	int fd, on = 1;
+
+	enter(space);
+	fd = socket(at.ss_family, type | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, size), 0);
+	enter(&router);
+	return fd;
+}
+
+static void connect_to(int fd, const char *addr, uint16_t port)
+{
+	struct sockaddr_storage to;
+	socklen_t size = endpoint(&to, addr, port);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, size), 0);
+}
+
+/* One datagram there, one back. */
+static void talk_udp(int from, int to)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+	char byte;
+
+	assert_int_equal(send(from, "?", 1, 0), 1);
+	assert_int_equal(recvfrom(to, &byte, 1, 0, (struct sockaddr *)&peer, &size), 1);
+	assert_int_equal(sendto(to, "!", 1, 0, (struct sockaddr *)&peer, size), 1);
+	assert_int_equal(recv(from, &byte, 1, 0), 1);
+}
+
+static void talk_udp_masqueraded(uint16_t port)
+{
+	int from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", port);
+	int to = bound_socket(&server, SOCK_DGRAM, "10.2.0.2", 9000);
+
+	connect_to(from, "10.2.0.2", 9000);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+}
+
+static void assert_address(const uint8_t address[16], const char *text)
+{
+	uint8_t expected[16] = {[10] = 0xff, [11] = 0xff};
+
+	if (inet_pton(AF_INET, text, expected + 12) != 1)
+		assert_int_equal(inet_pton(AF_INET6, text, expected), 1);
+	assert_memory_equal(address, expected, 16);
+}
+
+static void assert_tuple(const struct conntrack_tuple *tuple, const char *source,
+			 uint16_t source_port, const char *destination, uint16_t destination_port)
+{
+	assert_address(tuple->source, source);
+	assert_address(tuple->destination, destination);
+	assert_int_equal(ntohs(tuple->source_port), source_port);
+	assert_int_equal(ntohs(tuple->destination_port), destination_port);
+}
+
+static struct flow_key key_between(const uint8_t a[16], __be16 a_port, const uint8_t b[16],
+				   __be16 b_port, const struct conntrack_entry *entry)
+{
+	struct flow_key key = {.protocol = entry->protocol,
+			       .family = entry->family == AF_INET ? FLOW_IPV4 : FLOW_IPV6};
+	int order = memcmp(a, b, 16);
+	int at = order > 0 || (order == 0 && memcmp(&a_port, &b_port, 2) > 0);
+
+	memcpy(key.addr[at].bytes, a, 16);
+	memcpy(key.addr[!at].bytes, b, 16);
+	key.port[at] = a_port;
+	key.port[!at] = b_port;
+	return key;
+}
+
+/* The keys of both directions lead to the conversation under its original direction. */
+static bool joins(const struct nat_table *table, const struct conntrack_entry *entry)
+{
+	const struct conntrack_tuple *tuple = &entry->original, *reply = &entry->reply;
+	struct flow_key original = key_between(tuple->source, tuple->source_port,
+					       tuple->destination, tuple->destination_port, entry);
+	struct flow_key translated =
+		key_between(reply->source, reply->source_port, reply->destination,
+			    reply->destination_port, entry);
+	struct nat_conversation found;
+
+	if (!nat_table_find(table, &original, &found) ||
+	    memcmp(&found.original, &original, sizeof(original)))
+		return false;
+	return nat_table_find(table, &translated, &found) &&
+	       !memcmp(&found.original, &original, sizeof(original)) &&
+	       !memcmp(found.original.addr[found.client].bytes, tuple->source, 16);
+}
+
+struct ctnetlink {
+	struct mnl_socket *mnl;
+	struct mnl_nlmsg_batch *batch;
+	char buffer[2 * 65536];
+	unsigned int sequence;
+};
+
+static void ctnetlink_open(struct ctnetlink *ctnetlink)
+{
+	enter(&router);
+	ctnetlink->mnl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	assert_non_null(ctnetlink->mnl);
+	assert_int_equal(mnl_socket_bind(ctnetlink->mnl, 0, MNL_SOCKET_AUTOPID), 0);
+	ctnetlink->batch = mnl_nlmsg_batch_start(ctnetlink->buffer, 65536);
+	ctnetlink->sequence = 0;
+}
+
+static void ctnetlink_close(struct ctnetlink *ctnetlink)
+{
+	mnl_nlmsg_batch_stop(ctnetlink->batch);
+	mnl_socket_close(ctnetlink->mnl);
+}
+
+static struct nlmsghdr *put_request(void *at, uint8_t message, uint16_t flags)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(at);
+	struct nfgenmsg *header;
+
+	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | message;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
+	header->nfgen_family = AF_INET;
+	return request;
+}
+
+static void assert_acknowledged(struct ctnetlink *ctnetlink)
+{
+	char answer[4096];
+	ssize_t size = mnl_socket_recvfrom(ctnetlink->mnl, answer, sizeof(answer));
+
+	assert_true(size > 0);
+	assert_int_equal(mnl_cb_run(answer, size, 0, 0, NULL, NULL), MNL_CB_STOP);
+}
+
+/* IPCTNL_MSG_CT_DELETE without a tuple: all entries of this namespace. */
+static void delete_all_entries(void)
+{
+	struct ctnetlink ctnetlink;
+	struct nlmsghdr *request;
+
+	ctnetlink_open(&ctnetlink);
+	request = put_request(ctnetlink.buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
+	((struct nfgenmsg *)mnl_nlmsg_get_payload(request))->nfgen_family = AF_UNSPEC;
+	assert_true(mnl_socket_sendto(ctnetlink.mnl, request, request->nlmsg_len) > 0);
+	assert_acknowledged(&ctnetlink);
+	ctnetlink_close(&ctnetlink);
+}
+
+static void put_tuple(struct nlmsghdr *request, uint16_t type, uint32_t source,
+		      uint32_t destination, uint16_t source_port, uint16_t destination_port)
+{
+	struct nlattr *tuple = mnl_attr_nest_start(request, type);
+	struct nlattr *nest = mnl_attr_nest_start(request, CTA_TUPLE_IP);
+
+	mnl_attr_put_u32(request, CTA_IP_V4_SRC, htonl(source));
+	mnl_attr_put_u32(request, CTA_IP_V4_DST, htonl(destination));
+	mnl_attr_nest_end(request, nest);
+	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
+	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
+	mnl_attr_nest_end(request, nest);
+	mnl_attr_nest_end(request, tuple);
+}
+
+static void put_source_nat(struct nlmsghdr *request, uint32_t address, uint16_t port)
+{
+	struct nlattr *nat = mnl_attr_nest_start(request, CTA_NAT_SRC), *protocol;
+
+	mnl_attr_put_u32(request, CTA_NAT_V4_MINIP, htonl(address));
+	mnl_attr_put_u32(request, CTA_NAT_V4_MAXIP, htonl(address));
+	protocol = mnl_attr_nest_start(request, CTA_NAT_PROTO);
+	mnl_attr_put_u16(request, CTA_PROTONAT_PORT_MIN, htons(port));
+	mnl_attr_put_u16(request, CTA_PROTONAT_PORT_MAX, htons(port));
+	mnl_attr_nest_end(request, protocol);
+	mnl_attr_nest_end(request, nat);
+}
+
+/* The number-th entry; odd ones are translated. */
+static struct nlmsghdr *put_entry(void *at, uint32_t number, bool translated)
+{
+	struct nlmsghdr *request = put_request(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
+	uint32_t from = 0x0a800000 + number, to = 0xc6336407; /* 10.128.0.0 +, 198.51.100.7 */
+
+	put_tuple(request, CTA_TUPLE_ORIG, from, to, 5000, 53);
+	put_tuple(request, CTA_TUPLE_REPLY, to, from, 53, 5000);
+	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
+	if (translated)
+		put_source_nat(request, 0xcb007100 + (number >> 15), 1 + number % 32768);
+	return request;
+}
+
+static void send_batch(struct ctnetlink *ctnetlink, struct nlmsghdr *last)
+{
+	last->nlmsg_flags |= NLM_F_ACK;
+	assert_true(mnl_socket_sendto(ctnetlink->mnl, mnl_nlmsg_batch_head(ctnetlink->batch),
+				      mnl_nlmsg_batch_size(ctnetlink->batch)) > 0);
+	/* an error of any of them would be the first answer */
+	assert_acknowledged(ctnetlink);
+	mnl_nlmsg_batch_reset(ctnetlink->batch);
+}
+
+static void create_entries(uint32_t count, bool all_translated)
+{
+	static struct ctnetlink ctnetlink;
+	struct nlmsghdr *request;
+
+	ctnetlink_open(&ctnetlink);
+	for (uint32_t number = 0; number < count; number++) {
+		request = put_entry(mnl_nlmsg_batch_current(ctnetlink.batch), number,
+				    all_translated || number % 2);
+		mnl_nlmsg_batch_next(ctnetlink.batch);
+		if (number % 64 == 63 || number + 1 == count)
+			send_batch(&ctnetlink, request);
+	}
+	ctnetlink_close(&ctnetlink);
+}
+
+static long read_sysctl(const char *name)
+{
+	char path[128], text[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	return atol(text);
+}
+
+static void test_does_not_start_tracking(void **state)
+{
+	struct watcher watcher;
+	int from, to;
+
+	(void)state;
+	skip_if_missing();
+	enter(&client);
+	watcher_init(&watcher);
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 3000);
+	to = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 3001);
+	run(&client, "ip link set lo up");
+	connect_to(from, "10.1.0.2", 3001);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+	enter(&client);
+	assert_int_equal(conntrack_dispatch(watcher.conntrack), 0);
+	assert_int_equal(read_sysctl("nf_conntrack_count"), 0);
+	assert_int_equal(watcher.here, 0);
+	watcher_clean(&watcher);
+}
+
+static void test_udp_masqueraded(void **state)
+{
+	struct watcher watcher, later;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	talk_udp_masqueraded(4000);
+	await(&watcher, &watcher.here, 1);
+	assert_int_equal(watcher.here, 1);
+	assert_true(watcher.last.status & IPS_SRC_NAT);
+	assert_int_equal(watcher.last.protocol, IPPROTO_UDP);
+	assert_tuple(&watcher.last.original, "10.1.0.2", 4000, "10.2.0.2", 9000);
+	assert_tuple(&watcher.last.reply, "10.2.0.2", 9000, "10.2.0.1", 4000);
+	assert_true(joins(watcher.table, &watcher.last));
+
+	/* one who came later learns the same from a dump */
+	watcher_init(&later);
+	assert_int_equal(conntrack_dump(later.conntrack), 0);
+	assert_int_equal(later.here, 1);
+	assert_int_equal(later.begun, 1);
+	assert_int_equal(later.ended, 1);
+	assert_memory_equal(&later.last.original, &watcher.last.original,
+			    sizeof(later.last.original));
+	assert_memory_equal(&later.last.reply, &watcher.last.reply, sizeof(later.last.reply));
+	assert_int_equal(later.last.id, watcher.last.id);
+	assert_true(joins(later.table, &watcher.last));
+	watcher_clean(&later);
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
+static void test_udp_masqueraded_v6(void **state)
+{
+	struct watcher watcher;
+	int from, to;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	from = bound_socket(&client, SOCK_DGRAM, "fd00:1::2", 4000);
+	to = bound_socket(&server, SOCK_DGRAM, "fd00:2::2", 9000);
+	connect_to(from, "fd00:2::2", 9000);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+	await(&watcher, &watcher.here, 1);
+	assert_int_equal(watcher.last.family, AF_INET6);
+	assert_tuple(&watcher.last.original, "fd00:1::2", 4000, "fd00:2::2", 9000);
+	assert_tuple(&watcher.last.reply, "fd00:2::2", 9000, "fd00:2::1", 4000);
+	assert_true(joins(watcher.table, &watcher.last));
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
+static void test_tcp_dnat(void **state)
+{
+	struct watcher watcher;
+	int from, to, accepted;
+	char byte;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	from = bound_socket(&client, SOCK_STREAM, "10.1.0.2", 4001);
+	to = bound_socket(&server, SOCK_STREAM, "10.2.0.2", 8080);
+	assert_int_equal(listen(to, 1), 0);
+	connect_to(from, "10.1.0.1", 80);
+	accepted = accept(to, NULL, NULL);
+	assert_true(accepted >= 0);
+	assert_int_equal(send(from, "?", 1, 0), 1);
+	assert_int_equal(recv(accepted, &byte, 1, 0), 1);
+	close(from);
+	close(accepted);
+	close(to);
+
+	await(&watcher, &watcher.here, 1);
+	assert_true(watcher.last.status & IPS_DST_NAT);
+	assert_int_equal(watcher.last.protocol, IPPROTO_TCP);
+	assert_tuple(&watcher.last.original, "10.1.0.2", 4001, "10.1.0.1", 80);
+	assert_tuple(&watcher.last.reply, "10.2.0.2", 8080, "10.1.0.2", 4001);
+	assert_true(joins(watcher.table, &watcher.last));
+
+	/* the second question of a dump: translated at the destination only */
+	watcher.here = 0;
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	assert_int_equal(watcher.here, 1);
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
+/* The router's own conversation: the server never sees the address that was asked for. */
+static void test_dnat_of_own(void **state)
+{
+	struct watcher watcher;
+	int from, to;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	from = bound_socket(&router, SOCK_DGRAM, "10.2.0.1", 4002);
+	to = bound_socket(&server, SOCK_DGRAM, "10.2.0.2", 9000);
+	connect_to(from, "10.9.9.9", 99);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+	await(&watcher, &watcher.here, 1);
+	assert_tuple(&watcher.last.original, "10.2.0.1", 4002, "10.9.9.9", 99);
+	assert_tuple(&watcher.last.reply, "10.2.0.2", 9000, "10.2.0.1", 4002);
+	assert_true(joins(watcher.table, &watcher.last));
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
+static void test_zone(void **state)
+{
+	struct watcher watcher;
+	int from, to;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 4003);
+	to = bound_socket(&server, SOCK_DGRAM, "10.2.0.2", 7777);
+	connect_to(from, "10.2.0.2", 7777);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+	await(&watcher, &watcher.here, 1);
+	assert_int_equal(watcher.last.zone[0], 7);
+	assert_int_equal(watcher.last.zone[1], 0);
+	assert_true(joins(watcher.table, &watcher.last));
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
+/* Tracked, but not translated: the kernel keeps them from the socket. */
+static void test_untranslated_stay_out(void **state)
+{
+	struct watcher watcher;
+	int from, to;
+	char byte;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 4004);
+	to = bound_socket(&router, SOCK_DGRAM, "10.1.0.1", 9000);
+	connect_to(from, "10.1.0.1", 9000);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+	assert_true(read_sysctl("nf_conntrack_count") > 0);
+	delete_all_entries();
+	assert_int_equal(recv(conntrack_fd(watcher.conntrack), &byte, 1, MSG_DONTWAIT | MSG_PEEK),
+			 -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	assert_int_equal(watcher.here + watcher.gone, 0);
+	watcher_clean(&watcher);
+}
+
+static void test_short_lived(void **state)
+{
+	struct conntrack_entry entry;
+	struct watcher watcher;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	if (!conntrack_has_events()) {
+		watcher_clean(&watcher);
+		print_message("the kernel does not tell of conntrack entries that come and "
+			      "go\n");
+		skip();
+	}
+	talk_udp_masqueraded(4005);
+	delete_all_entries();
+	/* as a report does: all that has come, then a dump, which has nothing of it any more */
+	assert_int_equal(conntrack_catch_up(watcher.conntrack), 0);
+	assert_int_equal(watcher.ended, 1);
+	assert_int_equal(watcher.here, 1);
+	assert_int_equal(watcher.gone, 1);
+	entry = watcher.last;
+	assert_true(joins(watcher.table, &entry));
+	nat_table_next_interval(watcher.table);
+	assert_true(joins(watcher.table, &entry));
+	nat_table_next_interval(watcher.table);
+	assert_false(joins(watcher.table, &entry));
+	watcher_clean(&watcher);
+}
+
+/* Entries from before us: with nf_conntrack_events = 2 the kernel does not tell when they go. */
+static void test_dump_finds_the_gone(void **state)
+{
+	struct watcher watcher;
+
+	(void)state;
+	skip_if_missing();
+	talk_udp_masqueraded(4006);
+	enter(&router);
+	watcher_init(&watcher);
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	assert_int_equal(nat_table_count(watcher.table), 1);
+	delete_all_entries();
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	nat_table_next_interval(watcher.table);
+	nat_table_next_interval(watcher.table);
+	assert_int_equal(nat_table_count(watcher.table), 0);
+	watcher_clean(&watcher);
+}
+
+static void test_overrun(void **state)
+{
+	struct watcher watcher;
+	int small = 1;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	assert_int_equal(setsockopt(conntrack_fd(watcher.conntrack), SOL_SOCKET, SO_RCVBUFFORCE,
+				    &small, sizeof(small)),
+			 0);
+	create_entries(ENTRIES_A_LOT, true);
+	await(&watcher, &watcher.ended, 2);
+	assert_true(conntrack_overruns(watcher.conntrack) >= 1);
+	assert_int_equal(nat_table_count(watcher.table), ENTRIES_A_LOT);
+	assert_true(joins(watcher.table, &watcher.last));
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
+static void test_without_privilege(void **state)
+{
+	struct conntrack_handlers none = {0};
+	struct conntrack *conntrack = NULL;
+	int status;
+	pid_t child;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		_exit(conntrack_new(&conntrack, &none) == -EPERM && !conntrack ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static double cpu_ms(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+}
+
+static void count_entry(void *data, const struct conntrack_entry *entry)
+{
+	(void)entry;
+	++*(unsigned int *)data;
+}
+
+static void do_nothing(void *data)
+{
+	(void)data;
+}
+
+static double measure_bare_dump(unsigned int *count)
+{
+	struct conntrack_handlers handlers = {.entry = count_entry,
+					      .dump_begin = do_nothing,
+					      .dump_end = do_nothing,
+					      .data = count};
+	struct conntrack *conntrack;
+	double begin;
+
+	assert_int_equal(conntrack_new(&conntrack, &handlers), 0);
+	begin = cpu_ms();
+	assert_int_equal(conntrack_dump(conntrack), 0);
+	conntrack_free(conntrack);
+	return cpu_ms() - begin;
+}
+
+static double measure_finds(const struct nat_table *table, uint32_t count)
+{
+	struct flow_key key = {.protocol = IPPROTO_UDP, .family = FLOW_IPV4};
+	double begin = cpu_ms();
+	struct nat_conversation found;
+	uint32_t addr[2] = {0, htonl(0xc6336407)};
+	uint32_t hits = 0;
+
+	for (int i = 0; i < 2; i++)
+		key.addr[i].bytes[10] = key.addr[i].bytes[11] = 0xff;
+	key.port[0] = htons(5000);
+	key.port[1] = htons(53);
+	for (uint32_t number = 0; number < count; number++) {
+		addr[0] = htonl(0x0a800000 + number);
+		memcpy(key.addr[0].bytes + 12, &addr[0], 4);
+		memcpy(key.addr[1].bytes + 12, &addr[1], 4);
+		hits += nat_table_find(table, &key, &found);
+	}
+	assert_int_equal(hits, count / 2);
+	return cpu_ms() - begin;
+}
+
+static long resident_kib(void)
+{
+	long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
+	fclose(file);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void test_large_table(void **state)
+{
+	uint32_t count = ENTRIES;
+	unsigned int translated = 0;
+	struct watcher watcher;
+	double begin, first, again, next;
+	unsigned int dumps;
+	long before, resident, max;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	max = read_sysctl("nf_conntrack_max");
+	if (max < ENTRIES + 1000) {
+		count = (max - max / 10) & ~1;
+		print_message("only %u entries: nf_conntrack_max is %ld\n", count, max);
+	}
+	create_entries(count, false);
+
+	print_message("%u entries, %u translated; dump alone: %.0f ms CPU\n", count, count / 2,
+		      measure_bare_dump(&translated));
+	assert_int_equal(translated, count / 2);
+	watcher_init(&watcher);
+	before = resident_kib();
+	begin = cpu_ms();
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	first = cpu_ms() - begin;
+	resident = resident_kib() - before;
+	assert_int_equal(nat_table_count(watcher.table), count / 2);
+	begin = cpu_ms();
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	again = cpu_ms() - begin;
+	/* reports in quick succession do not dump each time */
+	dumps = watcher.begun;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(conntrack_catch_up(watcher.conntrack), 0);
+	assert_int_equal(watcher.begun, dumps);
+	begin = cpu_ms();
+	nat_table_next_interval(watcher.table);
+	next = cpu_ms() - begin;
+	print_message("dump into an empty table: %.0f ms CPU, %ld KiB; again: %.0f ms; "
+		      "%u finds: %.0f ms; next interval: %.1f ms\n",
+		      first, resident, again, count, measure_finds(watcher.table, count), next);
+	assert_int_equal(conntrack_overruns(watcher.conntrack), 0);
+	delete_all_entries();
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	nat_table_next_interval(watcher.table);
+	nat_table_next_interval(watcher.table);
+	assert_int_equal(nat_table_count(watcher.table), 0);
+	print_message("after all have left: %ld KiB\n", resident_kib() - before);
+	watcher_clean(&watcher);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_does_not_start_tracking),
+		cmocka_unit_test(test_udp_masqueraded),
+		cmocka_unit_test(test_udp_masqueraded_v6),
+		cmocka_unit_test(test_tcp_dnat),
+		cmocka_unit_test(test_dnat_of_own),
+		cmocka_unit_test(test_zone),
+		cmocka_unit_test(test_untranslated_stay_out),
+		cmocka_unit_test(test_short_lived),
+		cmocka_unit_test(test_dump_finds_the_gone),
+		cmocka_unit_test(test_overrun),
+		cmocka_unit_test(test_without_privilege),
+		cmocka_unit_test(test_large_table),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
