@@ -100,7 +100,8 @@ lint: ## clang-format, static analyser, shellcheck
 	$(call say,CPPCHECK,$(words $(SOURCES)) files)
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/cppcheck.suppressions -I. -D_GNU_SOURCE \
-		-DFLOWTALLY_VERSION='""' $(SOURCES)
+		-DFLOWTALLY_VERSION='""' '-DLIBBPF_OPTS(TYPE,NAME,...)=struct TYPE NAME={0}' \
+		$(SOURCES)
 	$(call say,SHELL,$(words $(SHELL_FILES)) files)
 	$(Q)shellcheck -x $(SHELL_FILES)
 
@@ -156,20 +157,24 @@ $(LIBRARY): $(OBJECTS) $(BUILD)/bpf/flow_object.o
 
 $(PROGRAM): $(BUILD)/supervisor/main.o $(LIBRARY)
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -lcmocka -o $@
 
 $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 $(PROG_TESTS): ALL_LIBS += -lcmocka
 
 $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
 	$(call say,LINK,$@)
+	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 .SECONDARY:

@@ -208,10 +208,13 @@ static int supervisor_report(struct supervisor *sup)
 
 static void supervisor_report_now(struct supervisor *sup)
 {
+	int err;
+
 	interface_table_drain(sup->table);
 	/* a failure is told, and made up for by the next report */
-	(void)supervisor_report(sup);
-	if (sup->options->count && sup->reports >= sup->options->count)
+	err = supervisor_report(sup);
+	/* whoever asked for some reports and went away does not want more of them */
+	if (sup->options->count && (sup->reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
 }
 

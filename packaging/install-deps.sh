@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs the distribution's packages that building and running flowtally takes, and with DEPS_TESTS=1
+# those that testing takes. Only what is missing: when nothing is, it needs neither root nor a network.
+set -euo pipefail
+
+tests=${DEPS_TESTS:-0}
+
+die() {
+	printf 'install-deps: %s\n' "$*" >&2
+	exit 1
+}
+
+# ID and ID_LIKE of os-release(5), the most specific first
+distributions() {
+	local ID='' ID_LIKE='' file=${OS_RELEASE:-/etc/os-release}
+
+	if [[ -r $file ]]; then
+		# shellcheck disable=SC1090
+		. "$file"
+	fi
+	printf '%s ' "$ID" "$ID_LIKE"
+}
+
+choose_debian() {
+	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
+		pkg-config linux-libc-dev libc6-dev)
+	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
+		jq procps util-linux)
+	is_installed() {
+		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+	}
+	install_packages() {
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get -q update && apt-get -q install -y --no-install-recommends "$@"
+	}
+}
+
+# The packages' names differ between the two families, what they provide to pkg-config does not.
+choose_rpm() {
+	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
+		'pkgconfig(zlib)' 'pkgconfig(inih)' glibc-devel)
+	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux)
+	is_installed() {
+		rpm -q --quiet --whatprovides "$1"
+	}
+}
+
+choose_fedora() {
+	choose_rpm
+	packages+=(pkgconf-pkg-config kernel-headers)
+	test_packages+=(iproute iproute-tc iperf3 clang-tools-extra procps-ng)
+	install_packages() {
+		dnf install -y --setopt=install_weak_deps=False "$@"
+	}
+}
+
+choose_suse() {
+	choose_rpm
+	packages+=(pkg-config linux-glibc-devel)
+	test_packages+=(iproute2 iperf clang-tools procps)
+	install_packages() {
+		zypper --non-interactive install --no-recommends "$@"
+	}
+}
+
+choose_arch() {
+	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih pkgconf linux-api-headers)
+	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
+		util-linux)
+	is_installed() {
+		[[ -z $(pacman -T "$1") ]]
+	}
+	install_packages() {
+		pacman -Sy --needed --noconfirm "$@"
+	}
+}
+
+choose_alpine() {
+	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
+		pkgconf linux-headers)
+	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
+		jq procps-ng util-linux)
+	is_installed() {
+		apk info -q -e "$1"
+	}
+	install_packages() {
+		apk add "$@"
+	}
+}
+
+choose_distribution() {
+	local names name
+
+	names=$(distributions)
+	for name in $names; do
+		case $name in
+		debian | ubuntu) choose_debian ;;
+		fedora | rhel | centos) choose_fedora ;;
+		arch) choose_arch ;;
+		alpine) choose_alpine ;;
+		opensuse* | suse) choose_suse ;;
+		*) continue ;;
+		esac
+		return
+	done
+	choose_debian
+	((tests)) && packages+=("${test_packages[@]}")
+	die "cannot install on '${names%% *}'; install by hand what Debian calls: ${packages[*]}"
+}
+
+choose_distribution
+((tests)) && packages+=("${test_packages[@]}")
+
+missing=()
+for package in "${packages[@]}"; do
+	is_installed "$package" || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+[[ $(id -u) -eq 0 ]] ||
+	die "must be root to install what is missing: ${missing[*]}"
+printf 'install-deps: installing %s\n' "${missing[*]}"
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+if ! install_packages "${missing[@]}" >"$output" 2>&1 </dev/null; then
+	cat "$output" >&2
+	die "the package manager failed, its output is above; these are missing: ${missing[*]}"
+fi

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/translation.h"
+#include "lib/log.h"
+#include "netlink/conntrack.h"
+#include "report/nat.h"
+#include "supervisor/loop.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+struct translation {
+	struct loop *loop; /* borrowed */
+	enum config_nat mode;
+	struct nat_table *table;
+	struct conntrack *conntrack; /* NULL: nothing is followed */
+	bool refused;		     /* by the kernel, for good */
+	bool incomplete;	     /* the table did not take an entry; said once */
+};
+
+static void translation_on_entry(void *data, const struct conntrack_entry *entry)
+{
+	struct translation *translation = data;
+	int err = nat_table_update(translation->table, entry);
+
+	if (err && !translation->incomplete)
+		log_warning(
+			"not all translated conversations can be held (%s): some take two lines",
+			strerror(-err));
+	translation->incomplete |= err;
+}
+
+static void translation_on_dump_begin(void *data)
+{
+	struct translation *translation = data;
+
+	nat_table_dump_begin(translation->table);
+}
+
+static void translation_on_dump_end(void *data)
+{
+	struct translation *translation = data;
+
+	nat_table_dump_end(translation->table);
+}
+
+static void translation_stop(struct translation *translation)
+{
+	if (!translation->conntrack)
+		return;
+	loop_remove(translation->loop, conntrack_fd(translation->conntrack));
+	conntrack_free(translation->conntrack);
+	translation->conntrack = NULL;
+}
+
+/* Reports go on, in two lines for a translated conversation. */
+static void translation_give_up(struct translation *translation, int err)
+{
+	log_warning("translated conversations take two lines: %s", conntrack_error(err));
+	translation->refused = true;
+	translation_stop(translation);
+}
+
+static int translation_on_readable(void *data, uint32_t events)
+{
+	struct translation *translation = data;
+	int err = conntrack_dispatch(translation->conntrack);
+
+	(void)events;
+	if (err)
+		translation_give_up(translation, err);
+	return 0;
+}
+
+int translation_new(struct translation **ret, struct loop *loop, enum config_nat mode)
+{
+	struct translation *translation = calloc(1, sizeof(*translation));
+	int err;
+
+	if (!translation)
+		return -ENOMEM;
+	translation->loop = loop;
+	translation->mode = mode;
+	err = nat_table_new(&translation->table);
+	if (err) {
+		free(translation);
+		return err;
+	}
+	*ret = translation;
+	return 0;
+}
+
+void translation_free(struct translation *translation)
+{
+	if (!translation)
+		return;
+	translation_stop(translation);
+	nat_table_free(translation->table);
+	free(translation);
+}
+
+void translation_set_mode(struct translation *translation, enum config_nat mode)
+{
+	translation->mode = mode;
+	translation->refused = false;
+	if (mode == CONFIG_NAT_OFF) {
+		translation_stop(translation);
+		/* what was known goes with the interval, as if it had gone */
+		nat_table_dump_begin(translation->table);
+		nat_table_dump_end(translation->table);
+	}
+}
+
+void translation_look(struct translation *translation)
+{
+	const struct conntrack_handlers handlers = {
+		.entry = translation_on_entry,
+		.dump_begin = translation_on_dump_begin,
+		.dump_end = translation_on_dump_end,
+		.data = translation,
+	};
+	int err;
+
+	if (translation->mode == CONFIG_NAT_OFF || translation->conntrack || translation->refused ||
+	    conntrack_present())
+		return;
+	err = conntrack_new(&translation->conntrack, &handlers);
+	if (!err)
+		err = loop_add(translation->loop, conntrack_fd(translation->conntrack), EPOLLIN,
+			       translation_on_readable, translation);
+	if (!err)
+		err = conntrack_dump(translation->conntrack);
+	if (err) {
+		translation_give_up(translation, err);
+		return;
+	}
+	log_info("joining the conversations that NAT translates");
+	if (!conntrack_has_events())
+		log_warning(
+			"net.netfilter.nf_conntrack_events is off: translated conversations that "
+			"end between two reports may take two lines");
+}
+
+void translation_catch_up(struct translation *translation)
+{
+	int err;
+
+	translation_look(translation);
+	if (!translation->conntrack)
+		return;
+	err = conntrack_catch_up(translation->conntrack);
+	if (err == -EAGAIN)
+		log_warning("the connection table changes too fast to be read: "
+			    "some translated conversations may take two lines");
+	else if (err)
+		translation_give_up(translation, err);
+}
+
+void translation_next_interval(struct translation *translation)
+{
+	nat_table_next_interval(translation->table);
+}
+
+const struct nat_table *translation_table(const struct translation *translation)
+{
+	return translation->table;
+}

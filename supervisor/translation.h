@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel translates (NAT), kept up to date as long as it is wanted and the kernel does it.
+ * Without it reports are exact all the same: the two halves of a translated conversation are two
+ * lines then.
+ */
+#ifndef FLOWTALLY_TRANSLATION_H
+#define FLOWTALLY_TRANSLATION_H
+
+#include "config/config.h"
+
+struct loop;
+struct nat_table;
+struct translation;
+
+/* loop is borrowed. 0 or -ENOMEM. */
+int translation_new(struct translation **ret, struct loop *loop, enum config_nat mode);
+void translation_free(struct translation *translation);
+void translation_set_mode(struct translation *translation, enum config_nat mode);
+
+/*
+ * Begins to follow translations if the kernel has some now; cheap, loads nothing. To be called when
+ * something may have changed: a container's start adds links, and often the first rule.
+ */
+void translation_look(struct translation *translation);
+
+/* Before a report: all that has happened until now. */
+void translation_catch_up(struct translation *translation);
+/* The report is written. */
+void translation_next_interval(struct translation *translation);
+
+/* Borrowed; never NULL, empty if nothing is translated. */
+const struct nat_table *translation_table(const struct translation *translation);
+
+#endif

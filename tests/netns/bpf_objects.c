@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Looks at BPF objects of the kernel by their ids.
+ *
+ *   bpf_objects alive prog:ID|map:ID...   prints those of them that the kernel still has
+ *   bpf_objects count ID                  prints what count.bpf.o, loaded as program ID, has seen
+ */
+#include "lib/cleanup.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+static int print_alive(char **objects)
+{
+	uint32_t id;
+	char kind;
+	int fd;
+
+	for (; *objects; objects++) {
+		if (sscanf(*objects, "%c%*[a-z]:%u", &kind, &id) != 2)
+			return fprintf(stderr, "'%s' is no object\n", *objects), 1;
+		fd = kind == 'p' ? bpf_prog_get_fd_by_id(id) : bpf_map_get_fd_by_id(id);
+		if (fd < 0 && errno != ENOENT)
+			return perror(*objects), 1;
+		if (fd < 0)
+			continue;
+		puts(*objects);
+		close(fd);
+	}
+	return 0;
+}
+
+static int print_count(uint32_t program_id)
+{
+	uint32_t map_id = 0, size = sizeof(struct bpf_prog_info), zero = 0;
+	struct bpf_prog_info info = {.nr_map_ids = 1, .map_ids = (uintptr_t)&map_id};
+	_close_ int program = bpf_prog_get_fd_by_id(program_id);
+	_close_ int map = -1;
+	uint64_t packets;
+
+	if (program < 0 || bpf_obj_get_info_by_fd(program, &info, &size))
+		return perror("program"), 1;
+	map = bpf_map_get_fd_by_id(map_id);
+	if (map < 0 || bpf_map_lookup_elem(map, &zero, &packets))
+		return perror("map"), 1;
+	printf("%llu\n", (unsigned long long)packets);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2 && !strcmp(argv[1], "alive"))
+		return print_alive(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "count"))
+		return print_count((uint32_t)strtoul(argv[2], NULL, 10));
+	fputs("usage: see the top of bpf_objects.c\n", stderr);
+	return 1;
+}

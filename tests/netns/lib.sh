@@ -1,0 +1,390 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The mechanics of the stories. Namespaces go by short names here ("host", "c1"); in the kernel they have
+# the story's $PREFIX before them. run.sh removes them, and what runs in them, when the story ends.
+
+FLOWTALLY=$BUILD/flowtally
+TOOLS=$BUILD/tests/netns
+export NETNS_PREFIX=$PREFIX-
+export STATE_DIRECTORY=$WORK
+declare -A AGENT=()
+WIRES=0
+
+fail() { # LINE...
+	printf '%s\n' "$@"
+	exit 1
+}
+
+skip() { # REASON
+	printf '%s\n' "$1" >"$WORK/skip"
+	exit 4
+}
+
+# Until COMMAND succeeds, with a deadline.
+wait_for() { # WHAT COMMAND...
+	local what=$1 end=$((SECONDS + 10))
+
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || fail "waited in vain for $what"
+		sleep 0.02
+	done
+}
+
+expect_equal() { # WHAT EXPECTED GOT
+	[[ $2 == "$3" ]] || fail "$1: expected and got:"$'\n'"$2"$'\n'"$3"
+}
+
+# Namespaces and links
+
+in_ns() { # NS COMMAND...
+	local ns=$PREFIX-$1
+
+	shift
+	ip netns exec "$ns" "$@"
+}
+
+ip_in() { # NS IP-ARGUMENTS...
+	local ns=$PREFIX-$1
+
+	shift
+	ip -n "$ns" "$@"
+}
+
+# Quiet ones: no packet but those that a story sends. IPv6 is off until an address wants it, and its
+# multicast reports never leave. TCP has the header sizes that the traffic tool reckons with.
+make_ns() { # NS...
+	local ns
+
+	for ns; do
+		ip netns add "$PREFIX-$ns"
+		in_ns "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
+			net.ipv4.tcp_timestamps=1 net.ipv4.tcp_sack=0
+		ip_in "$ns" link set lo up
+	done
+}
+
+# A veth pair, both ends up.
+wire() { # NS DEV NS DEV
+	ip_in "$1" link add "$2" address "$(wire_mac 1)" type veth \
+		peer name "$4" address "$(wire_mac 2)" netns "$PREFIX-$3"
+	WIRES=$((WIRES + 1))
+	ip_in "$1" link set "$2" addrgenmode none up
+	ip_in "$3" link set "$4" addrgenmode none up
+}
+
+wire_mac() { # END
+	printf '02:00:00:00:%02x:%02x' "$WIRES" "$1"
+}
+
+add_addresses() { # NS DEV ADDRESS/LENGTH...
+	local ns=$1 dev=$2 address
+
+	shift 2
+	for address; do
+		if [[ $address == *:* ]]; then
+			hush_ipv6 "$ns"
+			in_ns "$ns" sysctl -qw "net.ipv6.conf.lo.disable_ipv6=0" \
+				"net.ipv6.conf.$dev.disable_ipv6=0"
+			ip_in "$ns" address add "$address" dev "$dev" nodad
+		else
+			ip_in "$ns" address add "$address" dev "$dev"
+		fi
+	done
+}
+
+# Multicast listener reports (131, 132, 143) and router solicitations (133) are nobody's flow here.
+hush_ipv6() { # NS
+	in_ns "$1" nft -f - <<-'EOF'
+		table ip6 hush {
+			chain output {
+				type filter hook output priority 0
+				icmpv6 type { 131, 132, 133, 143 } drop
+			}
+		}
+	EOF
+}
+
+# Each end knows the other's addresses and its MAC address, so that nobody has to ask.
+make_neighbours() { # NS DEV NS DEV
+	add_neighbour "$@"
+	add_neighbour "$3" "$4" "$1" "$2"
+}
+
+add_neighbour() { # NS DEV OTHER_NS OTHER_DEV
+	local mac address
+
+	{
+		read -r mac
+		while read -r address; do
+			ip_in "$1" neighbour replace "$address" lladdr "$mac" dev "$2" nud permanent
+		done
+	} < <(ip_in "$3" -j address show dev "$4" | jq -r '.[0] | .address, .addr_info[].local')
+}
+
+# host v0 --- v1 peer
+topology_wire() {
+	make_ns host peer
+	wire host v0 peer v1
+	add_addresses host v0 10.1.0.1/24 fd01::1/64
+	add_addresses peer v1 10.1.0.2/24 fd01::2/64
+	make_neighbours host v0 peer v1
+}
+
+# c1 eth0 --- p1 \
+#                 br0 host wan --- w0 world
+# c2 eth0 --- p2 /
+topology_containers() {
+	local c
+
+	make_ns c1 c2 host world
+	wire c1 eth0 host p1
+	wire c2 eth0 host p2
+	wire host wan world w0
+	ip_in host link add br0 address 02:00:00:00:ff:01 type bridge mcast_snooping 0
+	ip_in host link set br0 addrgenmode none up
+	ip_in host link set p1 master br0
+	ip_in host link set p2 master br0
+	add_addresses host br0 10.2.0.1/24 fd02::1/64
+	add_addresses host wan 10.3.0.1/24 fd03::1/64
+	add_addresses c1 eth0 10.2.0.2/24 fd02::2/64
+	add_addresses c2 eth0 10.2.0.3/24 fd02::3/64
+	add_addresses world w0 10.3.0.2/24 fd03::2/64
+	in_ns host sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	for c in c1 c2; do
+		make_neighbours "$c" eth0 host br0
+		ip_in "$c" route add default via 10.2.0.1
+		ip_in "$c" -6 route add default via fd02::1
+	done
+	make_neighbours c1 eth0 c2 eth0
+	make_neighbours host wan world w0
+	ip_in world route add 10.2.0.0/24 via 10.3.0.1
+	ip_in world -6 route add fd02::/64 via fd03::1
+}
+
+# Traffic
+
+udp() { # [-n COUNT] [-s SIZE] [-r REPLIES] [-v VIA] NS SOURCE NS DESTINATION
+	"$TOOLS/traffic" udp "$@"
+}
+
+# Leaves what went over the wire in TCP_BYTES and TCP_PACKETS.
+tcp() { # [-n BYTES] [-r BYTES_BACK] [-v VIA] NS SOURCE NS DESTINATION
+	local truth
+
+	truth=$("$TOOLS/traffic" tcp "$@")
+	[[ $truth =~ ^bytes=([0-9]+)\ packets=([0-9]+)$ ]] || fail "traffic tcp said: $truth"
+	# shellcheck disable=SC2034
+	TCP_BYTES=${BASH_REMATCH[1]} TCP_PACKETS=${BASH_REMATCH[2]}
+}
+
+frames() { # [-n TIMES] NS DEV HEX...
+	"$TOOLS/traffic" frames "$@"
+}
+
+# The link's own counters, both directions, in IP bytes: "BYTES PACKETS".
+link_count() { # NS DEV
+	ip_in "$1" -j -s link show dev "$2" | jq -r '.[0].stats64 |
+		(.rx.packets + .tx.packets) as $packets |
+		"\(.rx.bytes + .tx.bytes - 14 * $packets) \($packets)"'
+}
+
+# To a MAC address that nobody has: the hooks see the frame, no stack answers it.
+ethernet() { # ETHERTYPE PAYLOAD, in hexadecimal
+	printf '02ff000000010200000000ff%s%s' "$1" "$2"
+}
+
+hex_of_ipv4() { # ADDRESS
+	local a b c d
+
+	IFS=. read -r a b c d <<<"$1"
+	printf '%02x%02x%02x%02x' "$a" "$b" "$c" "$d"
+}
+
+zeros() { # BYTES
+	printf '%0*d' "$((2 * $1))" 0
+}
+
+# An IPv4 packet; FRAGMENT is the flags and offset field, 0 if not given.
+ipv4() { # SOURCE DESTINATION PROTOCOL PAYLOAD [FRAGMENT]
+	local header sum=0 i
+
+	header=$(printf '4500%04x0001%04x40%02x0000' $((20 + ${#4} / 2)) "${5:-0}" "$3")
+	header+=$(hex_of_ipv4 "$1")$(hex_of_ipv4 "$2")
+	for ((i = 0; i < 40; i += 4)); do
+		sum=$((sum + 16#${header:i:4}))
+	done
+	sum=$(((sum & 0xffff) + (sum >> 16)))
+	sum=$(((sum & 0xffff) + (sum >> 16)))
+	printf '%s%04x%s%s' "${header:0:20}" $((sum ^ 0xffff)) "${header:24}" "$4"
+}
+
+# UDP header and SIZE bytes of data, no checksum.
+udp_payload() { # SOURCE_PORT DESTINATION_PORT SIZE
+	printf '%04x%04x%04x0000%s' "$1" "$2" $((8 + $3)) "$(zeros "$3")"
+}
+
+# COUNT packets of 128 IP bytes each of the flow $STRAY into DEV's other end: needs no address there.
+# shellcheck disable=SC2034
+STRAY='10.9.0.2:40000 - 10.9.0.1:5001'
+stray() { # COUNT NS DEV
+	frames -n "$1" "$2" "$3" "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 \
+		"$(udp_payload 40000 5001 100)")")"
+}
+
+# The agent
+
+# Watches in NS, with the way to attach that the story is run with, and reports to NS.report.
+start_agent() { # NS OPTIONS...
+	local ns=$1
+
+	shift
+	# emptied here, not by the agent's own shell: what an earlier one said must not count
+	: >"$WORK/$ns.log"
+	# not by in_ns(): a function in the background is a shell of its own, and $! would be that
+	ip netns exec "$PREFIX-$ns" "$FLOWTALLY" run -t 3600 -a "$ATTACH" -o "$WORK/$ns.report" "$@" \
+		2>>"$WORK/$ns.log" </dev/null &
+	AGENT[$ns]=$!
+	wait_for "the agent in $ns" agent_is_decided "$ns"
+	agent_log_has "$ns" 'first report' || fail "the agent in $ns does not start"
+}
+
+agent_is_decided() { # NS
+	agent_log_has "$1" 'first report' || ! kill -0 "${AGENT[$1]}"
+}
+
+agent_log_has() { # NS TEXT
+	grep -qF -- "$2" "$WORK/$1.log"
+}
+
+agent_log_count() { # NS TEXT
+	grep -cF -- "$2" "$WORK/$1.log" || true
+}
+
+# The agent says TEXT once more than the BEFORE times it said it.
+wait_for_log() { # NS TEXT [BEFORE]
+	wait_for "'$2' in the log of $1" agent_said "$1" "$2" "${3:-0}"
+}
+
+agent_said() { # NS TEXT BEFORE
+	(($(agent_log_count "$1" "$2") > $3))
+}
+
+signal_agent() { # NS SIGNAL
+	kill "-$2" "${AGENT[$1]}"
+}
+
+# Ends the agent as an administrator would; it writes its last report.
+stop_agent() { # NS
+	local status=0
+
+	signal_agent "$1" TERM
+	wait "${AGENT[$1]}" || status=$?
+	unset "AGENT[$1]"
+	expect_equal "exit status of the agent in $1" 0 "$status"
+}
+
+# As a crash would end it.
+kill_agent() { # NS
+	signal_agent "$1" KILL
+	wait "${AGENT[$1]}" 2>/dev/null || true
+	unset "AGENT[$1]"
+}
+
+report_count() { # NS
+	grep -c '^# flowtally ' "$WORK/$1.report" || true
+}
+
+has_reports() { # NS MORE_THAN
+	(($(report_count "$1") > $2))
+}
+
+report_now() { # NS
+	local before
+
+	before=$(report_count "$1")
+	signal_agent "$1" USR1
+	wait_for "a report of $1" has_reports "$1" "$before"
+}
+
+last_report() { # NS
+	awk '/^# flowtally / { text = "" } { text = text $0 "\n" } END { printf "%s", text }' \
+		"$WORK/$1.report"
+}
+
+header_field() { # NS FIELD
+	last_report "$1" | sed -nE "1s/^# flowtally .* $2=([^ ]+).*/\1/p"
+}
+
+# The last report of NS has these lines behind its header, in any order, and no others; its header counts
+# them right and says PACKETS; the largest flow is first.
+expect_report() { # NS PACKETS LINE...
+	local ns=$1 packets=$2 flows bytes sizes header
+	local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z'
+
+	shift 2
+	flows=$(printf '%s\n' "$@" | grep -c ' Bytes: ' || true)
+	bytes=$(printf '%s\n' "$@" | awk '/ Bytes: / { sum += $NF } END { print sum + 0 }')
+	expect_equal "report of $ns" "$( (($# == 0)) || printf '%s\n' "$@" | LC_ALL=C sort)" \
+		"$(last_report "$ns" | tail -n +2 | LC_ALL=C sort)"
+	header="^# flowtally $time - $time interval=[0-9]+\\.[0-9]s interfaces=[0-9]+"
+	header+=" flows=$flows bytes=$bytes packets=$packets\$"
+	[[ $(last_report "$ns" | head -n 1) =~ $header ]] ||
+		fail "header of $ns: expected and got:" "$header" "$(last_report "$ns" | head -n 1)"
+	sizes=$(last_report "$ns" | awk '/ Bytes: / { print $NF }')
+	expect_equal "order of the flows of $ns" "$(sort -rn <<<"$sizes")" "$sizes"
+}
+
+# Neighbours on the hooks
+
+tc_in() { # NS TC-ARGUMENTS...
+	local ns=$PREFIX-$1
+
+	shift
+	tc -n "$ns" "$@"
+}
+
+# All filters on the two hooks of DEV.
+filters() { # NS DEV
+	tc_in "$1" filter show dev "$2" ingress
+	tc_in "$1" filter show dev "$2" egress
+}
+
+has_clsact() { # NS DEV
+	tc_in "$1" qdisc show dev "$2" | grep -q '^qdisc clsact '
+}
+
+own_filters() { # NS DEV
+	filters "$1" "$2" | grep -c flowtally || true
+}
+
+# Packets that count.bpf.o has seen as program ID.
+packets_seen() { # ID
+	"$TOOLS/bpf_objects" count "$1"
+}
+
+# What the kernel keeps for the agent: "prog:ID" and "map:ID".
+agent_objects() { # NS
+	cat "/proc/${AGENT[$1]}/fdinfo/"* 2>/dev/null |
+		sed -nE 's/^(prog|map)_id:[[:space:]]+([0-9]+)$/\1:\2/p' | sort -u
+}
+
+are_gone() { # OBJECT...
+	[[ -z $("$TOOLS/bpf_objects" alive "$@") ]]
+}
+
+# Misuse
+
+# `flowtally ARGUMENTS` in the namespace host ends with STATUS, says one line that holds TEXT on standard
+# error, and nothing on standard output.
+expect_status() { # STATUS TEXT ARGUMENTS...
+	local expected=$1 text=$2 status=0
+
+	shift 2
+	in_ns host timeout 5 "$FLOWTALLY" "$@" >"$WORK/out" 2>"$WORK/errors" </dev/null || status=$?
+	expect_equal "exit status of flowtally $*" "$expected" "$status"
+	expect_equal "standard output of flowtally $*" '' "$(cat "$WORK/out")"
+	if [[ $(wc -l <"$WORK/errors") -ne 1 ]] || ! grep -qF -- "$text" "$WORK/errors"; then
+		fail "flowtally $*: expected one line with '$text', got:" "$(cat "$WORK/errors")"
+	fi
+}

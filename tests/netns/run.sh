@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs the stories: each function story_* of the files story_*.sh, in its own bash and with its own network
+# namespaces, once with every way to attach; each function once_* once.
+#
+#   V=1        streams what a story prints
+#   STORY=GLOB runs those stories only
+#   BUILD      the build folder
+#   RESULTS    a file that gets one line a story: ok, FAIL or SKIP
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+BUILD=$(cd "${BUILD:-build}" && pwd)
+export BUILD
+for binary in flowtally tests/netns/traffic tests/netns/count.bpf.o; do
+	[[ -e $BUILD/$binary ]] || {
+		echo "run.sh: $BUILD/$binary is not built: make all tests" >&2
+		exit 2
+	}
+done
+story_glob=${STORY:-*}
+timeout_s=60
+RESULTS=${RESULTS:-/dev/null}
+passed=0
+failed=0
+skipped=0
+prefix_base=ft$$
+number=0
+
+clean_story() {
+	local ns pids
+
+	for ns in $(ip netns list | awk -v prefix="$PREFIX-" 'index($1, prefix) == 1 { print $1 }'); do
+		pids=$(ip netns pids "$ns")
+		# shellcheck disable=SC2086
+		[[ -z $pids ]] || kill -KILL $pids 2>/dev/null || true
+		ip netns del "$ns"
+	done
+	awk -v work="$WORK/" 'index($2, work) == 1 { print $2 }' /proc/mounts | xargs -r umount -l
+	rm -rf "$WORK"
+}
+
+# What the story may use goes also when the run itself is ended.
+begin_story() {
+	number=$((number + 1))
+	export PREFIX=$prefix_base.$number
+	WORK=$(mktemp -d)
+	export WORK
+	chmod 755 "$WORK"
+	trap clean_story EXIT
+	trap 'exit 1' INT TERM HUP
+}
+
+# Another failure than "no tcx" is not explained away here: the stories will show it.
+find_tcx() {
+	local status=0
+
+	begin_story
+	ip netns add "$PREFIX-probe"
+	ip netns exec "$PREFIX-probe" timeout 10 "$BUILD/tests/netns/tcx_load" lo try \
+		"$BUILD/tests/netns/count.bpf.o" >/dev/null 2>&1 || status=$?
+	clean_story
+	trap - EXIT
+	HAS_TCX=yes
+	((status != 3)) || HAS_TCX=no
+	export HAS_TCX
+}
+
+story_process() { # FILE FUNCTION
+	# shellcheck disable=SC2016
+	timeout -k 5 "$timeout_s" bash -eEu -o pipefail -c '
+		. "$1"
+		. "$2"
+		trap '\''printf "%s:%s: failed: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND"'\'' ERR
+		"$3"
+	' story "$here/lib.sh" "$1" "$2" </dev/null
+}
+
+print_failure() { # OUTPUT
+	local log
+
+	{
+		cat "$1"
+		for log in "$WORK"/*.log; do
+			[[ -s $log ]] || continue
+			printf -- '--- %s\n' "${log##*/}"
+			tail -n 40 "$log"
+		done
+	} | sed 's/^/     | /'
+}
+
+run_story() { # FILE FUNCTION MODE
+	local name=$2 status=0 begin=$EPOCHREALTIME result=ok
+
+	[[ $3 == auto ]] || name="$2 [$3]"
+	begin_story
+	if [[ ${V:-} == 1 ]]; then
+		ATTACH=$3 story_process "$1" "$2" 2>&1 | tee "$WORK/output" || status=$?
+	else
+		ATTACH=$3 story_process "$1" "$2" >"$WORK/output" 2>&1 || status=$?
+	fi
+	case $status in
+	0) passed=$((passed + 1)) ;;
+	4)
+		result=SKIP
+		skipped=$((skipped + 1))
+		;;
+	*)
+		result=FAIL
+		failed=$((failed + 1))
+		;;
+	esac
+	awk -v result="$result" -v name="$name" -v from="$begin" -v to="$EPOCHREALTIME" \
+		'BEGIN { printf "%-4s %-52s %.1f s\n", result, name, to - from }'
+	echo "$result" >>"$RESULTS"
+	case $status in
+	0) ;;
+	4) printf '  SKIP %s: %s\n' "$name" "$(cat "$WORK/skip")" ;;
+	124 | 137) print_failure "$WORK/output" && echo "     | not done after $timeout_s s" ;;
+	*) print_failure "$WORK/output" ;;
+	esac
+	clean_story
+	trap - EXIT
+}
+
+skip_story() { # NAME REASON
+	printf '%-4s %s\n  SKIP %s: %s\n' SKIP "$1" "$1" "$2"
+	echo SKIP >>"$RESULTS"
+	skipped=$((skipped + 1))
+}
+
+find_tcx
+for file in "$here"/story_*.sh; do
+	mapfile -t stories < <(sed -nE 's/^((story|once)_[a-z0-9_]+)\(\).*/\1/p' "$file")
+	for story in "${stories[@]}"; do
+		# shellcheck disable=SC2053
+		[[ $story == $story_glob ]] || continue
+		if [[ $story == once_* ]]; then
+			run_story "$file" "$story" auto
+			continue
+		fi
+		run_story "$file" "$story" clsact
+		if [[ $HAS_TCX == yes ]]; then
+			run_story "$file" "$story" tcx
+		else
+			skip_story "$story [tcx]" 'this kernel has no tcx'
+		fi
+	done
+done
+[[ $RESULTS != /dev/null ]] ||
+	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+((!failed))

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Every mistake is named in one line, and none is guessed at.
+
+once_wrong_options() {
+	make_ns host
+	expect_status 2 '--colour' run --colour
+	expect_status 2 '-z' run -z
+	expect_status 2 '--interval' run --interval
+	expect_status 2 '-t' run -t
+	expect_status 2 'watch' watch
+	expect_status 2 'eth0' run eth0
+	expect_status 2 '--interval' check-config --interval 3
+	expect_status 2 'blue' run --verbose=blue
+	for interval in 0 -1 x 86401 1.5 '' ' 5' 99999999999999999999; do
+		expect_status 2 "'$interval'" run -t "$interval"
+	done
+	for count in -1 x 1.5 ''; do
+		expect_status 2 "'$count'" run -n "$count"
+	done
+	expect_status 2 "'xml'" run -f xml
+	expect_status 2 "'xdp'" run -a xdp
+	expect_status 2 'index:' run -i index:x
+	expect_status 2 'kind:' run -x kind:
+	expect_status 2 '--include' run -i ''
+}
+
+once_wrong_configuration() {
+	local config=$WORK/flowtally.conf
+
+	make_ns host
+	while IFS='|' read -r line word text; do
+		printf '%b' "$text" >"$config"
+		expect_status 2 "$config:$line:" check-config -c "$config"
+		expect_status 2 "$word" run -c "$config"
+	done <<-'EOF'
+		2|colour|[report]\ncolour = red\n
+		1|colours|[colours]\nred = 1\n
+		3|interval|[report]\n; a comment\ninterval = 0\n
+		3|interval|[report]\ninterval = 5\ninterval = 6\n
+		2|format|[report]\nformat = xml\n
+		2|index:|[interfaces]\ninclude = eth0 index:x\n
+		2|map_entries|[flows]\nmap_entries = many\n
+		2|nat|[flows]\nnat = perhaps\n
+		2|mode|[attach]\nmode = xdp\n
+		1|report|[report\ninterval = 5\n
+	EOF
+	expect_status 2 "$WORK/missing.conf" run -c "$WORK/missing.conf"
+	expect_status 2 "$WORK" check-config -c "$WORK"
+}
+
+once_every_mistake_is_told() {
+	local config=$WORK/flowtally.conf status=0
+
+	make_ns host
+	printf '[report]\ninterval = 0\nformat = xml\ncolour = red\n' >"$config"
+	in_ns host "$FLOWTALLY" check-config -c "$config" >"$WORK/out" 2>&1 || status=$?
+	expect_equal 'exit status' 2 "$status"
+	expect_equal 'lines' "$config:2: $config:3: $config:4: " \
+		"$(grep -oE '^[^ ]+ ' "$WORK/out" | tr -d '\n')"
+	printf '[report]\ninterval = 7\n' >"$config"
+	in_ns host "$FLOWTALLY" check-config -c "$config" || fail 'a good file is refused'
+}
+
+once_output_that_cannot_be_opened() {
+	make_ns host
+	expect_status 1 "$WORK/missing/report" run -o "$WORK/missing/report"
+	expect_status 1 "$WORK" run -o "$WORK"
+}
+
+once_without_privileges() {
+	local status=0
+
+	make_ns host
+	cp "$FLOWTALLY" "$WORK/flowtally"
+	in_ns host setpriv --reuid=65534 --regid=65534 --clear-groups "$WORK/flowtally" run \
+		>"$WORK/out" 2>"$WORK/errors" || status=$?
+	expect_equal 'exit status' 1 "$status"
+	expect_equal 'lines on standard output' 0 "$(wc -l <"$WORK/out")"
+	expect_equal 'lines on standard error' 1 "$(wc -l <"$WORK/errors")"
+	grep -q 'CAP_' "$WORK/errors" || fail "no privilege is named in: $(cat "$WORK/errors")"
+}
+
+once_help_and_version() {
+	make_ns host
+	in_ns host "$FLOWTALLY" --help 2>"$WORK/errors" | grep -q -- '--interval'
+	in_ns host "$FLOWTALLY" --version 2>>"$WORK/errors" | grep -qE '^flowtally [0-9.]+$'
+	expect_equal 'standard error' '' "$(cat "$WORK/errors")"
+}

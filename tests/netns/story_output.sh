@@ -1,0 +1,184 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# When reports are written, where to, and what happens when they cannot be.
+
+A=10.1.0.2:40000
+B=10.1.0.1:5001
+
+packets() { # COUNT, 128 IP bytes each
+	udp -n "$1" -s 100 peer "$A" host "$B"
+}
+
+expect_packets() { # COUNT
+	expect_report host "$1" "$A - $B Bytes: $(($1 * 128))"
+}
+
+once_report_on_demand() {
+	topology_wire
+	start_agent host
+	packets 5
+	report_now host
+	expect_packets 5
+	packets 7
+	report_now host
+	expect_packets 7
+	report_now host
+	expect_report host 0
+	stop_agent host
+	expect_equal reports 4 "$(report_count host)"
+}
+
+once_count_of_reports() {
+	local status=0
+
+	topology_wire
+	in_ns host "$FLOWTALLY" run -t 1 -n 2 >"$WORK/host.report" 2>"$WORK/host.log" || status=$?
+	expect_equal 'exit status' 0 "$status"
+	expect_equal reports 2 "$(report_count host)"
+	expect_equal 'all lines' 2 "$(wc -l <"$WORK/host.report")"
+	expect_equal interval 1.0s "$(header_field host interval)"
+}
+
+once_interrupt_ends_it_too() {
+	local status=0
+
+	topology_wire
+	start_agent host
+	packets 3
+	signal_agent host INT
+	wait "${AGENT[host]}" || status=$?
+	expect_equal 'exit status' 0 "$status"
+	expect_packets 3
+}
+
+json_lines() { # FILTER
+	jq -r "$1" "$WORK/host.report"
+}
+
+once_json() {
+	topology_containers
+	start_agent host -f json
+	udp -n 10 -s 100 -r 4 c1 10.2.0.2:40000 world 10.3.0.2:5001
+	udp -n 3 -s 100 c1 '[fd02::2]:40000' c2 '[fd02::3]:5001'
+	frames -n 2 world w0 "$(ethernet 88b5 "$(zeros 46)")"
+	stop_agent host
+	expect_equal 'kinds of lines' $'report\nflow\nflow' "$(json_lines .event.action)"
+	expect_equal totals "$((14 * 128 + 3 * 148)) 17 2" "$(json_lines 'select(.event.action == "report")
+		| .flowtally.report | "\(.network.bytes) \(.network.packets) \(.flows)"')"
+	expect_equal unattributed 'wan non_ip 92 2' "$(json_lines 'select(.event.action == "report")
+		| .flowtally.report.unattributed[] | "\(.interface) \(.reason) \(.bytes) \(.packets)"')"
+	expect_equal flows $'10.2.0.2 40000 1280 10 10.3.0.2 5001 512 4 1792 14 p1,br0,wan ipv4 udp 17
+fd02::2 40000 444 3 fd02::3 5001 0 0 444 3 p1,p2 ipv6 udp 17' \
+		"$(json_lines 'select(.event.action == "flow") | [.source.ip, .source.port, .source.bytes,
+			.source.packets, .destination.ip, .destination.port, .destination.bytes,
+			.destination.packets, .network.bytes, .network.packets,
+			(.flowtally.interfaces | join(",")), .network.type, .network.transport,
+			.network.iana_number] | join(" ")')"
+	expect_equal 'report ids of all lines' 1 \
+		"$(json_lines .flowtally.report.id | sort -u | wc -l)"
+}
+
+once_report_numbers_go_on() {
+	topology_wire
+	for _ in 1 2 3; do
+		start_agent host -f json
+		stop_agent host
+	done
+	expect_equal 'report ids' '1 2 3' "$(json_lines .flowtally.report.id | xargs)"
+}
+
+once_table() {
+	topology_wire
+	printf '[report]\nformat = table\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	packets 8
+	stop_agent host
+	grep -F "$A" "$WORK/host.report" | grep -qF "$B" || fail "no such flow in the table:" \
+		"$(cat "$WORK/host.report")"
+}
+
+once_largest_flows_only() {
+	topology_wire
+	printf '[report]\ntop = 1\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	packets 8
+	udp -n 4 -s 100 peer "$A" host 10.1.0.1:5002
+	udp -n 2 -s 100 peer "$A" host 10.1.0.1:5003
+	stop_agent host
+	expect_equal 'named flows' "$A - $B Bytes: 1024" "$(last_report host | grep -v '^#')"
+	expect_equal 'bytes of all' "$((14 * 128))" "$(header_field host bytes)"
+	last_report host | tail -n +2 | grep -q "^# .* bytes=$((6 * 128)) packets=6\$" ||
+		fail 'the rest is not summed up:' "$(last_report host)"
+}
+
+# 100 flows make more text than there is room left: the part that fits is taken back.
+once_disk_is_full() {
+	local i packets=()
+
+	topology_wire
+	mkdir "$WORK/disk"
+	mount -t tmpfs -o size=32k none "$WORK/disk"
+	for ((i = 0; i < 100; i++)); do
+		packets+=("$(ethernet 0800 "$(ipv4 10.1.0.2 10.1.0.1 17 \
+			"$(udp_payload $((50000 + i)) 5001 100)")")")
+	done
+	ln -s "$WORK/disk/report" "$WORK/host.report"
+	start_agent host
+	frames peer v1 "${packets[@]}"
+	report_now host
+	cp "$WORK/host.report" "$WORK/first"
+
+	# the report's second page has room for a part of another
+	dd if=/dev/zero of="$WORK/disk/filler" bs=4k count=6 status=none
+	frames -n 2 peer v1 "${packets[@]}"
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	cmp "$WORK/first" "$WORK/host.report" || fail 'a torn report is in the file'
+
+	rm "$WORK/disk/filler"
+	frames -n 3 peer v1 "${packets[@]}"
+	stop_agent host
+	expect_equal reports 2 "$(report_count host)"
+	expect_equal 'header of the second' "100 $((500 * 128)) 500" \
+		"$(header_field host flows) $(header_field host bytes) $(header_field host packets)"
+	expect_equal 'flows of 5 packets' 100 "$(last_report host | grep -c " Bytes: $((5 * 128))\$")"
+}
+
+once_reader_dies() {
+	local reader
+
+	topology_wire
+	mkfifo "$WORK/pipe"
+	cat "$WORK/pipe" >"$WORK/host.report" &
+	reader=$!
+	start_agent host -o "$WORK/pipe"
+	packets 1
+	report_now host
+	expect_packets 1
+	kill "$reader"
+	wait "$reader" || true
+	packets 2
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	packets 4
+	cat "$WORK/pipe" >"$WORK/host.report" &
+	# open(2) of the reader returns as the agent holds the other end
+	wait_for 'the new reader' test -e "$WORK/pipe" -a -e "/proc/$!/fd/0"
+	report_now host
+	expect_packets 6
+	stop_agent host
+}
+
+once_output_is_reopened() {
+	topology_wire
+	start_agent host
+	packets 1
+	report_now host
+	mv "$WORK/host.report" "$WORK/host.report.1"
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again'
+	packets 2
+	stop_agent host
+	expect_packets 2
+	expect_equal 'reports in the old file' 1 "$(grep -c '^# flowtally ' "$WORK/host.report.1")"
+}

@@ -1,0 +1,122 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs tests: tests/run.sh unit|prog|netns|all
+#
+# One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
+# end one line "N passed, N failed, N skipped". BUILD: the build folder.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+export BUILD=${BUILD:-build} V=${V:-}
+
+timeout_s=600
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# a line a test: "ok", "FAIL" or "SKIP"
+export RESULTS=$scratch/results
+: >"$RESULTS"
+
+add_results() { # WORD COUNT
+	local i
+
+	for ((i = 0; i < $2; i++)); do
+		echo "$1" >>"$RESULTS"
+	done
+}
+
+count_lines() { # REGEX FILE
+	grep -cE "$1" "$2" || true
+}
+
+# cmocka does not know reasons: a test prints its own right before it skips.
+print_skips() { # NAME OUTPUT
+	awk -v name="$1" '
+		/^(not )?ok [0-9]+.*# SKIP/ {
+			sub(/.*# SKIP */, "")
+			printf "  SKIP %s: %s: %s\n", name, $0, reason ? reason : "no reason given"
+		}
+		{ reason = /^(not )?ok |^[0-9]+\.\.[0-9]+$/ ? "" : $0 }
+	' "$2"
+}
+
+# Test binaries of cmocka that print TAP, so that each of their functions counts.
+run_binary() { # BINARY
+	local name=${1#"$BUILD"/} output=$scratch/output status=0 passed skipped failed planned
+	local begin=$EPOCHREALTIME word=ok
+
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$timeout_s" "$1" >"$output" 2>&1 </dev/null || status=$?
+	passed=$(count_lines '^ok [0-9]+ - ' "$output")
+	skipped=$(count_lines '^(not )?ok [0-9]+.*# SKIP' "$output")
+	failed=$(count_lines '^not ok [0-9]+ - ' "$output")
+	planned=$(awk -F '[.][.]' '/^[0-9]+\.\.[0-9]+$/ { sum += $2 } END { print sum + 0 }' "$output")
+	# a crash, a time-out, a sanitizer's finding at exit: tests that told nothing
+	if ((passed + skipped + failed < planned)); then
+		failed=$((planned - passed - skipped))
+	elif ((!planned || (status && !failed))); then
+		failed=$((failed + 1))
+	fi
+	((failed)) && word=FAIL
+	printf '%-4s %-44s %3d ok  %s\n' "$word" "$name" "$passed" "$(elapsed "$begin")"
+	print_skips "$name" "$output"
+	if ((failed)) || [[ $V == 1 ]]; then
+		sed 's/^/     | /' "$output"
+		((status)) && printf '     | exit status %d\n' "$status"
+	fi
+	add_results ok "$passed"
+	add_results FAIL "$failed"
+	add_results SKIP "$skipped"
+}
+
+elapsed() { # SINCE, as EPOCHREALTIME
+	awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'
+}
+
+skip_without_root() { # WHAT
+	[[ $(id -u) -ne 0 ]] || return 1
+	echo "SKIP $1: needs root"
+	add_results SKIP 1
+}
+
+run_unit() {
+	local binary
+
+	for binary in "$BUILD"/{,sanitize/}tests/unit/test_*; do
+		[[ -x $binary && $binary != *.* ]] && run_binary "$binary"
+	done
+	return 0
+}
+
+run_prog() {
+	local binary
+
+	skip_without_root tests/prog && return
+	for binary in "$BUILD"/tests/prog/test_*; do
+		[[ -x $binary && $binary != *.* ]] && run_binary "$binary"
+	done
+	return 0
+}
+
+run_netns() {
+	skip_without_root tests/netns && return
+	# every failed story is in the results
+	tests/netns/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
+}
+
+case ${1:-} in
+unit | prog | netns) "run_$1" ;;
+all)
+	run_unit
+	run_prog
+	run_netns
+	;;
+*)
+	echo 'usage: tests/run.sh unit|prog|netns|all' >&2
+	exit 2
+	;;
+esac
+
+passed=$(count_lines '^ok$' "$RESULTS")
+failed=$(count_lines '^FAIL$' "$RESULTS")
+skipped=$(count_lines '^SKIP$' "$RESULTS")
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+((!failed && passed + skipped))
