@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report/flow_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define SLOTS_FIRST   1024
+#define ARRAY_FIRST   512
+#define ENTRIES_LIMIT ((size_t)1 << 31) /* an entry's index plus 1 fits 32 bits */
+#define CELLS_LIMIT   ((size_t)FLOW_CELL_NONE)
+
+void flow_table_init(struct flow_table *table)
+{
+	*table = (struct flow_table){0};
+	/* Without randomness (early boot) all is right but the guard against chosen keys. */
+	if (getrandom(table->seed, sizeof(table->seed), GRND_NONBLOCK) < 0)
+		memset(table->seed, 0x5a, sizeof(table->seed));
+}
+
+void flow_table_clean(struct flow_table *table)
+{
+	free(table->slots);
+	free(table->entries);
+	free(table->cells);
+	table->slots = NULL;
+	table->entries = NULL;
+	table->cells = NULL;
+	table->slot_count = table->entry_count = table->entry_capacity = 0;
+	table->cell_count = table->cell_capacity = 0;
+}
+
+void flow_table_reset(struct flow_table *table)
+{
+	/* one interval with a scan in it must not cost its memory for ever */
+	if (table->slot_count > SLOTS_FIRST && table->entry_count < table->slot_count / 16) {
+		flow_table_clean(table);
+		return;
+	}
+	if (table->slot_count)
+		memset(table->slots, 0, table->slot_count * sizeof(*table->slots));
+	table->entry_count = 0;
+	table->cell_count = 0;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Folded products, as wyhash does; both factors hold a secret. */
+uint32_t flow_table_hash(const struct flow_table *table, const struct flow_key *key)
+{
+	const uint64_t *seed = table->seed;
+	uint64_t word[5], a, b;
+
+	memcpy(word, key, sizeof(word));
+	a = mix(word[0] ^ seed[0], word[1] ^ seed[1]);
+	b = mix(word[2] ^ seed[2], word[3] ^ seed[3]);
+	return (uint32_t)(mix(a ^ word[4] ^ seed[1], b ^ seed[0]) >> 16);
+}
+
+static size_t free_slot(const struct flow_slot_hash *slots, size_t count, uint32_t hash)
+{
+	size_t i = hash & (count - 1);
+
+	while (slots[i].entry)
+		i = (i + 1) & (count - 1);
+	return i;
+}
+
+/* Slots for that many entries, three quarters full at most. */
+static int reserve_slots(struct flow_table *table, size_t entries)
+{
+	size_t count = table->slot_count ? table->slot_count : SLOTS_FIRST;
+	struct flow_slot_hash *slots;
+
+	while (count / 4 * 3 < entries)
+		count *= 2;
+	if (count == table->slot_count)
+		return 0;
+	slots = calloc(count, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < table->slot_count; i++)
+		if (table->slots[i].entry)
+			slots[free_slot(slots, count, table->slots[i].hash)] = table->slots[i];
+	free(table->slots);
+	table->slots = slots;
+	table->slot_count = count;
+	return 0;
+}
+
+/* Grows *array in doublings; large ones move by remapping and cost memory only where written to. */
+static int reserve_array(void **array, size_t *capacity, size_t size, size_t needed, size_t limit)
+{
+	size_t wanted = *capacity ? *capacity : ARRAY_FIRST;
+	void *bigger;
+
+	if (needed <= *capacity)
+		return 0;
+	if (needed > limit)
+		return -ENOMEM;
+	while (wanted < needed)
+		wanted *= 2;
+	bigger = reallocarray(*array, wanted, size);
+	if (!bigger)
+		return -ENOMEM;
+	*array = bigger;
+	*capacity = wanted;
+	return 0;
+}
+
+int flow_table_reserve(struct flow_table *table, size_t entries, size_t cells)
+{
+	void *array;
+	int err;
+
+	entries += table->entry_count;
+	cells += table->cell_count;
+	array = table->entries;
+	err = reserve_array(&array, &table->entry_capacity, sizeof(*table->entries), entries,
+			    ENTRIES_LIMIT);
+	table->entries = array;
+	if (err)
+		return err;
+	array = table->cells;
+	err = reserve_array(&array, &table->cell_capacity, sizeof(*table->cells), cells,
+			    CELLS_LIMIT);
+	table->cells = array;
+	if (err)
+		return err;
+	return reserve_slots(table, entries);
+}
+
+void flow_table_prefetch_slot(const struct flow_table *table, uint32_t hash)
+{
+	if (table->slot_count)
+		__builtin_prefetch(&table->slots[hash & (table->slot_count - 1)]);
+}
+
+void flow_table_prefetch_entry(const struct flow_table *table, uint32_t hash)
+{
+	const struct flow_slot_hash *slot;
+
+	if (!table->slot_count)
+		return;
+	slot = &table->slots[hash & (table->slot_count - 1)];
+	if (slot->hash == hash && slot->entry)
+		__builtin_prefetch(&table->entries[slot->entry - 1]);
+}
+
+/* The slot of the key, or the free one where it would be. */
+static struct flow_slot_hash *find_slot(const struct flow_table *table, const struct flow_key *key,
+					uint32_t hash)
+{
+	size_t i = hash & (table->slot_count - 1);
+
+	for (;; i = (i + 1) & (table->slot_count - 1)) {
+		struct flow_slot_hash *slot = &table->slots[i];
+
+		if (!slot->entry || (slot->hash == hash &&
+				     !memcmp(&table->entries[slot->entry - 1], key, sizeof(*key))))
+			return slot;
+	}
+}
+
+struct flow_entry *flow_table_find(const struct flow_table *table, const struct flow_key *key,
+				   uint32_t hash)
+{
+	const struct flow_slot_hash *slot;
+
+	if (!table->slot_count)
+		return NULL;
+	slot = find_slot(table, key, hash);
+	return slot->entry ? &table->entries[slot->entry - 1] : NULL;
+}
+
+struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow_key *key,
+				     uint32_t hash)
+{
+	struct flow_slot_hash *slot = find_slot(table, key, hash);
+
+	if (!slot->entry) {
+		table->entries[table->entry_count++] =
+			(struct flow_entry){.key = *key, .first_cell = FLOW_CELL_NONE};
+		slot->hash = hash;
+		slot->entry = (uint32_t)table->entry_count;
+	}
+	return &table->entries[slot->entry - 1];
+}
+
+void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint32_t id,
+		       unsigned int sender, unsigned int kind, struct flow_count count)
+{
+	table->cells[table->cell_count] = (struct flow_cell){.bytes = count.bytes,
+							     .packets = count.packets,
+							     .kind = kind,
+							     .sender = sender,
+							     .id = id,
+							     .next = entry->first_cell};
+	entry->first_cell = (uint32_t)table->cell_count++;
+	entry->first_id = id;
+}
+
+void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t id,
+		    unsigned int sender, unsigned int kind, struct flow_count count, bool latest)
+{
+	uint32_t first = latest && entry->first_id != id ? FLOW_CELL_NONE : entry->first_cell;
+
+	for (uint32_t i = first; i != FLOW_CELL_NONE; i = table->cells[i].next) {
+		struct flow_cell *cell = &table->cells[i];
+
+		if (latest && cell->id != id)
+			break;
+		if (cell->id == id && cell->sender == sender && cell->kind == kind) {
+			cell->bytes += count.bytes;
+			cell->packets += count.packets;
+			return;
+		}
+	}
+	flow_table_append(table, entry, id, sender, kind, count);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Counts by flow, interface, sender and class, kept small: a flow costs its key and 8 to 32 bytes
+ * of index, each count that is not zero a cell of 24 bytes. The merge's own; others use
+ * report/merge.h.
+ */
+#ifndef FLOWTALLY_FLOW_TABLE_H
+#define FLOWTALLY_FLOW_TABLE_H
+
+#include "bpf/flow_types.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FLOW_CELL_KINDS                                                           \
+	8 /* what a cell counts: an enum flow_class, or what the owner adds to it \
+	   */
+#define FLOW_CELL_NONE UINT32_MAX
+
+struct flow_cell {
+	uint64_t bytes;
+	uint64_t packets : 60;
+	uint64_t kind : 3;
+	uint64_t sender : 1;
+	uint32_t id;   /* of the interface's monitored life */
+	uint32_t next; /* cell of the same flow, or FLOW_CELL_NONE */
+};
+
+struct flow_entry {
+	struct flow_key key;
+	uint32_t first_cell;
+	uint32_t first_id; /* of that cell, so that adding need not look there */
+};
+
+struct flow_slot_hash {
+	uint32_t hash;
+	uint32_t entry; /* plus 1; 0: free */
+};
+
+/* Zeroed but for the seed it is empty. */
+struct flow_table {
+	uint64_t seed[4]; /* keys come from strangers: they shall not choose their slots */
+	struct flow_slot_hash *slots; /* owned */
+	size_t slot_count;	      /* a power of two, or 0 */
+	struct flow_entry *entries;   /* owned */
+	size_t entry_count, entry_capacity;
+	struct flow_cell *cells; /* owned */
+	size_t cell_count, cell_capacity;
+};
+
+void flow_table_init(struct flow_table *table);
+void flow_table_clean(struct flow_table *table);
+
+/* Empties it. Memory far beyond what was used is given back. */
+void flow_table_reset(struct flow_table *table);
+
+/* Room for that many more entries and cells. 0 or -ENOMEM. */
+int flow_table_reserve(struct flow_table *table, size_t entries, size_t cells);
+
+uint32_t flow_table_hash(const struct flow_table *table, const struct flow_key *key);
+
+/* Starts to load into the processor's cache what a find will look at: first the slot, later, when
+ * that has come, the entry. */
+void flow_table_prefetch_slot(const struct flow_table *table, uint32_t hash);
+void flow_table_prefetch_entry(const struct flow_table *table, uint32_t hash);
+
+/* NULL: not there. */
+struct flow_entry *flow_table_find(const struct flow_table *table, const struct flow_key *key,
+				   uint32_t hash);
+
+/* The flow's entry, new if it was not there. Room must be reserved. */
+struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow_key *key,
+				     uint32_t hash);
+
+/*
+ * Adds to the cell of the entry for (id, sender, kind), a new one if there is none. Room must be
+ * reserved. latest: cells of this id are the entry's newest, if it has any; then a broadcast flow
+ * of thousands of interfaces is not walked for each of them.
+ */
+void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t id,
+		    unsigned int sender, unsigned int kind, struct flow_count count, bool latest);
+
+/* Adds a cell that the entry does not have yet. Room must be reserved. */
+void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint32_t id,
+		       unsigned int sender, unsigned int kind, struct flow_count count);
+
+static inline const struct flow_cell *flow_table_cell(const struct flow_table *table, uint32_t cell)
+{
+	return cell == FLOW_CELL_NONE ? NULL : &table->cells[cell];
+}
+
+/* Walks the cells of an entry. */
+#define flow_table_each_cell(cell, table, entry)                                               \
+	for (const struct flow_cell *cell = flow_table_cell(table, (entry)->first_cell); cell; \
+	     cell = flow_table_cell(table, cell->next))
+
+#endif

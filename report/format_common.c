@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report/format_common.h"
+
+#include "bpf/flow_types.h"
+#include "lib/buffer.h"
+#include "lib/clock.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+static char *put_decimal(char *to, uint8_t number)
+{
+	if (number >= 100)
+		*to++ = (char)('0' + number / 100);
+	if (number >= 10)
+		*to++ = (char)('0' + number / 10 % 10);
+	*to++ = (char)('0' + number % 10);
+	return to;
+}
+
+static char *put_ipv4(char *to, const uint8_t bytes[4])
+{
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			*to++ = '.';
+		to = put_decimal(to, bytes[i]);
+	}
+	return to;
+}
+
+static char *put_hex(char *to, uint16_t number)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int shift = 12; shift >= 0; shift -= 4)
+		if (number >> shift || !shift)
+			*to++ = digits[number >> shift & 0xf];
+	return to;
+}
+
+/* The longest run of two or more zero groups, the first of equals (RFC 5952, 4.2). */
+static int find_zeros(const uint16_t group[8], int *length)
+{
+	int best = -1;
+
+	*length = 1;
+	for (int first = 0, end; first < 8; first = end + 1) {
+		for (end = first; end < 8 && !group[end];)
+			end++;
+		if (end - first > *length) {
+			best = first;
+			*length = end - first;
+		}
+	}
+	return best;
+}
+
+static char *put_ipv6(char *to, const uint8_t bytes[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	uint16_t group[8];
+	int zeros, length;
+
+	if (!memcmp(bytes, mapped, sizeof(mapped))) {
+		memcpy(to, "::ffff:", 7); /* RFC 5952, 5 */
+		return put_ipv4(to + 7, bytes + 12);
+	}
+	for (int i = 0; i < 8; i++)
+		group[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+	zeros = find_zeros(group, &length);
+	for (int i = 0; i < 8; i++) {
+		if (i == zeros) {
+			*to++ = ':';
+			i += length - 1;
+			if (i == 7)
+				*to++ = ':';
+			continue;
+		}
+		if (i)
+			*to++ = ':';
+		to = put_hex(to, group[i]);
+	}
+	return to;
+}
+
+size_t format_address(char text[FORMAT_ADDRESS_SIZE], const struct flow_key *key, int end)
+{
+	const uint8_t *bytes = key->addr[end].bytes;
+	const char *last =
+		key->family == FLOW_IPV4 ? put_ipv4(text, bytes + 12) : put_ipv6(text, bytes);
+
+	return (size_t)(last - text);
+}
+
+void format_end(struct buffer *out, const struct flow_key *key, int end)
+{
+	char text[FORMAT_ADDRESS_SIZE];
+	size_t size = format_address(text, key, end);
+	bool brackets = key->family == FLOW_IPV6;
+
+	if (brackets)
+		buffer_char(out, '[');
+	buffer_append(out, text, size);
+	if (brackets)
+		buffer_char(out, ']');
+	buffer_char(out, ':');
+	buffer_u64(out, ntohs(key->port[end]));
+}
+
+/* Writes the time up to its seconds; returns the nanoseconds that are left. */
+static int64_t put_time(struct buffer *out, int64_t ns)
+{
+	int64_t rest = ns % NSEC_PER_SEC;
+	char text[64];
+	struct tm tm;
+	time_t seconds;
+
+	if (rest < 0)
+		rest += NSEC_PER_SEC;
+	seconds = (ns - rest) / NSEC_PER_SEC;
+	gmtime_r(&seconds, &tm);
+	buffer_append(out, text, strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm));
+	return rest;
+}
+
+void format_time_seconds(struct buffer *out, int64_t ns)
+{
+	put_time(out, ns);
+	buffer_char(out, 'Z');
+}
+
+void format_time_milliseconds(struct buffer *out, int64_t ns)
+{
+	int64_t rest = put_time(out, ns);
+
+	buffer_printf(out, ".%03dZ", (int)(rest / NSEC_PER_MSEC));
+}
+
+const char *format_protocol(uint8_t protocol)
+{
+	/* IANA's assigned internet protocol numbers */
+	static const char *const names[256] = {
+		[IPPROTO_ICMP] = "icmp",
+		[IPPROTO_IGMP] = "igmp",
+		[IPPROTO_IPIP] = "ipv4",
+		[IPPROTO_TCP] = "tcp",
+		[IPPROTO_EGP] = "egp",
+		[IPPROTO_UDP] = "udp",
+		[IPPROTO_DCCP] = "dccp",
+		[IPPROTO_IPV6] = "ipv6",
+		[IPPROTO_RSVP] = "rsvp",
+		[IPPROTO_GRE] = "gre",
+		[IPPROTO_ESP] = "esp",
+		[IPPROTO_AH] = "ah",
+		[IPPROTO_ICMPV6] = "ipv6-icmp",
+		[IPPROTO_NONE] = "ipv6-nonxt",
+		[88] = "eigrp",
+		[89] = "ospf",
+		[97] = "etherip",
+		[IPPROTO_PIM] = "pim",
+		[IPPROTO_COMP] = "ipcomp",
+		[112] = "vrrp",
+		[115] = "l2tp",
+		[IPPROTO_SCTP] = "sctp",
+		[IPPROTO_UDPLITE] = "udplite",
+		[IPPROTO_MPLS] = "mpls-in-ip",
+	};
+
+	return names[protocol];
+}
+
+size_t format_utf8_length(const char *text)
+{
+	const uint8_t *byte = (const uint8_t *)text;
+	uint8_t low = 0x80, high = 0xbf;
+	size_t length;
+
+	if (byte[0] < 0x80)
+		return byte[0] != 0;
+	if (byte[0] < 0xc2 || byte[0] > 0xf4)
+		return 0;
+	length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+	/* no longer forms than needed, no surrogates, nothing above U+10FFFF */
+	if (byte[0] == 0xe0)
+		low = 0xa0;
+	if (byte[0] == 0xed)
+		high = 0x9f;
+	if (byte[0] == 0xf0)
+		low = 0x90;
+	if (byte[0] == 0xf4)
+		high = 0x8f;
+	for (size_t i = 1; i < length; i++, low = 0x80, high = 0xbf)
+		if (byte[i] < low || byte[i] > high)
+			return 0;
+	return length;
+}
+
+/* Controls of ASCII and Latin-1 could steer a terminal, blanks would end the field. */
+static bool is_printable(const char *text, size_t length)
+{
+	const uint8_t *byte = (const uint8_t *)text;
+
+	if (length == 1)
+		return byte[0] > ' ' && byte[0] < 0x7f && byte[0] != '\\';
+	if (length == 2)
+		return byte[0] != 0xc2 || byte[1] > 0xa0;
+	if (length == 3) /* U+2000 to U+206F: blanks, line ends, changes of direction */
+		return byte[0] != 0xe2 || byte[1] > 0x81 ||
+		       (byte[1] == 0x80 && byte[2] >= 0x90 && byte[2] <= 0xa7);
+	return length;
+}
+
+void format_name(struct buffer *out, const char *name)
+{
+	while (*name) {
+		size_t length = format_utf8_length(name);
+
+		if (is_printable(name, length)) {
+			buffer_append(out, name, length);
+			name += length;
+		} else {
+			buffer_printf(out, "\\x%02X", (uint8_t)*name++);
+		}
+	}
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the formats of a report share: addresses, times, names of protocols. */
+#ifndef FLOWTALLY_FORMAT_COMMON_H
+#define FLOWTALLY_FORMAT_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+struct flow_key;
+
+/* The longest address: an IPv6 one in full. */
+#define FORMAT_ADDRESS_SIZE 40
+
+/* One end's address without its port; IPv6 as RFC 5952. Returns its length, not terminated. */
+size_t format_address(char text[FORMAT_ADDRESS_SIZE], const struct flow_key *key, int end);
+
+/* "192.0.2.1:80", "[2001:db8::1]:80" */
+void format_end(struct buffer *out, const struct flow_key *key, int end);
+
+/* UTC, cut off, not rounded: "2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000Z" */
+void format_time_seconds(struct buffer *out, int64_t ns);
+void format_time_milliseconds(struct buffer *out, int64_t ns);
+
+/* "tcp"; NULL for a protocol without a name here. Lower case, as ECS network.transport. */
+const char *format_protocol(uint8_t protocol);
+
+/* Length of the valid UTF-8 character (RFC 3629) that text begins with; 0: it begins with none. */
+size_t format_utf8_length(const char *text);
+
+/* An interface's name for a line of text: bytes that are no printable character as \xNN. */
+void format_name(struct buffer *out, const char *name);
+
+#endif

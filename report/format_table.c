@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/buffer.h"
+#include "report/format.h"
+#include "report/format_common.h"
+#include "report/merge.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum column {
+	COLUMN_PROTOCOL,
+	COLUMN_LEFT,
+	COLUMN_RIGHT,
+	COLUMN_BYTES,
+	COLUMN_SENT,	 /* by the left end */
+	COLUMN_RECEIVED, /* by the left end */
+	COLUMN_PACKETS,
+	COLUMN_INTERFACES,
+	COLUMNS,
+};
+
+static const struct {
+	const char *title;
+	bool right; /* aligned: numbers */
+} columns[COLUMNS] = {
+	[COLUMN_PROTOCOL] = {"PROTO", false}, [COLUMN_LEFT] = {"LEFT", false},
+	[COLUMN_RIGHT] = {"RIGHT", false},    [COLUMN_BYTES] = {"BYTES", true},
+	[COLUMN_SENT] = {"->", true},	      [COLUMN_RECEIVED] = {"<-", true},
+	[COLUMN_PACKETS] = {"PACKETS", true}, [COLUMN_INTERFACES] = {"INTERFACES", false},
+};
+
+/* "999 B", "1.0 KiB": three digits or so, powers of 1024. */
+static void put_size(struct buffer *out, uint64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	unsigned int unit = 0;
+	double size = (double)bytes / 1024;
+
+	if (bytes < 1024) {
+		buffer_printf(out, "%" PRIu64 " B", bytes);
+		return;
+	}
+	/* 1023.95 would be rounded to 1024.0 */
+	for (; size >= 1023.95; unit++)
+		size /= 1024;
+	buffer_printf(out, "%.1f %s", size, units[unit]);
+}
+
+static void put_protocol(struct buffer *out, uint8_t protocol)
+{
+	const char *name = format_protocol(protocol);
+
+	if (name)
+		buffer_str(out, name);
+	else
+		buffer_u64(out, protocol);
+}
+
+static void put_crossed(struct buffer *out, const struct report *report,
+			const struct report_flow *flow)
+{
+	for (uint32_t i = 0; i < flow->interface_count; i++) {
+		if (i)
+			buffer_char(out, '>');
+		format_name(out,
+			    report->interfaces[report->crossed[flow->interface_first + i]].name);
+	}
+}
+
+static void put_cell(struct buffer *out, const struct report *report,
+		     const struct report_flow *flow, enum column column)
+{
+	int left = flow->left;
+
+	switch (column) {
+	case COLUMN_PROTOCOL:
+		put_protocol(out, flow->key.protocol);
+		break;
+	case COLUMN_LEFT:
+		format_end(out, &flow->key, left);
+		break;
+	case COLUMN_RIGHT:
+		format_end(out, &flow->key, !left);
+		break;
+	case COLUMN_BYTES:
+		put_size(out, flow->sent[0].bytes + flow->sent[1].bytes);
+		break;
+	case COLUMN_SENT:
+		put_size(out, flow->sent[left].bytes);
+		break;
+	case COLUMN_RECEIVED:
+		put_size(out, flow->sent[!left].bytes);
+		break;
+	case COLUMN_PACKETS:
+		buffer_u64(out, flow->sent[0].packets + flow->sent[1].packets);
+		break;
+	case COLUMN_INTERFACES:
+		put_crossed(out, report, flow);
+		break;
+	case COLUMNS:
+		break;
+	}
+}
+
+/* Columns of a terminal, as far as one character is one column. */
+static size_t width_of(const char *text, size_t size)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < size; i++)
+		width += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return width;
+}
+
+static void pad(struct buffer *out, size_t n)
+{
+	while (n--)
+		buffer_char(out, ' ');
+}
+
+static void put_aligned(struct buffer *out, enum column column, const char *text, size_t size,
+			size_t width)
+{
+	size_t blanks = width - width_of(text, size);
+
+	if (columns[column].right)
+		pad(out, blanks);
+	buffer_append(out, text, size);
+	if (column == COLUMNS - 1) {
+		buffer_char(out, '\n');
+		return;
+	}
+	if (!columns[column].right)
+		pad(out, blanks);
+	pad(out, 2);
+}
+
+static void find_widths(const struct report *report, struct buffer *cell, size_t width[COLUMNS])
+{
+	for (int c = 0; c < COLUMNS; c++)
+		width[c] = strlen(columns[c].title);
+	for (size_t i = 0; i < report->named; i++) {
+		for (int c = 0; c < COLUMNS; c++) {
+			size_t needed;
+
+			buffer_reset(cell);
+			put_cell(cell, report, &report->flows[i], c);
+			needed = width_of(cell->data, cell->size);
+			if (width[c] < needed)
+				width[c] = needed;
+		}
+	}
+}
+
+static void put_flows(struct buffer *out, const struct report *report, struct buffer *cell)
+{
+	size_t width[COLUMNS];
+
+	find_widths(report, cell, width);
+	for (int c = 0; c < COLUMNS; c++)
+		put_aligned(out, c, columns[c].title, strlen(columns[c].title), width[c]);
+	for (size_t i = 0; i < report->named && !buffer_error(out); i++) {
+		for (int c = 0; c < COLUMNS; c++) {
+			buffer_reset(cell);
+			put_cell(cell, report, &report->flows[i], c);
+			put_aligned(out, c, cell->data, cell->size, width[c]);
+		}
+	}
+}
+
+static void put_sum(struct buffer *out, const char *what, size_t flows,
+		    const struct flow_count *count)
+{
+	buffer_printf(out, "%s: %zu flow%s, ", what, flows, flows == 1 ? "" : "s");
+	put_size(out, count->bytes);
+	buffer_printf(out, ", %llu packets\n", count->packets);
+}
+
+static void put_summary(struct buffer *out, const struct report *report)
+{
+	if (report->named < report->flow_count)
+		put_sum(out, "other", report->flow_count - report->named, &report->other);
+	put_sum(out, "total", report->flow_count, &report->total);
+	for (size_t i = 0; i < report->unattributed_count; i++) {
+		const struct report_unattributed *unattributed = &report->unattributed[i];
+
+		buffer_str(out, "unattributed: ");
+		format_name(out, report->interfaces[unattributed->interface].name);
+		buffer_printf(out, " %s, ", unattributed->reason);
+		put_size(out, unattributed->count.bytes);
+		buffer_printf(out, ", %llu packets\n", unattributed->count.packets);
+	}
+}
+
+void format_table(struct buffer *out, const struct report *report)
+{
+	struct buffer cell = {0};
+
+	buffer_str(out, "flowtally ");
+	format_time_seconds(out, report->start_ns);
+	buffer_str(out, " - ");
+	format_time_seconds(out, report->end_ns);
+	buffer_printf(out, ", %zu interface%s\n", report->interface_count,
+		      report->interface_count == 1 ? "" : "s");
+	put_flows(out, report, &cell);
+	put_summary(out, report);
+	buffer_char(out, '\n');
+	if (buffer_error(&cell))
+		out->error = buffer_error(&cell);
+	buffer_free(&cell);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "lib/buffer.h"
+#include "report/format.h"
+#include "report/format_common.h"
+#include "report/merge.h"
+
+#include <inttypes.h>
+
+static void put_header(struct buffer *out, const struct report *report)
+{
+	int64_t tenths = (report->duration_ns + 50000000) / 100000000;
+
+	buffer_str(out, "# flowtally ");
+	format_time_seconds(out, report->start_ns);
+	buffer_str(out, " - ");
+	format_time_seconds(out, report->end_ns);
+	buffer_printf(out,
+		      " interval=%" PRId64 ".%" PRId64
+		      "s interfaces=%zu flows=%zu bytes=%llu packets=%llu\n",
+		      tenths / 10, tenths % 10, report->interface_count, report->flow_count,
+		      report->total.bytes, report->total.packets);
+}
+
+static void put_flow(struct buffer *out, const struct report_flow *flow)
+{
+	format_end(out, &flow->key, flow->left);
+	buffer_append(out, " - ", 3);
+	format_end(out, &flow->key, !flow->left);
+	buffer_append(out, " Bytes: ", 8);
+	buffer_u64(out, flow->sent[0].bytes + flow->sent[1].bytes);
+	buffer_char(out, '\n');
+}
+
+static void put_unattributed(struct buffer *out, const struct report *report,
+			     const struct report_unattributed *unattributed)
+{
+	buffer_str(out, "# unattributed interface=");
+	format_name(out, report->interfaces[unattributed->interface].name);
+	buffer_printf(out, " reason=%s bytes=%llu packets=%llu\n", unattributed->reason,
+		      unattributed->count.bytes, unattributed->count.packets);
+}
+
+void format_text(struct buffer *out, const struct report *report)
+{
+	put_header(out, report);
+	for (size_t i = 0; i < report->named; i++)
+		put_flow(out, &report->flows[i]);
+	if (report->named < report->flow_count)
+		buffer_printf(out, "# other flows=%zu bytes=%llu packets=%llu\n",
+			      report->flow_count - report->named, report->other.bytes,
+			      report->other.packets);
+	for (size_t i = 0; i < report->unattributed_count; i++)
+		put_unattributed(out, report, &report->unattributed[i]);
+}

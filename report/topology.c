@@ -1,0 +1,724 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report/topology.h"
+
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NONE SIZE_MAX
+
+/* More references than this that every egress hook would share are TOPOLOGY_ANY instead. */
+#define SHARED_REFERENCES_MAX 16
+
+/*
+ * References in all, per link, before lists become TOPOLOGY_ANY: a thousand ports of an unmonitored
+ * bridge that carries a thousand VLANs would need a million.
+ */
+#define REFERENCES_PER_LINK 32
+
+struct references {
+	struct topology_reference *list; /* owned */
+	size_t count, capacity;
+	bool any; /* TOPOLOGY_ANY, whatever the list says */
+};
+
+struct node {
+	size_t master, lower, peer; /* nodes, or NONE */
+	size_t first_lower, lower_count;
+	size_t first_upper, upper_count;
+	size_t position; /* lower devices come first */
+	bool covered, born_repeat;
+	unsigned int level;
+	struct references below; /* unmonitored: hooks that show first what is received on it */
+	struct references above; /* unmonitored or born_repeat: that show first what is sent */
+};
+
+struct ifindex_entry {
+	uint32_t ifindex;
+	size_t node;
+};
+
+struct graph {
+	const struct topology_link *links; /* borrowed */
+	size_t count;
+	struct node *nodes;
+	size_t *lowers, *uppers;   /* edges, grouped by node */
+	size_t *order;		   /* nodes, lower devices first */
+	size_t budget;		   /* references that may still be listed */
+	struct references partial; /* shown of what is received on devices covered in part */
+};
+
+static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+/* IFLA_LINK is the device that carries the same packets. (A tunnel's carrier carries others.) */
+static bool kind_is_stacked(const char *kind)
+{
+	static const char *const kinds[] = {"vlan",   "macvlan", "macvtap",
+					    "ipvlan", "ipvtap",	 "macsec"};
+
+	return is_one_of(kind, kinds, ARRAY_SIZE(kinds));
+}
+
+/* IFLA_LINK is the other end: what one sends the other receives. */
+static bool kind_is_pair(const char *kind)
+{
+	static const char *const kinds[] = {"veth", "netkit"};
+
+	return is_one_of(kind, kinds, ARRAY_SIZE(kinds));
+}
+
+/* Its egress hook shows all that is born on it before a port's does. */
+static bool kind_shows_born(const char *kind)
+{
+	static const char *const kinds[] = {"bridge", "bond", "team"};
+
+	return is_one_of(kind, kinds, ARRAY_SIZE(kinds));
+}
+
+/* What one sends to another over the same device is received by that device first. */
+static bool kind_hairpins(const char *kind)
+{
+	static const char *const kinds[] = {"macvlan", "macvtap"};
+
+	return is_one_of(kind, kinds, ARRAY_SIZE(kinds));
+}
+
+static bool is_kind(const struct graph *g, size_t node, const char *kind)
+{
+	return node != NONE && !strcmp(g->links[node].kind, kind);
+}
+
+static bool is_monitored(const struct graph *g, size_t node)
+{
+	return node != NONE && g->links[node].id;
+}
+
+static int compare_references(const void *a, const void *b)
+{
+	const struct topology_reference *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return (int)x->hook - (int)y->hook;
+}
+
+/* Each reference once, in one order, so that equal sets are equal lists. */
+static size_t sort_references(struct topology_reference *list, size_t count)
+{
+	size_t kept = 0;
+
+	if (count)
+		qsort(list, count, sizeof(*list), compare_references);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || compare_references(&list[kept - 1], &list[i]))
+			list[kept++] = list[i];
+	return kept;
+}
+
+static void references_clean(struct references *refs)
+{
+	free(refs->list);
+	*refs = (struct references){0};
+}
+
+static void references_any(struct references *refs)
+{
+	references_clean(refs);
+	refs->any = true;
+}
+
+static int references_add(struct graph *g, struct references *refs, uint32_t id, enum hook hook)
+{
+	struct topology_reference *list;
+	size_t capacity;
+
+	if (refs->any)
+		return 0;
+	if (!g->budget) {
+		references_any(refs);
+		return 0;
+	}
+	if (refs->count == refs->capacity) {
+		capacity = refs->capacity ? 2 * refs->capacity : 4;
+		list = realloc(refs->list, capacity * sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		refs->list = list;
+		refs->capacity = capacity;
+	}
+	g->budget--;
+	refs->list[refs->count++] = (struct topology_reference){.id = id, .hook = hook};
+	return 0;
+}
+
+static int references_join(struct graph *g, struct references *refs, const struct references *other)
+{
+	int err = 0;
+
+	if (other->any)
+		references_any(refs);
+	for (size_t i = 0; i < other->count && !err; i++)
+		err = references_add(g, refs, other->list[i].id, other->list[i].hook);
+	return err;
+}
+
+static int compare_ifindex(const void *a, const void *b)
+{
+	const struct ifindex_entry *x = a, *y = b;
+
+	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
+}
+
+static size_t find_node(const struct ifindex_entry *index, size_t count, uint32_t ifindex)
+{
+	struct ifindex_entry key = {.ifindex = ifindex};
+	const struct ifindex_entry *found;
+
+	found = ifindex ? bsearch(&key, index, count, sizeof(key), compare_ifindex) : NULL;
+	return found ? found->node : NONE;
+}
+
+static int resolve_names(struct graph *g)
+{
+	_free_ struct ifindex_entry *index = calloc(g->count, sizeof(*index));
+
+	if (!index)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->count; i++)
+		index[i] = (struct ifindex_entry){.ifindex = g->links[i].ifindex, .node = i};
+	qsort(index, g->count, sizeof(*index), compare_ifindex);
+
+	for (size_t i = 0; i < g->count; i++) {
+		const struct topology_link *link = &g->links[i];
+		struct node *node = &g->nodes[i];
+		size_t other = NONE;
+
+		if (!link->lower_abroad)
+			other = find_node(index, g->count, link->lower);
+		node->master = find_node(index, g->count, link->master);
+		node->lower = kind_is_stacked(link->kind) ? other : NONE;
+		node->peer = kind_is_pair(link->kind) ? other : NONE;
+	}
+	return 0;
+}
+
+static void add_edge(struct graph *g, size_t upper, size_t lower, bool fill)
+{
+	struct node *u = &g->nodes[upper], *l = &g->nodes[lower];
+
+	if (fill) {
+		g->lowers[u->first_lower + u->lower_count] = lower;
+		g->uppers[l->first_upper + l->upper_count] = upper;
+	}
+	u->lower_count++;
+	l->upper_count++;
+}
+
+static void add_edges(struct graph *g, bool fill)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		if (g->nodes[i].master != NONE)
+			add_edge(g, g->nodes[i].master, i, fill);
+		if (g->nodes[i].lower != NONE)
+			add_edge(g, i, g->nodes[i].lower, fill);
+	}
+}
+
+static void connect(struct graph *g)
+{
+	size_t lower = 0, upper = 0;
+
+	add_edges(g, false);
+	for (size_t i = 0; i < g->count; i++) {
+		struct node *node = &g->nodes[i];
+
+		node->first_lower = lower;
+		node->first_upper = upper;
+		lower += node->lower_count;
+		upper += node->upper_count;
+		node->lower_count = node->upper_count = 0;
+	}
+	add_edges(g, true);
+}
+
+/* Drops the edges that lead back down, and what they were made of. */
+static void cut_loops(struct graph *g)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		struct node *node = &g->nodes[i];
+		size_t kept = 0;
+
+		for (size_t e = 0; e < node->lower_count; e++) {
+			size_t lower = g->lowers[node->first_lower + e];
+
+			if (g->nodes[lower].position < node->position)
+				g->lowers[node->first_lower + kept++] = lower;
+		}
+		node->lower_count = kept;
+		kept = 0;
+		for (size_t e = 0; e < node->upper_count; e++) {
+			size_t upper = g->uppers[node->first_upper + e];
+
+			if (g->nodes[upper].position > node->position)
+				g->uppers[node->first_upper + kept++] = upper;
+		}
+		node->upper_count = kept;
+		if (node->master != NONE && g->nodes[node->master].position <= node->position)
+			node->master = NONE;
+		if (node->lower != NONE && g->nodes[node->lower].position >= node->position)
+			node->lower = NONE;
+	}
+}
+
+/* Puts the nodes in order, lower devices first (Kahn). A loop is entered at its first link. */
+static int put_in_order(struct graph *g)
+{
+	_free_ size_t *missing = calloc(g->count, sizeof(*missing));
+	size_t placed = 0, done = 0, next = 0;
+
+	if (!missing)
+		return -ENOMEM;
+	for (size_t i = 0; i < g->count; i++) {
+		missing[i] = g->nodes[i].lower_count;
+		g->nodes[i].position = NONE;
+	}
+	for (size_t i = 0; i < g->count; i++) {
+		if (missing[i])
+			continue;
+		g->order[placed] = i;
+		g->nodes[i].position = placed++;
+	}
+
+	while (placed < g->count || done < placed) {
+		struct node *node;
+
+		if (done == placed) {
+			while (g->nodes[next].position != NONE)
+				next++;
+			g->order[placed] = next;
+			g->nodes[next].position = placed++;
+		}
+		node = &g->nodes[g->order[done++]];
+		for (size_t e = 0; e < node->upper_count; e++) {
+			size_t upper = g->uppers[node->first_upper + e];
+
+			if (--missing[upper] || g->nodes[upper].position != NONE)
+				continue;
+			g->order[placed] = upper;
+			g->nodes[upper].position = placed++;
+		}
+	}
+	cut_loops(g);
+	return 0;
+}
+
+static bool lowers_covered(const struct graph *g, const struct node *node)
+{
+	for (size_t e = 0; e < node->lower_count; e++)
+		if (!g->nodes[g->lowers[node->first_lower + e]].covered)
+			return false;
+	return node->lower_count;
+}
+
+static bool is_covered(const struct graph *g, size_t i)
+{
+	if (is_monitored(g, i) || is_monitored(g, g->nodes[i].peer))
+		return true;
+	/* without hardware offload the lower device shows ciphertext, which is no flow */
+	if (is_kind(g, i, "macsec"))
+		return false;
+	return lowers_covered(g, &g->nodes[i]);
+}
+
+/* Born packets come to a port through its uppers only; a repeat is certain if all of them show it.
+ */
+static bool is_born_repeat(const struct graph *g, const struct node *node)
+{
+	if (!is_monitored(g, node->master) || !kind_shows_born(g->links[node->master].kind))
+		return false;
+	for (size_t e = 0; e < node->upper_count; e++)
+		if (!is_monitored(g, g->uppers[node->first_upper + e]))
+			return false;
+	return true;
+}
+
+static void resolve_flags(struct graph *g)
+{
+	for (size_t p = 0; p < g->count; p++) {
+		size_t i = g->order[p];
+		struct node *node = &g->nodes[i];
+
+		node->covered = is_covered(g, i);
+		node->born_repeat = is_born_repeat(g, node);
+		for (size_t e = 0; e < node->lower_count; e++) {
+			size_t lower = g->lowers[node->first_lower + e];
+
+			if (node->level <= g->nodes[lower].level)
+				node->level = g->nodes[lower].level + 1;
+		}
+	}
+}
+
+/* The hooks nearest to node i that show what is received on it, i itself included. */
+static int join_below(struct graph *g, struct references *refs, size_t i)
+{
+	const struct node *node = &g->nodes[i];
+
+	if (is_monitored(g, node->peer))
+		return references_add(g, refs, g->links[node->peer].id, HOOK_EGRESS);
+	if (is_monitored(g, i))
+		return references_add(g, refs, g->links[i].id, HOOK_INGRESS);
+	/* unseen from a pair's other end, or from anywhere on a switch: who knows what it passed */
+	if (node->peer != NONE || is_kind(g, i, "openvswitch")) {
+		references_any(refs);
+		return 0;
+	}
+	return references_join(g, refs, &node->below);
+}
+
+static int join_below_all(struct graph *g, struct references *refs, const struct node *node)
+{
+	int err = 0;
+
+	for (size_t e = 0; e < node->lower_count && !err; e++)
+		err = join_below(g, refs, g->lowers[node->first_lower + e]);
+	return err;
+}
+
+/*
+ * The hooks nearest to node i that show what is sent through it, i itself included. What is born
+ * behind a monitored master stands in EGRESS there, not at its port.
+ */
+static int join_above(struct graph *g, struct references *refs, size_t i)
+{
+	int err = 0;
+
+	if (is_monitored(g, i))
+		err = references_add(g, refs, g->links[i].id, HOOK_EGRESS);
+	return err ?: references_join(g, refs, &g->nodes[i].above);
+}
+
+static int join_above_all(struct graph *g, struct references *refs, const struct node *node)
+{
+	int err = 0;
+
+	for (size_t e = 0; e < node->upper_count && !err; e++)
+		err = join_above(g, refs, g->uppers[node->first_upper + e]);
+	return err;
+}
+
+/* What devices hand through that do not show it as a first sight themselves. */
+static int resolve_handed_through(struct graph *g)
+{
+	int err = 0;
+
+	for (size_t p = 0; p < g->count && !err; p++) {
+		size_t i = g->order[p];
+
+		if (!is_monitored(g, i) && !is_kind(g, i, "macsec"))
+			err = join_below_all(g, &g->nodes[i].below, &g->nodes[i]);
+	}
+	for (size_t p = g->count; p-- && !err;) {
+		size_t i = g->order[p];
+
+		if (!is_monitored(g, i) || g->nodes[i].born_repeat)
+			err = join_above_all(g, &g->nodes[i].above, &g->nodes[i]);
+	}
+	return err;
+}
+
+static bool refers_to(const struct references *refs, uint32_t id)
+{
+	struct topology_reference key = {.id = id, .hook = HOOK_INGRESS};
+
+	return id && refs->count &&
+	       bsearch(&key, refs->list, refs->count, sizeof(key), compare_references);
+}
+
+/*
+ * Packets received on a device of which only a part is covered leave with that device as iif, in
+ * class EGRESS; those of the covered part were seen before. What showed them is a reference of
+ * every egress hook, if it is the ingress of a device at the bottom: another hook may itself have
+ * shown them after this one, so then it is ANY.
+ */
+static int resolve_partial(struct graph *g)
+{
+	struct references *partial = &g->partial;
+	bool any;
+	int err = 0;
+
+	for (size_t i = 0; i < g->count && !err; i++)
+		if (!g->nodes[i].covered)
+			err = join_below(g, partial, i);
+	if (err)
+		return err;
+	partial->count = sort_references(partial->list, partial->count);
+	any = partial->any || partial->count > SHARED_REFERENCES_MAX;
+	for (size_t i = 0; i < partial->count; i++)
+		any |= partial->list[i].hook == HOOK_EGRESS;
+	for (size_t i = 0; i < g->count && !any; i++)
+		any = g->nodes[i].lower_count && refers_to(partial, g->links[i].id);
+	if (any)
+		references_any(partial);
+	return 0;
+}
+
+/* The monitored devices over node i that it receives from when they send to each other. */
+static int join_hairpins(struct graph *g, struct references *refs, const struct node *node)
+{
+	int err = 0;
+
+	for (size_t e = 0; e < node->upper_count && !err; e++) {
+		size_t upper = g->uppers[node->first_upper + e];
+
+		if (is_monitored(g, upper) && kind_hairpins(g->links[upper].kind))
+			err = references_add(g, refs, g->links[upper].id, HOOK_EGRESS);
+	}
+	return err;
+}
+
+/* It may receive from its siblings over a device that does not show it. */
+static bool has_hidden_siblings(const struct graph *g, size_t i)
+{
+	const struct node *node = &g->nodes[i];
+
+	return node->lower != NONE && kind_hairpins(g->links[i].kind) &&
+	       !g->nodes[node->lower].covered && g->nodes[node->lower].upper_count > 1;
+}
+
+static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct references *refs)
+{
+	const struct node *node = &g->nodes[i];
+
+	/* Their own egress, or the peer's, has shown all that they receive. */
+	*repeat = is_kind(g, i, "loopback") || is_kind(g, i, "vrf") || is_monitored(g, node->peer);
+	if (*repeat)
+		return 0;
+	if (node->peer != NONE || is_kind(g, i, "openvswitch") || has_hidden_siblings(g, i)) {
+		references_any(refs);
+		return 0;
+	}
+	*repeat = lowers_covered(g, node) && !is_kind(g, i, "macsec");
+	if (*repeat)
+		return 0;
+	return join_below_all(g, refs, node) ?: join_hairpins(g, refs, node);
+}
+
+static int resolve_egress(struct graph *g, size_t i, struct references *refs)
+{
+	const struct node *node = &g->nodes[i];
+	int err = 0;
+
+	if (is_kind(g, node->master, "openvswitch"))
+		references_any(refs);
+	else if (!node->born_repeat)
+		err = join_above_all(g, refs, node);
+	else
+		for (size_t e = 0; e < node->upper_count && !err; e++)
+			err = references_add(g, refs, g->links[g->uppers[node->first_upper + e]].id,
+					     HOOK_EGRESS);
+	return err ?: references_join(g, refs, &g->partial);
+}
+
+static int set_hook(struct topology_hook *hook, bool repeat, struct references *refs)
+{
+	if (refs->any) {
+		references_clean(refs);
+		refs->list = calloc(1, sizeof(*refs->list));
+		if (!refs->list)
+			return -ENOMEM;
+		refs->list[0].id = TOPOLOGY_ANY;
+		refs->count = 1;
+	}
+	refs->count = sort_references(refs->list, refs->count);
+	if (repeat)
+		hook->sight = SIGHT_REPEAT;
+	else
+		hook->sight = refs->count ? SIGHT_JUDGED : SIGHT_FIRST;
+	hook->references = TAKE_PTR(refs->list);
+	hook->reference_count = refs->count;
+	return 0;
+}
+
+static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
+{
+	struct references ingress = {0}, egress = {0};
+	bool repeat;
+	int err;
+
+	*role = (struct topology_role){.id = g->links[i].id,
+				       .covered = g->nodes[i].covered,
+				       .born_repeat = g->nodes[i].born_repeat,
+				       .level = g->nodes[i].level};
+	if (!role->id)
+		return 0;
+	err = resolve_ingress(g, i, &repeat, &ingress);
+	if (!err)
+		err = set_hook(&role->hook[HOOK_INGRESS], repeat, &ingress);
+	if (!err)
+		err = resolve_egress(g, i, &egress);
+	if (!err)
+		err = set_hook(&role->hook[HOOK_EGRESS], false, &egress);
+	references_clean(&ingress);
+	references_clean(&egress);
+	return err;
+}
+
+static int resolve_roles(struct graph *g, struct topology_role *roles)
+{
+	int err = 0;
+	size_t i;
+
+	for (i = 0; i < g->count && !err; i++)
+		err = resolve_role(g, i, &roles[i]);
+	while (err && i--)
+		topology_role_clean(&roles[i]);
+	return err;
+}
+
+static void graph_clean(struct graph *g)
+{
+	for (size_t i = 0; g->nodes && i < g->count; i++) {
+		references_clean(&g->nodes[i].below);
+		references_clean(&g->nodes[i].above);
+	}
+	references_clean(&g->partial);
+	free(g->nodes);
+	free(g->lowers);
+	free(g->uppers);
+	free(g->order);
+}
+
+static int graph_init(struct graph *g, const struct topology_link *links, size_t count)
+{
+	*g = (struct graph){.links = links,
+			    .count = count,
+			    .budget = (count + SHARED_REFERENCES_MAX) * REFERENCES_PER_LINK,
+			    .nodes = calloc(count, sizeof(*g->nodes)),
+			    /* at most two edges a link: to its master, to its lower device */
+			    .lowers = calloc(2 * count, sizeof(*g->lowers)),
+			    .uppers = calloc(2 * count, sizeof(*g->uppers)),
+			    .order = calloc(count, sizeof(*g->order))};
+
+	return g->nodes && g->lowers && g->uppers && g->order ? 0 : -ENOMEM;
+}
+
+int topology_resolve(const struct topology_link *links, size_t count, struct topology_role *roles)
+{
+	struct graph g;
+	int err;
+
+	if (!count)
+		return 0;
+	err = graph_init(&g, links, count);
+	if (!err)
+		err = resolve_names(&g);
+	if (!err) {
+		connect(&g);
+		err = put_in_order(&g);
+	}
+	if (!err) {
+		resolve_flags(&g);
+		err = resolve_handed_through(&g);
+	}
+	if (!err)
+		err = resolve_partial(&g);
+	if (!err)
+		err = resolve_roles(&g, roles);
+	graph_clean(&g);
+	return err;
+}
+
+void topology_role_clean(struct topology_role *role)
+{
+	for (int h = 0; h < 2; h++)
+		free(role->hook[h].references);
+	*role = (struct topology_role){0};
+}
+
+int topology_role_copy(struct topology_role *to, const struct topology_role *from)
+{
+	struct topology_role copy = *from;
+
+	for (int h = 0; h < 2; h++) {
+		size_t size = from->hook[h].reference_count * sizeof(*copy.hook[h].references);
+
+		copy.hook[h].references = malloc(size + 1);
+		if (!copy.hook[h].references) {
+			if (h)
+				free(copy.hook[0].references);
+			return -ENOMEM;
+		}
+		if (size)
+			memcpy(copy.hook[h].references, from->hook[h].references, size);
+	}
+	*to = copy;
+	return 0;
+}
+
+static bool hooks_equal(const struct topology_hook *a, const struct topology_hook *b)
+{
+	if (a->sight != b->sight || a->reference_count != b->reference_count)
+		return false;
+	for (size_t i = 0; i < a->reference_count; i++)
+		if (compare_references(&a->references[i], &b->references[i]))
+			return false;
+	return true;
+}
+
+/* A hook judged against the references of both. A repeat does not say of what: of anything. */
+static int widen_hook(const struct topology_hook *a, const struct topology_hook *b,
+		      struct topology_hook *both)
+{
+	bool any = a->sight != b->sight && (a->sight == SIGHT_REPEAT || b->sight == SIGHT_REPEAT);
+	size_t count = a->reference_count + b->reference_count;
+	struct topology_reference *list = calloc(count + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < a->reference_count; i++)
+		list[i] = a->references[i];
+	for (size_t i = 0; i < b->reference_count; i++)
+		list[a->reference_count + i] = b->references[i];
+	count = sort_references(list, count);
+	if (any || (count && list[0].id == TOPOLOGY_ANY)) {
+		list[0] = (struct topology_reference){.id = TOPOLOGY_ANY};
+		count = 1;
+	}
+	both->sight = count ? SIGHT_JUDGED : a->sight;
+	both->references = list;
+	both->reference_count = count;
+	return 0;
+}
+
+int topology_role_widen(struct topology_role *role, const struct topology_role *now)
+{
+	struct topology_hook hook[2] = {0};
+	int err = 0;
+
+	for (int h = 0; h < 2 && !err; h++)
+		if (!hooks_equal(&role->hook[h], &now->hook[h]))
+			err = widen_hook(&role->hook[h], &now->hook[h], &hook[h]);
+	if (err) {
+		free(hook[HOOK_INGRESS].references);
+		return err;
+	}
+	for (int h = 0; h < 2; h++) {
+		if (!hook[h].references)
+			continue;
+		free(role->hook[h].references);
+		role->hook[h] = hook[h];
+	}
+	role->covered = now->covered;
+	role->born_repeat = now->born_repeat;
+	role->level = now->level;
+	return 0;
+}

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "netlink/link.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static _Alignas(struct nlmsghdr) char buffer[8192];
+
+/* The header of a link with index 7; attributes are put behind it. */
+static struct nlmsghdr *put_link(uint16_t type, unsigned char family)
+{
+	struct nlmsghdr *message;
+	struct ifinfomsg *info;
+
+	memset(buffer, 0, sizeof(buffer));
+	message = mnl_nlmsg_put_header(buffer);
+	message->nlmsg_type = type;
+	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
+	info->ifi_family = family;
+	info->ifi_type = ARPHRD_ETHER;
+	info->ifi_index = 7;
+	info->ifi_flags = IFF_UP | IFF_BROADCAST;
+	return message;
+}
+
+static struct nlmsghdr *put_named_link(void)
+{
+	struct nlmsghdr *message = put_link(RTM_NEWLINK, AF_UNSPEC);
+
+	mnl_attr_put_strz(message, IFLA_IFNAME, "veth7");
+	return message;
+}
+
+static void put_linkinfo(struct nlmsghdr *message, const char *kind)
+{
+	struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+	struct nlattr *slave;
+
+	mnl_attr_put_strz(message, IFLA_INFO_KIND, kind);
+	mnl_attr_put_strz(message, IFLA_INFO_SLAVE_KIND, "bridge");
+	slave = mnl_attr_nest_start(message, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put_u8(message, IFLA_BRPORT_STATE, 3);
+	mnl_attr_nest_end(message, slave);
+	mnl_attr_nest_end(message, info);
+}
+
+static void assert_malformed(const struct nlmsghdr *message)
+{
+	struct link link;
+
+	assert_int_equal(link_parse(&link, message), -EBADMSG);
+	assert_null(link.altnames);
+	assert_int_equal(link.altname_count, 0);
+	link_clean(&link);
+}
+
+static void test_a_veth_under_a_bridge(void **state)
+{
+	struct rtnl_link_stats64 stats = {
+		.rx_packets = 1,
+		.tx_packets = 2,
+		.rx_bytes = 3ULL << 40,
+		.tx_bytes = 4,
+		.rx_errors = 5,
+	};
+	struct nlmsghdr *message = put_named_link();
+	struct nlattr *names;
+	struct link link;
+
+	(void)state;
+	mnl_attr_put_u32(message, IFLA_MTU, 1500);
+	mnl_attr_put_u32(message, IFLA_MASTER, 3);
+	mnl_attr_put_u32(message, IFLA_LINK, 8);
+	mnl_attr_put(message, IFLA_STATS64, sizeof(stats), &stats);
+	put_linkinfo(message, "veth");
+	names = mnl_attr_nest_start(message, IFLA_PROP_LIST);
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, "uplink");
+	mnl_attr_put_u32(message, IFLA_ALT_IFNAME + 1, 1);
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, "a much longer name than IF_NAMESIZE");
+	mnl_attr_nest_end(message, names);
+	mnl_attr_put_u32(message, 4000, 1);
+
+	assert_int_equal(link_parse(&link, message), 0);
+	assert_int_equal(link.ifindex, 7);
+	assert_false(link.gone);
+	assert_int_equal(link.flags, IFF_UP | IFF_BROADCAST);
+	assert_int_equal(link.type, ARPHRD_ETHER);
+	assert_int_equal(link.master, 3);
+	assert_int_equal(link.lower, 8);
+	assert_false(link.lower_abroad);
+	assert_true(link.has_stats);
+	assert_int_equal(link.stats.rx_packets, 1);
+	assert_int_equal(link.stats.tx_packets, 2);
+	assert_int_equal(link.stats.rx_bytes, 3ULL << 40);
+	assert_int_equal(link.stats.tx_bytes, 4);
+	assert_string_equal(link.name, "veth7");
+	assert_string_equal(link.kind, "veth");
+	assert_string_equal(link_kind(&link), "veth");
+	assert_int_equal(link.altname_count, 2);
+	assert_string_equal(link.altnames[0], "uplink");
+	assert_string_equal(link.altnames[1], "a much longer name than IF_NAMESIZE");
+	link_clean(&link);
+	assert_null(link.altnames);
+}
+
+static void test_the_least_a_link_has(void **state)
+{
+	struct link link;
+
+	(void)state;
+	memset(&link, 0xff, sizeof(link));
+	assert_int_equal(link_parse(&link, put_named_link()), 0);
+	assert_int_equal(link.master, 0);
+	assert_int_equal(link.lower, 0);
+	assert_false(link.lower_abroad);
+	assert_false(link.has_stats);
+	assert_int_equal(link.altname_count, 0);
+	assert_string_equal(link.kind, "");
+	assert_string_equal(link_kind(&link), "physical");
+	link_clean(&link);
+}
+
+static void test_a_link_that_goes(void **state)
+{
+	struct nlmsghdr *message = put_named_link();
+	struct link link;
+
+	(void)state;
+	message->nlmsg_type = RTM_DELLINK;
+	assert_int_equal(link_parse(&link, message), 0);
+	assert_true(link.gone);
+	assert_int_equal(link.ifindex, 7);
+	link_clean(&link);
+}
+
+static void test_kind_of_loopback(void **state)
+{
+	struct link link = {.flags = IFF_LOOPBACK | IFF_UP};
+
+	(void)state;
+	assert_string_equal(link_kind(&link), "loopback");
+}
+
+static void test_lower_device(void **state)
+{
+	struct nlmsghdr *message = put_named_link();
+	struct link link;
+
+	(void)state;
+	mnl_attr_put_u32(message, IFLA_LINK, 7);
+	assert_int_equal(link_parse(&link, message), 0);
+	assert_int_equal(link.lower, 0);
+	link_clean(&link);
+
+	/* the peer of a veth in another namespace may have the same index */
+	mnl_attr_put_u32(message, IFLA_LINK_NETNSID, 0);
+	assert_int_equal(link_parse(&link, message), 0);
+	assert_int_equal(link.lower, 7);
+	assert_true(link.lower_abroad);
+	link_clean(&link);
+
+	message = put_named_link();
+	mnl_attr_put_u32(message, IFLA_LINK_NETNSID, (uint32_t)-1);
+	mnl_attr_put_u32(message, IFLA_LINK, 2);
+	assert_int_equal(link_parse(&link, message), 0);
+	assert_int_equal(link.lower, 2);
+	assert_true(link.lower_abroad);
+	link_clean(&link);
+}
+
+static void test_messages_that_are_about_no_link(void **state)
+{
+	struct nlmsghdr *message;
+	struct link link;
+
+	(void)state;
+	message = put_link(RTM_DELLINK, AF_BRIDGE);
+	mnl_attr_put_strz(message, IFLA_IFNAME, "veth7");
+	assert_int_equal(link_parse(&link, message), -ENOENT);
+
+	message = put_link(RTM_NEWLINK, AF_INET6);
+	mnl_attr_put_strz(message, IFLA_IFNAME, "veth7");
+	assert_int_equal(link_parse(&link, message), -ENOENT);
+
+	message = put_named_link();
+	message->nlmsg_type = RTM_NEWADDR;
+	assert_int_equal(link_parse(&link, message), -ENOENT);
+}
+
+static void test_a_wireless_event_is_no_change_of_the_link(void **state)
+{
+	struct nlmsghdr *message = put_named_link();
+	struct link link;
+
+	(void)state;
+	mnl_attr_put(message, IFLA_WIRELESS, 16, "0123456789abcdef");
+	assert_int_equal(link_parse(&link, message), -ENOENT);
+}
+
+static void test_names_are_bytes(void **state)
+{
+	static const char *const names[] = {"a", "fifteen_bytes_x", "\xff\xfe\x01\x7f",
+					    "\"\\\033[m", "\xf0\x9f\x90\x8c"};
+	struct nlmsghdr *message;
+	struct link link;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		message = put_link(RTM_NEWLINK, AF_UNSPEC);
+		mnl_attr_put_strz(message, IFLA_IFNAME, names[i]);
+		assert_int_equal(link_parse(&link, message), 0);
+		assert_string_equal(link.name, names[i]);
+		link_clean(&link);
+	}
+}
+
+static void test_bad_names(void **state)
+{
+	struct nlmsghdr *message;
+
+	(void)state;
+	assert_malformed(put_link(RTM_NEWLINK, AF_UNSPEC));
+
+	message = put_link(RTM_NEWLINK, AF_UNSPEC);
+	mnl_attr_put(message, IFLA_IFNAME, 0, NULL);
+	assert_malformed(message);
+
+	message = put_link(RTM_NEWLINK, AF_UNSPEC);
+	mnl_attr_put_strz(message, IFLA_IFNAME, "");
+	assert_malformed(message);
+
+	message = put_link(RTM_NEWLINK, AF_UNSPEC);
+	mnl_attr_put_str(message, IFLA_IFNAME, "eth0"); /* not terminated */
+	assert_malformed(message);
+
+	message = put_link(RTM_NEWLINK, AF_UNSPEC);
+	mnl_attr_put_strz(message, IFLA_IFNAME, "sixteen_bytes_xy");
+	assert_malformed(message);
+}
+
+static void test_bad_attributes(void **state)
+{
+	char kind[LINK_KIND_SIZE + 1] = {0};
+	char altname[LINK_ALTNAME_SIZE + 1] = {0};
+	struct nlmsghdr *message;
+	struct nlattr *names;
+	unsigned int type;
+
+	(void)state;
+	for (type = 0; type < 2; type++) {
+		message = put_named_link();
+		mnl_attr_put_u16(message, type ? IFLA_MASTER : IFLA_LINK, 1);
+		assert_malformed(message);
+		message = put_named_link();
+		mnl_attr_put_u64(message, type ? IFLA_MASTER : IFLA_LINK, 1);
+		assert_malformed(message);
+	}
+
+	message = put_named_link();
+	mnl_attr_put(message, IFLA_STATS64, 31, buffer);
+	assert_malformed(message);
+
+	memset(kind, 'k', LINK_KIND_SIZE);
+	message = put_named_link();
+	put_linkinfo(message, kind);
+	assert_malformed(message);
+
+	/* a good alternative name before a bad one must not leak */
+	memset(altname, 'n', LINK_ALTNAME_SIZE);
+	message = put_named_link();
+	names = mnl_attr_nest_start(message, IFLA_PROP_LIST);
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, "good");
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, altname);
+	mnl_attr_nest_end(message, names);
+	assert_malformed(message);
+}
+
+static void test_attributes_that_do_not_add_up(void **state)
+{
+	struct nlmsghdr *message;
+	struct nlattr *nest, *attr;
+
+	(void)state;
+	/* a nest with an attribute that is longer than the nest */
+	message = put_named_link();
+	nest = mnl_attr_nest_start(message, IFLA_LINKINFO);
+	attr = mnl_nlmsg_get_payload_tail(message);
+	mnl_attr_put_strz(message, IFLA_INFO_KIND, "veth");
+	mnl_attr_nest_end(message, nest);
+	attr->nla_len += 4;
+	assert_malformed(message);
+
+	/* the same at the end of the message */
+	message = put_named_link();
+	attr = mnl_nlmsg_get_payload_tail(message);
+	mnl_attr_put_u32(message, IFLA_MASTER, 1);
+	attr->nla_len += 4;
+	assert_malformed(message);
+
+	/* an attribute shorter than its own header */
+	message = put_named_link();
+	attr = mnl_nlmsg_get_payload_tail(message);
+	mnl_attr_put_u32(message, IFLA_MASTER, 1);
+	attr->nla_len = 3;
+	assert_malformed(message);
+
+	message = put_named_link();
+	((struct ifinfomsg *)mnl_nlmsg_get_payload(message))->ifi_index = 0;
+	assert_malformed(message);
+}
+
+static void test_counters_of_other_kernels(void **state)
+{
+	uint64_t counters[40];
+	struct nlmsghdr *message;
+	struct link link;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 40; i++)
+		counters[i] = i + 1;
+	for (i = 4; i <= 40; i++) {
+		message = put_link(RTM_NEWLINK, AF_UNSPEC);
+		/* "veth7" takes 12 bytes, "e" 8: the counters are aligned to 8 in one of the two */
+		mnl_attr_put_strz(message, IFLA_IFNAME, i % 2 ? "veth7" : "e");
+		mnl_attr_put(message, IFLA_STATS64, i * sizeof(counters[0]), counters);
+		assert_int_equal(link_parse(&link, message), 0);
+		assert_true(link.has_stats);
+		assert_int_equal(link.stats.rx_packets, 1);
+		assert_int_equal(link.stats.tx_packets, 2);
+		assert_int_equal(link.stats.rx_bytes, 3);
+		assert_int_equal(link.stats.tx_bytes, 4);
+		link_clean(&link);
+	}
+}
+
+/* Cuts the message at every length. The copy has exactly that size, so that a sanitizer sees what
+ * is read beyond. */
+static void test_truncated_at_every_length(void **state)
+{
+	struct nlmsghdr *message = put_named_link(), *copy;
+	uint32_t length, whole;
+	struct nlattr *names;
+	struct link link;
+	int r;
+
+	(void)state;
+	mnl_attr_put_u32(message, IFLA_MASTER, 3);
+	put_linkinfo(message, "veth");
+	names = mnl_attr_nest_start(message, IFLA_PROP_LIST);
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, "uplink");
+	mnl_attr_nest_end(message, names);
+	whole = message->nlmsg_len;
+
+	for (length = MNL_NLMSG_HDRLEN; length <= whole; length++) {
+		copy = malloc(length);
+		assert_non_null(copy);
+		memcpy(copy, message, length);
+		copy->nlmsg_len = length;
+		r = link_parse(&link, copy);
+		assert_true(r == 0 || r == -EBADMSG);
+		/* 10: the name without its padding */
+		if (length < MNL_NLMSG_HDRLEN + sizeof(struct ifinfomsg) + 10)
+			assert_int_equal(r, -EBADMSG);
+		if (length == whole)
+			assert_int_equal(r, 0);
+		link_clean(&link);
+		free(copy);
+	}
+}
+
+/* Every single byte of the message set to a few values: never a crash, never a name unterminated.
+ */
+static void test_damaged_at_every_byte(void **state)
+{
+	static const unsigned char values[] = {0, 1, 3, 4, 0x7f, 0x80, 0xff};
+	struct nlmsghdr *message = put_named_link(), *copy;
+	struct nlattr *names;
+	struct link link;
+	unsigned int at, i;
+	int r;
+
+	(void)state;
+	put_linkinfo(message, "veth");
+	names = mnl_attr_nest_start(message, IFLA_PROP_LIST);
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, "uplink");
+	mnl_attr_nest_end(message, names);
+	copy = malloc(message->nlmsg_len);
+	assert_non_null(copy);
+
+	for (at = MNL_NLMSG_HDRLEN; at < message->nlmsg_len; at++) {
+		for (i = 0; i < sizeof(values); i++) {
+			memcpy(copy, message, message->nlmsg_len);
+			((unsigned char *)copy)[at] = values[i];
+			r = link_parse(&link, copy);
+			assert_true(r == 0 || r == -EBADMSG || r == -ENOENT);
+			if (r == 0) {
+				assert_non_null(memchr(link.name, '\0', sizeof(link.name)));
+				assert_non_null(memchr(link.kind, '\0', sizeof(link.kind)));
+			}
+			link_clean(&link);
+		}
+	}
+	free(copy);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_veth_under_a_bridge),
+		cmocka_unit_test(test_the_least_a_link_has),
+		cmocka_unit_test(test_a_link_that_goes),
+		cmocka_unit_test(test_kind_of_loopback),
+		cmocka_unit_test(test_lower_device),
+		cmocka_unit_test(test_messages_that_are_about_no_link),
+		cmocka_unit_test(test_a_wireless_event_is_no_change_of_the_link),
+		cmocka_unit_test(test_names_are_bytes),
+		cmocka_unit_test(test_bad_names),
+		cmocka_unit_test(test_bad_attributes),
+		cmocka_unit_test(test_attributes_that_do_not_add_up),
+		cmocka_unit_test(test_counters_of_other_kernels),
+		cmocka_unit_test(test_truncated_at_every_length),
+		cmocka_unit_test(test_damaged_at_every_byte),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

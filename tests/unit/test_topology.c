@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/unit/stack.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+static struct stack stack;
+
+static int setup(void **state)
+{
+	(void)state;
+	stack_init(&stack);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	stack_clean(&stack);
+	return 0;
+}
+
+static const struct topology_role *role(const char *name)
+{
+	return &stack.roles[stack_find(&stack, name)];
+}
+
+/* "first", "repeat", "any", or the references: "br0.out eth0.in" in order of their ids. */
+static const char *sight(const char *name, enum hook hook)
+{
+	const struct topology_hook *h = &role(name)->hook[hook];
+	static char text[256];
+
+	if (h->sight != SIGHT_JUDGED) {
+		assert_int_equal(h->reference_count, 0);
+		return h->sight == SIGHT_FIRST ? "first" : "repeat";
+	}
+	text[0] = 0;
+	for (size_t i = 0; i < h->reference_count; i++) {
+		const struct topology_reference *r = &h->references[i];
+
+		if (r->id == TOPOLOGY_ANY) {
+			assert_int_equal(h->reference_count, 1);
+			return "any";
+		}
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s.%s", i ? " " : "",
+			 stack.names[r->id - 101], r->hook == HOOK_INGRESS ? "in" : "out");
+	}
+	return text;
+}
+
+static void assert_sights(const char *name, const char *in, const char *out)
+{
+	assert_string_equal(sight(name, HOOK_INGRESS), in);
+	assert_string_equal(sight(name, HOOK_EGRESS), out);
+}
+
+/* A container host: uplink, bridge with two containers' veths. */
+static void add_container_host(void)
+{
+	stack_add(&stack, "lo", "loopback");
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "br0", "bridge");
+	stack_veth_abroad(&stack, "vc1");
+	stack_veth_abroad(&stack, "vc2");
+	stack_port(&stack, "vc1", "br0");
+	stack_port(&stack, "vc2", "br0");
+}
+
+static void container_host(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_resolve(&stack);
+	assert_sights("lo", "repeat", "first");
+	assert_sights("eth0", "first", "first");
+	assert_sights("br0", "repeat", "first");
+	/* what is born is a repeat by class; judged is only what came in unseen: nothing here */
+	assert_sights("vc1", "first", "br0.out");
+	assert_true(role("vc1")->born_repeat);
+	assert_false(role("br0")->born_repeat);
+	for (size_t i = 0; i < stack.count; i++) {
+		assert_true(stack.roles[i].covered);
+		assert_int_equal(stack.roles[i].id, stack.links[i].id);
+	}
+	assert_int_equal(role("vc1")->level, 0);
+	assert_int_equal(role("br0")->level, 1);
+}
+
+static void bridge_excluded(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_true(role("br0")->covered);
+	assert_int_equal(role("br0")->id, 0);
+	assert_false(role("vc1")->born_repeat);
+	assert_sights("vc1", "first", "first");
+	assert_sights("eth0", "first", "first");
+}
+
+static void port_excluded(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "vc1");
+	stack_resolve(&stack);
+	assert_false(role("vc1")->covered);
+	assert_true(role("br0")->covered);
+	assert_sights("br0", "vc2.in", "first");
+	assert_sights("vc2", "first", "br0.out");
+}
+
+static void bridge_and_port_excluded(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "br0");
+	stack_exclude(&stack, "vc1");
+	stack_resolve(&stack);
+	/* iif = br0 at eth0: came from vc1, unseen, or from vc2, seen */
+	assert_false(role("br0")->covered);
+	assert_sights("eth0", "first", "vc2.in");
+	assert_sights("lo", "repeat", "vc2.in");
+}
+
+static void all_ports_excluded(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "vc1");
+	stack_exclude(&stack, "vc2");
+	stack_resolve(&stack);
+	assert_sights("br0", "first", "first");
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_false(role("br0")->covered);
+	assert_sights("eth0", "first", "first");
+}
+
+static void empty_bridge(void **state)
+{
+	(void)state;
+	stack_add(&stack, "br0", "bridge");
+	stack_add(&stack, "br1", "bridge");
+	stack_exclude(&stack, "br1");
+	stack_resolve(&stack);
+	assert_sights("br0", "first", "first");
+	assert_false(role("br1")->covered);
+}
+
+static void stacked_devices(void **state)
+{
+	static const char *const kinds[] = {"vlan", "macvlan", "macvtap", "ipvlan", "ipvtap"};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		stack.count = 0;
+		stack_add(&stack, "eth0", "physical");
+		stack_over(&stack, "up", kinds[i], "eth0");
+		stack_resolve(&stack);
+		assert_sights("up", "repeat", "first");
+		assert_string_equal(sight("eth0", HOOK_EGRESS), "up.out");
+		/* a macvlan's packet to a sibling is received by the lower device */
+		assert_string_equal(sight("eth0", HOOK_INGRESS),
+				    strncmp(kinds[i], "macv", 4) ? "first" : "up.out");
+		assert_int_equal(role("up")->level, 1);
+
+		stack_exclude(&stack, "eth0");
+		stack_resolve(&stack);
+		assert_sights("up", "first", "first");
+		assert_true(role("up")->covered);
+		assert_false(role("eth0")->covered);
+		for (size_t l = 0; l < stack.count; l++)
+			topology_role_clean(&stack.roles[l]);
+		stack.resolved = false;
+	}
+}
+
+static void lower_abroad_is_none(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "mv", "macvlan", "eth0");
+	stack.links[1].lower_abroad = true;
+	stack_resolve(&stack);
+	assert_sights("mv", "first", "first");
+	assert_sights("eth0", "first", "first");
+	assert_int_equal(role("mv")->level, 0);
+}
+
+static void tunnels_carry_other_packets(void **state)
+{
+	static const char *const kinds[] = {"vxlan", "geneve", "gre", "gretap", "ipip",
+					    "sit",   "ip6tnl", "vti", "xfrm",	"wireguard"};
+
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	for (size_t i = 0; i < 10; i++)
+		stack_over(&stack, kinds[i], kinds[i], "eth0");
+	stack_resolve(&stack);
+	for (size_t i = 0; i < stack.count; i++) {
+		assert_sights(stack.names[i], "first", "first");
+		assert_int_equal(stack.roles[i].level, 0);
+	}
+}
+
+static void macsec_shows_other_packets_but_for_offload(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "ms0", "macsec", "eth0");
+	stack_resolve(&stack);
+	assert_sights("ms0", "eth0.in", "first");
+	assert_sights("eth0", "first", "ms0.out");
+	stack_exclude(&stack, "ms0");
+	stack_resolve(&stack);
+	assert_false(role("ms0")->covered);
+	assert_sights("eth0", "first", "first");
+}
+
+static void bond_under_bridge(void **state)
+{
+	(void)state;
+	stack_add(&stack, "s1", "physical");
+	stack_add(&stack, "s2", "physical");
+	stack_add(&stack, "bd", "bond");
+	stack_add(&stack, "br", "bridge");
+	stack_over(&stack, "br.5", "vlan", "br");
+	stack_port(&stack, "s1", "bd");
+	stack_port(&stack, "s2", "bd");
+	stack_port(&stack, "bd", "br");
+	stack_resolve(&stack);
+	assert_sights("s1", "first", "bd.out");
+	assert_sights("bd", "repeat", "br.out");
+	assert_sights("br", "repeat", "br.5.out");
+	assert_sights("br.5", "repeat", "first");
+	assert_true(role("s1")->born_repeat && role("bd")->born_repeat);
+	assert_int_equal(role("br.5")->level, 3);
+
+	stack_exclude(&stack, "bd");
+	stack_resolve(&stack);
+	assert_true(role("bd")->covered);
+	assert_false(role("s1")->born_repeat);
+	assert_sights("s1", "first", "br.out");
+	assert_sights("br", "repeat", "br.5.out");
+
+	stack_exclude(&stack, "s1");
+	stack_resolve(&stack);
+	assert_false(role("bd")->covered);
+	assert_string_equal(sight("br", HOOK_INGRESS), "s2.in");
+}
+
+static void vlan_as_bridge_port(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_add(&stack, "br", "bridge");
+	stack_port(&stack, "eth0.5", "br");
+	stack_resolve(&stack);
+	/* born at br: EGRESS there, a repeat by class at eth0.5, EGRESS again at eth0 */
+	assert_sights("eth0", "first", "eth0.5.out br.out");
+	assert_sights("eth0.5", "repeat", "br.out");
+	assert_true(role("eth0.5")->born_repeat);
+}
+
+static void born_repeat_needs_all_uppers(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_add(&stack, "br", "bridge");
+	stack_port(&stack, "eth0", "br");
+	stack_resolve(&stack);
+	assert_true(role("eth0")->born_repeat);
+	stack_exclude(&stack, "eth0.5");
+	stack_resolve(&stack);
+	/* what is born at eth0.5 shows at eth0 first */
+	assert_false(role("eth0")->born_repeat);
+	assert_sights("eth0", "first", "br.out");
+}
+
+static void veth_pair(void **state)
+{
+	static const char *const kinds[] = {"veth", "netkit"};
+
+	(void)state;
+	stack_veth_pair(&stack, "va", "vb");
+	stack_add(&stack, "eth0", "physical");
+	for (int k = 0; k < 2; k++) {
+		stack.links[0].kind = stack.links[1].kind = kinds[k];
+		stack.links[1].id = 102;
+		stack_resolve(&stack);
+		assert_sights("va", "repeat", "first");
+		assert_sights("vb", "repeat", "first");
+		assert_sights("eth0", "first", "first");
+		stack_exclude(&stack, "vb");
+		stack_resolve(&stack);
+		assert_sights("va", "any", "first");
+		assert_true(role("vb")->covered);
+	}
+	/* nobody sees what comes out of the pair: it may have gone in seen */
+	stack_exclude(&stack, "va");
+	stack_resolve(&stack);
+	assert_false(role("va")->covered || role("vb")->covered);
+	assert_sights("eth0", "first", "any");
+}
+
+static void vrf(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "red", "vrf");
+	stack_port(&stack, "eth0", "red");
+	stack_resolve(&stack);
+	assert_sights("eth0", "first", "red.out");
+	assert_false(role("eth0")->born_repeat);
+	assert_sights("red", "repeat", "first");
+	stack_exclude(&stack, "red");
+	stack_resolve(&stack);
+	assert_true(role("red")->covered); /* iif is the VRF, what it received was seen at eth0 */
+	assert_sights("eth0", "first", "first");
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_false(role("red")->covered);
+}
+
+static void openvswitch(void **state)
+{
+	(void)state;
+	stack_add(&stack, "ovs-system", "openvswitch");
+	stack_add(&stack, "br-int", "openvswitch");
+	stack_add(&stack, "eth0", "physical");
+	stack_port(&stack, "eth0", "ovs-system");
+	stack_resolve(&stack);
+	assert_sights("eth0", "first", "any");
+	assert_sights("br-int", "any", "first");
+}
+
+static void macvlan_siblings_over_excluded(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "m1", "macvlan", "eth0");
+	stack_over(&stack, "m2", "macvlan", "eth0");
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_sights("m1", "any", "first");
+}
+
+static void loops_are_cut(void **state)
+{
+	(void)state;
+	stack_add(&stack, "a", "vlan")->lower = 2;
+	stack_add(&stack, "b", "vlan")->lower = 3;
+	stack_add(&stack, "c", "vlan")->lower = 1;
+	stack_add(&stack, "self", "bridge")->master = 4;
+	stack_add(&stack, "self2", "vlan")->lower = 5;
+	stack_add(&stack, "x", "bridge")->master = 7;
+	stack_add(&stack, "y", "bridge")->master = 6;
+	stack_add(&stack, "lost", "vlan")->lower = 99;
+	stack_resolve(&stack);
+	for (size_t i = 0; i < stack.count; i++)
+		assert_true(stack.roles[i].level < stack.count);
+	assert_sights("lost", "first", "first");
+	assert_sights("self", "first", "first");
+	assert_int_equal(role("a")->level + role("b")->level + role("c")->level, 0 + 1 + 2);
+	for (size_t i = 0; i < stack.count; i++)
+		stack.links[i].id = 0;
+	stack_resolve(&stack);
+	for (size_t i = 0; i < stack.count; i++)
+		assert_false(stack.roles[i].covered);
+}
+
+static void nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(topology_resolve(NULL, 0, NULL), 0);
+}
+
+/* A bridge with thousands of ports and VLANs, all excluded but these: lists must not multiply. */
+static void thousands(void **state)
+{
+	enum { COUNT = 4000 };
+	struct topology_link *links = calloc(COUNT, sizeof(*links));
+	struct topology_role *roles = calloc(COUNT, sizeof(*roles));
+	size_t references = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < COUNT; i++) {
+		links[i] = (struct topology_link){.ifindex = i + 1, .id = i + 1};
+		links[i].kind = i % 2 ? "physical" : "vlan";
+		links[i].master = i % 2 ? 1 : 0;
+		links[i].lower = i % 2 ? 0 : 1;
+	}
+	links[0] = (struct topology_link){.ifindex = 1, .kind = "bridge"};
+	links[1].id = 0;
+	assert_int_equal(topology_resolve(links, COUNT, roles), 0);
+	for (size_t i = 0; i < COUNT; i++) {
+		for (int h = 0; h < 2; h++)
+			references += roles[i].hook[h].reference_count;
+		topology_role_clean(&roles[i]);
+	}
+	assert_in_range(references, COUNT - 2, COUNT * 40);
+	free(links);
+	free(roles);
+}
+
+static void set_hook(struct topology_hook *hook, enum sight value, uint32_t id, enum hook which)
+{
+	*hook = (struct topology_hook){.sight = value};
+	if (value != SIGHT_JUDGED)
+		return;
+	hook->references = calloc(1, sizeof(*hook->references));
+	assert_non_null(hook->references);
+	hook->references[0] = (struct topology_reference){.id = id, .hook = which};
+	hook->reference_count = 1;
+}
+
+static void widen(void **state)
+{
+	static const struct {
+		enum sight a;
+		uint32_t id_a;
+		enum sight b;
+		uint32_t id_b;
+		enum sight both;
+		size_t count;
+		uint32_t first;
+	} cases[] = {
+		{SIGHT_FIRST, 0, SIGHT_FIRST, 0, SIGHT_FIRST, 0, 0},
+		{SIGHT_REPEAT, 0, SIGHT_REPEAT, 0, SIGHT_REPEAT, 0, 0},
+		{SIGHT_FIRST, 0, SIGHT_REPEAT, 0, SIGHT_JUDGED, 1, TOPOLOGY_ANY},
+		{SIGHT_REPEAT, 0, SIGHT_FIRST, 0, SIGHT_JUDGED, 1, TOPOLOGY_ANY},
+		{SIGHT_FIRST, 0, SIGHT_JUDGED, 7, SIGHT_JUDGED, 1, 7},
+		{SIGHT_JUDGED, 7, SIGHT_FIRST, 0, SIGHT_JUDGED, 1, 7},
+		{SIGHT_JUDGED, 7, SIGHT_REPEAT, 0, SIGHT_JUDGED, 1, TOPOLOGY_ANY},
+		{SIGHT_JUDGED, 7, SIGHT_JUDGED, 7, SIGHT_JUDGED, 1, 7},
+		{SIGHT_JUDGED, 9, SIGHT_JUDGED, 7, SIGHT_JUDGED, 2, 7},
+		{SIGHT_JUDGED, 9, SIGHT_JUDGED, TOPOLOGY_ANY, SIGHT_JUDGED, 1, TOPOLOGY_ANY},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct topology_role role_then = {.id = 3}, now = {.id = 3, .level = 2};
+
+		for (int h = 0; h < 2; h++) {
+			set_hook(&role_then.hook[h], cases[i].a, cases[i].id_a, HOOK_EGRESS);
+			set_hook(&now.hook[h], cases[i].b, cases[i].id_b, HOOK_EGRESS);
+		}
+		assert_int_equal(topology_role_widen(&role_then, &now), 0);
+		for (int h = 0; h < 2; h++) {
+			assert_int_equal(role_then.hook[h].sight, cases[i].both);
+			assert_int_equal(role_then.hook[h].reference_count, cases[i].count);
+			if (cases[i].count)
+				assert_int_equal(role_then.hook[h].references[0].id,
+						 cases[i].first);
+		}
+		assert_int_equal(role_then.level, 2);
+		topology_role_clean(&role_then);
+		topology_role_clean(&now);
+	}
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(container_host),
+		test(bridge_excluded),
+		test(port_excluded),
+		test(bridge_and_port_excluded),
+		test(all_ports_excluded),
+		test(empty_bridge),
+		test(stacked_devices),
+		test(lower_abroad_is_none),
+		test(tunnels_carry_other_packets),
+		test(macsec_shows_other_packets_but_for_offload),
+		test(bond_under_bridge),
+		test(vlan_as_bridge_port),
+		test(born_repeat_needs_all_uppers),
+		test(veth_pair),
+		test(vrf),
+		test(openvswitch),
+		test(macvlan_siblings_over_excluded),
+		test(loops_are_cut),
+		test(nothing),
+		test(thousands),
+		test(widen),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
