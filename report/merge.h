@@ -17,6 +17,7 @@
 
 struct local_set;
 struct merge;
+struct nat_table;
 
 /* An interface that was monitored at any time of the interval. */
 struct merge_interface {
@@ -29,6 +30,7 @@ struct merge_interface {
 
 /* Which end of a flow is written left (CONTRACT section 5). */
 struct merge_ends {
+	const struct nat_table *nat;	/* borrowed; NULL: translated halves are not joined */
 	const struct local_set *locals; /* borrowed; addresses of this host */
 	uint16_t ephemeral_first,
 		ephemeral_last; /* ports that a client is given, host byte order */

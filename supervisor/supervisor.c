@@ -19,6 +19,7 @@
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
 #include "supervisor/sink.h"
+#include "supervisor/translation.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -52,6 +53,7 @@ struct supervisor {
 	struct attacher *attacher;
 	struct rtnl *rtnl;
 	struct local_set *locals;
+	struct translation *translation;
 	struct merge *merge;
 	struct monitor monitor;
 	struct interface_table *table;
@@ -117,6 +119,8 @@ static int supervisor_on_netlink(void *data, uint32_t events)
 	struct supervisor *sup = data;
 
 	(void)events;
+	/* NAT often begins with a container's first link */
+	translation_look(sup->translation);
 	return rtnl_dispatch(sup->rtnl);
 }
 
@@ -154,6 +158,7 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
 	size_t count;
 	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
 	const struct merge_ends ends = {
+		.nat = translation_table(sup->translation),
 		.locals = sup->locals,
 		.ephemeral_first = sup->ephemeral_first,
 		.ephemeral_last = sup->ephemeral_last,
@@ -196,6 +201,7 @@ static int supervisor_report(struct supervisor *sup)
 		report_id_commit(sup->report_id, report.id);
 		merge_next_interval(sup->merge);
 		interface_table_next_interval(sup->table);
+		translation_next_interval(sup->translation);
 		sup->start_ns = end_ns;
 		sup->start_wall_ns = end_wall_ns;
 		sup->reports++;
@@ -211,6 +217,7 @@ static void supervisor_report_now(struct supervisor *sup)
 	int err;
 
 	interface_table_drain(sup->table);
+	translation_catch_up(sup->translation);
 	/* a failure is told, and made up for by the next report */
 	err = supervisor_report(sup);
 	/* whoever asked for some reports and went away does not want more of them */
@@ -295,6 +302,7 @@ static void supervisor_reload(struct supervisor *sup)
 	}
 	interface_table_rematch(sup->table);
 	attacher_set_mode(sup->attacher, sup->config.attach);
+	translation_set_mode(sup->translation, sup->config.nat);
 	flow_maps_set_entries(sup->maps, sup->config.map_entries);
 	err = sink_reopen(sup->sink, sup->config.output);
 	if (err)
@@ -569,6 +577,8 @@ static int supervisor_start(struct supervisor *sup)
 		err = merge_new(&sup->merge);
 	if (!err)
 		err = local_set_new(&sup->locals);
+	if (!err)
+		err = translation_new(&sup->translation, sup->loop, sup->config.nat);
 	if (err)
 		return supervisor_fail("cannot start", err);
 	err = supervisor_open_instance(sup);
@@ -586,6 +596,7 @@ static int supervisor_start(struct supervisor *sup)
 		err = supervisor_attach_all(sup);
 	if (err)
 		return err;
+	translation_look(sup->translation);
 	sup->start_ns = clock_boottime_ns();
 	sup->start_wall_ns = clock_realtime_ns();
 	err = supervisor_schedule(sup, sup->start_ns);
@@ -601,6 +612,7 @@ static int supervisor_finish(struct supervisor *sup)
 
 	log_live("");
 	interface_table_stop(sup->table);
+	translation_catch_up(sup->translation);
 	if (!sup->options->count || sup->reports < sup->options->count)
 		err = supervisor_report(sup);
 	if (!err)
@@ -626,6 +638,7 @@ static void supervisor_clean(struct supervisor *sup)
 	attacher_free(sup->attacher);
 	flow_maps_free(sup->maps);
 	program_free(sup->program);
+	translation_free(sup->translation);
 	local_set_free(sup->locals);
 	merge_free(sup->merge);
 	loop_free(sup->loop);
