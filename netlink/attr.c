@@ -47,6 +47,14 @@ int attr_u32(const struct nlattr *attr, uint32_t *number)
 	return 0;
 }
 
+int attr_be16(const struct nlattr *attr, __be16 *number)
+{
+	if (mnl_attr_get_payload_len(attr) != sizeof(*number))
+		return -EBADMSG;
+	*number = mnl_attr_get_u16(attr);
+	return 0;
+}
+
 int attr_string(const struct nlattr *attr, char *string, size_t size)
 {
 	const char *payload = mnl_attr_get_payload(attr);

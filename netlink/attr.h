@@ -3,6 +3,7 @@
 #ifndef FLOWTALLY_ATTR_H
 #define FLOWTALLY_ATTR_H
 
+#include <linux/types.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ int attr_each_nested(const struct nlattr *nest, attr_callback each, void *data);
 
 /* 0, or -EBADMSG if the attribute has not the size of one. */
 int attr_u32(const struct nlattr *attr, uint32_t *number);
+int attr_be16(const struct nlattr *attr, __be16 *number);
 
 /* Copies a string that must be terminated, not be empty and fit with its terminator; its bytes are
  * kept as they are. 0 or -EBADMSG. */

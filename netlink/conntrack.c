@@ -51,14 +51,6 @@ struct entry_parser {
 	bool has_original, has_reply, has_status;
 };
 
-static int attr_be16(const struct nlattr *attr, __be16 *number)
-{
-	if (mnl_attr_get_payload_len(attr) != sizeof(*number))
-		return -EBADMSG;
-	*number = mnl_attr_get_u16(attr);
-	return 0;
-}
-
 static int attr_be32_to_host(const struct nlattr *attr, uint32_t *number)
 {
 	int r = attr_u32(attr, number);

@@ -20,6 +20,23 @@ static int parse_kind(const struct nlattr *attr, void *data)
 	return attr_string(attr, link->kind, sizeof(link->kind));
 }
 
+static int parse_kind_data(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+
+	if (mnl_attr_get_type(attr) != IFLA_INFO_DATA)
+		return 0;
+	return link_tunnel_parse(&link->tunnel, link->kind, attr);
+}
+
+/* The data can be read when the kind is known. */
+static int parse_linkinfo(struct link *link, const struct nlattr *info)
+{
+	int r = attr_each_nested(info, parse_kind, link);
+
+	return r < 0 ? r : attr_each_nested(info, parse_kind_data, link);
+}
+
 static int parse_altname(const struct nlattr *attr, void *data)
 {
 	struct link *link = data;
@@ -74,7 +91,7 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 		link->lower_abroad = true;
 		return 0;
 	case IFLA_LINKINFO:
-		return attr_each_nested(attr, parse_kind, link);
+		return parse_linkinfo(link, attr);
 	case IFLA_PROP_LIST:
 		return attr_each_nested(attr, parse_altname, link);
 	case IFLA_STATS64:

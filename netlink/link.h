@@ -4,6 +4,8 @@
 #ifndef FLOWTALLY_LINK_H
 #define FLOWTALLY_LINK_H
 
+#include "netlink/link_tunnel.h"
+
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +31,7 @@ struct link {
 	bool lower_abroad; /* lower is an index in another network namespace (IFLA_LINK_NETNSID) */
 	bool has_stats;
 	struct link_stats stats;
+	struct link_tunnel tunnel; /* how its outer packets look */
 	char name[IF_NAMESIZE];
 	char kind[LINK_KIND_SIZE]; /* IFLA_INFO_KIND as is; "" for a link without a kind */
 	char (*altnames)[LINK_ALTNAME_SIZE]; /* owned, altname_count of them */

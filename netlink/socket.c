@@ -11,14 +11,18 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/* The kernel makes the datagrams of a dump as large as the room that it is given, up to this. */
-#define BUFFER_SIZE 32768
+/*
+ * The largest messages are links with hundreds of alternative names. A nest holds 64 KiB at most,
+ * and there are three that can grow: names, kind and family data. Peeking for the size instead
+ * would not do: it makes the kernel go on with a dump, and where that fails for lack of room in the
+ * queue, the error keeps the message from being taken out of the queue, time and again.
+ */
+#define BUFFER_SIZE (256 << 10)
 
 struct netlink {
 	struct mnl_socket *mnl; /* owned */
 	uint32_t sequence;	/* of the last request */
 	void *buffer;		/* owned; for the datagram that was received last */
-	size_t size;		/* of the buffer */
 };
 
 static int set_up(struct netlink *netlink, int bus, unsigned int groups)
@@ -37,7 +41,6 @@ static int set_up(struct netlink *netlink, int bus, unsigned int groups)
 	netlink->buffer = malloc(BUFFER_SIZE);
 	if (!netlink->buffer)
 		return -ENOMEM;
-	netlink->size = BUFFER_SIZE;
 	return 0;
 }
 
@@ -80,24 +83,10 @@ int netlink_send(struct netlink *netlink, struct nlmsghdr *request)
 	return 0;
 }
 
-static int make_room(struct netlink *netlink, size_t size)
-{
-	void *grown;
-
-	if (size <= netlink->size)
-		return 0;
-	grown = realloc(netlink->buffer, size);
-	if (!grown)
-		return -ENOMEM;
-	netlink->buffer = grown;
-	netlink->size = size;
-	return 0;
-}
-
 ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret)
 {
 	struct sockaddr_nl from = {0};
-	struct iovec iov;
+	struct iovec iov = {.iov_base = netlink->buffer, .iov_len = BUFFER_SIZE};
 	struct msghdr msg = {
 		.msg_name = &from,
 		.msg_namelen = sizeof(from),
@@ -105,21 +94,7 @@ ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghd
 		.msg_iovlen = 1,
 	};
 	ssize_t size;
-	int r;
 
-	/* A link with hundreds of alternative names or virtual functions has a message that
-	 * outgrows any buffer one would choose beforehand. */
-	do
-		size = recv(netlink_fd(netlink), NULL, 0, flags | MSG_PEEK | MSG_TRUNC);
-	while (size < 0 && errno == EINTR);
-	if (size < 0)
-		return -errno;
-	r = make_room(netlink, size);
-	if (r < 0)
-		return r;
-
-	iov.iov_base = netlink->buffer;
-	iov.iov_len = netlink->size;
 	do
 		size = recvmsg(netlink_fd(netlink), &msg, flags);
 	while (size < 0 && errno == EINTR);

@@ -20,9 +20,9 @@ int netlink_fd(const struct netlink *netlink);
 int netlink_send(struct netlink *netlink, struct nlmsghdr *request);
 
 /*
- * Receives one datagram, however large, with flags as for recv(2). *ret points to its messages
- * until the next call. Returns its size, 0 for one that did not come from the kernel, or negative
- * errno: -ENOBUFS after notifications were lost.
+ * Receives one datagram with flags as for recv(2). *ret points to its messages until the next call.
+ * Returns its size, 0 for one that did not come from the kernel, or negative errno: -ENOBUFS after
+ * notifications were lost.
  */
 ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret);
 

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "netlink/tc.h"
+
+#include "lib/cleanup.h"
+#include "netlink/attr.h"
+#include "netlink/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REQUEST_SIZE 512
+#define DUMP_TRIES   50
+#define KIND_SIZE    sizeof(((struct tc_filter *)NULL)->kind)
+
+struct tc {
+	struct netlink *netlink; /* owned */
+};
+
+int tc_new(struct tc **ret)
+{
+	struct tc *tc = calloc(1, sizeof(*tc));
+	int r;
+
+	if (!tc)
+		return -ENOMEM;
+	r = netlink_new(&tc->netlink, NETLINK_ROUTE, 0);
+	if (r < 0) {
+		tc_free(tc);
+		return r;
+	}
+	*ret = tc;
+	return 0;
+}
+
+void tc_free(struct tc *tc)
+{
+	if (!tc)
+		return;
+	netlink_free(tc->netlink);
+	free(tc);
+}
+
+/* A request about the link, in a buffer of REQUEST_SIZE; *ret points to its tcmsg. */
+static struct nlmsghdr *put_request(void *buffer, uint16_t type, uint16_t flags, uint32_t ifindex,
+				    struct tcmsg **ret)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	*ret = mnl_nlmsg_put_extra_header(request, sizeof(**ret));
+	(*ret)->tcm_ifindex = ifindex;
+	return request;
+}
+
+static int ignore(void *data, const struct nlmsghdr *message)
+{
+	(void)data;
+	(void)message;
+	return 0;
+}
+
+/* The kernel compares the kind with what is there, so an ingress qdisc is not taken for a clsact.
+ */
+static int clsact_request(struct tc *tc, uint16_t type, uint16_t flags, uint32_t ifindex)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct nlmsghdr *request;
+	struct tcmsg *info;
+
+	request = put_request(buffer, type, NLM_F_ACK | flags, ifindex, &info);
+	info->tcm_parent = TC_H_CLSACT;
+	info->tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+	mnl_attr_put_strz(request, TCA_KIND, "clsact");
+	return netlink_ask(tc->netlink, request, ignore, NULL);
+}
+
+/* 0, or the kernel's error if there is none. */
+static int find_clsact(struct tc *tc, uint32_t ifindex)
+{
+	return clsact_request(tc, RTM_GETQDISC, 0, ifindex);
+}
+
+int tc_clsact_add(struct tc *tc, uint32_t ifindex)
+{
+	int r;
+
+	r = clsact_request(tc, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex);
+	/* A clsact and an ingress qdisc have the same handle, and so the same error. */
+	if (r == -EEXIST && find_clsact(tc, ifindex) == -EINVAL)
+		return -EBUSY;
+	return r;
+}
+
+int tc_clsact_delete(struct tc *tc, uint32_t ifindex)
+{
+	return clsact_request(tc, RTM_DELQDISC, 0, ifindex);
+}
+
+/* What a dump has told so far: kept, so that a callback may use the same socket. */
+struct collection {
+	void *items; /* owned */
+	size_t count;
+	size_t item_size;
+	enum tc_hook hook; /* of filters */
+};
+
+static void cleanup_collection(struct collection *collection)
+{
+	free(collection->items);
+}
+
+static int append(struct collection *collection, const void *item)
+{
+	void *grown;
+
+	grown = reallocarray(collection->items, collection->count + 1, collection->item_size);
+	if (!grown)
+		return -ENOMEM;
+	collection->items = grown;
+	memcpy((char *)grown + collection->count++ * collection->item_size, item,
+	       collection->item_size);
+	return 0;
+}
+
+/* Appends what is dumped to the collection; a dump that was interrupted starts anew. */
+static int dump(struct tc *tc, struct nlmsghdr *request,
+		int (*answer)(void *data, const struct nlmsghdr *message),
+		struct collection *collection)
+{
+	size_t before = collection->count;
+	unsigned int tries = 0;
+	int r;
+
+	do {
+		collection->count = before;
+		r = netlink_ask(tc->netlink, request, answer, collection);
+	} while (r == -EINTR && ++tries < DUMP_TRIES);
+	return r == -EINTR ? -EAGAIN : r;
+}
+
+static int take_kind(const struct nlattr *attr, void *data)
+{
+	char *kind = data;
+
+	if (mnl_attr_get_type(attr) != TCA_KIND)
+		return 0;
+	return attr_string(attr, kind, KIND_SIZE);
+}
+
+static int collect_clsact(void *data, const struct nlmsghdr *message)
+{
+	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
+	struct collection *collection = data;
+	char kind[KIND_SIZE] = "";
+	uint32_t ifindex;
+	int r;
+
+	if (message->nlmsg_type != RTM_NEWQDISC)
+		return 0;
+	r = attr_each(message, sizeof(*info), take_kind, kind);
+	if (r < 0)
+		return r;
+	if (strcmp(kind, "clsact") != 0)
+		return 0;
+	ifindex = info->tcm_ifindex;
+	return append(collection, &ifindex);
+}
+
+int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data)
+{
+	__attribute__((cleanup(cleanup_collection))) struct collection links = {
+		.item_size = sizeof(uint32_t),
+	};
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct nlmsghdr *request;
+	struct tcmsg *info;
+	size_t i;
+	int r;
+
+	request = put_request(buffer, RTM_GETQDISC, NLM_F_DUMP, 0, &info);
+	r = dump(tc, request, collect_clsact, &links);
+	if (r < 0)
+		return r;
+	for (i = 0; i < links.count; i++)
+		found(data, ((const uint32_t *)links.items)[i]);
+	return 0;
+}
+
+static uint32_t hook_parent(enum tc_hook hook)
+{
+	return TC_H_MAKE(TC_H_CLSACT, hook == TC_HOOK_INGRESS ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+}
+
+static struct nlmsghdr *put_filter_request(void *buffer, uint16_t type, uint16_t flags,
+					   uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+					   uint32_t handle)
+{
+	struct nlmsghdr *request;
+	struct tcmsg *info;
+
+	request = put_request(buffer, type, NLM_F_ACK | flags, ifindex, &info);
+	info->tcm_parent = hook_parent(hook);
+	info->tcm_handle = handle;
+	info->tcm_info = TC_H_MAKE((uint32_t)priority << 16, htons(ETH_P_ALL));
+	mnl_attr_put_strz(request, TCA_KIND, "bpf");
+	return request;
+}
+
+int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		  uint32_t handle, int program_fd, const char *name)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct nlmsghdr *request;
+	struct nlattr *options;
+
+	if (strlen(name) >= sizeof(((struct tc_filter *)NULL)->name))
+		return -ENAMETOOLONG;
+	request = put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex,
+				     hook, priority, handle);
+	options = mnl_attr_nest_start(request, TCA_OPTIONS);
+	mnl_attr_put_u32(request, TCA_BPF_FD, program_fd);
+	mnl_attr_put_strz(request, TCA_BPF_NAME, name);
+	mnl_attr_put_u32(request, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	mnl_attr_nest_end(request, options);
+	return netlink_ask(tc->netlink, request, ignore, NULL);
+}
+
+int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		     uint32_t handle)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct nlmsghdr *request;
+
+	/* To the kernel no handle means the whole priority, and no priority means all of them. */
+	if (!priority || !handle)
+		return -EINVAL;
+	request = put_filter_request(buffer, RTM_DELTFILTER, 0, ifindex, hook, priority, handle);
+	return netlink_ask(tc->netlink, request, ignore, NULL);
+}
+
+struct found_filter {
+	struct tc_filter filter;
+	const struct nlattr *options; /* into the message */
+};
+
+static int take_filter_attribute(const struct nlattr *attr, void *data)
+{
+	struct found_filter *found = data;
+
+	switch (mnl_attr_get_type(attr)) {
+	case TCA_KIND:
+		return attr_string(attr, found->filter.kind, sizeof(found->filter.kind));
+	case TCA_CHAIN:
+		return attr_u32(attr, &found->filter.chain);
+	case TCA_OPTIONS:
+		found->options = attr;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int take_bpf_option(const struct nlattr *attr, void *data)
+{
+	struct tc_filter *filter = data;
+
+	switch (mnl_attr_get_type(attr)) {
+	case TCA_BPF_NAME: {
+		/* Other programs give names of up to 255 bytes. */
+		size_t length = mnl_attr_get_payload_len(attr);
+
+		if (length >= sizeof(filter->name))
+			length = sizeof(filter->name) - 1;
+		memcpy(filter->name, mnl_attr_get_payload(attr), length);
+		filter->name[length] = '\0';
+		return 0;
+	}
+	case TCA_BPF_ID:
+		return attr_u32(attr, &filter->program_id);
+	default:
+		return 0;
+	}
+}
+
+/* The kernel lists each priority by itself, with no handle, before the filters in it. */
+static bool is_head_of(const struct tc_filter *head, const struct tc_filter *filter)
+{
+	return !head->handle && head->hook == filter->hook && head->chain == filter->chain &&
+	       head->priority == filter->priority;
+}
+
+static int collect_filter(void *data, const struct nlmsghdr *message)
+{
+	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
+	struct collection *filters = data;
+	struct found_filter found = {.filter.hook = filters->hook};
+	struct tc_filter *last;
+	int r;
+
+	if (message->nlmsg_type != RTM_NEWTFILTER)
+		return 0;
+	r = attr_each(message, sizeof(*info), take_filter_attribute, &found);
+	if (r < 0)
+		return r;
+	found.filter.handle = info->tcm_handle;
+	found.filter.priority = TC_H_MAJ(info->tcm_info) >> 16;
+	if (found.options && strcmp(found.filter.kind, "bpf") == 0) {
+		r = attr_each_nested(found.options, take_bpf_option, &found.filter);
+		if (r < 0)
+			return r;
+	}
+
+	if (filters->count > 0) {
+		last = (struct tc_filter *)filters->items + filters->count - 1;
+		if (is_head_of(last, &found.filter))
+			filters->count--;
+	}
+	return append(filters, &found.filter);
+}
+
+static int dump_filters(struct tc *tc, uint32_t ifindex, struct collection *filters)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct nlmsghdr *request;
+	struct tcmsg *info;
+
+	request = put_request(buffer, RTM_GETTFILTER, NLM_F_DUMP, ifindex, &info);
+	info->tcm_parent = hook_parent(filters->hook);
+	return dump(tc, request, collect_filter, filters);
+}
+
+int tc_filter_each(struct tc *tc, uint32_t ifindex,
+		   void (*found)(void *data, const struct tc_filter *filter), void *data)
+{
+	__attribute__((cleanup(cleanup_collection))) struct collection filters = {
+		.item_size = sizeof(struct tc_filter),
+	};
+	size_t i;
+	int r;
+
+	/* An ingress qdisc would list its filters for both hooks. */
+	r = find_clsact(tc, ifindex);
+	if (r < 0)
+		return r == -ENOENT || r == -EINVAL || r == -ENODEV ? 0 : r;
+	for (filters.hook = TC_HOOK_INGRESS; filters.hook <= TC_HOOK_EGRESS; filters.hook++) {
+		r = dump_filters(tc, ifindex, &filters);
+		if (r < 0)
+			return r;
+	}
+	for (i = 0; i < filters.count; i++)
+		found(data, (const struct tc_filter *)filters.items + i);
+	return 0;
+}
