@@ -37,14 +37,19 @@ struct {
 		});
 } flow_maps SEC(".maps");
 
-/* Flows that the slot's map has taken since user space last wrote 0 here: how full it is. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, FLOW_SLOTS);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct flow_fill);
 } fill SEC(".maps");
+
+/* Slots whose maps near their limit, as __u32. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+} nearly_full SEC(".maps");
 
 /* User space stores a whole word at any time: one load, so that index and flags belong together. */
 static __always_inline bool read_slot(__u32 place, __u32 ifindex, struct flow_slot *ret)
@@ -96,6 +101,20 @@ static __always_inline void add(struct flow_value *value, enum flow_class class,
 	__sync_fetch_and_add(&count->packets, p->packets);
 }
 
+static __always_inline void count_insert(__u32 slot)
+{
+	struct flow_fill *entry = bpf_map_lookup_elem(&fill, &slot);
+
+	if (!entry)
+		return;
+	__sync_fetch_and_add(&entry->inserted, 1);
+	if (!entry->signal_at || entry->signalled || entry->inserted < entry->signal_at)
+		return;
+	/* without room in the ring the next insert tries again */
+	if (!bpf_ringbuf_output(&nearly_full, &slot, sizeof(slot), 0))
+		entry->signalled = 1;
+}
+
 /*
  * Makes room for a new flow, which another CPU may do as well: an empty entry, found again by
  * whoever lost, so that all of them add alike. NULL: no room or no memory.
@@ -103,13 +122,9 @@ static __always_inline void add(struct flow_value *value, enum flow_class class,
 static __always_inline struct flow_value *insert(void *map, __u32 slot, const struct flow_key *key)
 {
 	struct flow_value empty = {};
-	__u64 *inserted;
 
-	if (!bpf_map_update_elem(map, key, &empty, BPF_NOEXIST)) {
-		inserted = bpf_map_lookup_elem(&fill, &slot);
-		if (inserted)
-			__sync_fetch_and_add(inserted, 1);
-	}
+	if (!bpf_map_update_elem(map, key, &empty, BPF_NOEXIST))
+		count_insert(slot);
 	return bpf_map_lookup_elem(map, key);
 }
 

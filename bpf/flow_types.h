@@ -77,6 +77,16 @@ struct flow_slot {
 	__u8 zero;
 };
 
+/*
+ * How full the map in a slot is. A map that nears its limit is swapped early, so that the limit
+ * bounds what is open between two swaps, never what a report can hold.
+ */
+struct flow_fill {
+	__u64 inserted;	 /* flows put into the map since user space last wrote 0 here */
+	__u32 signal_at; /* how many of them make the program say so in nearly_full; 0: never */
+	__u32 signalled; /* it did; several CPUs may do so at once */
+};
+
 #define FLOW_SLOT_COUNTED 0x01 /* has a map: count what the hooks of this interface see */
 #define FLOW_SLOT_COVERED \
 	0x02 /* what is received on it is seen on some counted ingress hook: a repeat at egress */
@@ -100,5 +110,6 @@ static inline __u32 flow_slot_place(__u32 ifindex, int second)
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");
 _Static_assert(sizeof(struct flow_value) == 96, "flow_value has no holes");
 _Static_assert(sizeof(struct flow_slot) == 8, "flow_slot is one word");
+_Static_assert(sizeof(struct flow_fill) == 16, "flow_fill has no holes");
 
 #endif

@@ -186,6 +186,19 @@ static size_t find_node(const struct ifindex_entry *index, size_t count, uint32_
 	return found ? found->node : NONE;
 }
 
+/* The kernel announces the second end of a new pair before it knows the first, and says nothing of
+ * the one that stayed when the other end moves in: what either says goes for both. */
+static void pair_up(struct graph *g)
+{
+	for (size_t i = 0; i < g->count; i++) {
+		size_t peer = g->nodes[i].peer;
+
+		if (peer != NONE && g->nodes[peer].peer == NONE &&
+		    kind_is_pair(g->links[peer].kind))
+			g->nodes[peer].peer = i;
+	}
+}
+
 static int resolve_names(struct graph *g)
 {
 	_free_ struct ifindex_entry *index = calloc(g->count, sizeof(*index));
@@ -207,6 +220,7 @@ static int resolve_names(struct graph *g)
 		node->lower = kind_is_stacked(link->kind) ? other : NONE;
 		node->peer = kind_is_pair(link->kind) ? other : NONE;
 	}
+	pair_up(g);
 	return 0;
 }
 

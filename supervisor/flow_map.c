@@ -132,6 +132,14 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 	return n;
 }
 
+/* Three quarters: the last one is for what comes until the map is swapped. */
+static uint32_t flow_maps_nearly_full(uint32_t entries)
+{
+	uint32_t threshold = entries - entries / 4;
+
+	return threshold ? threshold : 1;
+}
+
 /* Creates n maps and installs them in slots. Returns how many, with their descriptors in fds; *err
  * says why not all. */
 static size_t flow_maps_create_in(struct flow_maps *maps, const uint32_t *slots, uint32_t *fds,
@@ -149,7 +157,8 @@ static size_t flow_maps_create_in(struct flow_maps *maps, const uint32_t *slots,
 			break;
 		}
 		fds[made] = (uint32_t)fd;
-		program_reset_fill(maps->program, slots[made]);
+		program_reset_fill(maps->program, slots[made],
+				   flow_maps_nearly_full(maps->entries));
 	}
 	installed = flow_maps_install(maps, slots, fds, made, &install_err);
 	for (size_t i = installed; i < made; i++) {

@@ -56,6 +56,7 @@ struct interface {
 	uint32_t id; /* of this monitored life; 0: not monitored */
 	struct attachment attachment;
 	struct flow_map map;
+	bool nearly_full; /* the map is; noted until it is swapped */
 	struct flow_count before_attach;
 	struct topology_role role;	    /* now */
 	struct topology_role interval_role; /* over the interval */

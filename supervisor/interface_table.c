@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/program.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -277,32 +278,78 @@ static int table_by_level(const void *a, const void *b)
 	return (x->role.level < y->role.level) - (x->role.level > y->role.level);
 }
 
-void interface_table_drain(struct interface_table *table)
+static int table_drain_selected(struct interface_table *table, struct selection *selection)
+{
+	int err;
+
+	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
+	      table_by_level);
+	for (size_t i = 0; i < selection->count; i++) {
+		selection->maps[i] = &selection->interfaces[i]->map;
+		selection->interfaces[i]->nearly_full = false;
+	}
+	err = flow_maps_swap(table->monitor->maps, selection->maps, selection->old_fds,
+			     selection->count);
+	for (size_t i = 0; i < selection->count; i++)
+		if (selection->old_fds[i] >= 0)
+			table_read_and_close(table, selection->interfaces[i],
+					     selection->old_fds[i]);
+	return err;
+}
+
+static void table_drain(struct interface_table *table,
+			bool (*wanted)(const struct interface_table *table,
+				       const struct interface *interface))
 {
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
 
 	if (!err) {
 		FOR_EACH_INTERFACE(table, interface)
-		if (interface->state == INTERFACE_COUNTING &&
-		    !flow_maps_idle(table->monitor->maps, &interface->map))
-			selection.interfaces[selection.count++] = interface;
-		qsort(selection.interfaces, selection.count, sizeof(*selection.interfaces),
-		      table_by_level);
-		for (size_t i = 0; i < selection.count; i++)
-			selection.maps[i] = &selection.interfaces[i]->map;
-		err = flow_maps_swap(table->monitor->maps, selection.maps, selection.old_fds,
-				     selection.count);
-		for (size_t i = 0; i < selection.count; i++)
-			if (selection.old_fds[i] >= 0)
-				table_read_and_close(table, selection.interfaces[i],
-						     selection.old_fds[i]);
+		if (interface->state == INTERFACE_COUNTING && wanted(table, interface))
+			selection_add(&selection, interface);
+		err = table_drain_selected(table, &selection);
 	}
 	if (err)
 		log_error(
 			"not all flow maps could be read, the rest follows in the next report: %s",
 			strerror(-err));
 	selection_clean(&selection);
+}
+
+static bool table_has_counted(const struct interface_table *table,
+			      const struct interface *interface)
+{
+	return !flow_maps_idle(table->monitor->maps, &interface->map);
+}
+
+void interface_table_drain(struct interface_table *table)
+{
+	table_drain(table, table_has_counted);
+}
+
+static bool table_is_nearly_full(const struct interface_table *table,
+				 const struct interface *interface)
+{
+	(void)table;
+	return interface->nearly_full;
+}
+
+static void table_note_full(void *data, uint32_t slot)
+{
+	struct interface_table *table = data;
+
+	FOR_EACH_INTERFACE(table, interface)
+	if (interface->state == INTERFACE_COUNTING && interface->map.slot == slot)
+		interface->nearly_full = true;
+}
+
+int interface_table_drain_full(struct interface_table *table)
+{
+	int err = program_take_full(table->monitor->program, table_note_full, table);
+
+	table_drain(table, table_is_nearly_full);
+	return err;
 }
 
 /* The maps of stopped interfaces: out of their slots, into the merge. */

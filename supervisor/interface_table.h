@@ -47,6 +47,10 @@ int64_t interface_table_retry_ns(const struct interface_table *table);
  */
 void interface_table_drain(struct interface_table *table);
 
+/* Reads the maps that near their limit into the merge, so that new flows find room in fresh ones. 0
+ * or negative errno. */
+int interface_table_drain_full(struct interface_table *table);
+
 /* Stops counting everywhere, reads all maps into the merge. interface_table_detach() then takes the
  * program off. */
 void interface_table_stop(struct interface_table *table);

@@ -17,11 +17,14 @@ struct program {
 	struct bpf_object *object;
 	int ingress_fd, egress_fd, flow_maps_fd; /* borrowed from object */
 	uint64_t *slots;			 /* mapped: FLOW_SLOT_TABLE_SIZE words */
-	uint64_t *fill;				 /* mapped: FLOW_SLOTS counters */
+	struct flow_fill *fill;			 /* mapped: FLOW_SLOTS of them */
+	struct ring_buffer *nearly_full;
+	void (*full_found)(void *data, uint32_t slot); /* during program_take_full() */
+	void *full_data;
 };
 
 #define SLOTS_SIZE (FLOW_SLOT_TABLE_SIZE * sizeof(struct flow_slot))
-#define FILL_SIZE  (FLOW_SLOTS * sizeof(uint64_t))
+#define FILL_SIZE  (FLOW_SLOTS * sizeof(struct flow_fill))
 
 /* libbpf says "warning" of things that the layer that knows the interface reports in its own words.
  */
@@ -46,8 +49,7 @@ static int program_entry_fd(const struct program *program, const char *name)
 	return entry ? bpf_program__fd(entry) : -ENOENT;
 }
 
-static int program_mmap(const struct program *program, const char *name, size_t size,
-			uint64_t **ret)
+static int program_mmap(const struct program *program, const char *name, size_t size, void **ret)
 {
 	int fd = program_map_fd(program, name);
 	void *memory;
@@ -58,6 +60,18 @@ static int program_mmap(const struct program *program, const char *name, size_t 
 	if (memory == MAP_FAILED)
 		return -errno;
 	*ret = memory;
+	return 0;
+}
+
+static int program_on_full(void *context, void *data, size_t size)
+{
+	struct program *program = context;
+	uint32_t slot;
+
+	if (size < sizeof(slot))
+		return -EBADMSG;
+	memcpy(&slot, data, sizeof(slot));
+	program->full_found(program->full_data, slot);
 	return 0;
 }
 
@@ -78,8 +92,12 @@ static int program_load(struct program *program)
 	program->flow_maps_fd = program_map_fd(program, "flow_maps");
 	if (program->ingress_fd < 0 || program->egress_fd < 0 || program->flow_maps_fd < 0)
 		return -ENOENT;
-	err = program_mmap(program, "slots", SLOTS_SIZE, &program->slots);
-	return err ? err : program_mmap(program, "fill", FILL_SIZE, &program->fill);
+	program->nearly_full = ring_buffer__new(program_map_fd(program, "nearly_full"),
+						program_on_full, program, NULL);
+	if (!program->nearly_full)
+		return -errno;
+	err = program_mmap(program, "slots", SLOTS_SIZE, (void **)&program->slots);
+	return err ? err : program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
 }
 
 int program_new(struct program **ret)
@@ -107,6 +125,7 @@ void program_free(struct program *program)
 		munmap(program->slots, SLOTS_SIZE);
 	if (program->fill)
 		munmap(program->fill, FILL_SIZE);
+	ring_buffer__free(program->nearly_full);
 	bpf_object__close(program->object);
 	free(program);
 }
@@ -157,17 +176,36 @@ int program_set_slot(struct program *program, const struct flow_slot *slot)
 	return 0;
 }
 
-uint64_t program_fill(const struct program *program, uint32_t slot)
+int program_full_fd(const struct program *program)
 {
-	return __atomic_load_n(&program->fill[slot], __ATOMIC_ACQUIRE);
+	return ring_buffer__epoll_fd(program->nearly_full);
 }
 
-void program_reset_fill(struct program *program, uint32_t slot)
+int program_take_full(struct program *program, void (*found)(void *data, uint32_t slot), void *data)
 {
-	__atomic_store_n(&program->fill[slot], 0, __ATOMIC_RELEASE);
+	int taken;
+
+	program->full_found = found;
+	program->full_data = data;
+	taken = ring_buffer__consume(program->nearly_full);
+	return taken < 0 ? taken : 0;
+}
+
+uint64_t program_fill(const struct program *program, uint32_t slot)
+{
+	return __atomic_load_n(&program->fill[slot].inserted, __ATOMIC_ACQUIRE);
+}
+
+void program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at)
+{
+	struct flow_fill *fill = &program->fill[slot];
+
+	__atomic_store_n(&fill->signal_at, signal_at, __ATOMIC_RELAXED);
+	__atomic_store_n(&fill->inserted, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&fill->signalled, 0, __ATOMIC_RELEASE);
 }
 
 void program_touch_fill(struct program *program, uint32_t slot)
 {
-	__atomic_add_fetch(&program->fill[slot], 1, __ATOMIC_ACQ_REL);
+	__atomic_add_fetch(&program->fill[slot].inserted, 1, __ATOMIC_ACQ_REL);
 }

@@ -29,13 +29,21 @@ int program_flow_maps_fd(const struct program *program);
  */
 int program_set_slot(struct program *program, const struct flow_slot *slot);
 
+/* For epoll: readable when a map nears its limit. */
+int program_full_fd(const struct program *program);
+/* Calls found for each slot whose map nears its limit, maybe more than once. 0 or negative errno.
+ */
+int program_take_full(struct program *program, void (*found)(void *data, uint32_t slot),
+		      void *data);
+
 /*
  * Entries put into the slot's map since the last reset. Reset before a fresh map is put into the
  * slot, never after: an insert of the old map counted too much does no harm, one of the new map
  * forgotten would make it look empty.
  */
 uint64_t program_fill(const struct program *program, uint32_t slot);
-void program_reset_fill(struct program *program, uint32_t slot);
+/* signal_at: how many entries make it near its limit. */
+void program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at);
 /* Makes the map in the slot look used. */
 void program_touch_fill(struct program *program, uint32_t slot);
 

@@ -225,6 +225,14 @@ static void supervisor_report_now(struct supervisor *sup)
 		loop_stop(sup->loop);
 }
 
+static int supervisor_on_full_map(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+
+	(void)events;
+	return interface_table_drain_full(sup->table);
+}
+
 static int64_t supervisor_interval_ns(const struct supervisor *sup)
 {
 	return sup->config.interval_s * NSEC_PER_SEC;
@@ -492,6 +500,9 @@ static int supervisor_open_links(struct supervisor *sup)
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
 	if (!err)
 		err = rtnl_dump(sup->rtnl);
+	/* links change faster than they can be read: the monitor goes on trying */
+	if (err == -EAGAIN)
+		err = 0;
 	return err ? supervisor_fail("cannot read the links of this host", err) : 0;
 }
 
@@ -527,6 +538,9 @@ static int supervisor_open_loop(struct supervisor *sup)
 	if (!err)
 		err = loop_add(sup->loop, sup->retry_timer_fd, EPOLLIN, supervisor_on_retry_timer,
 			       sup);
+	if (!err)
+		err = loop_add(sup->loop, program_full_fd(sup->program), EPOLLIN,
+			       supervisor_on_full_map, sup);
 	if (!err)
 		err = loop_add(sup->loop, sup->live_timer_fd, EPOLLIN, supervisor_on_live_timer,
 			       sup);

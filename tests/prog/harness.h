@@ -65,7 +65,7 @@ static inline struct flow_key reason_key(enum flow_reason reason)
 static inline void harness_reset_fill(const struct harness *h)
 {
 	uint32_t slot = TEST_SLOT;
-	uint64_t none = 0;
+	struct flow_fill none = {0};
 
 	assert_int_equal(bpf_map_update_elem(h->fill, &slot, &none, BPF_ANY), 0);
 }
@@ -110,10 +110,10 @@ static inline void harness_renew_map(struct harness *h, uint32_t entries)
 static inline uint64_t harness_fill(const struct harness *h)
 {
 	uint32_t slot = TEST_SLOT;
-	uint64_t fill;
+	struct flow_fill fill;
 
 	assert_int_equal(bpf_map_lookup_elem(h->fill, &slot, &fill), 0);
-	return fill;
+	return fill.inserted;
 }
 
 static inline void harness_free(struct harness *h)

@@ -425,7 +425,7 @@ static void test_fill(void **state)
 {
 	struct harness *h = *state;
 	uint32_t slot = TEST_SLOT;
-	uint64_t none = 0;
+	struct flow_fill none = {0};
 
 	skip_if_denied();
 	for (int i = 1; i <= 20; i++) {
@@ -440,6 +440,37 @@ static void test_fill(void **state)
 	assert_int_equal(harness_fill(h), 0);
 	send_items(h, (const struct item[]){ETHERNET, V4(), UDP(21, 2), {0}});
 	assert_int_equal(harness_fill(h), 1);
+}
+
+static int note_slot(void *context, void *data, size_t size)
+{
+	assert_int_equal(size, sizeof(uint32_t));
+	assert_int_equal(*(uint32_t *)data, TEST_SLOT);
+	++*(int *)context;
+	return 0;
+}
+
+/* Said once, at the insert that reaches the mark, and again after user space wrote a new one. */
+static void test_nearly_full(void **state)
+{
+	struct harness *h = *state;
+	struct flow_fill fill = {.signal_at = 3};
+	uint32_t slot = TEST_SLOT;
+	struct ring_buffer *ring;
+	int said = 0, port = 1;
+
+	skip_if_denied();
+	ring = ring_buffer__new(harness_fd(h, "nearly_full"), note_slot, &said, NULL);
+	assert_non_null(ring);
+	for (int round = 1; round <= 2; round++) {
+		assert_int_equal(bpf_map_update_elem(h->fill, &slot, &fill, BPF_ANY), 0);
+		for (int inserted = 1; inserted <= 6; inserted++) {
+			send_items(h, (const struct item[]){ETHERNET, V4(), UDP(port++, 2), {0}});
+			assert_true(ring_buffer__consume(ring) >= 0);
+			assert_int_equal(said, round - (inserted < 3));
+		}
+	}
+	ring_buffer__free(ring);
 }
 
 /* Both directions of a flow are one entry. */
@@ -589,6 +620,7 @@ static const struct CMUnitTest stories[] = {
 	cmocka_unit_test_setup_teardown(test_slot_places, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_map_full, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_fill, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_nearly_full, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_conversation, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_race_to_insert, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_race_to_add, setup, teardown),

@@ -286,6 +286,26 @@ static void born_repeat_needs_all_uppers(void **state)
 	assert_sights("eth0", "first", "br.out");
 }
 
+/* The kernel has told of one end only, or what it told of the other is from before that end came
+ * here. */
+static void veth_pair_known_from_one_end(void **state)
+{
+	struct topology_link *other;
+
+	(void)state;
+	stack_veth_pair(&stack, "va", "vb");
+	other = &stack.links[stack_find(&stack, "vb")];
+	other->lower = 0;
+	stack_resolve(&stack);
+	assert_sights("va", "repeat", "first");
+	assert_sights("vb", "repeat", "first");
+	other->lower = 77;
+	other->lower_abroad = true;
+	stack_resolve(&stack);
+	assert_sights("va", "repeat", "first");
+	assert_sights("vb", "repeat", "first");
+}
+
 static void veth_pair(void **state)
 {
 	static const char *const kinds[] = {"veth", "netkit"};
@@ -487,6 +507,7 @@ int main(void)
 		test(vlan_as_bridge_port),
 		test(born_repeat_needs_all_uppers),
 		test(veth_pair),
+		test(veth_pair_known_from_one_end),
 		test(vrf),
 		test(openvswitch),
 		test(macvlan_siblings_over_excluded),
