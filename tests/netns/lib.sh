@@ -308,8 +308,7 @@ report_now() { # NS
 }
 
 last_report() { # NS
-	awk '/^# flowtally / { text = "" } { text = text $0 "\n" } END { printf "%s", text }' \
-		"$WORK/$1.report"
+	tac "$WORK/$1.report" | sed '/^# flowtally /q' | tac
 }
 
 header_field() { # NS FIELD
