@@ -14,6 +14,9 @@
 
 #define FLOW_MAP_ENTRIES 65536
 
+/* A train that gets longer is settled, before 32 bits run over. */
+#define TRAIN_PACKETS_MAX (1U << 30)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -51,6 +54,16 @@ struct {
 	__uint(max_entries, 65536);
 } nearly_full SEC(".maps");
 
+/* Each CPU's flows of the moment, one set an epoch. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FLOW_EPOCHS);
+	__type(key, __u32);
+	__type(value, struct flow_trains);
+} trains SEC(".maps");
+
+volatile struct flow_control control SEC(".data.control") = {.trains = 1};
+
 /* User space stores a whole word at any time: one load, so that index and flags belong together. */
 static __always_inline bool read_slot(__u32 place, __u32 ifindex, struct flow_slot *ret)
 {
@@ -86,19 +99,18 @@ static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
 }
 
 /* Flows run on several CPUs at once: atomic adds. */
-static __always_inline void add(struct flow_value *value, enum flow_class class,
-				const struct packet *p)
+static __always_inline void add(struct flow_value *value, __u32 cell,
+				const struct flow_train *train)
 {
-	__u32 index = p->sender * FLOW_CLASSES + class;
 	struct flow_count *count;
 
 	/* never true, but old verifiers lose the range of a spilled register */
-	barrier_var(index);
-	if (index >= 2 * FLOW_CLASSES)
+	barrier_var(cell);
+	if (cell >= 2 * FLOW_CLASSES)
 		return;
-	count = &value->count[0][0] + index;
-	__sync_fetch_and_add(&count->bytes, p->bytes);
-	__sync_fetch_and_add(&count->packets, p->packets);
+	count = &value->count[0][0] + cell;
+	__sync_fetch_and_add(&count->bytes, train->bytes);
+	__sync_fetch_and_add(&count->packets, train->packets);
 }
 
 static __always_inline void count_insert(__u32 slot)
@@ -128,37 +140,89 @@ static __always_inline struct flow_value *insert(void *map, __u32 slot, const st
 	return bpf_map_lookup_elem(map, key);
 }
 
-static __always_inline void count(__u32 slot, enum flow_class class, struct packet *p)
+/* Puts what a train carried into the map of its interface. */
+static __always_inline void settle(const struct flow_train *train)
 {
+	struct flow_key full = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_MAP_FULL};
 	struct flow_value *value;
+	__u32 slot = train->slot, cell = train->cell;
 	void *map;
 
 	map = bpf_map_lookup_elem(&flow_maps, &slot);
 	if (!map) /* user space takes the map away when the counting ends */
 		return;
-	value = bpf_map_lookup_elem(map, &p->key);
+	value = bpf_map_lookup_elem(map, &train->key);
 	if (unlikely(!value))
-		value = insert(map, slot, &p->key);
+		value = insert(map, slot, &train->key);
 	if (unlikely(!value)) {
-		set_unattributed(p, FLOW_MAP_FULL);
-		value = bpf_map_lookup_elem(map, &p->key);
+		value = bpf_map_lookup_elem(map, &full);
+		cell %= FLOW_CLASSES; /* it has no ends */
 	}
 	if (value)
-		add(value, class, p);
+		add(value, cell, train);
+}
+
+static __always_inline bool same_flow(const struct flow_key *a, const struct flow_key *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+static __always_inline struct flow_train *find_train(__u32 slot, bool egress)
+{
+	__u32 now = control.epoch & (FLOW_EPOCHS - 1);
+	struct flow_trains *set = bpf_map_lookup_elem(&trains, &now);
+
+	return set ? &set->train[egress][slot & (FLOW_TRAIN_PLACES - 1)] : NULL;
+}
+
+static __always_inline void start_train(struct flow_train *train, __u32 slot, __u32 cell,
+					const struct packet *p)
+{
+	train->key = p->key;
+	train->slot = slot;
+	train->cell = cell;
+	train->packets = p->packets;
+	train->bytes = p->bytes;
+}
+
+/* Nobody else is in this CPU's set meanwhile: tc runs with bottom halves off, and does not nest. */
+static __always_inline void count(__u32 slot, bool egress, enum flow_class class,
+				  const struct packet *p)
+{
+	__u32 cell = p->sender * FLOW_CLASSES + class;
+	struct flow_train *train, alone;
+
+	train = likely(control.trains) ? find_train(slot, egress) : NULL;
+	if (!train) {
+		start_train(&alone, slot, cell, p);
+		settle(&alone);
+		return;
+	}
+	if (likely(train->slot == slot && train->cell == cell && same_flow(&train->key, &p->key) &&
+		   train->packets < TRAIN_PACKETS_MAX)) {
+		train->bytes += p->bytes;
+		train->packets += p->packets;
+		return;
+	}
+	if (train->packets)
+		settle(train);
+	start_train(train, slot, cell, p);
 }
 
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	enum flow_class class = FLOW_INGRESS;
 	struct flow_slot own;
-	struct packet p;
+	struct packet p = {};
 
 	if (!find_slot(skb->ifindex, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, own.flags & FLOW_SLOT_ETHERNET, &p);
 	if (egress)
 		class = egress_class(skb, &own);
-	count(own.slot, class, &p);
+	count(own.slot, egress, class, &p);
 	return TC_ACT_UNSPEC;
 }
 

@@ -78,6 +78,39 @@ struct flow_slot {
 };
 
 /*
+ * Packets come in trains of one flow. Each CPU keeps the last flow of a hook and an interface with
+ * plain counters, and settles them into the interface's map when another flow comes: no hash and no
+ * atomic add while the train lasts.
+ *
+ * What a CPU holds is not forgotten at an interval's end: there are two sets, chosen by an epoch
+ * word. User space changes the word before it swaps maps; after the grace period of the swap no
+ * program uses the set of the old epoch, and user space reads and empties it.
+ */
+struct flow_train {
+	struct flow_key key;
+	__u16 slot;
+	__u16 cell;    /* into flow_value.count: sender * FLOW_CLASSES + class */
+	__u32 packets; /* 0: none is held */
+	__u64 bytes;
+};
+
+/* A packet meets several interfaces on its way: each has a place of its own, as far as there are
+ * any. */
+#define FLOW_TRAIN_PLACES 8
+
+struct flow_trains {
+	struct flow_train train[2][FLOW_TRAIN_PLACES]; /* by hook: 0 ingress, 1 egress; by slot */
+};
+
+#define FLOW_EPOCHS 2
+
+/* What user space tells the running program; mapped by it. */
+struct flow_control {
+	__u32 epoch;  /* which set of trains is in use */
+	__u32 trains; /* whether any is; else every packet goes into the map at once */
+};
+
+/*
  * How full the map in a slot is. A map that nears its limit is swapped early, so that the limit
  * bounds what is open between two swaps, never what a report can hold.
  */
@@ -110,6 +143,7 @@ static inline __u32 flow_slot_place(__u32 ifindex, int second)
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");
 _Static_assert(sizeof(struct flow_value) == 96, "flow_value has no holes");
 _Static_assert(sizeof(struct flow_slot) == 8, "flow_slot is one word");
+_Static_assert(sizeof(struct flow_train) == 56, "flow_train has no holes");
 _Static_assert(sizeof(struct flow_fill) == 16, "flow_fill has no holes");
 
 #endif

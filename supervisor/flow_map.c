@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Never an interface's: to have something to wait for. */
+#define SLOT_SPARE (FLOW_SLOTS - 1)
+
 /* Records read in one system call. The kernel wants room for the longest bucket at least. */
 #define READ_BATCH 4096
 
@@ -60,7 +63,7 @@ int flow_maps_new(struct flow_maps **ret, struct program *program, uint32_t entr
 		return -ENOMEM;
 	maps->program = program;
 	maps->entries = entries;
-	for (uint32_t slot = FLOW_SLOTS; slot > 0; slot--)
+	for (uint32_t slot = SLOT_SPARE; slot > 0; slot--)
 		maps->free_slots[maps->free_count++] = slot - 1;
 	maps->keys = calloc(READ_BATCH, sizeof(*maps->keys));
 	maps->values = calloc(READ_BATCH, sizeof(*maps->values));
@@ -257,6 +260,15 @@ int flow_maps_retire(struct flow_maps *maps, struct flow_map *const *retired, si
 	for (size_t i = 0; i < n; i++)
 		maps->free_slots[maps->free_count++] = slots[i];
 	return 0;
+}
+
+int flow_maps_synchronize(struct flow_maps *maps)
+{
+	const uint32_t slot = SLOT_SPARE, fd = (uint32_t)maps->placeholder_fd;
+	int err;
+
+	flow_maps_install(maps, &slot, &fd, 1, &err);
+	return err;
 }
 
 bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)

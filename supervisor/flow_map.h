@@ -57,7 +57,12 @@ int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int 
  */
 int flow_maps_retire(struct flow_maps *maps, struct flow_map *const *retired, size_t n);
 
-/* Whether anything at all was counted in it. */
+/* Waits for an RCU grace period: every program that runs when it is called has ended when it
+ * returns. */
+int flow_maps_synchronize(struct flow_maps *maps);
+
+/* Whether anything at all was put into it. (What a CPU still holds of its flows was not:
+ * program_take_trains().) */
 bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map);
 
 /* Calls found with runs of records until all of the map was read, or found returned a negative

@@ -18,6 +18,10 @@ struct program {
 	int ingress_fd, egress_fd, flow_maps_fd; /* borrowed from object */
 	uint64_t *slots;			 /* mapped: FLOW_SLOT_TABLE_SIZE words */
 	struct flow_fill *fill;			 /* mapped: FLOW_SLOTS of them */
+	struct flow_control *control;		 /* mapped */
+	int trains_fd;				 /* borrowed from object */
+	struct flow_trains *set;		 /* of all CPUs, as read */
+	int cpus;
 	struct ring_buffer *nearly_full;
 	void (*full_found)(void *data, uint32_t slot); /* during program_take_full() */
 	void *full_data;
@@ -96,6 +100,17 @@ static int program_load(struct program *program)
 						program_on_full, program, NULL);
 	if (!program->nearly_full)
 		return -errno;
+	program->trains_fd = program_map_fd(program, "trains");
+	program->cpus = libbpf_num_possible_cpus();
+	if (program->trains_fd < 0 || program->cpus < 0)
+		return program->trains_fd < 0 ? program->trains_fd : program->cpus;
+	program->set = calloc((size_t)program->cpus, sizeof(*program->set));
+	if (!program->set)
+		return -ENOMEM;
+	err = program_mmap(program, ".data.control", sizeof(*program->control),
+			   (void **)&program->control);
+	if (err)
+		return err;
 	err = program_mmap(program, "slots", SLOTS_SIZE, (void **)&program->slots);
 	return err ? err : program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
 }
@@ -125,6 +140,9 @@ void program_free(struct program *program)
 		munmap(program->slots, SLOTS_SIZE);
 	if (program->fill)
 		munmap(program->fill, FILL_SIZE);
+	if (program->control)
+		munmap(program->control, sizeof(*program->control));
+	free(program->set);
 	ring_buffer__free(program->nearly_full);
 	bpf_object__close(program->object);
 	free(program);
@@ -174,6 +192,55 @@ int program_set_slot(struct program *program, const struct flow_slot *slot)
 		memcpy(&word, slot, sizeof(word));
 	__atomic_store_n(place, word, __ATOMIC_RELEASE);
 	return 0;
+}
+
+void program_flip_epoch(struct program *program)
+{
+	__atomic_store_n(&program->control->epoch, (program->control->epoch + 1) % FLOW_EPOCHS,
+			 __ATOMIC_RELEASE);
+}
+
+void program_use_trains(struct program *program, bool use)
+{
+	__atomic_store_n(&program->control->trains, use, __ATOMIC_RELEASE);
+}
+
+static int program_read_trains(struct program *program, uint32_t epoch, program_train_found found,
+			       void *data)
+{
+	if (bpf_map_lookup_elem(program->trains_fd, &epoch, program->set))
+		return -errno;
+	for (int cpu = 0; cpu < program->cpus; cpu++) {
+		const struct flow_train *train = &program->set[cpu].train[0][0];
+
+		for (size_t i = 0; i < 2 * FLOW_TRAIN_PLACES; i++) {
+			int err = train[i].packets ? found(data, &train[i]) : 0;
+
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+int program_take_trains(struct program *program, program_train_found found, void *data)
+{
+	uint32_t quiet = (program->control->epoch + 1) % FLOW_EPOCHS;
+	int err = program_read_trains(program, quiet, found, data);
+
+	if (err)
+		return err;
+	memset(program->set, 0, (size_t)program->cpus * sizeof(*program->set));
+	return bpf_map_update_elem(program->trains_fd, &quiet, program->set, BPF_ANY) ? -errno : 0;
+}
+
+int program_peek_trains(struct program *program, program_train_found found, void *data)
+{
+	int err = 0;
+
+	for (uint32_t epoch = 0; epoch < FLOW_EPOCHS && !err; epoch++)
+		err = program_read_trains(program, epoch, found, data);
+	return err;
 }
 
 int program_full_fd(const struct program *program)

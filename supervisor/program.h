@@ -6,6 +6,7 @@
 
 #include "bpf/flow_types.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct program;
@@ -28,6 +29,22 @@ int program_flow_maps_fd(const struct program *program);
  * others.
  */
 int program_set_slot(struct program *program, const struct flow_slot *slot);
+
+/*
+ * Lets every CPU's flow of the moment be kept in the other set from now on. After a grace period
+ * (flow_maps_swap() and flow_maps_synchronize() wait for one) the set that was in use is quiet.
+ */
+void program_flip_epoch(struct program *program);
+
+/* Whether CPUs keep trains at all. What they hold stays until it is taken. */
+void program_use_trains(struct program *program, bool use);
+
+/* Calls found for each train in the quiet set, until it returns a negative errno, and empties the
+ * set. 0 or negative errno. */
+typedef int (*program_train_found)(void *data, const struct flow_train *train);
+int program_take_trains(struct program *program, program_train_found found, void *data);
+/* The same for both sets, without emptying them; what is in use may be half written. */
+int program_peek_trains(struct program *program, program_train_found found, void *data);
 
 /* For epoll: readable when a map nears its limit. */
 int program_full_fd(const struct program *program);
