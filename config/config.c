@@ -35,6 +35,11 @@ static const char *const config_nat_names[] = {
 	[CONFIG_NAT_AUTO] = "auto",
 };
 
+static const char *const config_tunnels_names[] = {
+	[CONFIG_TUNNELS_MARK] = "mark",
+	[CONFIG_TUNNELS_COUNT] = "count",
+};
+
 const char *config_format_to_str(enum config_format format)
 {
 	return config_format_names[format];
@@ -53,6 +58,7 @@ int config_init(struct config *config)
 		.top = 0,
 		.map_entries = 65536,
 		.nat = CONFIG_NAT_AUTO,
+		.tunnels = CONFIG_TUNNELS_MARK,
 		.attach = CONFIG_ATTACH_AUTO,
 	};
 
@@ -138,6 +144,17 @@ static int config_set_nat(struct config *config, const char *value, const char *
 	return 0;
 }
 
+static int config_set_tunnels(struct config *config, const char *value, const char **problem)
+{
+	int tunnels =
+		config_find_name(config_tunnels_names, ARRAY_SIZE(config_tunnels_names), value);
+
+	if (tunnels < 0)
+		return config_wrong(problem, "'%s' is not mark or count", value);
+	config->tunnels = (enum config_tunnels)tunnels;
+	return 0;
+}
+
 static int config_set_attach(struct config *config, const char *value, const char **problem)
 {
 	int attach = config_find_name(config_attach_names, ARRAY_SIZE(config_attach_names), value);
@@ -190,6 +207,7 @@ static const struct config_key config_keys[] = {
 	{"report", "top", .set = config_set_top},
 	{"flows", "map_entries", .set = config_set_map_entries},
 	{"flows", "nat", .set = config_set_nat},
+	{"flows", "tunnels", .set = config_set_tunnels},
 	{"attach", "mode", .set = config_set_attach},
 };
 

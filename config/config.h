@@ -14,6 +14,8 @@
 enum config_format { CONFIG_TEXT, CONFIG_TABLE, CONFIG_JSON };
 enum config_attach { CONFIG_ATTACH_AUTO, CONFIG_ATTACH_TCX, CONFIG_ATTACH_CLSACT };
 enum config_nat { CONFIG_NAT_OFF, CONFIG_NAT_AUTO };
+/* What becomes of a tunnel's outer packets when its inner ones are counted. */
+enum config_tunnels { CONFIG_TUNNELS_MARK, CONFIG_TUNNELS_COUNT };
 
 struct config {
 	struct match_list include;
@@ -24,6 +26,7 @@ struct config {
 	uint32_t top;	      /* flows a report names; 0: all */
 	uint32_t map_entries; /* per interface */
 	enum config_nat nat;
+	enum config_tunnels tunnels;
 	enum config_attach attach;
 };
 

@@ -206,21 +206,55 @@ void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint3
 	entry->first_id = id;
 }
 
-void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t id,
-		    unsigned int sender, unsigned int kind, struct flow_count count, bool latest)
+/* In the list that begins with first; of cells with that id only, if the list begins with those. */
+static struct flow_cell *find_cell(const struct flow_table *table, uint32_t first, uint32_t id,
+				   unsigned int sender, unsigned int kind, bool latest)
 {
-	uint32_t first = latest && entry->first_id != id ? FLOW_CELL_NONE : entry->first_cell;
-
 	for (uint32_t i = first; i != FLOW_CELL_NONE; i = table->cells[i].next) {
 		struct flow_cell *cell = &table->cells[i];
 
 		if (latest && cell->id != id)
 			break;
-		if (cell->id == id && cell->sender == sender && cell->kind == kind) {
-			cell->bytes += count.bytes;
-			cell->packets += count.packets;
-			return;
-		}
+		if (cell->id == id && cell->sender == sender && cell->kind == kind)
+			return cell;
 	}
-	flow_table_append(table, entry, id, sender, kind, count);
+	return NULL;
+}
+
+void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t id,
+		    unsigned int sender, unsigned int kind, struct flow_count count, bool latest)
+{
+	uint32_t first = latest && entry->first_id != id ? FLOW_CELL_NONE : entry->first_cell;
+	struct flow_cell *cell = find_cell(table, first, id, sender, kind, latest);
+
+	if (!cell) {
+		flow_table_append(table, entry, id, sender, kind, count);
+		return;
+	}
+	cell->bytes += count.bytes;
+	cell->packets += count.packets;
+}
+
+void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flow_entry *from,
+		     bool turned)
+{
+	const uint32_t own = to->first_cell; /* no two of those that move are alike */
+	uint32_t next;
+
+	for (uint32_t i = from->first_cell; i != FLOW_CELL_NONE; i = next) {
+		struct flow_cell *cell = &table->cells[i], *same;
+
+		next = cell->next;
+		cell->sender ^= turned;
+		same = find_cell(table, own, cell->id, cell->sender, cell->kind, false);
+		if (same) {
+			same->bytes += cell->bytes;
+			same->packets += cell->packets;
+			continue;
+		}
+		cell->next = to->first_cell;
+		to->first_cell = i;
+		to->first_id = cell->id;
+	}
+	from->first_cell = FLOW_CELL_NONE;
 }

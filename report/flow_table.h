@@ -85,9 +85,30 @@ void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t
 void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint32_t id,
 		       unsigned int sender, unsigned int kind, struct flow_count count);
 
+/* Moves all cells of an entry to another one, which adds them to its own. turned: the ends of the
+ * two keys are the other way round. Needs no room. */
+void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flow_entry *from,
+		     bool turned);
+
 static inline const struct flow_cell *flow_table_cell(const struct flow_table *table, uint32_t cell)
 {
 	return cell == FLOW_CELL_NONE ? NULL : &table->cells[cell];
+}
+
+static inline struct flow_count flow_cell_count(const struct flow_cell *cell)
+{
+	return (struct flow_count){.bytes = cell->bytes, .packets = cell->packets};
+}
+
+static inline bool flow_count_is_zero(const struct flow_count *count)
+{
+	return !count->bytes && !count->packets;
+}
+
+static inline void flow_count_add(struct flow_count *sum, const struct flow_count *count)
+{
+	sum->bytes += count->bytes;
+	sum->packets += count->packets;
 }
 
 /* Walks the cells of an entry. */

@@ -4,6 +4,7 @@
 #include "bpf/flow_types.h"
 #include "lib/buffer.h"
 #include "lib/clock.h"
+#include "report/nat.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -86,20 +87,18 @@ static char *put_ipv6(char *to, const uint8_t bytes[16])
 	return to;
 }
 
-size_t format_address(char text[FORMAT_ADDRESS_SIZE], const struct flow_key *key, int end)
+size_t format_address(char text[FORMAT_ADDRESS_SIZE], uint8_t family, const uint8_t bytes[16])
 {
-	const uint8_t *bytes = key->addr[end].bytes;
-	const char *last =
-		key->family == FLOW_IPV4 ? put_ipv4(text, bytes + 12) : put_ipv6(text, bytes);
+	const char *last = family == FLOW_IPV4 ? put_ipv4(text, bytes + 12) : put_ipv6(text, bytes);
 
 	return (size_t)(last - text);
 }
 
-void format_end(struct buffer *out, const struct flow_key *key, int end)
+static void put_end(struct buffer *out, uint8_t family, const uint8_t bytes[16], __be16 port)
 {
 	char text[FORMAT_ADDRESS_SIZE];
-	size_t size = format_address(text, key, end);
-	bool brackets = key->family == FLOW_IPV6;
+	size_t size = format_address(text, family, bytes);
+	bool brackets = family == FLOW_IPV6;
 
 	if (brackets)
 		buffer_char(out, '[');
@@ -107,7 +106,17 @@ void format_end(struct buffer *out, const struct flow_key *key, int end)
 	if (brackets)
 		buffer_char(out, ']');
 	buffer_char(out, ':');
-	buffer_u64(out, ntohs(key->port[end]));
+	buffer_u64(out, ntohs(port));
+}
+
+void format_end(struct buffer *out, const struct flow_key *key, int end)
+{
+	put_end(out, key->family, key->addr[end].bytes, key->port[end]);
+}
+
+void format_nat_end(struct buffer *out, uint8_t family, const struct nat_end *end)
+{
+	put_end(out, family, end->addr, end->port);
 }
 
 /* Writes the time up to its seconds; returns the nanoseconds that are left. */

@@ -83,6 +83,24 @@ static void put_unattributed(struct buffer *out, const struct report *report)
 	buffer_char(out, ']');
 }
 
+static void put_tunnels(struct buffer *out, const struct report *report)
+{
+	put_literal(out, ",\"tunnels\":[");
+	for (size_t i = 0; i < report->tunnel_count; i++) {
+		const struct report_tunnel *tunnel = &report->tunnels[i];
+
+		if (i)
+			buffer_char(out, ',');
+		put_literal(out, "{\"interface\":");
+		put_string(out, report->interfaces[tunnel->interface].name);
+		put_field(out, ",\"flows\":", tunnel->flows);
+		put_literal(out, ",\"network\":{");
+		put_counts(out, tunnel->count.bytes, tunnel->count.packets);
+		put_literal(out, "}}");
+	}
+	buffer_char(out, ']');
+}
+
 static void put_report(struct buffer *out, const struct report *report)
 {
 	put_event(out, report, "metric", "report");
@@ -94,20 +112,44 @@ static void put_report(struct buffer *out, const struct report *report)
 	buffer_char(out, '}');
 	if (report->named < report->flow_count)
 		put_other(out, report);
+	if (report->tunnel_count)
+		put_tunnels(out, report);
 	put_unattributed(out, report);
 	put_literal(out, "}}}\n");
 }
 
-static void put_end(struct buffer *out, const struct report_flow *flow, int end)
+static void put_ip(struct buffer *out, uint8_t family, const uint8_t bytes[16])
 {
 	char address[FORMAT_ADDRESS_SIZE];
-	size_t size = format_address(address, &flow->key, end);
+	size_t size = format_address(address, family, bytes);
 
-	put_literal(out, "{\"ip\":\"");
+	put_literal(out, "\"ip\":\"");
 	buffer_append(out, address, size);
-	put_field(out, "\",\"port\":", ntohs(flow->key.port[end]));
+	buffer_char(out, '"');
+}
+
+/* Protocols without ports have none here. */
+static void put_nat(struct buffer *out, uint8_t family, const struct nat_end *end)
+{
+	put_literal(out, ",\"nat\":{");
+	put_ip(out, family, end->addr);
+	if (end->port)
+		put_field(out, ",\"port\":", ntohs(end->port));
+	buffer_char(out, '}');
+}
+
+static void put_end(struct buffer *out, const struct report *report, const struct report_flow *flow,
+		    int end)
+{
+	const struct report_nat *nat = report_flow_nat(report, flow);
+
+	buffer_char(out, '{');
+	put_ip(out, flow->key.family, flow->key.addr[end].bytes);
+	put_field(out, ",\"port\":", ntohs(flow->key.port[end]));
 	buffer_char(out, ',');
 	put_counts(out, flow->sent[end].bytes, flow->sent[end].packets);
+	if (nat && nat->translated[end])
+		put_nat(out, flow->key.family, &nat->seen_as[end]);
 	buffer_char(out, '}');
 }
 
@@ -134,23 +176,36 @@ struct names {
 	size_t *at; /* owned; one more than interfaces */
 };
 
+static void put_name(struct buffer *out, const struct names *names, uint32_t interface)
+{
+	size_t at = names->at[interface];
+
+	buffer_append(out, names->text.data + at, names->at[interface + 1] - at);
+}
+
 static void put_crossed(struct buffer *out, const struct report *report,
 			const struct report_flow *flow, const struct names *names)
 {
 	const uint32_t *crossed = report->crossed + flow->interface_first;
 
 	for (uint32_t i = 0; i < flow->interface_count; i++) {
-		size_t at = names->at[crossed[i]];
-
 		if (i)
 			buffer_char(out, ',');
-		buffer_append(out, names->text.data + at, names->at[crossed[i] + 1] - at);
+		put_name(out, names, crossed[i]);
+	}
+	put_literal(out, "],\"counted_at\":");
+	put_name(out, names, flow->counted_at);
+	if (flow->tunnel) {
+		put_literal(out, ",\"tunnel\":");
+		put_name(out, names, flow->tunnel - 1);
 	}
 }
 
 static void put_flows(struct buffer *out, const struct report *report, const struct names *names)
 {
 	struct buffer head = {0}, tail = {0};
+	const struct report_flow *flow;
+	struct report_walk walk = {0};
 
 	put_event(&head, report, "event", "flow");
 	put_literal(&head, ",\"source\":");
@@ -158,17 +213,15 @@ static void put_flows(struct buffer *out, const struct report *report, const str
 	put_literal(&tail, "},\"interfaces\":[");
 	if (buffer_error(&head) || buffer_error(&tail))
 		out->error = -ENOMEM;
-	for (size_t i = 0; i < report->named && !buffer_error(out); i++) {
-		const struct report_flow *flow = &report->flows[i];
-
+	while ((flow = report_walk(report, &walk)) && !buffer_error(out)) {
 		buffer_append(out, head.data, head.size);
-		put_end(out, flow, flow->left);
+		put_end(out, report, flow, flow->left);
 		put_literal(out, ",\"destination\":");
-		put_end(out, flow, !flow->left);
+		put_end(out, report, flow, !flow->left);
 		put_network(out, flow);
 		buffer_append(out, tail.data, tail.size);
 		put_crossed(out, report, flow, names);
-		put_literal(out, "]}}\n");
+		put_literal(out, "}}\n");
 	}
 	buffer_free(&head);
 	buffer_free(&tail);

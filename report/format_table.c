@@ -15,6 +15,7 @@ enum column {
 	COLUMN_SENT,	 /* by the left end */
 	COLUMN_RECEIVED, /* by the left end */
 	COLUMN_PACKETS,
+	COLUMN_TUNNEL, /* only if there is one */
 	COLUMN_INTERFACES,
 	COLUMNS,
 };
@@ -23,10 +24,15 @@ static const struct {
 	const char *title;
 	bool right; /* aligned: numbers */
 } columns[COLUMNS] = {
-	[COLUMN_PROTOCOL] = {"PROTO", false}, [COLUMN_LEFT] = {"LEFT", false},
-	[COLUMN_RIGHT] = {"RIGHT", false},    [COLUMN_BYTES] = {"BYTES", true},
-	[COLUMN_SENT] = {"->", true},	      [COLUMN_RECEIVED] = {"<-", true},
-	[COLUMN_PACKETS] = {"PACKETS", true}, [COLUMN_INTERFACES] = {"INTERFACES", false},
+	[COLUMN_PROTOCOL] = {"PROTO", false},
+	[COLUMN_LEFT] = {"LEFT", false},
+	[COLUMN_RIGHT] = {"RIGHT", false},
+	[COLUMN_BYTES] = {"BYTES", true},
+	[COLUMN_SENT] = {"->", true},
+	[COLUMN_RECEIVED] = {"<-", true},
+	[COLUMN_PACKETS] = {"PACKETS", true},
+	[COLUMN_TUNNEL] = {"TUNNEL", false},
+	[COLUMN_INTERFACES] = {"INTERFACES", false},
 };
 
 /* "999 B", "1.0 KiB": three digits or so, powers of 1024. */
@@ -59,11 +65,28 @@ static void put_protocol(struct buffer *out, uint8_t protocol)
 static void put_crossed(struct buffer *out, const struct report *report,
 			const struct report_flow *flow)
 {
+	const uint32_t *crossed = report->crossed + flow->interface_first;
+
 	for (uint32_t i = 0; i < flow->interface_count; i++) {
 		if (i)
 			buffer_char(out, '>');
-		format_name(out,
-			    report->interfaces[report->crossed[flow->interface_first + i]].name);
+		format_name(out, report->interfaces[crossed[i]].name);
+		if (crossed[i] == flow->counted_at)
+			buffer_char(out, '*');
+	}
+}
+
+/* In brackets: what NAT makes of it. */
+static void put_end(struct buffer *out, const struct report *report, const struct report_flow *flow,
+		    int end)
+{
+	const struct report_nat *nat = report_flow_nat(report, flow);
+
+	format_end(out, &flow->key, end);
+	if (nat && nat->translated[end]) {
+		buffer_str(out, " (");
+		format_nat_end(out, flow->key.family, &nat->seen_as[end]);
+		buffer_char(out, ')');
 	}
 }
 
@@ -77,10 +100,10 @@ static void put_cell(struct buffer *out, const struct report *report,
 		put_protocol(out, flow->key.protocol);
 		break;
 	case COLUMN_LEFT:
-		format_end(out, &flow->key, left);
+		put_end(out, report, flow, left);
 		break;
 	case COLUMN_RIGHT:
-		format_end(out, &flow->key, !left);
+		put_end(out, report, flow, !left);
 		break;
 	case COLUMN_BYTES:
 		put_size(out, flow->sent[0].bytes + flow->sent[1].bytes);
@@ -93,6 +116,10 @@ static void put_cell(struct buffer *out, const struct report *report,
 		break;
 	case COLUMN_PACKETS:
 		buffer_u64(out, flow->sent[0].packets + flow->sent[1].packets);
+		break;
+	case COLUMN_TUNNEL:
+		if (flow->tunnel)
+			format_name(out, report->interfaces[flow->tunnel - 1].name);
 		break;
 	case COLUMN_INTERFACES:
 		put_crossed(out, report, flow);
@@ -118,11 +145,14 @@ static void pad(struct buffer *out, size_t n)
 		buffer_char(out, ' ');
 }
 
+/* A column without width is not shown. */
 static void put_aligned(struct buffer *out, enum column column, const char *text, size_t size,
 			size_t width)
 {
 	size_t blanks = width - width_of(text, size);
 
+	if (!width)
+		return;
 	if (columns[column].right)
 		pad(out, blanks);
 	buffer_append(out, text, size);
@@ -137,32 +167,42 @@ static void put_aligned(struct buffer *out, enum column column, const char *text
 
 static void find_widths(const struct report *report, struct buffer *cell, size_t width[COLUMNS])
 {
-	for (int c = 0; c < COLUMNS; c++)
-		width[c] = strlen(columns[c].title);
-	for (size_t i = 0; i < report->named; i++) {
+	struct report_walk walk = {0};
+	const struct report_flow *flow;
+
+	memset(width, 0, COLUMNS * sizeof(*width));
+	while ((flow = report_walk(report, &walk))) {
 		for (int c = 0; c < COLUMNS; c++) {
 			size_t needed;
 
 			buffer_reset(cell);
-			put_cell(cell, report, &report->flows[i], c);
+			put_cell(cell, report, flow, c);
 			needed = width_of(cell->data, cell->size);
 			if (width[c] < needed)
 				width[c] = needed;
 		}
 	}
+	for (int c = 0; c < COLUMNS; c++) {
+		size_t title = strlen(columns[c].title);
+
+		if (width[c] < title && (width[c] || c != COLUMN_TUNNEL))
+			width[c] = title;
+	}
 }
 
 static void put_flows(struct buffer *out, const struct report *report, struct buffer *cell)
 {
+	struct report_walk walk = {0};
+	const struct report_flow *flow;
 	size_t width[COLUMNS];
 
 	find_widths(report, cell, width);
 	for (int c = 0; c < COLUMNS; c++)
 		put_aligned(out, c, columns[c].title, strlen(columns[c].title), width[c]);
-	for (size_t i = 0; i < report->named && !buffer_error(out); i++) {
+	while ((flow = report_walk(report, &walk)) && !buffer_error(out)) {
 		for (int c = 0; c < COLUMNS; c++) {
 			buffer_reset(cell);
-			put_cell(cell, report, &report->flows[i], c);
+			put_cell(cell, report, flow, c);
 			put_aligned(out, c, cell->data, cell->size, width[c]);
 		}
 	}
@@ -176,11 +216,23 @@ static void put_sum(struct buffer *out, const char *what, size_t flows,
 	buffer_printf(out, ", %llu packets\n", count->packets);
 }
 
+static void put_tunnel(struct buffer *out, const struct report *report,
+		       const struct report_tunnel *tunnel)
+{
+	buffer_str(out, "left out: ");
+	format_name(out, report->interfaces[tunnel->interface].name);
+	buffer_printf(out, " tunnel, %zu flow%s, ", tunnel->flows, tunnel->flows == 1 ? "" : "s");
+	put_size(out, tunnel->count.bytes);
+	buffer_printf(out, ", %llu packets\n", tunnel->count.packets);
+}
+
 static void put_summary(struct buffer *out, const struct report *report)
 {
 	if (report->named < report->flow_count)
 		put_sum(out, "other", report->flow_count - report->named, &report->other);
 	put_sum(out, "total", report->flow_count, &report->total);
+	for (size_t i = 0; i < report->tunnel_count; i++)
+		put_tunnel(out, report, &report->tunnels[i]);
 	for (size_t i = 0; i < report->unattributed_count; i++) {
 		const struct report_unattributed *unattributed = &report->unattributed[i];
 

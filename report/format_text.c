@@ -31,6 +31,15 @@ static void put_flow(struct buffer *out, const struct report_flow *flow)
 	buffer_char(out, '\n');
 }
 
+static void put_tunnel(struct buffer *out, const struct report *report,
+		       const struct report_tunnel *tunnel)
+{
+	buffer_str(out, "# tunnel interface=");
+	format_name(out, report->interfaces[tunnel->interface].name);
+	buffer_printf(out, " flows=%zu bytes=%llu packets=%llu\n", tunnel->flows,
+		      tunnel->count.bytes, tunnel->count.packets);
+}
+
 static void put_unattributed(struct buffer *out, const struct report *report,
 			     const struct report_unattributed *unattributed)
 {
@@ -49,6 +58,8 @@ void format_text(struct buffer *out, const struct report *report)
 		buffer_printf(out, "# other flows=%zu bytes=%llu packets=%llu\n",
 			      report->flow_count - report->named, report->other.bytes,
 			      report->other.packets);
+	for (size_t i = 0; i < report->tunnel_count; i++)
+		put_tunnel(out, report, &report->tunnels[i]);
 	for (size_t i = 0; i < report->unattributed_count; i++)
 		put_unattributed(out, report, &report->unattributed[i]);
 }

@@ -9,6 +9,7 @@
 #define FLOWTALLY_MERGE_H
 
 #include "bpf/flow_types.h"
+#include "report/nat.h"
 #include "report/topology.h"
 
 #include <stdbool.h>
@@ -17,7 +18,7 @@
 
 struct local_set;
 struct merge;
-struct nat_table;
+struct tunnel_set;
 
 /* An interface that was monitored at any time of the interval. */
 struct merge_interface {
@@ -28,21 +29,41 @@ struct merge_interface {
 	struct flow_count before_attach;  /* traffic between its appearance and our attaching */
 };
 
-/* Which end of a flow is written left (CONTRACT section 5). */
+/* What is known of the ends of flows: which one is written left (CONTRACT section 5), and which
+ * flows carry a tunnel. */
 struct merge_ends {
-	const struct nat_table *nat;	/* borrowed; NULL: translated halves are not joined */
+	const struct nat_table *nat;	/* borrowed; NULL: nothing is translated, or not joined */
 	const struct local_set *locals; /* borrowed; addresses of this host */
 	uint16_t ephemeral_first,
-		ephemeral_last; /* ports that a client is given, host byte order */
+		ephemeral_last;		  /* ports that a client is given, host byte order */
+	const struct tunnel_set *tunnels; /* borrowed; NULL: there are none */
+	bool count_tunnels;		  /* their outer packets too */
+};
+
+/* How the ends of a flow, by the flow's key, look where its packets are translated. */
+struct report_nat {
+	struct nat_end seen_as[2];
+	bool translated[2]; /* if not, as in the key */
 };
 
 struct report_flow {
-	struct flow_key key;
-	uint8_t left; /* which end of the key, 0 or 1, is the client and is written left */
+	struct flow_key key; /* of a translated conversation: as the client sees it */
+	uint8_t left;	     /* which end of the key, 0 or 1, is the client and is written left */
+	uint32_t nat;	     /* in report.nats, plus 1; 0: not translated */
 	struct flow_count sent[2]; /* counted once, by the end of the key that sent it */
 	uint32_t interface_first;  /* into report.crossed: where it was seen, in the order of its
 				      path from left to right */
 	uint32_t interface_count;
+	uint32_t counted_at; /* into report.interfaces: where most of its bytes were counted */
+	uint32_t tunnel;     /* in report.interfaces, plus 1: the tunnel device whose outer packets
+				these are; 0: none */
+};
+
+/* What was left out because it was counted inside a tunnel. */
+struct report_tunnel {
+	uint32_t interface; /* into report.interfaces */
+	size_t flows;
+	struct flow_count count;
 };
 
 struct report_unattributed {
@@ -67,8 +88,14 @@ struct report {
 	size_t interface_count;
 	struct report_flow *flows; /* largest first; equal ones by key (memcmp) */
 	size_t flow_count;
+	size_t left_out_count; /* so many more stand behind them, sorted likewise: outer packets of
+				  tunnels that are in no sum but that of their tunnel */
+	struct report_tunnel *tunnels; /* sorted by interface; those with flows left out */
+	size_t tunnel_count;
 	uint32_t *crossed; /* indices into interfaces */
 	size_t crossed_count;
+	struct report_nat *nats;
+	size_t nat_count;
 	struct report_unattributed
 		*unattributed; /* sorted by interface, then reason; none that is zero */
 	size_t unattributed_count;
@@ -77,6 +104,7 @@ struct report {
 	size_t named; /* flows that the report names one by one; the rest is summed up in other. Set
 			 by report_limit() */
 	struct flow_count other;
+	size_t left_out_named; /* of those left out, the same */
 };
 
 int merge_new(struct merge **ret);
@@ -86,15 +114,15 @@ void merge_free(struct merge *merge);
 int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key *keys,
 	      const struct flow_value *values, size_t n);
 
-/* Distinct flows added so far. */
+/* Distinct flow keys so far: a translated conversation has several. */
 size_t merge_flow_count(const struct merge *merge);
 
 /*
  * Makes the report of all that was added: flows, crossed interfaces, unattributed, totals; the
  * caller sets id and times. interfaces holds every interface that records were added for (records
- * of any other are a programmer's mistake). The merge itself is left as it is, so a report that
- * could not be written loses nothing, and a live view can look. The caller frees with
- * report_clean(). 0 or -ENOMEM.
+ * of any other are a programmer's mistake). What shows one translated conversation is joined for
+ * good; else the merge is left as it is, so a report that could not be written loses nothing, and a
+ * live view can look. The caller frees with report_clean(). 0 or -ENOMEM.
  */
 int merge_report(struct merge *merge, const struct merge_interface *interfaces, size_t count,
 		 const struct merge_ends *ends, struct report *report);
@@ -106,8 +134,22 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
  */
 void merge_next_interval(struct merge *merge);
 
-/* Names the n largest flows only; 0: all. */
+/* NULL: the flow is not translated. */
+static inline const struct report_nat *report_flow_nat(const struct report *report,
+						       const struct report_flow *flow)
+{
+	return flow->nat ? &report->nats[flow->nat - 1] : NULL;
+}
+
+/* Names the n largest flows only, and the n largest of those left out; 0: all. */
 void report_limit(struct report *report, size_t n);
+
+/* A walk through the named flows, those left out among them, largest first. Begins with zeros. */
+struct report_walk {
+	size_t counted, left_out;
+};
+/* The next one; NULL: that was the last. */
+const struct report_flow *report_walk(const struct report *report, struct report_walk *walk);
 void report_clean(struct report *report);
 
 #endif

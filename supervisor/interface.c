@@ -40,6 +40,7 @@ int interface_new(struct interface **ret, const struct link *link)
 		return -ENOMEM;
 	}
 	interface->at_birth = link->stats;
+	interface->was_up = link->flags & IFF_UP;
 	*ret = interface;
 	return 0;
 }
@@ -78,6 +79,7 @@ int interface_update(struct interface *interface, const struct link *link, bool 
 		   !interface_same_altnames(old, link);
 	link_clean(old);
 	*old = copy;
+	interface->was_up |= (link->flags & IFF_UP) != 0;
 	return 0;
 }
 

@@ -44,6 +44,7 @@ struct interface {
 	enum interface_state state;
 	struct link link;	    /* as last told; owned */
 	bool gone;		    /* the link is */
+	bool was_up;		    /* at any time of the interval */
 	bool mentioned;		    /* in the dump that is running */
 	bool wanted;		    /* by the patterns */
 	const char *excluded_by;    /* the pattern, borrowed from the configuration; NULL: none

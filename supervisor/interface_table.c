@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "report/merge.h"
+#include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/program.h"
 
@@ -29,7 +30,8 @@ struct interface_table {
 	bool started;	 /* the first dump is done */
 	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
 			  */
-	bool changed;	 /* since the last reconciliation */
+	struct merge *into; /* where trains that are being read go */
+	bool changed;	    /* since the last reconciliation */
 	bool rematch;
 	int64_t retry_ns;
 };
@@ -171,8 +173,8 @@ void interface_table_link(struct interface_table *table, const struct link *link
 void interface_table_dump_begin(struct interface_table *table)
 {
 	table->suspicious = table->started;
-	FOR_EACH_INTERFACE(table, interface)
-	interface->mentioned = false;
+	FOR_EACH_INTERFACE (table, interface)
+		interface->mentioned = false;
 }
 
 void interface_table_dump_end(struct interface_table *table)
@@ -199,8 +201,7 @@ void interface_table_rematch(struct interface_table *table)
 
 static void table_match_all(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		int err = interface_match(interface, table->config);
 
 		if (err)
@@ -278,85 +279,140 @@ static int table_by_level(const void *a, const void *b)
 	return (x->role.level < y->role.level) - (x->role.level > y->role.level);
 }
 
-static int table_drain_selected(struct interface_table *table, struct selection *selection)
+static struct interface *table_find_slot(struct interface_table *table, uint32_t slot)
 {
-	int err;
+	for (struct interface *gone = table->gone; gone; gone = gone->next)
+		if (gone->map.fd >= 0 && gone->map.slot == slot)
+			return gone;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->map.fd >= 0 && interface->map.slot == slot)
+			return interface;
+	return NULL;
+}
 
+/* What a CPU held of a flow belongs to the interface whose map is in that slot. */
+static int table_merge_train(void *data, const struct flow_train *train)
+{
+	struct interface_table *table = data;
+	const struct interface *interface = table_find_slot(table, train->slot);
+	struct flow_value value = {0};
+
+	if (!interface || train->cell >= 2 * FLOW_CLASSES) {
+		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
+			  train->slot);
+		return 0;
+	}
+	(&value.count[0][0])[train->cell] =
+		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
+	return merge_add(table->into, interface->id, &train->key, &value, 1);
+}
+
+static int table_take_trains(struct interface_table *table)
+{
+	table->into = table->monitor->merge;
+	return program_take_trains(table->monitor->program, table_merge_train, table);
+}
+
+/* Swaps the maps of the selected interfaces, and waits for a grace period even if there are none.
+ */
+static int table_swap(struct interface_table *table, struct selection *selection)
+{
 	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
 	      table_by_level);
 	for (size_t i = 0; i < selection->count; i++) {
 		selection->maps[i] = &selection->interfaces[i]->map;
 		selection->interfaces[i]->nearly_full = false;
 	}
-	err = flow_maps_swap(table->monitor->maps, selection->maps, selection->old_fds,
-			     selection->count);
+	if (!selection->count)
+		return flow_maps_synchronize(table->monitor->maps);
+	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old_fds,
+			      selection->count);
+}
+
+static void table_read_selected(struct interface_table *table, const struct selection *selection)
+{
 	for (size_t i = 0; i < selection->count; i++)
 		if (selection->old_fds[i] >= 0)
 			table_read_and_close(table, selection->interfaces[i],
 					     selection->old_fds[i]);
-	return err;
 }
 
-static void table_drain(struct interface_table *table,
-			bool (*wanted)(const struct interface_table *table,
-				       const struct interface *interface))
+static void table_note_unread(int err)
+{
+	if (err)
+		log_error("not all that was counted could be read, the rest follows in the next "
+			  "report: %s",
+			  strerror(-err));
+}
+
+void interface_table_drain(struct interface_table *table)
 {
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
 
 	if (!err) {
-		FOR_EACH_INTERFACE(table, interface)
-		if (interface->state == INTERFACE_COUNTING && wanted(table, interface))
-			selection_add(&selection, interface);
-		err = table_drain_selected(table, &selection);
+		FOR_EACH_INTERFACE (table, interface)
+			if (interface->state == INTERFACE_COUNTING &&
+			    !flow_maps_idle(table->monitor->maps, &interface->map))
+				selection_add(&selection, interface);
+		program_flip_epoch(table->monitor->program);
+		err = table_swap(table, &selection);
+		/* without a grace period the set is not quiet: it waits for the next time but one
+		 */
+		if (!err)
+			err = table_take_trains(table);
+		table_read_selected(table, &selection);
 	}
-	if (err)
-		log_error(
-			"not all flow maps could be read, the rest follows in the next report: %s",
-			strerror(-err));
+	table_note_unread(err);
 	selection_clean(&selection);
-}
-
-static bool table_has_counted(const struct interface_table *table,
-			      const struct interface *interface)
-{
-	return !flow_maps_idle(table->monitor->maps, &interface->map);
-}
-
-void interface_table_drain(struct interface_table *table)
-{
-	table_drain(table, table_has_counted);
-}
-
-static bool table_is_nearly_full(const struct interface_table *table,
-				 const struct interface *interface)
-{
-	(void)table;
-	return interface->nearly_full;
 }
 
 static void table_note_full(void *data, uint32_t slot)
 {
 	struct interface_table *table = data;
 
-	FOR_EACH_INTERFACE(table, interface)
-	if (interface->state == INTERFACE_COUNTING && interface->map.slot == slot)
-		interface->nearly_full = true;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_COUNTING && interface->map.slot == slot)
+			interface->nearly_full = true;
 }
 
 int interface_table_drain_full(struct interface_table *table)
 {
-	int err = program_take_full(table->monitor->program, table_note_full, table);
+	struct selection selection;
+	int taken = program_take_full(table->monitor->program, table_note_full, table);
+	int err = selection_new(&selection, table->count);
 
-	table_drain(table, table_is_nearly_full);
-	return err;
+	if (!err) {
+		FOR_EACH_INTERFACE (table, interface)
+			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
+				selection_add(&selection, interface);
+		if (selection.count)
+			err = table_swap(table, &selection);
+		table_read_selected(table, &selection);
+	}
+	table_note_unread(err);
+	selection_clean(&selection);
+	return taken;
 }
 
 /* The maps of stopped interfaces: out of their slots, into the merge. */
 static void table_retire(struct interface_table *table, struct selection *selection)
 {
-	int err = flow_maps_retire(table->monitor->maps, selection->maps, selection->count);
+	/*
+	 * A grace period after which no program counts for them; another one after which the CPUs
+	 * hold nothing of them that could still be put into their maps; and retiring waits for a
+	 * third, after which nobody reaches the maps.
+	 */
+	int err = flow_maps_synchronize(table->monitor->maps);
 
+	if (!err) {
+		program_flip_epoch(table->monitor->program);
+		err = flow_maps_synchronize(table->monitor->maps);
+	}
+	if (!err)
+		err = table_take_trains(table);
+	table_note_unread(err);
+	err = flow_maps_retire(table->monitor->maps, selection->maps, selection->count);
 	if (err)
 		log_error("flow maps could not be taken out of their slots: %s", strerror(-err));
 	for (size_t i = 0; i < selection->count; i++) {
@@ -377,6 +433,7 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 	if (err)
 		return err;
 	ended->id = interface->id;
+	ended->was_up = interface->was_up;
 	ended->before_attach = interface->before_attach;
 	ended->interval_role = interface->interval_role;
 	interface->interval_role = (struct topology_role){0};
@@ -422,9 +479,9 @@ static int table_end_unwanted(struct interface_table *table)
 	for (struct interface *interface = table->gone; interface; interface = interface->next)
 		if (table_should_stop(interface))
 			selection_add(&selection, interface);
-	FOR_EACH_INTERFACE(table, interface)
-	if (table_should_stop(interface))
-		selection_add(&selection, interface);
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_should_stop(interface))
+			selection_add(&selection, interface);
 	table_stop_selected(table, &selection);
 	for (size_t i = 0; i < selection.count && !err; i++)
 		if (!selection.interfaces[i]->gone)
@@ -461,18 +518,17 @@ static bool table_attach_wanted(struct interface_table *table, int64_t deadline_
 	size_t waiting = 0;
 	int err;
 
-	FOR_EACH_INTERFACE(table, interface)
-	if (interface->wanted && interface->state == INTERFACE_KNOWN &&
-	    (retry || !interface->attach_error))
-		waiting++;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
+		    (retry || !interface->attach_error))
+			waiting++;
 	if (!waiting)
 		return false;
 	err = flow_maps_prepare(table->monitor->maps,
 				waiting < PREPARE_MAPS ? waiting : PREPARE_MAPS);
 	if (err)
 		log_debug("preparing flow maps: %s", strerror(-err));
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		if (!interface->wanted || interface->state != INTERFACE_KNOWN ||
 		    (!retry && interface->attach_error))
 			continue;
@@ -515,6 +571,33 @@ static int table_note_role(struct interface *interface, const struct topology_ro
 	return topology_role_widen(&interface->interval_role, now);
 }
 
+/*
+ * Whether a hook is judged by what others saw, in a class that is not empty: that takes counts of
+ * one instant, and what a CPU holds in a train would be of another. A port below its monitored
+ * master is judged only for what came from where nobody looked.
+ */
+static bool table_is_judged(const struct topology_role *role, bool all_covered)
+{
+	if (!role->id)
+		return false;
+	return role->hook[HOOK_INGRESS].sight == SIGHT_JUDGED ||
+	       (role->hook[HOOK_EGRESS].sight == SIGHT_JUDGED &&
+		!(role->born_repeat && all_covered));
+}
+
+static void table_choose_trains(struct interface_table *table)
+{
+	bool all_covered = true, judged = false;
+
+	/* nothing is forwarded that was received on lo */
+	FOR_EACH_INTERFACE (table, interface)
+		all_covered &=
+			interface->role.covered || !strcmp(link_kind(&interface->link), "loopback");
+	FOR_EACH_INTERFACE (table, interface)
+		judged |= table_is_judged(&interface->role, all_covered);
+	program_use_trains(table->monitor->program, !judged);
+}
+
 /* Looks at the whole stack of devices, and tells each interface, and the program, its role in it.
  */
 static int table_resolve_roles(struct interface_table *table)
@@ -526,26 +609,25 @@ static int table_resolve_roles(struct interface_table *table)
 
 	if (!links || !roles)
 		return -ENOMEM;
-	FOR_EACH_INTERFACE(table, interface)
-	table_describe(interface, &links[i++]);
+	FOR_EACH_INTERFACE (table, interface)
+		table_describe(interface, &links[i++]);
 	err = topology_resolve(links, i, roles);
 	if (err)
 		return err;
 	i = 0;
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		topology_role_clean(&interface->role);
 		interface->role = roles[i++];
 		if (!err)
 			err = table_note_role(interface, &interface->role);
 	}
+	table_choose_trains(table);
 	return err;
 }
 
 static void table_apply_roles(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		int err;
 
 		if (interface->state == INTERFACE_ATTACHED)
@@ -599,15 +681,15 @@ void interface_table_stop(struct interface_table *table)
 	 * First nobody counts any more, then nobody is covered any more: a packet that was counted
 	 * where it was received must not find its egress hook counting and not knowing.
 	 */
-	FOR_EACH_INTERFACE(table, interface)
-	if (interface->state == INTERFACE_COUNTING) {
-		interface_stop(interface, table->monitor, true);
-		if (!err)
-			selection_add(&selection, interface);
-	}
-	FOR_EACH_INTERFACE(table, interface)
-	if (interface->state == INTERFACE_STOPPED)
-		interface_stop(interface, table->monitor, false);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_COUNTING) {
+			interface_stop(interface, table->monitor, true);
+			if (!err)
+				selection_add(&selection, interface);
+		}
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_STOPPED)
+			interface_stop(interface, table->monitor, false);
 	if (err)
 		log_error("flows of the last interval are lost: %s", strerror(-err));
 	else if (selection.count)
@@ -617,15 +699,14 @@ void interface_table_stop(struct interface_table *table)
 
 void interface_table_detach(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE(table, interface)
-	if (interface->attachment.ops)
-		interface_detach(interface, table->monitor);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->attachment.ops)
+			interface_detach(interface, table->monitor);
 }
 
 int interface_table_peek(struct interface_table *table, struct merge *merge)
 {
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		struct table_record_target target = {.merge = merge, .id = interface->id};
 		int err;
 
@@ -637,7 +718,8 @@ int interface_table_peek(struct interface_table *table, struct merge *merge)
 		if (err)
 			return err;
 	}
-	return 0;
+	table->into = merge;
+	return program_peek_trains(table->monitor->program, table_merge_train, table);
 }
 
 static struct merge_interface table_merge_interface(const struct interface *interface)
@@ -664,10 +746,34 @@ struct merge_interface *interface_table_interval(const struct interface_table *t
 	*count = 0;
 	for (const struct interface *ended = table->ended; ended; ended = ended->next)
 		list[(*count)++] = table_merge_interface(ended);
-	FOR_EACH_INTERFACE(table, interface)
-	if (interface->id)
-		list[(*count)++] = table_merge_interface(interface);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->id)
+			list[(*count)++] = table_merge_interface(interface);
 	return list;
+}
+
+/*
+ * A device that was not up carried nothing, so outer packets are not its own: the kernel makes some
+ * (gre0, tunl0) that would take any. Those of a device that was made in another network namespace
+ * are there.
+ */
+static int table_add_tunnel(const struct interface *interface, struct tunnel_set *tunnels)
+{
+	if (!interface->was_up || interface->link.lower_abroad)
+		return 0;
+	return tunnel_set_add(tunnels, interface->id, &interface->link.tunnel);
+}
+
+int interface_table_tunnels(const struct interface_table *table, struct tunnel_set *tunnels)
+{
+	int err = 0;
+
+	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
+		err = table_add_tunnel(ended, tunnels);
+	FOR_EACH_INTERFACE (table, interface)
+		if (!err)
+			err = table_add_tunnel(interface, tunnels);
+	return err;
 }
 
 /* The slot table may still say that what was received on a vanished interface was seen: for packets
@@ -687,9 +793,9 @@ void interface_table_next_interval(struct interface_table *table)
 		table->ended = ended->next;
 		table_forget(table, ended);
 	}
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		interface->before_attach = (struct flow_count){0};
+		interface->was_up = interface->link.flags & IFF_UP;
 		topology_role_clean(&interface->interval_role);
 		if (interface->id &&
 		    topology_role_copy(&interface->interval_role, &interface->role))
@@ -702,8 +808,7 @@ struct interface_table_counts interface_table_count(const struct interface_table
 {
 	struct interface_table_counts counts = {.links = table->count};
 
-	FOR_EACH_INTERFACE(table, interface)
-	{
+	FOR_EACH_INTERFACE (table, interface) {
 		counts.wanted += interface->wanted;
 		if (interface->attach_error)
 			counts.attach_error = interface->attach_error;

@@ -15,6 +15,7 @@
 
 struct interface_table;
 struct report;
+struct tunnel_set;
 
 /* monitor and config are borrowed; *config may change, then interface_table_rematch(). */
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
@@ -64,6 +65,8 @@ int interface_table_peek(struct interface_table *table, struct merge *merge);
  * its content borrowed from the table. */
 struct merge_interface *interface_table_interval(const struct interface_table *table,
 						 size_t *count);
+/* The tunnel devices of this interval, monitored or not. 0 or -ENOMEM. */
+int interface_table_tunnels(const struct interface_table *table, struct tunnel_set *tunnels);
 /* The report of the interval is out: forget the interfaces that ended in it. */
 void interface_table_next_interval(struct interface_table *table);
 

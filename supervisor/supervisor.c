@@ -10,6 +10,7 @@
 #include "report/format.h"
 #include "report/locals.h"
 #include "report/merge.h"
+#include "report/tunnel.h"
 #include "supervisor/attach.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
@@ -152,8 +153,8 @@ static void supervisor_note_output(struct supervisor *sup, int err)
 	sup->output_broken = err;
 }
 
-static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_t end_wall_ns,
-				  struct report *report)
+static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tunnels,
+			    struct report *report)
 {
 	size_t count;
 	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
@@ -162,12 +163,24 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
 		.locals = sup->locals,
 		.ephemeral_first = sup->ephemeral_first,
 		.ephemeral_last = sup->ephemeral_last,
+		.tunnels = tunnels,
+		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
 	};
-	int err;
 
-	if (!interfaces)
-		return -ENOMEM;
-	err = merge_report(sup->merge, interfaces, count, &ends, report);
+	return interfaces ? merge_report(sup->merge, interfaces, count, &ends, report) : -ENOMEM;
+}
+
+static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_t end_wall_ns,
+				  struct report *report)
+{
+	struct tunnel_set *tunnels;
+	int err = tunnel_set_new(&tunnels);
+
+	if (err)
+		return err;
+	err = interface_table_tunnels(sup->table, tunnels)
+		      ?: supervisor_merge(sup, tunnels, report);
+	tunnel_set_free(tunnels);
 	if (err)
 		return err;
 	report->id = report_id_next(sup->report_id);
@@ -448,12 +461,17 @@ static int supervisor_open_program(struct supervisor *sup)
 {
 	int err = program_new(&sup->program);
 
-	if (err == -EPERM || err == -EACCES) {
-		log_error(
-			"the kernel does not allow BPF: %s (needs root, or CAP_BPF, CAP_NET_ADMIN "
-			"and "
-			"CAP_PERFMON; lockdown, seccomp and containers may forbid it to root too)",
-			strerror(-err));
+	if (err == -EPERM) {
+		log_error("the kernel does not allow BPF: %s (needs root, or CAP_BPF, "
+			  "CAP_NET_ADMIN and CAP_PERFMON; lockdown, seccomp and containers may "
+			  "forbid it to root too)",
+			  strerror(-err));
+		return err;
+	}
+	if (err == -EACCES) {
+		log_error("the kernel refuses the BPF program: %s (it does so without CAP_PERFMON; "
+			  "-vv shows its words)",
+			  strerror(-err));
 		return err;
 	}
 	if (err)

@@ -145,53 +145,6 @@ story_routed_fragments_with_conntrack() {
 		"[fd02::2]:40000 - [fd03::2]:5001 Bytes: $((20 * (4008 + 3 * 48)))"
 }
 
-masquerade() {
-	in_ns host nft -f - <<-'EOF'
-		table ip nat {
-			chain post {
-				type nat hook postrouting priority srcnat
-				oifname wan masquerade
-			}
-			chain pre {
-				type nat hook prerouting priority dstnat
-				iifname wan udp dport 80 dnat to 10.2.0.2:5001
-			}
-		}
-	EOF
-}
-
-# The translated tuple at the uplink is a repeat of the one that the bridge's port showed.
-story_masquerade() {
-	topology_containers
-	masquerade
-	start_agent host
-	udp -n 100 -s 1000 c1 10.2.0.2:40000 world 10.3.0.2:5001
-	stop_agent host
-	expect_report host 100 "10.2.0.2:40000 - 10.3.0.2:5001 Bytes: $((100 * 1028))"
-}
-
-story_dnat() {
-	topology_containers
-	masquerade
-	start_agent host
-	udp -n 100 -s 1000 -v 10.3.0.1:80 world 10.3.0.2:40000 c1 10.2.0.2:5001
-	stop_agent host
-	expect_report host 100 "10.3.0.2:40000 - 10.3.0.1:80 Bytes: $((100 * 1028))"
-}
-
-# Each way is first seen with another tuple. The sum has every packet once.
-story_nat_both_ways() {
-	topology_containers
-	masquerade
-	start_agent host
-	udp -n 100 -s 1000 -r 30 c1 10.2.0.2:40000 world 10.3.0.2:5001
-	udp -n 100 -s 1000 -r 30 -v 10.3.0.1:80 world 10.3.0.2:40000 c1 10.2.0.2:5001
-	tcp -n 1000000 -r 500000 c1 10.2.0.2:40000 world 10.3.0.2:5001
-	stop_agent host
-	expect_equal bytes "$((260 * 1028 + TCP_BYTES))" "$(header_field host bytes)"
-	expect_equal packets "$((260 + TCP_PACKETS))" "$(header_field host packets)"
-}
-
 # A packet that leaves by one end and comes in at the other has been seen.
 story_both_ends_of_a_veth() {
 	make_ns host

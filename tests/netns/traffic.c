@@ -8,10 +8,12 @@
  *   traffic tcp [-n BYTES] [-r BYTES_BACK] [-v VIA] FROM_NS SOURCE TO_NS DESTINATION
  *   traffic frames [-n TIMES] NS INTERFACE HEX...
  *   traffic offload NS INTERFACE on|off
+ *   traffic flush NS
  *
  * SOURCE and DESTINATION are ADDRESS:PORT or [ADDRESS]:PORT; VIA is the address that the sender
  * uses where NAT leads to DESTINATION. tcp prints "bytes=N packets=N": IP bytes and wire packets of
- * both directions. $NETNS_PREFIX stands before the name of every namespace.
+ * both directions. flush makes the namespace forget its tracked connections. $NETNS_PREFIX stands
+ * before the name of every namespace.
  */
 #include "lib/cleanup.h"
 
@@ -21,6 +23,9 @@
 #include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
@@ -376,6 +381,32 @@ static void run_offload(char **args)
 	close(fd);
 }
 
+/* As `conntrack -F` does. */
+static void run_flush(char **args)
+{
+	int fd = socket_in(args[0], AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER);
+	struct {
+		struct nlmsghdr header;
+		struct nfgenmsg family;
+	} request = {
+		.header = {.nlmsg_len = sizeof(request),
+			   .nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE,
+			   .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+		.family = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
+	};
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr result;
+	} reply = {0};
+
+	if (send(fd, &request, sizeof(request), 0) < 0 ||
+	    recv(fd, &reply, sizeof(reply), 0) < (ssize_t)sizeof(reply))
+		die("flush in %s: %s", args[0], strerror(errno));
+	if (reply.header.nlmsg_type != NLMSG_ERROR || reply.result.error)
+		die("flush in %s: %s", args[0], strerror(-reply.result.error));
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = {.count = 1, .size = 100};
@@ -414,6 +445,8 @@ int main(int argc, char **argv)
 		run_frames(&options, argv, left - 2);
 	else if (!strcmp(verb, "offload") && left == 3)
 		run_offload(argv);
+	else if (!strcmp(verb, "flush") && left == 1)
+		run_flush(argv);
 	else
 		die("usage: see the top of traffic.c");
 	return 0;

@@ -26,6 +26,9 @@ struct stack {
 	bool resolved;
 	struct merge *merge;
 	struct local_set *locals;
+	struct nat_table *nat;		  /* borrowed, may be NULL */
+	const struct tunnel_set *tunnels; /* borrowed, may be NULL */
+	bool count_tunnels;
 };
 
 static inline void stack_init(struct stack *s)
@@ -151,9 +154,12 @@ static inline void stack_out(struct stack *s, const char *name, const char *iif,
 static inline void stack_report(struct stack *s, struct report *report)
 {
 	struct merge_interface interfaces[STACK_MAX];
-	struct merge_ends ends = {.locals = s->locals,
+	struct merge_ends ends = {.nat = s->nat,
+				  .locals = s->locals,
 				  .ephemeral_first = 32768,
-				  .ephemeral_last = 60999};
+				  .ephemeral_last = 60999,
+				  .tunnels = s->tunnels,
+				  .count_tunnels = s->count_tunnels};
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->count; i++)

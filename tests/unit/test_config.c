@@ -89,6 +89,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->top, 0);
 	assert_int_equal(config->map_entries, 65536);
 	assert_int_equal(config->nat, CONFIG_NAT_AUTO);
+	assert_int_equal(config->tunnels, CONFIG_TUNNELS_MARK);
 	assert_int_equal(config->attach, CONFIG_ATTACH_AUTO);
 }
 
@@ -190,6 +191,7 @@ static void test_every_key(void **state)
 			    "[flows]\n"
 			    "map_entries = 1024\n"
 			    "nat = off\n"
+			    "tunnels = count\n"
 			    "[attach]\n"
 			    "mode = clsact");
 	check_list(&config.include, "eth* kind:veth index:3 ");
@@ -200,6 +202,7 @@ static void test_every_key(void **state)
 	assert_int_equal(config.top, 10);
 	assert_int_equal(config.map_entries, 1024);
 	assert_int_equal(config.nat, CONFIG_NAT_OFF);
+	assert_int_equal(config.tunnels, CONFIG_TUNNELS_COUNT);
 	assert_int_equal(config.attach, CONFIG_ATTACH_CLSACT);
 	config_clean(&config);
 }
@@ -693,6 +696,7 @@ static void test_set(void **state)
 	check_set(&config, "report", "top", "007");
 	check_set(&config, "flows", "map_entries", "1");
 	check_set(&config, "flows", "nat", "off");
+	check_set(&config, "flows", "tunnels", "count");
 	check_set(&config, "attach", "mode", "tcx");
 
 	check_set_refused(&config, "interfaces", "include", "", "the list is empty");
@@ -705,6 +709,7 @@ static void test_set(void **state)
 	check_set_refused(&config, "report", "format", "", "'' is not text, table or json");
 	check_set_refused(&config, "report", "output", "", "'' is neither a path nor -");
 	check_set_refused(&config, "flows", "nat", "no", "'no' is not auto or off");
+	check_set_refused(&config, "flows", "tunnels", "both", "'both' is not mark or count");
 	check_set_refused(&config, "attach", "mode", "tc", "'tc' is not auto, tcx or clsact");
 	check_set_refused(&config, "report", "mode", "tcx", "unknown key 'mode' in [report]");
 
@@ -716,6 +721,7 @@ static void test_set(void **state)
 	assert_int_equal(config.top, 7);
 	assert_int_equal(config.map_entries, 1);
 	assert_int_equal(config.nat, CONFIG_NAT_OFF);
+	assert_int_equal(config.tunnels, CONFIG_TUNNELS_COUNT);
 	assert_int_equal(config.attach, CONFIG_ATTACH_TCX);
 	config_clean(&config);
 }
@@ -768,7 +774,8 @@ static void test_shipped_file(void **state)
 	static const char *const keys[][2] = {
 		{"interfaces", "include"}, {"interfaces", "exclude"}, {"report", "interval"},
 		{"report", "format"},	   {"report", "output"},      {"report", "top"},
-		{"flows", "map_entries"},  {"flows", "nat"},	      {"attach", "mode"},
+		{"flows", "map_entries"},  {"flows", "nat"},	      {"flows", "tunnels"},
+		{"attach", "mode"},
 	};
 	struct buffer content = {0};
 	struct config config;
@@ -847,6 +854,7 @@ static void test_random_pieces(void **state)
 		"top",
 		"map_entries",
 		"nat",
+		"tunnels",
 		"mode",
 		"=",
 		" = ",

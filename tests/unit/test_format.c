@@ -49,6 +49,7 @@ static int setup(void **state)
 	flows[0].key.protocol = 6;
 	flows[0].sent[0] = (struct flow_count){.bytes = 217670992, .packets = 145468};
 	flows[0].sent[1] = (struct flow_count){.bytes = 110447, .packets = 2113};
+	flows[0].counted_at = 3;
 	flows[0].interface_count = 3;
 
 	set_address(&flows[1].key, 0, "2001:db8::1");
@@ -59,6 +60,7 @@ static int setup(void **state)
 	flows[1].left = 1;
 	flows[1].sent[1] = (struct flow_count){.bytes = 220000, .packets = 200};
 	flows[1].interface_first = 3;
+	flows[1].counted_at = 1;
 	flows[1].interface_count = 1;
 
 	unattributed[0] = (struct report_unattributed){.interface = 0,
@@ -165,7 +167,7 @@ static void text_empty(void **state)
 		  "\"bytes\":110447,\"packets\":2113},\"network\":{\"type\":\"ipv4\","         \
 		  "\"transport\":\"tcp\",\"iana_number\":\"6\",\"bytes\":217781439,"           \
 		  "\"packets\":147581},\"flowtally\":{\"report\":{\"id\":17},"                 \
-		  "\"interfaces\":[\"veth1\",\"br0\",\"eth0\"]}}\n"
+		  "\"interfaces\":[\"veth1\",\"br0\",\"eth0\"],\"counted_at\":\"veth1\"}}\n"
 #define NON_IP "{\"interface\":\"br0\",\"reason\":\"non_ip\",\"bytes\":420,\"packets\":15}"
 
 static void json(void **state)
@@ -178,7 +180,143 @@ static void json(void **state)
 			    "\"bytes\":0,\"packets\":0},\"network\":{\"type\":\"ipv6\","
 			    "\"transport\":\"udp\",\"iana_number\":\"17\",\"bytes\":220000,"
 			    "\"packets\":200},\"flowtally\":{\"report\":{\"id\":17},"
-			    "\"interfaces\":[\"eth0\"]}}\n");
+			    "\"interfaces\":[\"eth0\"],\"counted_at\":\"eth0\"}}\n");
+}
+
+static struct nat_end nat_end(const char *address, uint16_t port)
+{
+	struct flow_key key = {0};
+	struct nat_end end = {.port = htons(port)};
+
+	set_address(&key, 0, address);
+	memcpy(end.addr, key.addr[0].bytes, sizeof(end.addr));
+	return end;
+}
+
+/* The first flow's client and the second one's both ends. */
+static void set_nats(void)
+{
+	static struct report_nat nats[2];
+
+	nats[0] = (struct report_nat){.seen_as = {nat_end("192.0.2.7", 1024)},
+				      .translated = {true, false}};
+	nats[1] = (struct report_nat){.seen_as = {nat_end("fd00::8", 8443), nat_end("fd00::7", 0)},
+				      .translated = {true, true}};
+	report.nats = nats;
+	report.nat_count = 2;
+	flows[0].nat = 1;
+	flows[1].nat = 2;
+}
+
+static void text_translated(void **state)
+{
+	char *expected = strdup(text_of(format_text));
+
+	(void)state;
+	set_nats();
+	assert_string_equal(text_of(format_text), expected);
+	free(expected);
+}
+
+static void json_translated(void **state)
+{
+	const char *got;
+
+	(void)state;
+	set_nats();
+	got = text_of(format_json);
+	assert_non_null(strstr(got, "\"source\":{\"ip\":\"172.17.0.2\",\"port\":43512,"
+				    "\"bytes\":217670992,\"packets\":145468,"
+				    "\"nat\":{\"ip\":\"192.0.2.7\",\"port\":1024}},"
+				    "\"destination\":{\"ip\":\"203.0.113.1\",\"port\":5201,"
+				    "\"bytes\":110447,\"packets\":2113},"));
+	/* without a port where the protocol has none */
+	assert_non_null(strstr(got, "\"source\":{\"ip\":\"2001:db8::2\",\"port\":53124,"
+				    "\"bytes\":220000,\"packets\":200,\"nat\":{\"ip\":"
+				    "\"fd00::7\"}},\"destination\":{\"ip\":\"2001:db8::1\","
+				    "\"port\":443,\"bytes\":0,\"packets\":0,\"nat\":{\"ip\":"
+				    "\"fd00::8\",\"port\":8443}},"));
+}
+
+static void table_translated(void **state)
+{
+	const char *got;
+
+	(void)state;
+	set_nats();
+	got = text_of(format_table);
+	assert_non_null(strstr(got, "\ntcp    172.17.0.2:43512 (192.0.2.7:1024)  "
+				    "203.0.113.1:5201 "));
+	assert_non_null(strstr(got, "\nudp    [2001:db8::2]:53124 ([fd00::7]:0)  "
+				    "[2001:db8::1]:443 ([fd00::8]:8443)  "));
+}
+
+/* The second flow carries a tunnel, which is counted inside. */
+static void set_tunnel(void)
+{
+	static struct report_tunnel tunnel;
+
+	flows[1].tunnel = 1;
+	tunnel = (struct report_tunnel){.interface = 0,
+					.flows = 1,
+					.count = {.bytes = 220000, .packets = 200}};
+	report.flow_count = report.named = 1;
+	report.left_out_count = report.left_out_named = 1;
+	report.tunnels = &tunnel;
+	report.tunnel_count = 1;
+	report.total = (struct flow_count){.bytes = 217781439, .packets = 147581};
+}
+
+static void text_tunnel(void **state)
+{
+	(void)state;
+	set_tunnel();
+	assert_string_equal(
+		text_of(format_text),
+		"# flowtally 2026-11-22T10:00:00Z - 2026-11-22T10:01:00Z interval=60.0s "
+		"interfaces=5 flows=1 bytes=217781439 packets=147581\n"
+		"172.17.0.2:43512 - 203.0.113.1:5201 Bytes: 217781439\n"
+		"# tunnel interface=br0 flows=1 bytes=220000 packets=200\n"
+		"# unattributed interface=br0 reason=non_ip bytes=420 packets=15\n");
+}
+
+static void json_tunnel(void **state)
+{
+	const char *got;
+
+	(void)state;
+	set_tunnel();
+	got = text_of(format_json);
+	assert_non_null(strstr(got, "\"flows\":1,\"network\":{\"bytes\":217781439,"
+				    "\"packets\":147581},\"tunnels\":[{\"interface\":\"br0\","
+				    "\"flows\":1,\"network\":{\"bytes\":220000,\"packets\":200}}],"
+				    "\"unattributed\":["));
+	assert_non_null(
+		strstr(got, "}]}}}\n" FIRST_FLOW FLOW_HEAD ",\"source\":{\"ip\":\"2001:db8::2\""));
+	assert_non_null(strstr(got, "\"interfaces\":[\"eth0\"],\"counted_at\":\"eth0\","
+				    "\"tunnel\":\"br0\"}}\n"));
+	/* in the order of size, whichever counts */
+	flows[1].sent[1].bytes = 300000000;
+	got = text_of(format_json);
+	assert_true(strstr(got, "2001:db8::2") < strstr(got, "172.17.0.2"));
+}
+
+static void table_tunnel(void **state)
+{
+	(void)state;
+	set_tunnel();
+	assert_string_equal(
+		text_of(format_table),
+		"flowtally 2026-11-22T10:00:00Z - 2026-11-22T10:01:00Z, 5 interfaces\n"
+		"PROTO  LEFT                 RIGHT                  BYTES         ->         <-  "
+		"PACKETS  TUNNEL  INTERFACES\n"
+		"tcp    172.17.0.2:43512     203.0.113.1:5201   207.7 MiB  207.6 MiB  107.9 KiB  "
+		" 147581          veth1*>br0>eth0\n"
+		"udp    [2001:db8::2]:53124  [2001:db8::1]:443  214.8 KiB  214.8 KiB        0 B  "
+		"    200  br0     eth0*\n"
+		"total: 1 flow, 207.7 MiB, 147581 packets\n"
+		"left out: br0 tunnel, 1 flow, 214.8 KiB, 200 packets\n"
+		"unattributed: br0 non_ip, 420 B, 15 packets\n\n");
 }
 
 static void json_limited(void **state)
@@ -238,9 +376,9 @@ static void table(void **state)
 		"PROTO  LEFT                 RIGHT                  BYTES         ->         <-  "
 		"PACKETS  INTERFACES\n"
 		"tcp    172.17.0.2:43512     203.0.113.1:5201   207.7 MiB  207.6 MiB  107.9 KiB  "
-		" 147581  veth1>br0>eth0\n"
+		" 147581  veth1*>br0>eth0\n"
 		"udp    [2001:db8::2]:53124  [2001:db8::1]:443  214.8 KiB  214.8 KiB        0 B  "
-		"    200  eth0\n"
+		"    200  eth0*\n"
 		"total: 2 flows, 207.9 MiB, 147781 packets\n"
 		"unattributed: br0 non_ip, 420 B, 15 packets\n"
 		"unattributed: eth0 map_full, 60 B, 1 packets\n\n");
@@ -286,7 +424,7 @@ static const char *address_of(const char *address)
 	struct flow_key key = {0};
 
 	set_address(&key, 0, address);
-	text_out[format_address(text_out, &key, 0)] = 0;
+	text_out[format_address(text_out, key.family, key.addr[0].bytes)] = 0;
 	return text_out;
 }
 
@@ -338,7 +476,7 @@ static void addresses_as_glibc_does(void **state)
 				bytes[i] = (random >> 29 & 1) ? (uint8_t)(random >> 16) : 0;
 		}
 		bytes[0] |= 1;
-		text_out[format_address(text_out, &key, 1)] = 0;
+		text_out[format_address(text_out, key.family, key.addr[1].bytes)] = 0;
 		if (key.family == FLOW_IPV6)
 			inet_ntop(AF_INET6, bytes, expected, sizeof(expected));
 		else
@@ -422,7 +560,13 @@ int main(void)
 		test(text_limited),
 		test(text_empty),
 		test(json),
+		test(text_tunnel),
+		test(json_tunnel),
+		test(table_tunnel),
 		test(json_limited),
+		test(text_translated),
+		test(json_translated),
+		test(table_translated),
 		test(json_empty),
 		test(json_protocol_without_name),
 		test(names_of_protocols),

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
+#include <linux/if_tunnel.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -416,6 +419,282 @@ static void test_damaged_at_every_byte(void **state)
 	free(copy);
 }
 
+/* A link of a kind with the attributes that put_data puts into IFLA_INFO_DATA. */
+static struct nlmsghdr *put_tunnel(const char *kind, void (*put_data)(struct nlmsghdr *message))
+{
+	struct nlmsghdr *message = put_named_link();
+	struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+	struct nlattr *data;
+
+	mnl_attr_put_strz(message, IFLA_INFO_KIND, kind);
+	data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
+	put_data(message);
+	mnl_attr_nest_end(message, data);
+	mnl_attr_nest_end(message, info);
+	return message;
+}
+
+static struct link_tunnel parse_tunnel(const char *kind, void (*put_data)(struct nlmsghdr *message))
+{
+	struct link link;
+
+	assert_int_equal(link_parse(&link, put_tunnel(kind, put_data)), 0);
+	assert_string_equal(link.kind, kind);
+	link_clean(&link);
+	return link.tunnel;
+}
+
+/* address as text, "" for any */
+static void assert_address(const uint8_t address[16], const char *text)
+{
+	char got[INET6_ADDRSTRLEN];
+
+	inet_ntop(AF_INET6, address, got, sizeof(got));
+	assert_string_equal(got, *text ? text : "::");
+}
+
+static void put_address(struct nlmsghdr *message, uint16_t type, const char *text)
+{
+	bool is_ipv6 = strchr(text, ':');
+	uint8_t address[16];
+
+	assert_int_equal(inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text, address), 1);
+	mnl_attr_put(message, type, is_ipv6 ? 16 : 4, address);
+}
+
+static void put_vxlan(struct nlmsghdr *message)
+{
+	mnl_attr_put_u32(message, IFLA_VXLAN_ID, 7);
+	put_address(message, IFLA_VXLAN_GROUP, "10.0.0.2");
+	put_address(message, IFLA_VXLAN_LOCAL, "10.0.0.1");
+	mnl_attr_put_u16(message, IFLA_VXLAN_PORT, htons(4789));
+	mnl_attr_put_u8(message, IFLA_VXLAN_COLLECT_METADATA, 0);
+}
+
+static void put_vxlan6_group(struct nlmsghdr *message)
+{
+	mnl_attr_put_u16(message, IFLA_VXLAN_PORT, htons(8472));
+	put_address(message, IFLA_VXLAN_GROUP6, "ff05::5");
+	put_address(message, IFLA_VXLAN_LOCAL6, "fd00::1");
+}
+
+static void put_vxlan_group(struct nlmsghdr *message)
+{
+	mnl_attr_put_u16(message, IFLA_VXLAN_PORT, htons(8472));
+	put_address(message, IFLA_VXLAN_GROUP, "239.1.1.1");
+	put_address(message, IFLA_VXLAN_LOCAL, "0.0.0.0");
+}
+
+static void put_nothing(struct nlmsghdr *message)
+{
+	(void)message;
+}
+
+static void test_vxlan(void **state)
+{
+	struct link_tunnel tunnel = parse_tunnel("vxlan", put_vxlan);
+
+	(void)state;
+	assert_int_equal(tunnel.protocols[0], IPPROTO_UDP);
+	assert_int_equal(tunnel.protocols[1], 0);
+	assert_int_equal(tunnel.port, htons(4789));
+	assert_true(tunnel.other_remotes);
+	assert_address(tunnel.local, "::ffff:10.0.0.1");
+	assert_address(tunnel.remote, "::ffff:10.0.0.2");
+
+	tunnel = parse_tunnel("vxlan", put_vxlan6_group);
+	assert_int_equal(tunnel.port, htons(8472));
+	assert_address(tunnel.local, "fd00::1");
+	assert_address(tunnel.remote, "");
+
+	tunnel = parse_tunnel("vxlan", put_vxlan_group);
+	assert_address(tunnel.local, "");
+	assert_address(tunnel.remote, "");
+
+	/* without a port it is not known what to look for */
+	tunnel = parse_tunnel("vxlan", put_nothing);
+	assert_int_equal(tunnel.protocols[0], 0);
+}
+
+static void put_geneve(struct nlmsghdr *message)
+{
+	mnl_attr_put_u32(message, IFLA_GENEVE_ID, 7);
+	mnl_attr_put_u16(message, IFLA_GENEVE_PORT, htons(6081));
+	put_address(message, IFLA_GENEVE_REMOTE6, "fd00::2");
+}
+
+static void test_geneve(void **state)
+{
+	struct link_tunnel tunnel = parse_tunnel("geneve", put_geneve);
+
+	(void)state;
+	assert_int_equal(tunnel.protocols[0], IPPROTO_UDP);
+	assert_int_equal(tunnel.port, htons(6081));
+	assert_false(tunnel.other_remotes);
+	assert_address(tunnel.local, "");
+	assert_address(tunnel.remote, "fd00::2");
+}
+
+static void put_gre(struct nlmsghdr *message)
+{
+	put_address(message, IFLA_GRE_LOCAL, "10.0.0.1");
+	put_address(message, IFLA_GRE_REMOTE, "10.0.0.2");
+	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_TYPE, TUNNEL_ENCAP_NONE);
+	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_DPORT, 0);
+}
+
+static void put_gre_in_udp(struct nlmsghdr *message)
+{
+	put_address(message, IFLA_GRE_REMOTE, "fd00::2");
+	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_TYPE, TUNNEL_ENCAP_GUE);
+	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_DPORT, htons(5555));
+}
+
+static void test_gre(void **state)
+{
+	static const char *const kinds[] = {"gre",    "gretap",	   "erspan",
+					    "ip6gre", "ip6gretap", "ip6erspan"};
+	struct link_tunnel tunnel;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		tunnel = parse_tunnel(kinds[i], put_gre);
+		assert_int_equal(tunnel.protocols[0], IPPROTO_GRE);
+		assert_int_equal(tunnel.protocols[1], 0);
+		assert_false(tunnel.other_remotes);
+		assert_address(tunnel.local, "::ffff:10.0.0.1");
+		assert_address(tunnel.remote, "::ffff:10.0.0.2");
+	}
+	tunnel = parse_tunnel("ip6gre", put_gre_in_udp);
+	assert_int_equal(tunnel.protocols[0], IPPROTO_UDP);
+	assert_int_equal(tunnel.protocols[1], 0);
+	assert_int_equal(tunnel.port, htons(5555));
+}
+
+static void put_ipip(struct nlmsghdr *message)
+{
+	put_address(message, IFLA_IPTUN_LOCAL, "10.0.0.1");
+	put_address(message, IFLA_IPTUN_REMOTE, "224.0.0.1");
+	mnl_attr_put_u8(message, IFLA_IPTUN_PROTO, IPPROTO_IPIP);
+}
+
+static void put_any_iptun(struct nlmsghdr *message)
+{
+	put_address(message, IFLA_IPTUN_LOCAL, "fd00::1");
+	mnl_attr_put_u8(message, IFLA_IPTUN_PROTO, 0);
+}
+
+/* FOU, whichever of the two attributes comes first. */
+static void put_iptun_in_udp(struct nlmsghdr *message)
+{
+	mnl_attr_put_u16(message, IFLA_IPTUN_ENCAP_TYPE, TUNNEL_ENCAP_FOU);
+	mnl_attr_put_u16(message, IFLA_IPTUN_ENCAP_DPORT, htons(5555));
+	mnl_attr_put_u8(message, IFLA_IPTUN_PROTO, IPPROTO_IPIP);
+}
+
+static void test_ip_in_ip(void **state)
+{
+	struct link_tunnel tunnel = parse_tunnel("ipip", put_ipip);
+
+	(void)state;
+	assert_int_equal(tunnel.protocols[0], IPPROTO_IPIP);
+	assert_int_equal(tunnel.protocols[1], 0);
+	assert_address(tunnel.local, "::ffff:10.0.0.1");
+	assert_address(tunnel.remote, "");
+
+	tunnel = parse_tunnel("ip6tnl", put_any_iptun);
+	assert_int_equal(tunnel.protocols[0], IPPROTO_IPV6);
+	assert_int_equal(tunnel.protocols[1], IPPROTO_IPIP);
+	assert_address(tunnel.local, "fd00::1");
+
+	tunnel = parse_tunnel("sit", put_nothing);
+	assert_int_equal(tunnel.protocols[0], IPPROTO_IPV6);
+
+	tunnel = parse_tunnel("sit", put_iptun_in_udp);
+	assert_int_equal(tunnel.protocols[0], IPPROTO_UDP);
+	assert_int_equal(tunnel.protocols[1], 0);
+	assert_int_equal(tunnel.port, htons(5555));
+}
+
+static void put_short_port(struct nlmsghdr *message)
+{
+	mnl_attr_put_u8(message, IFLA_VXLAN_PORT, 1);
+}
+
+static void put_long_port(struct nlmsghdr *message)
+{
+	mnl_attr_put_u32(message, IFLA_VXLAN_PORT, 1);
+}
+
+static void put_odd_address(struct nlmsghdr *message)
+{
+	mnl_attr_put(message, IFLA_GRE_LOCAL, 6, "012345");
+}
+
+static void put_empty_address(struct nlmsghdr *message)
+{
+	mnl_attr_put(message, IFLA_IPTUN_REMOTE, 0, NULL);
+}
+
+static void put_long_protocol(struct nlmsghdr *message)
+{
+	mnl_attr_put_u16(message, IFLA_IPTUN_PROTO, IPPROTO_IPIP);
+}
+
+static void put_short_encapsulation(struct nlmsghdr *message)
+{
+	mnl_attr_put_u8(message, IFLA_GRE_ENCAP_TYPE, 1);
+}
+
+static void test_bad_tunnels(void **state)
+{
+	struct link_tunnel tunnel;
+
+	(void)state;
+	assert_malformed(put_tunnel("vxlan", put_short_port));
+	assert_malformed(put_tunnel("vxlan", put_long_port));
+	assert_malformed(put_tunnel("gre", put_odd_address));
+	assert_malformed(put_tunnel("ipip", put_empty_address));
+	assert_malformed(put_tunnel("sit", put_long_protocol));
+	assert_malformed(put_tunnel("ip6gre", put_short_encapsulation));
+
+	/* what the numbers mean for another kind is not known */
+	tunnel = parse_tunnel("bridge", put_odd_address);
+	assert_int_equal(tunnel.protocols[0], 0);
+}
+
+/* The data of one kind taken for that of another, with every byte of it damaged. */
+static void test_damaged_tunnels(void **state)
+{
+	static const char *const kinds[] = {"vxlan", "geneve", "gre", "ipip"};
+	static const unsigned char values[] = {0, 1, 3, 4, 0x7f, 0x80, 0xff};
+	struct nlmsghdr *message, *copy;
+	struct link link;
+	unsigned int at, i, k;
+	int r;
+
+	(void)state;
+	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		message = put_tunnel(kinds[k], k % 2 ? put_gre : put_vxlan);
+		copy = malloc(message->nlmsg_len);
+		assert_non_null(copy);
+		for (at = MNL_NLMSG_HDRLEN; at < message->nlmsg_len; at++) {
+			for (i = 0; i < sizeof(values); i++) {
+				memcpy(copy, message, message->nlmsg_len);
+				((unsigned char *)copy)[at] = values[i];
+				r = link_parse(&link, copy);
+				assert_true(r == 0 || r == -EBADMSG || r == -ENOENT);
+				/* UDP without a port would be all of UDP */
+				if (!r && link.tunnel.protocols[0] == IPPROTO_UDP)
+					assert_int_not_equal(link.tunnel.port, 0);
+				link_clean(&link);
+			}
+		}
+		free(copy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +712,12 @@ int main(void)
 		cmocka_unit_test(test_counters_of_other_kernels),
 		cmocka_unit_test(test_truncated_at_every_length),
 		cmocka_unit_test(test_damaged_at_every_byte),
+		cmocka_unit_test(test_vxlan),
+		cmocka_unit_test(test_geneve),
+		cmocka_unit_test(test_gre),
+		cmocka_unit_test(test_ip_in_ip),
+		cmocka_unit_test(test_bad_tunnels),
+		cmocka_unit_test(test_damaged_tunnels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

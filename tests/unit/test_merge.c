@@ -104,6 +104,41 @@ static void container_to_host(int n)
 	stack_in(&stack, "br0", &key, CONTAINER, n);
 }
 
+static void assert_counted_at(const struct flow_key *flow, const char *name)
+{
+	for (size_t i = 0; i < report.flow_count; i++)
+		if (!memcmp(&report.flows[i].key, flow, sizeof(*flow)))
+			assert_string_equal(report.interfaces[report.flows[i].counted_at].name,
+					    name);
+}
+
+static void where_most_was_counted(void **state)
+{
+	struct flow_key other = stack_key("172.17.0.3", 43512, "203.0.113.1", 5201);
+
+	(void)state;
+	add_container_host();
+	stack_resolve(&stack);
+
+	container_to_container(5);
+	make_report();
+	assert_int_equal(report.flow_count, 1);
+	assert_counted_at(&key, "vc1");
+	/* what both ends sent, summed up by interface: 5 at vc1, 4 at br0 */
+	host_to_container(4);
+	stack_in(&stack, "vc2", &other, CONTAINER, 9);
+	make_report();
+	assert_counted_at(&key, "vc1");
+	host_to_container(2);
+	make_report();
+	assert_counted_at(&key, "br0");
+	assert_counted_at(&other, "vc2");
+	/* alike: the first by name */
+	container_to_host(1);
+	make_report();
+	assert_counted_at(&key, "br0");
+}
+
 static void rows_of_the_table(void **state)
 {
 	(void)state;
@@ -776,6 +811,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(rows_of_the_table),
+		test(where_most_was_counted),
 		test(masqueraded_counts_under_the_first_tuple),
 		test(stacks_of_one_kind),
 		test(balanced_bond),

@@ -3,11 +3,14 @@
  * Packets walk through random stacks of devices, hook by hook, while intervals end at random points
  * and maps are swapped one after another. What the reports say in all must be what was sent.
  */
+#include "netlink/conntrack.h"
+#include "report/nat.h"
 #include "tests/unit/stack.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -39,16 +42,18 @@ struct packet {
 struct simulation {
 	struct stack stack;
 	uint64_t random;
-	struct flow_key keys[FLOWS];
+	struct flow_key keys[2 * FLOWS]; /* then those that show them translated */
 	uint64_t route[FLOWS][2]; /* seed of the decisions for all packets of a flow and sender */
 	uint64_t sent[FLOWS][2];
 	uint64_t counted[FLOWS][2];
-	struct flow_value maps[STACK_MAX][FLOWS];
+	size_t turn[FLOWS][2]; /* the hook at which its packets change their face; 0: none does */
+	struct flow_value maps[STACK_MAX][2 * FLOWS];
 	struct packet packets[PACKETS];
 	size_t packet_count;
 	int interval;
 	bool cut;      /* intervals end while packets are under way */
 	bool excluded; /* some interfaces are */
+	bool nat;      /* flows are translated on the way */
 };
 
 static uint32_t draw(uint64_t *state, uint32_t below)
@@ -296,6 +301,12 @@ static bool is_visible(const struct stack *s, const struct path *path)
 	return false;
 }
 
+/* Whether the ends of the flow's translated key are the other way round. */
+static bool is_turned(int flow)
+{
+	return flow % 2;
+}
+
 static void send_packet(struct simulation *sim)
 {
 	struct packet *packet = &sim->packets[sim->packet_count];
@@ -312,16 +323,34 @@ static void send_packet(struct simulation *sim)
 	sim->packet_count++;
 }
 
+/* Clients' packets are translated from some hook on, servers' ones up to some hook. */
+static bool is_translated(const struct simulation *sim, const struct packet *packet, size_t hop)
+{
+	size_t turn = sim->turn[packet->flow][packet->sender];
+
+	return turn && (hop >= turn) == (packet->sender == 0);
+}
+
+static struct flow_count *find_count(struct simulation *sim, const struct packet *packet,
+				     size_t link, size_t hop, enum flow_class class)
+{
+	bool translated = is_translated(sim, packet, hop);
+	bool turned = translated && is_turned(packet->flow);
+	struct flow_value *value = &sim->maps[link][packet->flow + (translated ? FLOWS : 0)];
+
+	return &value->count[packet->sender ^ turned][class];
+}
+
 static void advance(struct simulation *sim, size_t i)
 {
 	struct stack *s = &sim->stack;
 	struct packet *packet = &sim->packets[i];
-	const struct step *at = &packet->path.steps[packet->done++];
+	size_t hop = packet->done++;
+	const struct step *at = &packet->path.steps[hop];
 
 	if (s->links[at->link].id) {
 		enum flow_class class = stack_class(s, at->link, at->hook, at->iif);
-		struct flow_count *count =
-			&sim->maps[at->link][packet->flow].count[packet->sender][class];
+		struct flow_count *count = find_count(sim, packet, at->link, hop, class);
 
 		count->packets++;
 		count->bytes += 1000;
@@ -385,6 +414,7 @@ static void add_report(struct simulation *sim, const struct report *report)
 		const struct report_flow *flow = &report->flows[i];
 		int f = ntohs(flow->key.port[0]);
 
+		assert_true(f < FLOWS && !memcmp(&flow->key, &sim->keys[f], sizeof(flow->key)));
 		for (int end = 0; end < 2; end++) {
 			sim->counted[f][end] += flow->sent[end].packets;
 			assert_true(flow->sent[end].bytes == 1000 * flow->sent[end].packets);
@@ -400,7 +430,7 @@ static void end_interval(struct simulation *sim)
 
 	while ((link = next_to_swap(&sim->stack, swapped)) != sim->stack.count) {
 		assert_true(!merge_add(sim->stack.merge, sim->stack.links[link].id, sim->keys,
-				       sim->maps[link], FLOWS));
+				       sim->maps[link], 2 * FLOWS));
 		memset(sim->maps[link], 0, sizeof(sim->maps[link]));
 		swapped[link] = true;
 		for (int n = 0; n < 3; n++)
@@ -412,11 +442,46 @@ static void end_interval(struct simulation *sim)
 	merge_next_interval(sim->stack.merge);
 }
 
+static void translate(struct simulation *sim, int f)
+{
+	const struct flow_key *original = &sim->keys[f], *seen = &sim->keys[FLOWS + f];
+	int turned = is_turned(f);
+	struct conntrack_entry entry = {.protocol = 6, .family = AF_INET, .status = IPS_SRC_NAT};
+
+	memcpy(entry.original.source, original->addr[0].bytes, 16);
+	memcpy(entry.original.destination, original->addr[1].bytes, 16);
+	memcpy(entry.reply.source, seen->addr[!turned].bytes, 16);
+	memcpy(entry.reply.destination, seen->addr[turned].bytes, 16);
+	entry.original.source_port = original->port[0];
+	entry.original.destination_port = original->port[1];
+	entry.reply.source_port = seen->port[!turned];
+	entry.reply.destination_port = seen->port[turned];
+	assert_true(!nat_table_update(sim->stack.nat, &entry));
+	for (int end = 0; end < 2; end++)
+		sim->turn[f][end] = draw(&sim->random, 6);
+}
+
+static void make_flow(struct simulation *sim, int f)
+{
+	uint16_t port = (uint16_t)f;
+
+	sim->keys[f] = stack_key("10.0.0.1", port, "10.0.0.2", 80);
+	sim->keys[FLOWS + f] = is_turned(f) ? stack_key("10.0.0.2", 80, "10.0.0.3", port)
+					    : stack_key("10.0.0.0", port, "10.0.0.2", 80);
+	for (int end = 0; end < 2; end++)
+		sim->route[f][end] = ((uint64_t)draw(&sim->random, UINT32_MAX) << 20) + 77777;
+	if (sim->nat)
+		translate(sim, f);
+}
+
 static void run(struct simulation *sim, uint64_t seed, int excluded_percent, int intervals,
-		bool cut)
+		bool cut, bool nat)
 {
 	memset(sim, 0, sizeof(*sim));
 	stack_init(&sim->stack);
+	sim->nat = nat;
+	if (nat)
+		assert_true(!nat_table_new(&sim->stack.nat));
 	sim->cut = cut;
 	sim->excluded = excluded_percent;
 	sim->random = seed * 0x9e3779b97f4a7c15u + 1;
@@ -427,12 +492,8 @@ static void run(struct simulation *sim, uint64_t seed, int excluded_percent, int
 		if ((int)draw(&sim->random, 100) < excluded_percent)
 			sim->stack.links[i].id = 0;
 	stack_resolve(&sim->stack);
-	for (int f = 0; f < FLOWS; f++) {
-		sim->keys[f] = stack_key("10.0.0.1", (uint16_t)f, "10.0.0.2", 80);
-		for (int end = 0; end < 2; end++)
-			sim->route[f][end] =
-				((uint64_t)draw(&sim->random, UINT32_MAX) << 20) + 77777;
-	}
+	for (int f = 0; f < FLOWS; f++)
+		make_flow(sim, f);
 	for (int n = 0; n < intervals; n++) {
 		while (sim->packet_count < PACKETS / 2 && draw(&sim->random, 40))
 			send_packet(sim);
@@ -477,16 +538,17 @@ static void check(struct simulation *sim, uint64_t seed)
 	}
 }
 
-static void run_seeds(uint64_t seeds, int excluded_percent, int intervals, bool cut)
+static void run_seeds(uint64_t seeds, int excluded_percent, int intervals, bool cut, bool nat)
 {
 	static struct simulation sim;
 	uint64_t sent = 0;
 
 	for (uint64_t seed = 1; seed <= seeds; seed++) {
-		run(&sim, seed, excluded_percent, intervals, cut);
+		run(&sim, seed, excluded_percent, intervals, cut, nat);
 		check(&sim, seed);
 		for (int f = 0; f < FLOWS; f++)
 			sent += sim.sent[f][0] + sim.sent[f][1];
+		nat_table_free(sim.stack.nat);
 		stack_clean(&sim.stack);
 	}
 	assert_true(sent > seeds * 10); /* it did try something */
@@ -495,21 +557,30 @@ static void run_seeds(uint64_t seeds, int excluded_percent, int intervals, bool 
 static void everything_monitored_one_interval(void **state)
 {
 	(void)state;
-	run_seeds(10000, 0, 2, false);
+	run_seeds(10000, 0, 2, false, false);
 }
 
 static void everything_monitored_many_intervals(void **state)
 {
 	(void)state;
-	run_seeds(3000, 0, 8, true);
+	run_seeds(3000, 0, 8, true, false);
 }
 
 static void some_excluded(void **state)
 {
 	(void)state;
-	run_seeds(5000, 10, 2, false);
-	run_seeds(5000, 30, 2, false);
-	run_seeds(2000, 70, 2, false);
+	run_seeds(5000, 10, 2, false, false);
+	run_seeds(5000, 30, 2, false, false);
+	run_seeds(2000, 70, 2, false, false);
+}
+
+static void translated_on_the_way(void **state)
+{
+	(void)state;
+	run_seeds(3000, 0, 2, false, true);
+	run_seeds(2000, 0, 8, true, true);
+	run_seeds(3000, 30, 2, false, true);
+	run_seeds(1000, 70, 2, false, true);
 }
 
 int main(void)
@@ -518,6 +589,7 @@ int main(void)
 		cmocka_unit_test(everything_monitored_one_interval),
 		cmocka_unit_test(everything_monitored_many_intervals),
 		cmocka_unit_test(some_excluded),
+		cmocka_unit_test(translated_on_the_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

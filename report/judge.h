@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Decides which sights of a flow are first sights, those that count (doc/dedup.md). Some hooks show
+ * nothing else, some only repeats. Of what the others show, all that their references did not show
+ * is a first sight. References of the interval before count too, as far as a judged hook owes:
+ * a packet between two hooks when the maps were swapped is at one of them in the old interval and
+ * at the other in the new one.
+ */
+#ifndef FLOWTALLY_JUDGE_H
+#define FLOWTALLY_JUDGE_H
+
+#include "report/flow_table.h"
+#include "report/topology.h"
+
+struct hook_id;
+struct judge;
+struct merge_interface;
+struct report_interface;
+
+/*
+ * What judged hooks owe for packets that were under way. For a judged hook that saw the flow: its
+ * own cell, of a kind beyond enum flow_class. For one that did not, it is all that its references
+ * saw: their cells, which all hooks that are judged against them share.
+ */
+struct debt {
+	struct flow_table flows;
+	struct hook_id *judged; /* owned; the hooks judged in that interval, sorted */
+	size_t judged_count;
+};
+
+void debt_clean(struct debt *debt);
+/* Empties it. */
+void debt_reset(struct debt *debt);
+
+/* One interval; all borrowed as long as the judge lives. */
+struct judge_case {
+	const struct flow_table *flows;
+	const struct debt *owed; /* from the interval before */
+	struct debt *owing;	 /* empty; filled in for the next one */
+};
+
+/* listed: the same interfaces in the order of the report. 0 or -ENOMEM. */
+int judge_new(struct judge **ret, const struct judge_case *matter,
+	      const struct report_interface *listed, const struct merge_interface *interfaces,
+	      size_t count);
+void judge_free(struct judge *judge);
+
+/* What of the flow's sights is counted, by sender. 0 or -ENOMEM. */
+int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_count counted[2]);
+
+/* The place in listed of the interface where most bytes of the last flow were counted; UINT32_MAX:
+ * none were. */
+uint32_t judge_counted_at(const struct judge *judge);
+
+/* After the last flow: completes what is owed. 0 or -ENOMEM. */
+int judge_close(struct judge *judge);
+
+/* The place in listed of the interface with that id. */
+uint32_t judge_interface(const struct judge *judge, uint32_t id);
+
+/* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
+const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
+
+static inline enum hook judge_class_hook(unsigned int kind)
+{
+	return kind == FLOW_INGRESS ? HOOK_INGRESS : HOOK_EGRESS;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The orders of a report, for a million flows as for ten. */
+#ifndef FLOWTALLY_SORT_H
+#define FLOWTALLY_SORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct report_flow;
+
+/* Flows by bytes, largest first; equal ones by key (memcmp). 0 or -ENOMEM. */
+int sort_flows(struct report_flow *flows, size_t n);
+/* Whether a comes before b in that order. */
+bool sort_is_before(const struct report_flow *a, const struct report_flow *b);
+
+/* Ascending; mostly there are few. */
+void sort_numbers(uint32_t *numbers, size_t n);
+
+#endif
