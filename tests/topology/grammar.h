@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Random hosts, conversations, lists of interfaces and changes. */
+#ifndef FLOWTALLY_TOPOLOGY_GRAMMAR_H
+#define FLOWTALLY_TOPOLOGY_GRAMMAR_H
+
+#include "tests/topology/random.h"
+#include "tests/topology/world.h"
+
+#define LIST_SIZE 1024
+
+/* The device that tells when the agent has seen a change: nothing ever passes it. */
+#define SENTINEL_OFF "off0"
+#define SENTINEL_ON  "on0"
+
+/* Names that begin so are on every exclude list. */
+#define EXCLUDED_PREFIX "z"
+
+/*
+ * A zeroed world becomes a host with its surroundings, and conversations. traps: also with packets
+ * that are known not to say where they come from. Where the host tracks connections, ip6_fragment()
+ * makes a forwarded datagram's fragments anew, sometimes without skb_iif: they look born here.
+ */
+void grammar_build(struct random *random, struct world *world, bool traps);
+
+/* The agent's lists of patterns. */
+struct lists {
+	char include[LIST_SIZE], exclude[LIST_SIZE];
+};
+
+void grammar_choose_lists(struct random *random, const struct world *world, struct lists *lists);
+void grammar_choose_all(struct lists *lists);
+/* Marks in the world what the agent monitors with these lists. */
+void lists_apply(const struct lists *lists, struct world *world);
+
+enum change_kind {
+	CHANGE_LISTS,	/* other include and exclude lists */
+	CHANGE_RENAME,	/* a device of the host, out of the lists or back */
+	CHANGE_RELEASE, /* a port from its bridge */
+	CHANGE_ENSLAVE, /* the same back again */
+	CHANGE_ADD,	/* a container */
+	CHANGE_MOVE,	/* a container, whose end of the pair is made in the host and then moved */
+	CHANGE_DELETE,	/* a container's link */
+	CHANGE_ROUTE,	/* what the host or the world sends out, to the other uplink */
+	CHANGES,
+};
+
+struct change {
+	enum change_kind kind;
+	struct device *device; /* that changes; CHANGE_ADD, _MOVE: a container's to take after */
+	struct route *route;
+	char name[NAME_SIZE]; /* CHANGE_RENAME */
+};
+
+/* False: there is nothing of that kind to change. */
+bool grammar_choose_change(struct random *random, struct world *world, struct change *change);
+const char *change_to_str(enum change_kind kind);
+
+/* A container like that one; the new one's device. In the host: not in its own space yet, and
+ * without an address. */
+struct device *grammar_add_container(struct world *world, struct device *like, bool in_host);
+/* Gives the new container the address and the route that it lacks. */
+void grammar_settle_container(struct world *world, struct device *like, struct device *device);
+/* The other uplink for a route; what the host translates ends, as the kernel may forget it. */
+void grammar_switch_route(struct world *world, struct route *route);
+void grammar_add_conversations(struct random *random, struct world *world, unsigned int count,
+			       bool traps);
+
+#endif

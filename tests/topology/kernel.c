@@ -1,0 +1,651 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/topology/kernel.h"
+#include "tests/topology/path.h"
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "netlink/socket.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MESSAGE_SIZE 2048
+#define UP_WAIT_NS   (5 * NSEC_PER_SEC)
+
+struct kernel {
+	struct world *world; /* borrowed */
+	int home;	     /* the namespace that the process was in */
+	unsigned int space_count;
+	int spaces[SPACES_MAX];
+	struct netlink *netlinks[SPACES_MAX];
+};
+
+struct request {
+	char room[MESSAGE_SIZE];
+	struct nlmsghdr *header;
+};
+
+int kernel_new(struct kernel **ret, struct world *world)
+{
+	struct kernel *kernel = calloc(1, sizeof(*kernel));
+
+	if (!kernel)
+		return -ENOMEM;
+	kernel->world = world;
+	kernel->home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (kernel->home < 0) {
+		free(kernel);
+		return -errno;
+	}
+	*ret = kernel;
+	return 0;
+}
+
+void kernel_free(struct kernel *kernel)
+{
+	if (!kernel)
+		return;
+	for (unsigned int i = 0; i < kernel->space_count; i++) {
+		netlink_free(kernel->netlinks[i]);
+		close(kernel->spaces[i]);
+	}
+	close(kernel->home);
+	free(kernel);
+}
+
+int kernel_enter(struct kernel *kernel, unsigned int space)
+{
+	return setns(kernel->spaces[space], CLONE_NEWNET) ? -errno : 0;
+}
+
+int kernel_leave(struct kernel *kernel)
+{
+	return setns(kernel->home, CLONE_NEWNET) ? -errno : 0;
+}
+
+int kernel_space_fd(const struct kernel *kernel, unsigned int space)
+{
+	return kernel->spaces[space];
+}
+
+static void *begin(struct request *request, uint16_t type, uint16_t flags, size_t extra)
+{
+	request->header = mnl_nlmsg_put_header(request->room);
+	request->header->nlmsg_type = type;
+	request->header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+	return mnl_nlmsg_put_extra_header(request->header, extra);
+}
+
+static int ask(struct kernel *kernel, unsigned int space, struct request *request)
+{
+	return netlink_ask(kernel->netlinks[space], request->header, NULL, NULL);
+}
+
+static int set_sysctl(const char *name, const char *value)
+{
+	char path[128];
+	_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Nothing speaks on its own: no autoconfiguration, no duplicate address detection, no redirects. */
+static int set_sysctls(void)
+{
+	static const char *const settings[][2] = {
+		{"ipv4/ip_forward", "1"},
+		{"ipv4/conf/all/rp_filter", "0"},
+		{"ipv4/conf/default/rp_filter", "0"},
+		{"ipv4/conf/all/send_redirects", "0"},
+		{"ipv4/conf/default/send_redirects", "0"},
+		{"ipv6/conf/default/accept_dad", "0"},
+		{"ipv6/conf/default/addr_gen_mode", "1"},
+		{"ipv6/conf/default/router_solicitations", "0"},
+		{"ipv6/conf/all/forwarding", "1"},
+		/* or a new link would join the routers' group, and say so */
+		{"ipv6/conf/default/forwarding", "0"},
+		{"ipv6/conf/default/accept_ra", "0"},
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(settings) && !err; i++)
+		err = set_sysctl(settings[i][0], settings[i][1]);
+	return err;
+}
+
+/* Where br_netfilter is loaded, bridged packets pass the router's tables. */
+static int set_bridge_filter(const char *value)
+{
+	int err = set_sysctl("bridge/bridge-nf-call-iptables", value)
+			  ?: set_sysctl("bridge/bridge-nf-call-ip6tables", value);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int set_up(struct kernel *kernel, unsigned int space, uint32_t ifindex)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+
+	info->ifi_index = (int)ifindex;
+	info->ifi_flags = IFF_UP;
+	info->ifi_change = IFF_UP;
+	return ask(kernel, space, &request);
+}
+
+static int create_space(struct kernel *kernel)
+{
+	unsigned int space = kernel->space_count;
+	int err;
+
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	kernel->spaces[space] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (kernel->spaces[space] < 0)
+		return -errno;
+	kernel->space_count++;
+	err = netlink_new(&kernel->netlinks[space], NETLINK_ROUTE, 0);
+	return err ?: set_sysctls() ?: set_bridge_filter("0") ?: set_up(kernel, space, 1);
+}
+
+/* The part of a link message that the two ends of a veth pair have each. No ARP and no multicast:
+ * so the kernel neither asks for neighbours nor reports groups. */
+static void put_link(struct kernel *kernel, struct nlmsghdr *header, struct ifinfomsg *info,
+		     const struct device *device)
+{
+	info->ifi_index = (int)device->ifindex;
+	info->ifi_flags = IFF_NOARP;
+	info->ifi_change = IFF_NOARP | IFF_MULTICAST;
+	mnl_attr_put_strz(header, IFLA_IFNAME, device->name);
+	mnl_attr_put(header, IFLA_ADDRESS, sizeof(device->mac), device->mac);
+	mnl_attr_put_u32(header, IFLA_MTU, device->mtu);
+	mnl_attr_put_u32(header, IFLA_NET_NS_FD, (uint32_t)kernel->spaces[device->space]);
+}
+
+static void put_vxlan(struct nlmsghdr *header, const struct device *device)
+{
+	struct ifla_vxlan_port_range range = {.low = htons(TUNNEL_SOURCE_PORT),
+					      .high = htons(TUNNEL_SOURCE_PORT + 1)};
+	bool v4 = device->outer_family == AF_INET;
+	uint8_t local[16], remote[16];
+
+	device_address_bytes(device->lower, device->outer_family, local);
+	device_address_bytes(device->peer->lower, device->outer_family, remote);
+	mnl_attr_put_u32(header, IFLA_VXLAN_ID, device->tag);
+	mnl_attr_put(header, v4 ? IFLA_VXLAN_LOCAL : IFLA_VXLAN_LOCAL6, v4 ? 4 : 16,
+		     v4 ? local + 12 : local);
+	mnl_attr_put(header, v4 ? IFLA_VXLAN_GROUP : IFLA_VXLAN_GROUP6, v4 ? 4 : 16,
+		     v4 ? remote + 12 : remote);
+	mnl_attr_put_u16(header, IFLA_VXLAN_PORT, htons(TUNNEL_PORT));
+	mnl_attr_put(header, IFLA_VXLAN_PORT_RANGE, sizeof(range), &range);
+	mnl_attr_put_u8(header, IFLA_VXLAN_LEARNING, 0);
+}
+
+static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struct device *device)
+{
+	struct nlattr *info = mnl_attr_nest_start(header, IFLA_LINKINFO), *data, *peer;
+	struct ifinfomsg *peer_info;
+
+	mnl_attr_put_str(header, IFLA_INFO_KIND, kind_to_str(device->kind));
+	data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
+	switch (device->kind) {
+	case KIND_VETH:
+		peer = mnl_attr_nest_start(header, VETH_INFO_PEER);
+		peer_info = mnl_nlmsg_put_extra_header(header, sizeof(*peer_info));
+		put_link(kernel, header, peer_info, device->peer);
+		mnl_attr_nest_end(header, peer);
+		break;
+	case KIND_BRIDGE:
+		mnl_attr_put_u8(header, IFLA_BR_MCAST_SNOOPING, 0);
+		break;
+	case KIND_MACVLAN:
+		mnl_attr_put_u32(header, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+		break;
+	case KIND_VXLAN:
+		put_vxlan(header, device);
+		break;
+	case KIND_VLAN:
+		mnl_attr_put_u16(header, IFLA_VLAN_ID, device->tag);
+		break;
+	case KIND_LOOPBACK:
+	case KINDS:
+		break;
+	}
+	mnl_attr_nest_end(header, data);
+	mnl_attr_nest_end(header, info);
+}
+
+static int create_link(struct kernel *kernel, struct device *device)
+{
+	bool stacked = device->kind == KIND_MACVLAN || device->kind == KIND_VLAN;
+	unsigned int space = stacked ? device->lower->space : device->space;
+	struct request request;
+	struct ifinfomsg *info =
+		begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
+
+	device->ifindex = (uint32_t)(device - kernel->world->devices) + 2;
+	if (device->kind == KIND_VETH)
+		device->peer->ifindex = device->ifindex + 1;
+	put_link(kernel, request.header, info, device);
+	if (stacked)
+		mnl_attr_put_u32(request.header, IFLA_LINK, device->lower->ifindex);
+	put_kind(kernel, request.header, device);
+	return ask(kernel, space, &request);
+}
+
+static int add_address(struct kernel *kernel, const struct device *device, int family)
+{
+	bool v4 = family == AF_INET, alone = device->kind == KIND_LOOPBACK;
+	struct request request;
+	struct ifaddrmsg *message =
+		begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*message));
+	uint8_t bytes[16];
+
+	device_address_bytes(device, family, bytes);
+	message->ifa_family = (uint8_t)family;
+	message->ifa_prefixlen = v4 ? (alone ? 32 : 24) : (alone ? 128 : 64);
+	message->ifa_index = device->ifindex;
+	message->ifa_flags = IFA_F_NODAD;
+	mnl_attr_put(request.header, IFA_LOCAL, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	mnl_attr_put(request.header, IFA_ADDRESS, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	return ask(kernel, device->space, &request);
+}
+
+static int add_addresses(struct kernel *kernel, const struct device *device)
+{
+	if (!device->segment)
+		return 0;
+	return add_address(kernel, device, AF_INET) ?: add_address(kernel, device, AF_INET6);
+}
+
+/* What can only be told when a link is there; a veth cannot be brought up before its other end. */
+static int set_up_device(struct kernel *kernel, struct device *device)
+{
+	int err = set_up(kernel, device->space, device->ifindex) ?: add_addresses(kernel, device);
+
+	if (!err && device->master)
+		err = kernel_enslave(kernel, device, device->master);
+	return err;
+}
+
+static int create_device(struct kernel *kernel, struct device *device)
+{
+	int err;
+
+	if (device->gone || device->ifindex)
+		return 0;
+	if (device->kind == KIND_LOOPBACK) {
+		device->ifindex = 1;
+		return add_addresses(kernel, device);
+	}
+	err = create_link(kernel, device) ?: set_up_device(kernel, device);
+	if (!err && device->kind == KIND_VETH)
+		err = set_up_device(kernel, device->peer);
+	return err;
+}
+
+int kernel_create(struct kernel *kernel)
+{
+	struct world *world = kernel->world;
+	int err = 0;
+
+	while (kernel->space_count < world->space_count && !err)
+		err = create_space(kernel);
+	/* bridges first, that ports may be enslaved at once; then others, lower ones stand first */
+	for (size_t i = 0; i < world->device_count && !err; i++)
+		if (world->devices[i].kind == KIND_BRIDGE)
+			err = create_device(kernel, &world->devices[i]);
+	for (size_t i = 0; i < world->device_count && !err; i++)
+		err = create_device(kernel, &world->devices[i]);
+	return kernel_leave(kernel) ?: err;
+}
+
+int kernel_delete(struct kernel *kernel, struct device *device)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_DELLINK, 0, sizeof(*info));
+
+	info->ifi_index = (int)device->ifindex;
+	return ask(kernel, device->space, &request);
+}
+
+int kernel_rename(struct kernel *kernel, struct device *device, const char *name)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+	int err;
+
+	info->ifi_index = (int)device->ifindex;
+	mnl_attr_put_strz(request.header, IFLA_IFNAME, name);
+	err = ask(kernel, device->space, &request);
+	if (!err)
+		snprintf(device->name, sizeof(device->name), "%s", name);
+	return err;
+}
+
+int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+
+	info->ifi_index = (int)device->ifindex;
+	mnl_attr_put_u32(request.header, IFLA_MASTER, master ? master->ifindex : 0);
+	device->master = master;
+	return ask(kernel, device->space, &request);
+}
+
+/* The kernel takes addresses and IFF_UP away. */
+int kernel_move(struct kernel *kernel, struct device *device, unsigned int space)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+	int err;
+
+	info->ifi_index = (int)device->ifindex;
+	mnl_attr_put_u32(request.header, IFLA_NET_NS_FD, (uint32_t)kernel->spaces[space]);
+	err = ask(kernel, device->space, &request);
+	if (!err)
+		device->space = space;
+	return err;
+}
+
+int kernel_settle(struct kernel *kernel, struct device *device)
+{
+	return set_up(kernel, device->space, device->ifindex) ?: add_addresses(kernel, device);
+}
+
+static int add_route(struct kernel *kernel, const struct route *route, int family)
+{
+	bool v4 = family == AF_INET;
+	struct device to = {.segment = route->segment};
+	struct request request;
+	struct rtmsg *message =
+		begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*message));
+	uint8_t bytes[16];
+
+	message->rtm_family = (uint8_t)family;
+	message->rtm_table = RT_TABLE_MAIN;
+	message->rtm_protocol = RTPROT_STATIC;
+	message->rtm_scope = RT_SCOPE_UNIVERSE;
+	message->rtm_type = RTN_UNICAST;
+	if (route->segment != ANY_SEGMENT) {
+		device_address_bytes(&to, family, bytes);
+		message->rtm_dst_len = v4 ? 24 : 64;
+		mnl_attr_put(request.header, RTA_DST, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	}
+	device_address_bytes(route->gateway, family, bytes);
+	mnl_attr_put(request.header, RTA_GATEWAY, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	mnl_attr_put_u32(request.header, RTA_OIF, route->device->ifindex);
+	return ask(kernel, route->space, &request);
+}
+
+static int add_neighbour(struct kernel *kernel, const struct device *device,
+			 const struct device *other, int family)
+{
+	bool v4 = family == AF_INET;
+	struct request request;
+	struct ndmsg *message =
+		begin(&request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*message));
+	uint8_t bytes[16];
+
+	device_address_bytes(other, family, bytes);
+	message->ndm_family = (uint8_t)family;
+	message->ndm_ifindex = (int)device->ifindex;
+	message->ndm_state = NUD_PERMANENT;
+	mnl_attr_put(request.header, NDA_DST, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	mnl_attr_put(request.header, NDA_LLADDR, sizeof(other->mac), other->mac);
+	return ask(kernel, device->space, &request);
+}
+
+static int add_bridge_entry(struct kernel *kernel, const struct device *port,
+			    const struct device *target)
+{
+	struct request request;
+	struct ndmsg *message =
+		begin(&request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*message));
+
+	message->ndm_family = AF_BRIDGE;
+	message->ndm_ifindex = (int)port->ifindex;
+	message->ndm_state = NUD_NOARP;
+	message->ndm_flags = NTF_MASTER;
+	mnl_attr_put(request.header, NDA_LLADDR, sizeof(target->mac), target->mac);
+	return ask(kernel, port->space, &request);
+}
+
+static int sync_neighbours(struct kernel *kernel, const struct device *device)
+{
+	struct world *world = kernel->world;
+	int err = 0;
+
+	for (size_t i = 0; i < world->device_count && !err; i++)
+		if (world_are_neighbours(device, &world->devices[i]))
+			err = add_neighbour(kernel, device, &world->devices[i], AF_INET)
+				      ?: add_neighbour(kernel, device, &world->devices[i],
+						       AF_INET6);
+	return err;
+}
+
+static int sync_bridge(struct kernel *kernel, const struct device *bridge)
+{
+	struct world *world = kernel->world;
+	int err = 0;
+
+	for (size_t i = 0; i < world->device_count && !err; i++) {
+		const struct device *target = &world->devices[i], *port;
+
+		if (!target->segment || target->gone || target == bridge)
+			continue;
+		port = world_bridge_port(world, bridge, target);
+		if (port)
+			err = add_bridge_entry(kernel, port, target);
+	}
+	return err;
+}
+
+int kernel_sync(struct kernel *kernel)
+{
+	struct world *world = kernel->world;
+	int err = 0;
+
+	for (size_t i = 0; i < world->device_count && !err; i++) {
+		const struct device *device = &world->devices[i];
+
+		if (device->gone)
+			continue;
+		err = sync_neighbours(kernel, device);
+		if (!err && device->kind == KIND_BRIDGE)
+			err = sync_bridge(kernel, device);
+	}
+	for (size_t i = 0; i < world->route_count && !err; i++) {
+		const struct route *route = &world->routes[i];
+
+		if (!route->device->gone && !route->gateway->gone)
+			err = add_route(kernel, route, AF_INET)
+				      ?: add_route(kernel, route, AF_INET6);
+	}
+	return err;
+}
+
+struct up_wait {
+	const struct world *world;
+	unsigned int space;
+	bool all_up;
+};
+
+static bool has_ports(const struct world *world, const struct device *bridge)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].master == bridge && !world->devices[i].gone)
+			return true;
+	return false;
+}
+
+static int look_at_link(void *data, const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	struct up_wait *wait = data;
+	const struct nlattr *attr;
+	uint8_t state = 0;
+
+	/* clang-format off */
+	mnl_attr_for_each(attr, message, sizeof(*info))
+		if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
+			state = mnl_attr_get_u8(attr);
+	/* clang-format on */
+	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP || state == IF_OPER_UNKNOWN)
+		return 0;
+	for (size_t i = 0; i < wait->world->device_count; i++) {
+		const struct device *device = &wait->world->devices[i];
+
+		if (device->space == wait->space && device->ifindex == (uint32_t)info->ifi_index &&
+		    !device->gone &&
+		    !(device->kind == KIND_BRIDGE && !has_ports(wait->world, device)))
+			wait->all_up = false;
+	}
+	return 0;
+}
+
+static int look_at_links(struct kernel *kernel, struct up_wait *wait)
+{
+	int err = 0;
+
+	wait->all_up = true;
+	for (wait->space = 0; wait->space < kernel->space_count && wait->all_up && !err;
+	     wait->space++) {
+		struct request request;
+		struct ifinfomsg *info = begin(&request, RTM_GETLINK, NLM_F_DUMP, sizeof(*info));
+
+		info->ifi_family = AF_UNSPEC;
+		err = netlink_ask(kernel->netlinks[wait->space], request.header, look_at_link,
+				  wait);
+		/* overtaken by a change: look again */
+		if (err == -EINTR) {
+			wait->all_up = false;
+			err = 0;
+		}
+	}
+	return err;
+}
+
+int kernel_wait_up(struct kernel *kernel)
+{
+	int64_t end_ns = clock_boottime_ns() + UP_WAIT_NS;
+	struct timespec pause = {.tv_nsec = NSEC_PER_MSEC / 2};
+	struct up_wait wait = {.world = kernel->world};
+
+	for (;;) {
+		int err = look_at_links(kernel, &wait);
+
+		if (err || wait.all_up)
+			return err;
+		if (clock_boottime_ns() > end_ns)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void print_target(FILE *out, const struct conversation *c, int end)
+{
+	const struct device *device = c->arrives.address[end];
+	bool v4 = c->sent.family == AF_INET;
+	char text[INET6_ADDRSTRLEN];
+
+	fprintf(out, v4 ? " ip to %s:%u\n" : " ip6 to [%s]:%u\n",
+		device_address(device, c->sent.family, text, sizeof(text)), c->arrives.port[end]);
+}
+
+/* A conversation is known by the client's port, which no other one has. */
+static void print_rules(FILE *out, const struct world *world, int end)
+{
+	for (size_t i = 0; i < world->conversation_count; i++) {
+		const struct conversation *c = &world->conversations[i];
+
+		if (!conversation_end_is_translated(c, end))
+			continue;
+		fprintf(out, "meta nfproto %s udp sport %u ",
+			c->sent.family == AF_INET ? "ipv4" : "ipv6", c->sent.port[0]);
+		if (end == 0 && c->masquerade) {
+			fprintf(out, "masquerade\n");
+			continue;
+		}
+		fprintf(out, end ? "dnat" : "snat");
+		print_target(out, c, end);
+	}
+}
+
+static pid_t fork_nft(int input)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid < 0 ? -errno : pid;
+	dup2(input, STDIN_FILENO);
+	execlp("nft", "nft", "-f", "-", NULL);
+	_exit(127);
+}
+
+static int write_rules(int output, const struct world *world)
+{
+	FILE *out = fdopen(output, "w");
+
+	if (!out) {
+		close(output);
+		return -ENOMEM;
+	}
+	fprintf(out, "table inet translate {\n"
+		     "chain pre {\ntype nat hook prerouting priority -100\n");
+	print_rules(out, world, 1);
+	fprintf(out, "}\nchain post {\ntype nat hook postrouting priority 100\n");
+	print_rules(out, world, 0);
+	fprintf(out, "}\n}\n");
+	return fclose(out) ? -errno : 0;
+}
+
+int kernel_translate(struct kernel *kernel)
+{
+	int pipe_fds[2], status, err, left;
+	pid_t pid;
+
+	if (!world_translates(kernel->world))
+		return 0;
+	err = kernel_enter(kernel, HOST);
+	if (err)
+		return err;
+	if (pipe2(pipe_fds, O_CLOEXEC)) {
+		err = -errno;
+		return kernel_leave(kernel) ?: err;
+	}
+	pid = fork_nft(pipe_fds[0]);
+	left = kernel_leave(kernel);
+	close(pipe_fds[0]);
+	/* a pipe without a reader would end us */
+	if (pid < 0 || left) {
+		close(pipe_fds[1]);
+		return pid < 0 ? pid : left;
+	}
+	err = write_rules(pipe_fds[1], kernel->world);
+	if (waitpid(pid, &status, 0) < 0)
+		return -errno;
+	if (!err && (!WIFEXITED(status) || WEXITSTATUS(status)))
+		err = -EIO;
+	return err;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Makes a world real: namespaces, links, addresses, routes, neighbours. All that is known is told
+ * to the kernel beforehand, so that no packet exists but those that are sent on purpose.
+ *
+ * Functions return 0 or -errno. They leave the process in the namespace that it was in.
+ */
+#ifndef FLOWTALLY_TOPOLOGY_KERNEL_H
+#define FLOWTALLY_TOPOLOGY_KERNEL_H
+
+#include "tests/topology/world.h"
+
+struct kernel;
+
+int kernel_new(struct kernel **ret, struct world *world);
+void kernel_free(struct kernel *kernel);
+
+/* Makes the spaces and devices that the world has and the kernel has not yet. */
+int kernel_create(struct kernel *kernel);
+int kernel_delete(struct kernel *kernel, struct device *device);
+int kernel_rename(struct kernel *kernel, struct device *device, const char *name);
+int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master);
+int kernel_move(struct kernel *kernel, struct device *device, unsigned int space);
+/* Brings a device up that was moved, with its address. */
+int kernel_settle(struct kernel *kernel, struct device *device);
+
+/* Tells every space the routes, neighbours and bridge ports that the world has now. */
+int kernel_sync(struct kernel *kernel);
+/* Waits until all links carry packets. */
+int kernel_wait_up(struct kernel *kernel);
+
+/* Tells the host to translate as the conversations say. */
+int kernel_translate(struct kernel *kernel);
+
+/* Sockets and processes begin their lives in the space of their creator. */
+int kernel_enter(struct kernel *kernel, unsigned int space);
+int kernel_leave(struct kernel *kernel);
+/* Borrowed. */
+int kernel_space_fd(const struct kernel *kernel, unsigned int space);
+
+#endif

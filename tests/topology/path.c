@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/topology/path.h"
+
+#include <assert.h>
+#include <net/ethernet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define HOPS_MAX     64
+#define UDP_HEADER   8
+#define VXLAN_HEADER 8
+
+struct walk {
+	const struct world *world;
+	const struct conversation *conversation;
+	int sender;
+	struct path *path;
+	struct packet *packet; /* the stay in the host that goes on; NULL: none */
+	unsigned int outer_header;
+	unsigned int hops;
+};
+
+static bool transmit(struct walk *walk, const struct device *device, const struct device *target,
+		     struct tuple *tuple);
+static bool receive(struct walk *walk, const struct device *device, const struct device *target,
+		    struct tuple *tuple);
+
+static void see(struct walk *walk, const struct device *device, bool egress,
+		const struct tuple *tuple)
+{
+	struct path *path = walk->path;
+	struct packet *packet = walk->packet;
+
+	if (device->space != HOST)
+		return;
+	if (!packet) {
+		assert(path->packet_count < PACKETS_MAX);
+		packet = &path->packets[path->packet_count++];
+		*packet = (struct packet){.outer_header = walk->outer_header};
+		walk->packet = packet;
+	}
+	assert(packet->sight_count < SIGHTS_MAX);
+	packet->sights[packet->sight_count++] =
+		(struct sight){.device = device, .egress = egress, .tuple = *tuple};
+}
+
+/* The host's NAT before it routes: a packet to where it pretends to be. */
+static void translate_destination(const struct walk *walk, struct tuple *tuple)
+{
+	const struct conversation *c = walk->conversation;
+	const struct tuple *real = walk->sender ? &c->sent : &c->arrives;
+	int end = walk->sender ? 0 : 1;
+
+	if (walk->outer_header)
+		return;
+	tuple->address[1] = real->address[end];
+	tuple->port[1] = real->port[end];
+}
+
+/* And after it: from where it pretends to come. */
+static void translate_source(const struct walk *walk, struct tuple *tuple)
+{
+	const struct conversation *c = walk->conversation;
+	const struct tuple *shown = walk->sender ? &c->sent : &c->arrives;
+	int end = walk->sender ? 1 : 0;
+
+	if (walk->outer_header)
+		return;
+	tuple->address[0] = shown->address[end];
+	tuple->port[0] = shown->port[end];
+}
+
+static const struct route *find_route(const struct world *world, unsigned int space,
+				      uint8_t segment)
+{
+	for (size_t i = 0; i < world->route_count; i++) {
+		const struct route *route = &world->routes[i];
+
+		if (route->space == space && route->segment == segment && !route->device->gone &&
+		    !route->gateway->gone)
+			return route;
+	}
+	return NULL;
+}
+
+/* Where space sends what is for the address: by device to the MAC address of *next. */
+static const struct device *route_to(const struct world *world, unsigned int space,
+				     const struct device *address, const struct device **next)
+{
+	const struct route *route;
+
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *device = &world->devices[i];
+
+		if (device->space == space && world_are_neighbours(device, address)) {
+			*next = address;
+			return device;
+		}
+	}
+	route = find_route(world, space, address->segment);
+	if (!route)
+		route = find_route(world, space, ANY_SEGMENT);
+	if (!route)
+		return NULL;
+	*next = route->gateway;
+	return route->device;
+}
+
+const struct device *path_route_device(const struct world *world, unsigned int space,
+				       const struct device *address)
+{
+	const struct device *next;
+
+	return route_to(world, space, address, &next);
+}
+
+static bool send_ip(struct walk *walk, unsigned int space, struct tuple *tuple)
+{
+	const struct device *to = tuple->address[1], *next, *device;
+
+	if (to->gone)
+		return false;
+	if (to->space == space) {
+		const struct device *lo = NULL;
+
+		for (size_t i = 0; !lo; i++)
+			if (walk->world->devices[i].kind == KIND_LOOPBACK &&
+			    walk->world->devices[i].space == space)
+				lo = &walk->world->devices[i];
+		see(walk, lo, true, tuple);
+		see(walk, lo, false, tuple);
+		walk->packet = NULL;
+		return true;
+	}
+	device = route_to(walk->world, space, to, &next);
+	if (!device)
+		return false;
+	if (space == HOST)
+		translate_source(walk, tuple);
+	if (!walk->outer_header && !walk->path->own_mtu)
+		walk->path->own_mtu = device->mtu;
+	return transmit(walk, device, next, tuple);
+}
+
+/* The datagram becomes the load of another packet, born here, and comes out at the other end. */
+static bool send_through_tunnel(struct walk *walk, const struct device *device,
+				const struct device *target, struct tuple *tuple)
+{
+	struct tuple outer = {
+		.address = {device->lower, device->peer->lower},
+		.port = {TUNNEL_SOURCE_PORT, TUNNEL_PORT},
+		.family = device->outer_family,
+	};
+	bool arrives;
+
+	if (walk->outer_header || device->gone || device->peer->gone)
+		return false;
+	walk->packet = NULL;
+	walk->outer_header =
+		(outer.family == AF_INET ? 20 : 40) + UDP_HEADER + VXLAN_HEADER + ETHER_HDR_LEN;
+	arrives = send_ip(walk, device->space, &outer);
+	walk->outer_header = 0;
+	walk->packet = NULL;
+	return arrives && receive(walk, device->peer, target, tuple);
+}
+
+/* A frame for the target leaves by the device. */
+static bool transmit(struct walk *walk, const struct device *device, const struct device *target,
+		     struct tuple *tuple)
+{
+	const struct device *port;
+
+	if (device->gone || ++walk->hops > HOPS_MAX)
+		return false;
+	see(walk, device, true, tuple);
+	if (!walk->outer_header && device->mtu < walk->path->mtu)
+		walk->path->mtu = device->mtu;
+	switch (device->kind) {
+	case KIND_VETH:
+		if (device->peer->space != device->space)
+			walk->packet = NULL;
+		return receive(walk, device->peer, target, tuple);
+	case KIND_BRIDGE:
+		port = world_bridge_port(walk->world, device, target);
+		return port && transmit(walk, port, target, tuple);
+	case KIND_MACVLAN:
+		if (device->lower->space != device->space)
+			walk->packet = NULL;
+		/* to its siblings over the device below, which receives it, as if from the wire */
+		if (target->kind == KIND_MACVLAN && target->lower == device->lower)
+			return receive(walk, device->lower, target, tuple);
+		return transmit(walk, device->lower, target, tuple);
+	case KIND_VXLAN:
+		return send_through_tunnel(walk, device, target, tuple);
+	case KIND_LOOPBACK:
+	case KIND_VLAN:
+	case KINDS:
+		break;
+	}
+	return false;
+}
+
+static bool receive_ip(struct walk *walk, const struct device *device, struct tuple *tuple)
+{
+	if (device->space == HOST)
+		translate_destination(walk, tuple);
+	if (tuple->address[1]->space == device->space) {
+		walk->packet = NULL;
+		return !tuple->address[1]->gone;
+	}
+	return send_ip(walk, device->space, tuple);
+}
+
+/* A frame for the target comes in on the device. */
+static bool receive(struct walk *walk, const struct device *device, const struct device *target,
+		    struct tuple *tuple)
+{
+	const struct device *port;
+
+	if (device->gone || ++walk->hops > HOPS_MAX)
+		return false;
+	see(walk, device, false, tuple);
+	if (device->master) {
+		if (target == device->master || target->lower == device->master)
+			return receive(walk, device->master, target, tuple);
+		port = world_bridge_port(walk->world, device->master, target);
+		return port && port != device && transmit(walk, port, target, tuple);
+	}
+	if (target->kind == KIND_MACVLAN && target->lower == device && !target->gone) {
+		if (target->space != device->space)
+			walk->packet = NULL;
+		return receive(walk, target, target, tuple);
+	}
+	return target == device && receive_ip(walk, device, tuple);
+}
+
+static struct tuple reverse(const struct tuple *tuple)
+{
+	return (struct tuple){.address = {tuple->address[1], tuple->address[0]},
+			      .port = {tuple->port[1], tuple->port[0]},
+			      .family = tuple->family};
+}
+
+static bool tuples_equal(const struct tuple *a, const struct tuple *b)
+{
+	return a->address[0] == b->address[0] && a->address[1] == b->address[1] &&
+	       a->port[0] == b->port[0] && a->port[1] == b->port[1];
+}
+
+bool path_find(const struct world *world, const struct conversation *conversation, int sender,
+	       struct path *path)
+{
+	struct walk walk = {.world = world,
+			    .conversation = conversation,
+			    .sender = sender,
+			    .path = path};
+	struct tuple tuple = sender ? reverse(&conversation->arrives) : conversation->sent;
+	struct tuple meant = sender ? reverse(&conversation->sent) : conversation->arrives;
+	const struct device *from = sender ? conversation->server : conversation->client;
+
+	path->packet_count = 0;
+	path->mtu = UINT16_MAX;
+	path->own_mtu = 0;
+	if (from->gone || !send_ip(&walk, from->space, &tuple))
+		return false;
+	if (!path->own_mtu)
+		path->own_mtu = UINT16_MAX;
+	return tuples_equal(&tuple, &meant);
+}
+
+void path_print(const struct path *path)
+{
+	for (size_t i = 0; i < path->packet_count; i++) {
+		const struct packet *packet = &path->packets[i];
+
+		printf("#       %s:", packet->outer_header ? "tunnel's" : "in the host");
+		for (size_t s = 0; s < packet->sight_count; s++)
+			printf(" %s %s%s", packet->sights[s].egress ? "out" : "in",
+			       packet->sights[s].device->name,
+			       packet->sights[s].device->monitored ? "*" : "");
+		printf("\n");
+	}
+}

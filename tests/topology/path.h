@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which hooks of the host a datagram passes: the truth, by the construction of the world and by how
+ * the kernel forwards, without asking either the kernel or the agent.
+ */
+#ifndef FLOWTALLY_TOPOLOGY_PATH_H
+#define FLOWTALLY_TOPOLOGY_PATH_H
+
+#include "tests/topology/world.h"
+
+#define SIGHTS_MAX  32
+#define PACKETS_MAX 8
+
+#define TUNNEL_SOURCE_PORT 50000
+#define TUNNEL_PORT	   4789
+
+struct sight {
+	const struct device *device;
+	bool egress;
+	struct tuple tuple; /* as the packet looks there */
+};
+
+/* One stay of a packet in the host: from where it is received or born to where it leaves or is
+ * delivered. A tunnel's outer packet is another packet. */
+struct packet {
+	struct sight sights[SIGHTS_MAX];
+	size_t sight_count;
+	unsigned int outer_header; /* bytes that a tunnel puts before the datagram's IP packet */
+};
+
+struct path {
+	struct packet packets[PACKETS_MAX];
+	size_t packet_count;
+	unsigned int mtu;     /* the least on the way */
+	unsigned int own_mtu; /* of the sender's own device: where datagrams are cut */
+};
+
+/* The path of what the client (sender 0) or the server (1) sends. False: it does not arrive. */
+bool path_find(const struct world *world, const struct conversation *conversation, int sender,
+	       struct path *path);
+
+/* The device by which space sends what is for the address, or NULL. */
+const struct device *path_route_device(const struct world *world, unsigned int space,
+				       const struct device *address);
+
+void path_print(const struct path *path);
+
+#endif

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/topology/traffic.h"
+#include "tests/topology/kernel.h"
+
+#include "lib/cleanup.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define WAIT_MS		2000
+#define IPV4_HEADER	20
+#define IPV6_HEADER	40
+#define FRAGMENT_HEADER 8
+#define UDP_HEADER	8
+
+/* A datagram as IP packets. */
+struct cut {
+	unsigned int packets, bytes;
+	unsigned int largest;
+};
+
+static struct cut cut_datagram(unsigned int size, int family, unsigned int mtu)
+{
+	unsigned int header = family == AF_INET ? IPV4_HEADER : IPV6_HEADER;
+	unsigned int load = size + UDP_HEADER, part;
+
+	if (header + load <= mtu)
+		return (struct cut){1, header + load, header + load};
+	if (family == AF_INET6)
+		header += FRAGMENT_HEADER;
+	part = (mtu - header) & ~7u;
+	return (struct cut){.packets = (load + part - 1) / part,
+			    .bytes = load + (load + part - 1) / part * header,
+			    .largest = header + part};
+}
+
+bool traffic_paths(const struct world *world, const struct conversation *conversation,
+		   struct path paths[2])
+{
+	for (int sender = 0; sender < 2; sender++) {
+		struct cut cut;
+
+		if (!path_find(world, conversation, sender, &paths[sender]))
+			return false;
+		cut = cut_datagram(conversation->size, conversation->sent.family,
+				   paths[sender].own_mtu);
+		/* cut again on the way: other sizes on other hooks */
+		if (cut.largest > paths[sender].mtu)
+			return false;
+	}
+	return true;
+}
+
+static struct tally_end tally_end_of(const struct tuple *tuple, int end)
+{
+	struct tally_end ret = {.port = tuple->port[end]};
+
+	device_address_bytes(tuple->address[end], tuple->family, ret.address);
+	return ret;
+}
+
+/*
+ * The line of a packet: of a conversation that the host translates, and that the agent joins, what
+ * the client sent and whereto; else what the packet looks like where it is seen first.
+ */
+static void book_sight(struct tally *expected, const struct sight *sight, bool joined, int sender,
+		       const struct tuple *original, uint64_t bytes, uint64_t packets)
+{
+	const struct tuple *tuple = joined ? original : &sight->tuple;
+	struct tally_end from = tally_end_of(tuple, joined ? sender : 0);
+	struct tally_end to = tally_end_of(tuple, joined ? !sender : 1);
+
+	tally_add(expected, &from, &to, bytes, packets);
+}
+
+static void book_packet(struct tally *expected, const struct packet *packet,
+			const struct conversation *conversation, int sender,
+			const struct path *path, bool join)
+{
+	bool joined = join && !packet->outer_header && conversation_is_translated(conversation);
+	uint64_t count = conversation->count[sender];
+	struct cut cut = cut_datagram(conversation->size, conversation->sent.family, path->own_mtu);
+
+	for (size_t i = 0; i < packet->sight_count; i++) {
+		const struct sight *sight = &packet->sights[i];
+
+		if (!sight->device->monitored)
+			continue;
+		book_sight(expected, sight, joined, sender, &conversation->sent,
+			   count * (cut.bytes + cut.packets * packet->outer_header),
+			   count * cut.packets);
+		return;
+	}
+}
+
+static void book(struct tally *expected, const struct conversation *conversation, int sender,
+		 const struct path *path, bool join)
+{
+	for (size_t i = 0; i < path->packet_count; i++)
+		book_packet(expected, &path->packets[i], conversation, sender, path, join);
+}
+
+static socklen_t socket_address(const struct tuple *tuple, int end,
+				struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+	uint8_t bytes[16];
+
+	device_address_bytes(tuple->address[end], tuple->family, bytes);
+	memset(address, 0, sizeof(*address));
+	if (tuple->family == AF_INET) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(tuple->port[end]);
+		memcpy(&v4->sin_addr, bytes + 12, 4);
+		return sizeof(*v4);
+	}
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(tuple->port[end]);
+	memcpy(&v6->sin6_addr, bytes, 16);
+	return sizeof(*v6);
+}
+
+static int open_socket(struct kernel *kernel, unsigned int space, const struct tuple *tuple,
+		       int end)
+{
+	bool v4 = tuple->family == AF_INET;
+	int discover = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
+	struct sockaddr_storage address;
+	socklen_t size = socket_address(tuple, end, &address);
+	int fd, err = kernel_enter(kernel, space);
+
+	if (err)
+		return err;
+	fd = socket(tuple->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+	    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
+		       &discover, sizeof(discover)) ||
+	    bind(fd, (struct sockaddr *)&address, size)) {
+		err = -errno;
+		if (fd >= 0)
+			close(fd);
+		fd = err;
+	}
+	return kernel_leave(kernel) ?: fd;
+}
+
+static int open_sockets(struct kernel *kernel, struct conversation *c)
+{
+	if (c->fd[0] < 0)
+		c->fd[0] = open_socket(kernel, c->client->space, &c->sent, 0);
+	if (c->fd[0] < 0)
+		return c->fd[0];
+	if (c->fd[1] < 0)
+		c->fd[1] = open_socket(kernel, c->server->space, &c->arrives, 1);
+	return c->fd[1] < 0 ? c->fd[1] : 0;
+}
+
+static int receive(int fd, unsigned int size, struct sockaddr_storage *from, socklen_t *from_size)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	static char data[65536];
+	ssize_t got;
+
+	if (poll(&ready, 1, WAIT_MS) != 1)
+		return -ETIMEDOUT;
+	*from_size = sizeof(*from);
+	got = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)from, from_size);
+	if (got < 0)
+		return -errno;
+	return got == (ssize_t)size ? 0 : -EBADMSG;
+}
+
+static int send_conversation(const struct conversation *c)
+{
+	static const char data[65536];
+	struct sockaddr_storage to[2], seen;
+	socklen_t to_size[2], seen_size;
+
+	to_size[0] = socket_address(&c->sent, 1, &to[0]);
+	for (int sender = 0; sender < 2; sender++) {
+		for (unsigned int i = 0; i < c->count[sender]; i++) {
+			int err;
+
+			if (sendto(c->fd[sender], data, c->size, 0, (struct sockaddr *)&to[sender],
+				   to_size[sender]) < 0)
+				return -errno;
+			err = receive(c->fd[!sender], c->size, &seen, &seen_size);
+			if (err)
+				return err;
+		}
+		/* the server replies to whom it saw */
+		if (!sender) {
+			to[1] = seen;
+			to_size[1] = seen_size;
+		}
+	}
+	return 0;
+}
+
+int traffic_send(struct world *world, struct kernel *kernel, bool join, struct tally *expected,
+		 const struct conversation **failed)
+{
+	for (size_t i = 0; i < world->conversation_count; i++) {
+		struct conversation *c = &world->conversations[i];
+		struct path paths[2];
+		int err;
+
+		if (c->ended || !traffic_paths(world, c, paths))
+			continue;
+		*failed = c;
+		err = open_sockets(kernel, c) ?: send_conversation(c);
+		if (err)
+			return err;
+		for (int sender = 0; sender < 2; sender++)
+			book(expected, c, sender, &paths[sender], join);
+	}
+	*failed = NULL;
+	return 0;
+}
+
+void traffic_close(struct world *world)
+{
+	for (size_t i = 0; i < world->conversation_count; i++) {
+		struct conversation *c = &world->conversations[i];
+
+		for (int end = 0; end < 2; end++) {
+			if (c->fd[end] >= 0)
+				close(c->fd[end]);
+			c->fd[end] = -1;
+		}
+	}
+}
+
+static void print_tuple(const struct world *world, const struct tuple *tuple)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (int end = 0; end < 2; end++)
+		printf("%s%s (%s):%u", end ? " -> " : "",
+		       device_address(tuple->address[end], tuple->family, text, sizeof(text)),
+		       world->space_names[tuple->address[end]->space], tuple->port[end]);
+}
+
+void traffic_print(const struct world *world, const struct conversation *c)
+{
+	struct path paths[2];
+
+	printf("#   ");
+	print_tuple(world, &c->sent);
+	if (conversation_is_translated(c)) {
+		printf(" arrives as ");
+		print_tuple(world, &c->arrives);
+	}
+	printf("  %u there, %u back, of %u bytes\n", c->count[0], c->count[1], c->size);
+	if (c->ended || !traffic_paths(world, c, paths)) {
+		printf("#       no way now\n");
+		return;
+	}
+	for (int sender = 0; sender < 2; sender++) {
+		printf("#     %s:\n", sender ? "back" : "there");
+		path_print(&paths[sender]);
+	}
+}

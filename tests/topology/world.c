@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/topology/world.h"
+
+#include "lib/cleanup.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *kind_to_str(enum kind kind)
+{
+	static const char *const names[] = {
+		[KIND_LOOPBACK] = "loopback", [KIND_VETH] = "veth",   [KIND_BRIDGE] = "bridge",
+		[KIND_MACVLAN] = "macvlan",   [KIND_VXLAN] = "vxlan", [KIND_VLAN] = "vlan",
+	};
+	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
+
+	return names[kind];
+}
+
+struct device *world_add(struct world *world, enum kind kind, unsigned int space, const char *name)
+{
+	struct device *device = &world->devices[world->device_count];
+	const uint8_t mac[6] = {0x02, 0, 0, 0, 0, (uint8_t)(world->device_count + 1)};
+
+	assert(world->device_count < DEVICES_MAX);
+	world->device_count++;
+	*device = (struct device){.kind = kind, .space = space, .mtu = 1500};
+	snprintf(device->name, sizeof(device->name), "%s", name);
+	memcpy(device->mac, mac, sizeof(mac));
+	return device;
+}
+
+struct device *world_add_pair(struct world *world, unsigned int space, const char *name,
+			      unsigned int other_space, const char *other_name)
+{
+	struct device *one = world_add(world, KIND_VETH, space, name);
+	struct device *other = world_add(world, KIND_VETH, other_space, other_name);
+
+	one->peer = other;
+	other->peer = one;
+	return one;
+}
+
+unsigned int world_add_space(struct world *world, const char *name)
+{
+	unsigned int space = world->space_count++;
+	struct device *lo;
+
+	assert(space < SPACES_MAX);
+	world->space_names[space] = name;
+	lo = world_add(world, KIND_LOOPBACK, space, "lo");
+	lo->mtu = 65535;
+	return space;
+}
+
+struct route *world_add_route(struct world *world, unsigned int space, uint8_t segment,
+			      struct device *device, struct device *gateway)
+{
+	struct route *route = &world->routes[world->route_count++];
+
+	assert(world->route_count <= ROUTES_MAX);
+	*route = (struct route){.space = space,
+				.segment = segment,
+				.device = device,
+				.gateway = gateway};
+	return route;
+}
+
+struct device *world_find(struct world *world, unsigned int space, const char *name)
+{
+	for (size_t i = 0; i < world->device_count; i++) {
+		struct device *device = &world->devices[i];
+
+		if (device->space == space && !device->gone && !strcmp(device->name, name))
+			return device;
+	}
+	return NULL;
+}
+
+bool world_are_neighbours(const struct device *a, const struct device *b)
+{
+	return a != b && a->segment && a->segment == b->segment && !a->gone && !b->gone &&
+	       a->kind != KIND_LOOPBACK && b->kind != KIND_LOOPBACK;
+}
+
+static bool leads_to(const struct world *world, const struct device *out,
+		     const struct device *target);
+
+/* A frame that device receives gets to the target. */
+static bool received_leads_to(const struct world *world, const struct device *device,
+			      const struct device *target)
+{
+	if (device->gone)
+		return false;
+	if (device == target || target->lower == device)
+		return true;
+	if (!device->master)
+		return false;
+	if (target == device->master || target->lower == device->master)
+		return true;
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *port = &world->devices[i];
+
+		if (port->master == device->master && port != device &&
+		    leads_to(world, port, target))
+			return true;
+	}
+	return false;
+}
+
+static bool leads_to(const struct world *world, const struct device *out,
+		     const struct device *target)
+{
+	return !out->gone && out->peer && received_leads_to(world, out->peer, target);
+}
+
+struct device *world_bridge_port(const struct world *world, const struct device *bridge,
+				 const struct device *target)
+{
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *port = &world->devices[i];
+
+		if (port->master == bridge && leads_to(world, port, target))
+			return (struct device *)port;
+	}
+	return NULL;
+}
+
+void device_address_bytes(const struct device *device, int family, uint8_t *bytes)
+{
+	uint8_t v4[16] = {[10] = 0xff, [11] = 0xff, 10, device->segment, 0, device->address};
+	uint8_t v6[16] = {0xfd, 0, 0, device->segment, [15] = device->address};
+
+	memcpy(bytes, family == AF_INET ? v4 : v6, 16);
+}
+
+const char *device_address(const struct device *device, int family, char *text, size_t size)
+{
+	uint8_t bytes[16];
+
+	device_address_bytes(device, family, bytes);
+	inet_ntop(family, family == AF_INET ? bytes + 12 : bytes, text, (socklen_t)size);
+	return text;
+}
+
+bool conversation_end_is_translated(const struct conversation *c, int end)
+{
+	return c->sent.address[end] != c->arrives.address[end] ||
+	       c->sent.port[end] != c->arrives.port[end];
+}
+
+bool conversation_is_translated(const struct conversation *c)
+{
+	return conversation_end_is_translated(c, 0) || conversation_end_is_translated(c, 1);
+}
+
+bool world_translates(const struct world *world)
+{
+	for (size_t i = 0; i < world->conversation_count; i++)
+		if (conversation_is_translated(&world->conversations[i]))
+			return true;
+	return false;
+}
+
+static void print_device(const struct world *world, const struct device *device)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	printf("#   %-5s %-6s %-8s", world->space_names[device->space], device->name,
+	       kind_to_str(device->kind));
+	if (device->peer)
+		printf(" peer %s/%s", world->space_names[device->peer->space], device->peer->name);
+	if (device->master)
+		printf(" master %s", device->master->name);
+	if (device->lower)
+		printf(" lower %s/%s", world->space_names[device->lower->space],
+		       device->lower->name);
+	if (device->segment)
+		printf(" %s", device_address(device, AF_INET, address, sizeof(address)));
+	if (device->space == HOST)
+		printf(" %s", device->monitored ? "monitored" : "NOT monitored");
+	printf("\n");
+}
+
+void world_print(const struct world *world)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *device = &world->devices[i];
+
+		if (!device->gone &&
+		    (device->space == HOST || device->kind != KIND_LOOPBACK || device->segment))
+			print_device(world, device);
+	}
+	for (size_t i = 0; i < world->route_count; i++) {
+		const struct route *route = &world->routes[i];
+
+		printf("#   %-5s route to ", world->space_names[route->space]);
+		if (route->segment == ANY_SEGMENT)
+			printf("all");
+		else
+			printf("10.%u.0.0/24", route->segment);
+		printf(" via %s dev %s\n",
+		       device_address(route->gateway, AF_INET, address, sizeof(address)),
+		       route->device->name);
+	}
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The model of a small network: the host under test and everything around it. Nothing here talks
+ * to the kernel; kernel.h makes a world real, path.h says which hooks of the host a packet passes.
+ *
+ * Namespace 0 is the host. A segment is a set of devices with addresses that reach each other
+ * without a router; segment S has 10.S.0.0/24 and fd00:S::/64.
+ */
+#ifndef FLOWTALLY_TOPOLOGY_WORLD_H
+#define FLOWTALLY_TOPOLOGY_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOST 0
+
+#define SPACES_MAX	  24
+#define DEVICES_MAX	  96
+#define ROUTES_MAX	  96
+#define CONVERSATIONS_MAX 24
+#define NAME_SIZE	  16
+#define ANY_SEGMENT	  0
+
+enum kind { KIND_LOOPBACK, KIND_VETH, KIND_BRIDGE, KIND_MACVLAN, KIND_VXLAN, KIND_VLAN, KINDS };
+
+struct device {
+	enum kind kind;
+	unsigned int space;
+	char name[NAME_SIZE];
+	uint8_t mac[6];
+	uint16_t mtu;
+	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
+	struct device *peer;	  /* veth: the other end; vxlan: the other tunnel's end */
+	struct device *master;	  /* a bridge */
+	struct device *lower;	  /* macvlan, vlan: the device below; vxlan: the one whose address
+				     the tunnel's outer packets have */
+	int outer_family;	  /* vxlan: AF_INET or AF_INET6 */
+	uint16_t tag;		  /* vlan: its tag; vxlan: its network identifier */
+
+	struct device *former_master; /* that it was released from */
+	bool gone;
+	bool monitored; /* by the agent; only for devices of the host */
+	uint32_t ifindex;
+};
+
+/* What goes to the segment leaves by device, to the MAC address of the gateway. */
+struct route {
+	unsigned int space;
+	uint8_t segment; /* ANY_SEGMENT: default route */
+	struct device *device;
+	struct device *gateway;
+};
+
+struct tuple {
+	struct device *address[2]; /* source, destination: an address is known by its device */
+	uint16_t port[2];
+	int family;
+};
+
+/* Datagrams between a socket of the client's and one of the server's. */
+struct conversation {
+	struct device *client, *server;
+	struct tuple sent;    /* as the client sends */
+	struct tuple arrives; /* as the server receives; another one if the host translates */
+	bool masquerade;      /* else a translated source is SNAT */
+	unsigned int size;    /* of the datagrams' data */
+	unsigned int count[2];
+	bool ended; /* nothing more is sent */
+	int fd[2];  /* client, server; -1: not open */
+};
+
+struct world {
+	struct device devices[DEVICES_MAX];
+	size_t device_count;
+	struct route routes[ROUTES_MAX];
+	size_t route_count;
+	struct conversation conversations[CONVERSATIONS_MAX];
+	size_t conversation_count;
+	unsigned int space_count;
+	const char *space_names[SPACES_MAX];
+};
+
+const char *kind_to_str(enum kind kind);
+
+struct device *world_add(struct world *world, enum kind kind, unsigned int space, const char *name);
+/* A veth pair; the first end is returned. */
+struct device *world_add_pair(struct world *world, unsigned int space, const char *name,
+			      unsigned int other_space, const char *other_name);
+unsigned int world_add_space(struct world *world, const char *name);
+struct route *world_add_route(struct world *world, unsigned int space, uint8_t segment,
+			      struct device *device, struct device *gateway);
+struct device *world_find(struct world *world, unsigned int space, const char *name);
+
+/* Whether two devices with addresses reach each other without a router. */
+bool world_are_neighbours(const struct device *a, const struct device *b);
+
+/* The port of the bridge behind which the target is, or NULL. */
+struct device *world_bridge_port(const struct world *world, const struct device *bridge,
+				 const struct device *target);
+
+/* Whether the host rewrites that end (0: the client's), or any. */
+bool conversation_end_is_translated(const struct conversation *c, int end);
+bool conversation_is_translated(const struct conversation *c);
+bool world_translates(const struct world *world);
+
+/* As text, "10.2.0.1" or "fd00:2::1". */
+const char *device_address(const struct device *device, int family, char *text, size_t size);
+/* 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+void device_address_bytes(const struct device *device, int family, uint8_t *bytes);
+
+/* One line a link. */
+void world_print(const struct world *world);
+
+#endif
