@@ -63,7 +63,7 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test check bench install uninstall clean help deps unit unit-sanitize tests format lint
+.PHONY: all run test check bench soak install uninstall clean help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -82,6 +82,9 @@ test: deps ## install what is missing, build, and run every test (root)
 check: unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh unit
+
+soak: all tests ## thousands of random hosts, compared to the byte (root); SEEDS=FIRST..LAST
+	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
 
 bench: all tests ## measure: cost of a packet, swap and drain, attach (root)
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh

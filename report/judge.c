@@ -17,7 +17,9 @@
 enum owed_kind {
 	OWED_INGRESS = FLOW_CLASSES, /* by the judged ingress hook of the interface */
 	OWED_EGRESS,
-	OWED_COUNTED, /* what was counted of the flow in all, for hooks judged against anything */
+	OWED_TURNING, /* by the judged ingress hook: its seen.repeats that did not leave yet */
+	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
+			 anything */
 };
 _Static_assert(OWED_COUNTED < FLOW_CELL_KINDS, "fits a cell");
 
@@ -48,6 +50,7 @@ struct judge_list {
 /* An interface. Those of the report come first, in its order. */
 struct place {
 	uint32_t id;
+	uint32_t era;				/* number of its era, ascending */
 	const struct topology_role *role;	/* borrowed; NULL: only named as a reference */
 	uint32_t judged[2];			/* by enum hook: into judge.judged, or NONE */
 	struct judge_list judges[FLOW_CLASSES]; /* the hooks to which that class is a reference */
@@ -58,28 +61,24 @@ struct place {
 /* What the references of a judged hook saw of a flow. */
 struct seen {
 	struct flow_count first;   /* INGRESS and EGRESS */
-	struct flow_count repeats; /* EGRESS_REPEAT */
-};
-
-/* In which order the hooks of a flow are judged. */
-enum stage {
-	STAGE_SEEN,    /* against what references show */
-	STAGE_COUNTED, /* the same, where repeats are a reference as far as they were counted */
-	STAGE_ANY,     /* against all that was counted at other hooks */
-	STAGES,
+	struct flow_count repeats; /* EGRESS_REPEAT of macvlans above a judged ingress hook */
 };
 
 /* A judged hook, with the sums of the flow that is being judged, by sender. */
 struct judged {
 	uint32_t place;
 	enum hook hook;
-	enum stage stage;
-	bool was_judged; /* in the interval before, too */
-	bool active;	 /* saw this flow */
+	bool any;	   /* against all that was counted at other hooks */
+	bool uses_repeats; /* what the interface repeats at egress tells something */
+	bool was_judged;   /* in the interval before, too */
+	bool active;	   /* saw this flow */
 	struct flow_count own[2];
+	struct flow_count repeats[2]; /* EGRESS_REPEAT of the same interface, if uses_repeats */
 	struct seen seen[2], seen_before[2]; /* by the references, in this interval and the last */
-	struct flow_count owed[2]; /* from the interval before, and after judging to the next */
-	bool owed_known[2];	   /* it saw the flow in the interval before */
+	/* from the interval before, and after judging to the next */
+	struct flow_count owed[2];
+	struct flow_count turning[2]; /* part of seen.repeats */
+	bool owed_known[2];	      /* it saw the flow in the interval before */
 };
 
 struct judge {
@@ -92,9 +91,11 @@ struct judge {
 	struct id_map by_id;   /* to places */
 	struct judged *judged; /* owned */
 	size_t judged_count;
-	bool any_judged;  /* some are judged against anything */
-	uint32_t *judges; /* owned; runs of numbers of judged hooks */
-	uint32_t *active; /* owned; numbers of the judged hooks that saw this flow */
+	bool any_judged; /* some are judged against anything */
+	size_t era_count;
+	struct flow_count (*in_era)[2]; /* owned; what was counted of the flow at hand, by sender */
+	uint32_t *judges;		/* owned; runs of numbers of judged hooks */
+	uint32_t *active;		/* owned; numbers of the judged hooks that saw this flow */
 	size_t active_count;
 	struct flow_count (*unattributed)[FLOW_REASONS]; /* owned; by interface */
 
@@ -114,6 +115,24 @@ static uint64_t excess(uint64_t a, uint64_t b)
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static struct flow_count counts_sum(struct flow_count a, struct flow_count b)
+{
+	flow_count_add(&a, &b);
+	return a;
+}
+
+static struct flow_count counts_excess(struct flow_count a, struct flow_count b)
+{
+	return (struct flow_count){.bytes = excess(a.bytes, b.bytes),
+				   .packets = excess(a.packets, b.packets)};
+}
+
+static struct flow_count counts_smaller(struct flow_count a, struct flow_count b)
+{
+	return (struct flow_count){.bytes = smaller(a.bytes, b.bytes),
+				   .packets = smaller(a.packets, b.packets)};
 }
 
 /* NULL: an interface of the past. */
@@ -181,17 +200,21 @@ static bool debt_was_judged(const struct debt *debt, uint32_t id, enum hook hook
 	       bsearch(&key, debt->judged, debt->judged_count, sizeof(key), compare_hook_ids);
 }
 
-static enum stage find_stage(const struct topology_hook *judged, enum hook hook)
+static bool is_judged_by_any(const struct topology_hook *judged)
 {
-	enum stage stage = STAGE_SEEN;
-
-	for (size_t r = 0; r < judged->reference_count; r++) {
+	for (size_t r = 0; r < judged->reference_count; r++)
 		if (judged->references[r].id == TOPOLOGY_ANY)
-			return STAGE_ANY;
-		if (hook == HOOK_INGRESS && judged->references[r].hook == HOOK_EGRESS)
-			stage = STAGE_COUNTED;
-	}
-	return stage;
+			return true;
+	return false;
+}
+
+/* What leaves through a macvlan above an ingress hook may come back in there, or go out. */
+static bool has_egress_reference(const struct topology_hook *judged)
+{
+	for (size_t r = 0; r < judged->reference_count; r++)
+		if (judged->references[r].hook == HOOK_EGRESS)
+			return true;
+	return false;
 }
 
 static void add_judged(struct judge *judge)
@@ -207,20 +230,21 @@ static void add_judged(struct judge *judge)
 				continue;
 			*judged = (struct judged){.place = (uint32_t)p,
 						  .hook = h,
-						  .stage = find_stage(hook, h),
+						  .any = is_judged_by_any(hook),
 						  .was_judged = debt_was_judged(judge->owed,
 										place->id, h)};
-			judge->any_judged |= judged->stage == STAGE_ANY;
+			judged->uses_repeats =
+				h == HOOK_EGRESS || (!judged->any && has_egress_reference(hook));
+			judge->any_judged |= judged->any;
 			place->judged[h] = (uint32_t)judge->judged_count++;
 		}
 	}
 }
 
 /*
- * Enters judged hook number j with a reference of its. A judged ingress hook has an egress hook as
- * a reference where the wire is inside this host (veth, macvlan): whatever leaves there arrives
- * here. To an egress hook another's EGRESS is a reference: what was received in sight is not in
- * the judged class.
+ * Enters judged hook number j with a reference of its. What leaves through a macvlan above an
+ * ingress hook may arrive there, whatever its class. To an egress hook another's EGRESS is a
+ * reference: what was received in sight is not in the judged class.
  */
 static void enter_reference(struct judge *judge, uint32_t j,
 			    const struct topology_reference *reference, bool fill)
@@ -247,7 +271,7 @@ static void enter_references(struct judge *judge, bool fill)
 		const struct topology_hook *hook =
 			&judge->places[judged->place].role->hook[judged->hook];
 
-		for (size_t r = 0; r < hook->reference_count && judged->stage != STAGE_ANY; r++)
+		for (size_t r = 0; r < hook->reference_count && !judged->any; r++)
 			enter_reference(judge, j, &hook->references[r], fill);
 	}
 }
@@ -273,6 +297,36 @@ static int turn_references(struct judge *judge)
 	return 0;
 }
 
+static int compare_eras(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* There are as many as changes of roles within the interval, and one more. */
+static int number_eras(struct judge *judge, const struct merge_interface *interfaces, size_t count)
+{
+	uint32_t *eras = calloc(count + 1, sizeof(*eras));
+
+	if (!eras)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		eras[i] = interfaces[i].era;
+	sort_numbers(eras, count);
+	for (size_t i = 0; i < count; i++)
+		if (!judge->era_count || eras[judge->era_count - 1] != eras[i])
+			eras[judge->era_count++] = eras[i];
+	for (size_t i = 0; i < count; i++) {
+		uint32_t *era = bsearch(&interfaces[i].era, eras, judge->era_count, sizeof(*eras),
+					compare_eras);
+
+		find_place(judge, interfaces[i].id)->era = (uint32_t)(era - eras);
+	}
+	free(eras);
+	return 0;
+}
+
 static int judge_init(struct judge *judge, const struct report_interface *listed,
 		      const struct merge_interface *interfaces, size_t count)
 {
@@ -282,12 +336,13 @@ static int judge_init(struct judge *judge, const struct report_interface *listed
 	judge->judged = calloc(2 * count + 1, sizeof(*judge->judged));
 	judge->active = calloc(2 * count + 1, sizeof(*judge->active));
 	judge->unattributed = calloc(count + 1, sizeof(*judge->unattributed));
+	judge->in_era = calloc(count + 1, sizeof(*judge->in_era));
 	if (!judge->places || !judge->judged || !judge->active || !judge->unattributed ||
-	    id_map_reserve(&judge->by_id, places))
+	    !judge->in_era || id_map_reserve(&judge->by_id, places))
 		return -ENOMEM;
 	add_places(judge, listed, interfaces, count);
 	add_judged(judge);
-	return turn_references(judge);
+	return number_eras(judge, interfaces, count) ?: turn_references(judge);
 }
 
 int judge_new(struct judge **ret, const struct judge_case *matter,
@@ -321,6 +376,7 @@ void judge_free(struct judge *judge)
 	free(judge->judges);
 	free(judge->active);
 	free(judge->unattributed);
+	free(judge->in_era);
 	free(judge);
 }
 
@@ -358,6 +414,8 @@ static void count_first_sight(struct judge *judge, uint32_t place, unsigned int 
 			      const struct flow_count *count)
 {
 	flow_count_add(&judge->counted[sender], count);
+	if (judge->any_judged)
+		flow_count_add(&judge->in_era[judge->places[place].era][sender], count);
 	note_counted_at(judge, place, count->bytes);
 	if (judge->reason != NO_REASON)
 		flow_count_add(&judge->unattributed[place][judge->reason], count);
@@ -371,10 +429,26 @@ static void activate(struct judge *judge, uint32_t j)
 		return;
 	*judged = (struct judged){.place = judged->place,
 				  .hook = judged->hook,
-				  .stage = judged->stage,
+				  .any = judged->any,
+				  .uses_repeats = judged->uses_repeats,
 				  .was_judged = judged->was_judged,
 				  .active = true};
 	judge->active[judge->active_count++] = j;
+}
+
+static void sum_repeats(struct judge *judge, const struct place *place,
+			const struct flow_cell *cell)
+{
+	struct flow_count count = flow_cell_count(cell);
+
+	for (int h = 0; h < 2; h++) {
+		uint32_t j = place->judged[h];
+
+		if (j == NONE || !judge->judged[j].uses_repeats)
+			continue;
+		activate(judge, j);
+		flow_count_add(&judge->judged[j].repeats[cell->sender], &count);
+	}
 }
 
 /* Counts what is a first sight for certain, and collects what has to be judged. */
@@ -386,8 +460,10 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 		enum hook hook = judge_class_hook(cell->kind);
 
 		assert(place && place->role);
-		if (cell->kind == FLOW_EGRESS_REPEAT)
+		if (cell->kind == FLOW_EGRESS_REPEAT) {
+			sum_repeats(judge, place, cell);
 			continue;
+		}
 		switch (place->role->hook[hook].sight) {
 		case SIGHT_FIRST:
 			count_first_sight(judge, (uint32_t)(place - judge->places), cell->sender,
@@ -427,12 +503,17 @@ static void sum_references(struct judge *judge, const struct flow_entry *entry)
 
 static void take_owed(struct judge *judge, const struct place *place, const struct flow_cell *cell)
 {
-	uint32_t j = place->judged[cell->kind == OWED_INGRESS ? HOOK_INGRESS : HOOK_EGRESS];
+	uint32_t j = place->judged[cell->kind == OWED_EGRESS ? HOOK_EGRESS : HOOK_INGRESS];
+	struct judged *judged = j == NONE ? NULL : &judge->judged[j];
 
-	if (j == NONE || !judge->judged[j].active)
+	if (!judged || !judged->active)
 		return;
-	judge->judged[j].owed[cell->sender] = flow_cell_count(cell);
-	judge->judged[j].owed_known[cell->sender] = true;
+	if (cell->kind == OWED_TURNING) {
+		judged->turning[cell->sender] = flow_cell_count(cell);
+		return;
+	}
+	judged->owed[cell->sender] = flow_cell_count(cell);
+	judged->owed_known[cell->sender] = true;
 }
 
 static void take_owed_reference(struct judge *judge, const struct place *place,
@@ -463,59 +544,84 @@ static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t h
 			judge->counted_before[cell->sender] = flow_cell_count(cell);
 		else if (!place)
 			continue;
-		else if (cell->kind == OWED_INGRESS || cell->kind == OWED_EGRESS)
+		else if (cell->kind >= FLOW_CLASSES)
 			take_owed(judge, place, cell);
 		else
 			take_owed_reference(judge, place, cell);
 	}
 }
 
-/*
- * How much of what a judged hook saw was seen before. What left as a repeat was counted elsewhere
- * if it came in elsewhere, but if it came in here (a router on a stick) then it was not.
- */
 static struct flow_count references_seen(const struct judged *judged, const struct seen *seen,
 					 const struct flow_count *counted)
 {
-	struct flow_count sum = seen->first;
+	return judged->any ? *counted : counts_sum(seen->first, seen->repeats);
+}
 
-	if (judged->stage == STAGE_ANY)
-		return *counted;
-	sum.bytes += smaller(seen->repeats.bytes, counted->bytes);
-	sum.packets += smaller(seen->repeats.packets, counted->packets);
-	return sum;
+static bool saw_flow(const struct judged *judged, unsigned int sender)
+{
+	return !flow_count_is_zero(&judged->own[sender]) ||
+	       !flow_count_is_zero(&judged->repeats[sender]);
+}
+
+/* A hook that did not see the flow in the interval before owes all that its references saw. */
+static void complete_owed(const struct judge *judge, struct judged *judged, unsigned int sender)
+{
+	const struct seen *before = &judged->seen_before[sender];
+
+	if (!judged->was_judged || judged->owed_known[sender])
+		return;
+	judged->owed[sender] = references_seen(judged, before, &judge->counted_before[sender]);
+	judged->turning[sender] = before->repeats;
+}
+
+/*
+ * What left as a repeat through a macvlan above came back in here, unless it went out: then the
+ * interface shows it again.
+ */
+static struct flow_count take_gone_out(struct judged *judged, unsigned int sender)
+{
+	const struct flow_count *repeats = &judged->seen[sender].repeats;
+	struct flow_count *turning = &judged->turning[sender];
+	struct flow_count turned = counts_sum(*turning, *repeats);
+	struct flow_count out = counts_smaller(judged->repeats[sender], turned);
+
+	*turning = counts_smaller(counts_excess(turned, out), *repeats);
+	return out;
 }
 
 /*
  * Of what a judged hook saw, all that its references did not see is a first sight. The references
  * include what they saw in the interval before and the judged hook did not, since that was under
- * way. What is under way now is in the references of this interval: no more than they saw.
+ * way. What is under way now is in the references of this interval: no more than they saw, and
+ * nothing that the interface showed, in whatever class.
  */
 static void settle(struct judge *judge, struct judged *judged, unsigned int sender)
 {
-	const struct flow_count *own = &judged->own[sender];
-	struct flow_count *owed = &judged->owed[sender];
-	struct flow_count seen, first;
+	struct flow_count arrived = judged->own[sender], seen, expected, first;
 
-	if (flow_count_is_zero(own))
+	if (!saw_flow(judged, sender))
 		return;
-	seen = references_seen(judged, &judged->seen[sender], &judge->counted[sender]);
-	if (judged->was_judged && !judged->owed_known[sender])
-		*owed = references_seen(judged, &judged->seen_before[sender],
-					&judge->counted_before[sender]);
-	first.bytes = excess(own->bytes, seen.bytes + owed->bytes);
-	first.packets = excess(own->packets, seen.packets + owed->packets);
-	owed->bytes = smaller(excess(seen.bytes + owed->bytes, own->bytes), seen.bytes);
-	owed->packets = smaller(excess(seen.packets + owed->packets, own->packets), seen.packets);
+	complete_owed(judge, judged, sender);
+	seen = references_seen(judged, &judged->seen[sender],
+			       &judge->in_era[judge->places[judged->place].era][sender]);
+	expected = counts_sum(seen, judged->owed[sender]);
+	if (judged->hook == HOOK_INGRESS)
+		arrived = counts_sum(arrived, take_gone_out(judged, sender));
+	first = counts_excess(arrived, expected);
+	if (judged->hook == HOOK_EGRESS)
+		arrived = counts_sum(arrived, judged->repeats[sender]);
+	judged->owed[sender] = counts_smaller(counts_excess(expected, arrived), seen);
 	count_first_sight(judge, judged->place, sender, &first);
 }
 
-/* When to judge it for a sender: what depends on what was counted waits for that. */
-static enum stage find_turn(const struct judged *judged, unsigned int sender)
+static void judge_active(struct judge *judge, bool any)
 {
-	if (judged->stage == STAGE_COUNTED && flow_count_is_zero(&judged->seen[sender].repeats))
-		return STAGE_SEEN;
-	return judged->stage;
+	for (size_t i = 0; i < judge->active_count; i++) {
+		struct judged *judged = &judge->judged[judge->active[i]];
+
+		for (unsigned int sender = 0; sender < 2 && judged->any == any; sender++)
+			settle(judge, judged, sender);
+	}
 }
 
 /* In a fixed order, as hooks that are judged by what was counted add to it for each other. */
@@ -524,15 +630,8 @@ static void judge_hooks(struct judge *judge, const struct flow_entry *entry, uin
 	sum_references(judge, entry);
 	sum_owed(judge, &entry->key, hash);
 	sort_numbers(judge->active, judge->active_count);
-	for (unsigned int stage = 0; stage < STAGES; stage++) {
-		for (size_t i = 0; i < judge->active_count; i++) {
-			struct judged *judged = &judge->judged[judge->active[i]];
-
-			for (unsigned int sender = 0; sender < 2; sender++)
-				if (find_turn(judged, sender) == stage)
-					settle(judge, judged, sender);
-		}
-	}
+	judge_active(judge, false);
+	judge_active(judge, true);
 }
 
 static int owe(struct judge *judge, const struct flow_key *key, uint32_t hash, uint32_t id,
@@ -547,32 +646,44 @@ static int owe(struct judge *judge, const struct flow_key *key, uint32_t hash, u
 	return err;
 }
 
+/* Nothing, if the next interval will find the same without it. */
+static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_t hash,
+			const struct judged *judged, unsigned int sender)
+{
+	uint32_t id = judge->places[judged->place].id;
+	const struct seen *seen = &judged->seen[sender];
+	int err;
+
+	if (!saw_flow(judged, sender) || (!judged->any && flow_count_is_zero(&seen->first) &&
+					  flow_count_is_zero(&seen->repeats)))
+		return 0;
+	err = owe(judge, key, hash, id, sender,
+		  judged->hook == HOOK_INGRESS ? OWED_INGRESS : OWED_EGRESS, judged->owed[sender]);
+	if (!err && !flow_count_is_zero(&judged->turning[sender]))
+		err = owe(judge, key, hash, id, sender, OWED_TURNING, judged->turning[sender]);
+	return err;
+}
+
 /* Keeps what the next interval needs to know of this flow. */
 static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32_t hash)
 {
 	const struct flow_key *key = &entry->key;
-	bool keep_counted = judge->any_judged;
+	const struct flow_count *last_era = judge->in_era[judge->era_count - 1];
 	int err = 0;
 
 	flow_table_each_cell (cell, judge->flows, entry) {
 		if (!find_place(judge, cell->id)->judges[cell->kind].count || err)
 			continue;
-		keep_counted |= cell->kind == FLOW_EGRESS_REPEAT;
 		err = owe(judge, key, hash, cell->id, cell->sender, cell->kind,
 			  flow_cell_count(cell));
 	}
 	for (unsigned int sender = 0; sender < 2; sender++) {
-		for (size_t i = 0; i < judge->active_count && !err; i++) {
-			const struct judged *judged = &judge->judged[judge->active[i]];
-
-			if (!flow_count_is_zero(&judged->own[sender]))
-				err = owe(judge, key, hash, judge->places[judged->place].id, sender,
-					  judged->hook == HOOK_INGRESS ? OWED_INGRESS : OWED_EGRESS,
-					  judged->owed[sender]);
-		}
-		if (keep_counted && !flow_count_is_zero(&judge->counted[sender]) && !err)
+		for (size_t i = 0; i < judge->active_count && !err; i++)
+			err = keep_owed_by(judge, key, hash, &judge->judged[judge->active[i]],
+					   sender);
+		if (judge->any_judged && !flow_count_is_zero(&last_era[sender]) && !err)
 			err = owe(judge, key, hash, TOPOLOGY_ANY, sender, OWED_COUNTED,
-				  judge->counted[sender]);
+				  last_era[sender]);
 	}
 	return err;
 }
@@ -583,6 +694,8 @@ int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_
 	int err = 0;
 
 	memset(judge->counted, 0, sizeof(judge->counted));
+	if (judge->any_judged)
+		memset(judge->in_era, 0, judge->era_count * sizeof(*judge->in_era));
 	judge->flow++;
 	judge->counted_at = NONE;
 	judge->reason = NO_REASON;

@@ -18,9 +18,9 @@ struct merge_interface;
 struct report_interface;
 
 /*
- * What judged hooks owe for packets that were under way. For a judged hook that saw the flow: its
- * own cell, of a kind beyond enum flow_class. For one that did not, it is all that its references
- * saw: their cells, which all hooks that are judged against them share.
+ * What judged hooks owe for packets that were under way. For a judged hook whose interface showed
+ * the flow: cells of its own, of kinds beyond enum flow_class. For others it is all that their
+ * references saw: their cells, which all hooks that are judged against them share.
  */
 struct debt {
 	struct flow_table flows;

@@ -9,6 +9,7 @@
 #include "report/locals.h"
 #include "report/nat.h"
 #include "report/path.h"
+#include "report/phase.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
 
@@ -166,6 +167,8 @@ static int compare_interfaces(const void *a, const void *b)
 	const struct report_interface *x = a, *y = b;
 	int order = strcmp(x->name, y->name);
 
+	if (!order)
+		order = (x->life > y->life) - (x->life < y->life);
 	return order ? order : (x->id > y->id) - (x->id < y->id);
 }
 
@@ -180,6 +183,7 @@ static int list_interfaces(struct report *report, const struct merge_interface *
 		struct report_interface *interface = &report->interfaces[i];
 
 		interface->id = interfaces[i].id;
+		interface->life = interfaces[i].life ? interfaces[i].life : interfaces[i].id;
 		interface->ifindex = interfaces[i].ifindex;
 		/* the kernel's names have 15 bytes at most */
 		strncpy(interface->name, interfaces[i].name, sizeof(interface->name) - 1);
@@ -403,6 +407,8 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 	if (!err)
 		err = judge_close(view.judge);
 	view_clean(&view);
+	if (!err)
+		err = phase_join(report);
 	report_limit(report, 0);
 	if (err) {
 		debt_reset(&merge->owing);

@@ -20,9 +20,14 @@ struct local_set;
 struct merge;
 struct tunnel_set;
 
-/* An interface that was monitored at any time of the interval. */
+/*
+ * An interface that was monitored at any time of the interval. Where its role in the stack of
+ * devices changed within it, each phase is one of these, with an id and a role of its own.
+ */
 struct merge_interface {
 	uint32_t id;
+	uint32_t life; /* the same for all phases of one interface; 0: this is the only one */
+	uint32_t era;  /* hooks judged against anything are judged against those of their era */
 	uint32_t ifindex;
 	const char *name;		  /* borrowed for the call; its last name in the interval */
 	const struct topology_role *role; /* borrowed for the call; over the whole interval */
@@ -74,6 +79,7 @@ struct report_unattributed {
 
 struct report_interface {
 	uint32_t id;
+	uint32_t life;
 	uint32_t ifindex;
 	char name[16];
 };

@@ -508,6 +508,16 @@ static bool has_hidden_siblings(const struct graph *g, size_t i)
 	       !g->nodes[node->lower].covered && g->nodes[node->lower].upper_count > 1;
 }
 
+/* What leaves through the other end of a pair below may take another way from there, or come from
+ * here: only what was counted tells. */
+static int any_after_pair(struct references *refs)
+{
+	for (size_t i = 0; i < refs->count && !refs->any; i++)
+		if (refs->list[i].hook == HOOK_EGRESS)
+			references_any(refs);
+	return 0;
+}
+
 static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct references *refs)
 {
 	const struct node *node = &g->nodes[i];
@@ -523,7 +533,7 @@ static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct refer
 	*repeat = lowers_covered(g, node) && !is_kind(g, i, "macsec");
 	if (*repeat)
 		return 0;
-	return join_below_all(g, refs, node) ?: join_hairpins(g, refs, node);
+	return join_below_all(g, refs, node) ?: any_after_pair(refs) ?: join_hairpins(g, refs, node);
 }
 
 static int resolve_egress(struct graph *g, size_t i, struct references *refs)
@@ -688,51 +698,8 @@ static bool hooks_equal(const struct topology_hook *a, const struct topology_hoo
 	return true;
 }
 
-/* A hook judged against the references of both. A repeat does not say of what: of anything. */
-static int widen_hook(const struct topology_hook *a, const struct topology_hook *b,
-		      struct topology_hook *both)
+bool topology_role_same(const struct topology_role *a, const struct topology_role *b)
 {
-	bool any = a->sight != b->sight && (a->sight == SIGHT_REPEAT || b->sight == SIGHT_REPEAT);
-	size_t count = a->reference_count + b->reference_count;
-	struct topology_reference *list = calloc(count + 1, sizeof(*list));
-
-	if (!list)
-		return -ENOMEM;
-	for (size_t i = 0; i < a->reference_count; i++)
-		list[i] = a->references[i];
-	for (size_t i = 0; i < b->reference_count; i++)
-		list[a->reference_count + i] = b->references[i];
-	count = sort_references(list, count);
-	if (any || (count && list[0].id == TOPOLOGY_ANY)) {
-		list[0] = (struct topology_reference){.id = TOPOLOGY_ANY};
-		count = 1;
-	}
-	both->sight = count ? SIGHT_JUDGED : a->sight;
-	both->references = list;
-	both->reference_count = count;
-	return 0;
-}
-
-int topology_role_widen(struct topology_role *role, const struct topology_role *now)
-{
-	struct topology_hook hook[2] = {0};
-	int err = 0;
-
-	for (int h = 0; h < 2 && !err; h++)
-		if (!hooks_equal(&role->hook[h], &now->hook[h]))
-			err = widen_hook(&role->hook[h], &now->hook[h], &hook[h]);
-	if (err) {
-		free(hook[HOOK_INGRESS].references);
-		return err;
-	}
-	for (int h = 0; h < 2; h++) {
-		if (!hook[h].references)
-			continue;
-		free(role->hook[h].references);
-		role->hook[h] = hook[h];
-	}
-	role->covered = now->covered;
-	role->born_repeat = now->born_repeat;
-	role->level = now->level;
-	return 0;
+	return hooks_equal(&a->hook[HOOK_INGRESS], &b->hook[HOOK_INGRESS]) &&
+	       hooks_equal(&a->hook[HOOK_EGRESS], &b->hook[HOOK_EGRESS]);
 }

@@ -64,10 +64,7 @@ void topology_role_clean(struct topology_role *role);
 /* *to is overwritten. 0, or -ENOMEM, then it is left alone. */
 int topology_role_copy(struct topology_role *to, const struct topology_role *from);
 
-/*
- * The role over an interval in which it changed: where the two differ, the hook is judged against
- * the references of both. On success *role covers both; on -ENOMEM it is unchanged.
- */
-int topology_role_widen(struct topology_role *role, const struct topology_role *now);
+/* Whether both hooks are what they were, references included. */
+bool topology_role_same(const struct topology_role *a, const struct topology_role *b);
 
 #endif

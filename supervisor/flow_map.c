@@ -146,7 +146,7 @@ static uint32_t flow_maps_nearly_full(uint32_t entries)
 /* Creates n maps and installs them in slots. Returns how many, with their descriptors in fds; *err
  * says why not all. */
 static size_t flow_maps_create_in(struct flow_maps *maps, const uint32_t *slots, uint32_t *fds,
-				  size_t n, int *err)
+				  size_t n, flow_maps_moment moment, void *data, int *err)
 {
 	size_t made, installed;
 	int install_err;
@@ -163,6 +163,8 @@ static size_t flow_maps_create_in(struct flow_maps *maps, const uint32_t *slots,
 		program_reset_fill(maps->program, slots[made],
 				   flow_maps_nearly_full(maps->entries));
 	}
+	if (moment)
+		moment(data);
 	installed = flow_maps_install(maps, slots, fds, made, &install_err);
 	for (size_t i = installed; i < made; i++) {
 		close((int)fds[i]);
@@ -194,7 +196,7 @@ int flow_maps_prepare(struct flow_maps *maps, size_t n)
 		return -ENOMEM;
 	for (size_t i = 0; i < wanted; i++)
 		slots[i] = maps->free_slots[maps->free_count - 1 - i];
-	installed = flow_maps_create_in(maps, slots, fds, wanted, &err);
+	installed = flow_maps_create_in(maps, slots, fds, wanted, NULL, NULL, &err);
 	maps->free_count -= installed;
 	/* the slots that were not used are below the used ones on the stack: order does not matter,
 	 * identity does */
@@ -220,7 +222,8 @@ void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map)
 	*map = (struct flow_map){.fd = -1};
 }
 
-int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n)
+int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n,
+		   flow_maps_moment moment, void *data)
 {
 	_free_ uint32_t *slots = calloc(n + 1, sizeof(*slots));
 	_free_ uint32_t *fds = calloc(n + 1, sizeof(*fds));
@@ -230,14 +233,16 @@ int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int 
 	if (slots && fds) {
 		for (size_t i = 0; i < n; i++)
 			slots[i] = swapped[i]->slot;
-		installed = flow_maps_create_in(maps, slots, fds, n, &err);
+		installed = flow_maps_create_in(maps, slots, fds, n, moment, data, &err);
+	} else if (moment) {
+		moment(data);
 	}
 	for (size_t i = 0; i < n; i++) {
 		old_fds[i] = i < installed ? swapped[i]->fd : -1;
 		if (i < installed)
 			swapped[i]->fd = (int)fds[i];
 	}
-	return err;
+	return n || err ? err : flow_maps_synchronize(maps);
 }
 
 int flow_maps_retire(struct flow_maps *maps, struct flow_map *const *retired, size_t n)

@@ -47,8 +47,12 @@ void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map);
  * Swaps a fresh map into the slot of each of the n maps. old_fds[i] is then the map that was in
  * maps[i], unreachable for programs, owned by the caller; or -1 where the swap failed, then the
  * interface goes on with its map, nothing is lost, and the first error is returned.
+ * moment, if any, is called when all is made and just before it is put in place; also if n is 0,
+ * and the grace period is waited for then, too.
  */
-int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n);
+typedef void (*flow_maps_moment)(void *data);
+int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n,
+		   flow_maps_moment moment, void *data);
 
 /*
  * Takes the n maps out of their slots, which are free again; what remains in each map->fd can be

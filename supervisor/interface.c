@@ -155,7 +155,7 @@ int interface_attach(struct interface *interface, const struct monitor *monitor,
 		flow_maps_put_back(monitor->maps, &interface->map);
 		return err;
 	}
-	interface->id = id;
+	interface->life = interface->id = id;
 	interface->state = INTERFACE_ATTACHED;
 	return 0;
 }
@@ -194,13 +194,17 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 	return interface_set_slot(interface, monitor, flags);
 }
 
+void interface_note_missed(struct interface *interface, const struct monitor *monitor)
+{
+	interface->before_attach = (struct flow_count){0};
+	if (interface->wanted_from_birth)
+		interface->before_attach = interface_missed(interface, monitor->rtnl);
+}
+
 int interface_start(struct interface *interface, const struct monitor *monitor)
 {
 	int err;
 
-	interface->before_attach = (struct flow_count){0};
-	if (interface->wanted_from_birth)
-		interface->before_attach = interface_missed(interface, monitor->rtnl);
 	interface->state = INTERFACE_COUNTING;
 	err = interface_apply_role(interface, monitor);
 	if (err)

@@ -54,9 +54,12 @@ struct interface {
 	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
 
 	/* while it is not just known */
-	uint32_t id; /* of this monitored life; 0: not monitored */
+	uint32_t life; /* of this monitored life; 0: not monitored */
+	uint32_t id;   /* of the phase of this life in which it has this role */
+	uint32_t era;  /* when that phase began: changes of roles before it */
 	struct attachment attachment;
 	struct flow_map map;
+	bool changed;	  /* its role did; during a reconciliation */
 	bool nearly_full; /* the map is; noted until it is swapped */
 	struct flow_count before_attach;
 	struct topology_role role;	    /* now */
@@ -84,7 +87,10 @@ int interface_match(struct interface *interface, const struct config *config);
  */
 int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id);
 
-/* Notes what the link carried until now, and makes both hooks count with one store in the slot
+/* Notes what the link carried until now; just before interface_start(). */
+void interface_note_missed(struct interface *interface, const struct monitor *monitor);
+
+/* Makes both hooks count with one store in the slot
  * table, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
 

@@ -27,6 +27,7 @@ struct interface_table {
 	struct interface *gone;	 /* links that went, not looked at yet */
 	struct interface *ended; /* monitored lives that ended in this interval, for its report */
 	uint32_t last_id;
+	uint32_t era;	 /* counts the changes of roles */
 	bool started;	 /* the first dump is done */
 	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
 			  */
@@ -36,10 +37,10 @@ struct interface_table {
 	int64_t retry_ns;
 };
 
-#define FOR_EACH_INTERFACE(table, interface)                                             \
-	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++)                     \
-		for (struct interface *interface = (table)->buckets[bucket_]; interface; \
-		     interface = interface->next)
+#define FOR_EACH_INTERFACE(table, entry)                                         \
+	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++)             \
+		for (struct interface *entry = (table)->buckets[bucket_]; entry; \
+		     entry = entry->next)
 
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config)
@@ -315,7 +316,8 @@ static int table_take_trains(struct interface_table *table)
 
 /* Swaps the maps of the selected interfaces, and waits for a grace period even if there are none.
  */
-static int table_swap(struct interface_table *table, struct selection *selection)
+static int table_swap(struct interface_table *table, struct selection *selection,
+		      flow_maps_moment moment)
 {
 	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
 	      table_by_level);
@@ -323,10 +325,8 @@ static int table_swap(struct interface_table *table, struct selection *selection
 		selection->maps[i] = &selection->interfaces[i]->map;
 		selection->interfaces[i]->nearly_full = false;
 	}
-	if (!selection->count)
-		return flow_maps_synchronize(table->monitor->maps);
 	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old_fds,
-			      selection->count);
+			      selection->count, moment, table);
 }
 
 static void table_read_selected(struct interface_table *table, const struct selection *selection)
@@ -345,6 +345,34 @@ static void table_note_unread(int err)
 			  strerror(-err));
 }
 
+static bool table_has_counted(const struct interface_table *table,
+			      const struct interface *interface)
+{
+	return interface->state == INTERFACE_COUNTING &&
+	       !flow_maps_idle(table->monitor->maps, &interface->map);
+}
+
+/* Reads the selected maps and what the CPUs hold into the merge; what is counted from moment on is
+ * not in it. */
+static int table_drain(struct interface_table *table, struct selection *selection,
+		       flow_maps_moment moment)
+{
+	int err = table_swap(table, selection, moment);
+
+	/* without a grace period the set is not quiet: it waits for the next time but one */
+	if (!err)
+		err = table_take_trains(table);
+	table_read_selected(table, selection);
+	return err;
+}
+
+static void table_flip_epoch(void *data)
+{
+	struct interface_table *table = data;
+
+	program_flip_epoch(table->monitor->program);
+}
+
 void interface_table_drain(struct interface_table *table)
 {
 	struct selection selection;
@@ -352,16 +380,9 @@ void interface_table_drain(struct interface_table *table)
 
 	if (!err) {
 		FOR_EACH_INTERFACE (table, interface)
-			if (interface->state == INTERFACE_COUNTING &&
-			    !flow_maps_idle(table->monitor->maps, &interface->map))
+			if (table_has_counted(table, interface))
 				selection_add(&selection, interface);
-		program_flip_epoch(table->monitor->program);
-		err = table_swap(table, &selection);
-		/* without a grace period the set is not quiet: it waits for the next time but one
-		 */
-		if (!err)
-			err = table_take_trains(table);
-		table_read_selected(table, &selection);
+		err = table_drain(table, &selection, table_flip_epoch);
 	}
 	table_note_unread(err);
 	selection_clean(&selection);
@@ -387,7 +408,7 @@ int interface_table_drain_full(struct interface_table *table)
 			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
 				selection_add(&selection, interface);
 		if (selection.count)
-			err = table_swap(table, &selection);
+			err = table_swap(table, &selection, NULL);
 		table_read_selected(table, &selection);
 	}
 	table_note_unread(err);
@@ -422,24 +443,37 @@ static void table_retire(struct interface_table *table, struct selection *select
 }
 
 /*
- * The monitored life of an interface that is still there ends in an object of its own, so that the
- * interface may begin another life in the same interval.
+ * What was counted under an id goes into the report with the role of that time. It becomes an
+ * object of its own, so that the interface may go on under another id in the same interval.
  */
-static int table_end_life(struct interface_table *table, struct interface *interface)
+static int table_end_phase(struct interface_table *table, struct interface *interface)
 {
 	struct interface *ended;
 	int err = interface_new(&ended, &interface->link);
 
 	if (err)
 		return err;
+	ended->life = interface->life;
 	ended->id = interface->id;
+	ended->era = interface->era;
 	ended->was_up = interface->was_up;
 	ended->before_attach = interface->before_attach;
 	ended->interval_role = interface->interval_role;
+	interface->before_attach = (struct flow_count){0};
 	interface->interval_role = (struct topology_role){0};
 	interface->id = 0;
-	interface->state = INTERFACE_KNOWN;
 	table_push(&table->ended, ended);
+	return 0;
+}
+
+static int table_end_life(struct interface_table *table, struct interface *interface)
+{
+	int err = table_end_phase(table, interface);
+
+	if (err)
+		return err;
+	interface->life = 0;
+	interface->state = INTERFACE_KNOWN;
 	return 0;
 }
 
@@ -558,19 +592,6 @@ static void table_describe(const struct interface *interface, struct topology_li
 	};
 }
 
-/* The role over the interval; a life that begins in it has just the one. */
-static int table_note_role(struct interface *interface, const struct topology_role *now)
-{
-	if (!now->id)
-		return 0;
-	if (interface->interval_role.id != now->id) {
-		topology_role_clean(&interface->interval_role);
-		interface->interval_role = (struct topology_role){.id = now->id};
-		return topology_role_copy(&interface->interval_role, now);
-	}
-	return topology_role_widen(&interface->interval_role, now);
-}
-
 /*
  * Whether a hook is judged by what others saw, in a class that is not empty: that takes counts of
  * one instant, and what a CPU holds in a train would be of another. A port below its monitored
@@ -598,9 +619,9 @@ static void table_choose_trains(struct interface_table *table)
 	program_use_trains(table->monitor->program, !judged);
 }
 
-/* Looks at the whole stack of devices, and tells each interface, and the program, its role in it.
- */
-static int table_resolve_roles(struct interface_table *table)
+/* Looks at the whole stack of devices: every interface's role in it, in the order of
+ * FOR_EACH_INTERFACE. */
+static int table_resolve_roles(struct interface_table *table, struct topology_role **ret)
 {
 	_free_ struct topology_link *links = calloc(table->count + 1, sizeof(*links));
 	_free_ struct topology_role *roles = calloc(table->count + 1, sizeof(*roles));
@@ -612,21 +633,95 @@ static int table_resolve_roles(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface)
 		table_describe(interface, &links[i++]);
 	err = topology_resolve(links, i, roles);
-	if (err)
-		return err;
-	i = 0;
-	FOR_EACH_INTERFACE (table, interface) {
-		topology_role_clean(&interface->role);
-		interface->role = roles[i++];
-		if (!err)
-			err = table_note_role(interface, &interface->role);
-	}
-	table_choose_trains(table);
+	if (!err)
+		*ret = TAKE_PTR(roles);
 	return err;
 }
 
+/* Takes over roles, and frees the list. */
+static void table_set_roles(struct interface_table *table, struct topology_role *roles)
+{
+	size_t i = 0;
+
+	FOR_EACH_INTERFACE (table, interface) {
+		topology_role_clean(&interface->role);
+		interface->role = roles[i++];
+	}
+	free(roles);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Whether a reference of the role is one of the sorted ids. */
+static bool role_refers_to(const struct topology_role *role, const uint32_t *ids, size_t count)
+{
+	for (int h = 0; h < 2; h++)
+		for (size_t r = 0; r < role->hook[h].reference_count; r++)
+			if (bsearch(&role->hook[h].references[r].id, ids, count, sizeof(*ids),
+				    compare_ids))
+				return true;
+	return false;
+}
+
+/* Whether a hook is judged against anything. */
+static bool role_refers_to_any(const struct topology_role *role)
+{
+	static const uint32_t any = TOPOLOGY_ANY;
+
+	return role_refers_to(role, &any, 1);
+}
+
+/*
+ * Whether the role over its phase ends with this change. other_ids: those of interfaces whose
+ * phases end, as they will have other ids; anything: a hook is or was judged against anything, and
+ * so every phase ends with every change.
+ */
+static bool table_is_changed(const struct interface *interface, const struct topology_role *now,
+			     const uint32_t *other_ids, size_t count, bool anything)
+{
+	return !topology_role_same(&interface->role, now) ||
+	       role_refers_to(now, other_ids, count) || (count && anything);
+}
+
+/* Marks the counting interfaces whose phases end. Returns how many, or a negative errno. */
+static int table_mark_changed(struct interface_table *table, const struct topology_role *roles)
+{
+	_free_ uint32_t *ids = calloc(table->count + 1, sizeof(*ids));
+	size_t count = 0, before = SIZE_MAX, i = 0;
+	bool anything = false;
+
+	if (!ids)
+		return -ENOMEM;
+	FOR_EACH_INTERFACE (table, interface) {
+		interface->changed = false;
+		anything |= role_refers_to_any(&interface->role) || role_refers_to_any(&roles[i++]);
+	}
+	while (count != before) {
+		before = count;
+		i = 0;
+		FOR_EACH_INTERFACE (table, interface) {
+			const struct topology_role *now = &roles[i++];
+
+			if (interface->state != INTERFACE_COUNTING || interface->changed ||
+			    !table_is_changed(interface, now, ids, before, anything))
+				continue;
+			interface->changed = true;
+			ids[count++] = interface->id;
+		}
+		qsort(ids, count, sizeof(*ids), compare_ids);
+	}
+	return (int)count;
+}
+
+/* New interfaces begin to count, and the program knows the new roles. */
 static void table_apply_roles(struct interface_table *table)
 {
+	table_choose_trains(table);
 	FOR_EACH_INTERFACE (table, interface) {
 		int err;
 
@@ -638,6 +733,86 @@ static void table_apply_roles(struct interface_table *table)
 			log_error("%s: no place in the slot table, it is not counted: %s",
 				  interface->link.name, strerror(-err));
 	}
+}
+
+static void table_apply_roles_and_flip(void *data)
+{
+	table_apply_roles(data);
+	table_flip_epoch(data);
+}
+
+/* What was counted until now keeps the id and role that it was counted under; the rest has new
+ * ones. */
+static int table_begin_phases(struct interface_table *table, struct topology_role *roles)
+{
+	struct selection selection;
+	struct topology_role *renamed = NULL;
+	int err = selection_new(&selection, table->count);
+
+	if (!err)
+		FOR_EACH_INTERFACE (table, interface)
+			if (interface->changed && table_has_counted(table, interface))
+				selection_add(&selection, interface);
+	table_set_roles(table, roles);
+	/* interfaces that are new here have no records: they may have any id that lasts */
+	table_note_unread(table_drain(table, &selection, table_apply_roles_and_flip));
+	selection_clean(&selection);
+	FOR_EACH_INTERFACE (table, interface) {
+		if (!interface->changed || err)
+			continue;
+		err = table_end_phase(table, interface);
+		if (err)
+			break;
+		interface->id = ++table->last_id;
+		interface->era = table->era;
+	}
+	if (!err)
+		err = table_resolve_roles(table, &renamed);
+	if (!err)
+		table_set_roles(table, renamed);
+	return err;
+}
+
+static int table_note_interval_roles(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface) {
+		int err = 0;
+
+		if (interface->id && interface->interval_role.id != interface->role.id) {
+			topology_role_clean(&interface->interval_role);
+			err = topology_role_copy(&interface->interval_role, &interface->role);
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Every interface, and the program, gets the role that it has now. */
+static int table_update_roles(struct interface_table *table)
+{
+	struct topology_role *roles;
+	int changed, err = table_resolve_roles(table, &roles);
+
+	if (err)
+		return err;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_ATTACHED)
+			interface_note_missed(interface, table->monitor);
+	changed = table_mark_changed(table, roles);
+	table->era += changed > 0;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_ATTACHED)
+			interface->era = table->era;
+	if (changed > 0) {
+		err = table_begin_phases(table, roles);
+	} else {
+		table_set_roles(table, roles);
+		table_apply_roles(table);
+	}
+	if (!err)
+		err = table_note_interval_roles(table);
+	return changed < 0 ? changed : err;
 }
 
 bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
@@ -656,8 +831,7 @@ bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 	err = table_end_unwanted(table);
 	more = table_attach_wanted(table, now_ns + budget_ns, retry);
 	if (!err)
-		err = table_resolve_roles(table);
-	table_apply_roles(table);
+		err = table_update_roles(table);
 	if (err) {
 		log_error("interfaces could not all be reconciled: %s; trying again",
 			  strerror(-err));
@@ -726,6 +900,8 @@ static struct merge_interface table_merge_interface(const struct interface *inte
 {
 	return (struct merge_interface){
 		.id = interface->id,
+		.life = interface->life,
+		.era = interface->era,
 		.ifindex = interface->link.ifindex,
 		.name = interface->link.name,
 		.role = &interface->interval_role,
@@ -733,7 +909,7 @@ static struct merge_interface table_merge_interface(const struct interface *inte
 	};
 }
 
-struct merge_interface *interface_table_interval(const struct interface_table *table, size_t *count)
+struct merge_interface *interface_table_interval(struct interface_table *table, size_t *count)
 {
 	struct merge_interface *list;
 	size_t capacity = table->count;
@@ -744,8 +920,15 @@ struct merge_interface *interface_table_interval(const struct interface_table *t
 	if (!list)
 		return NULL;
 	*count = 0;
-	for (const struct interface *ended = table->ended; ended; ended = ended->next)
-		list[(*count)++] = table_merge_interface(ended);
+	for (const struct interface *ended = table->ended; ended; ended = ended->next) {
+		const struct interface *now = *table_find(table, ended->link.ifindex);
+
+		list[*count] = table_merge_interface(ended);
+		/* a phase of an interface that was renamed since */
+		if (now && now->life == ended->life)
+			list[*count].name = now->link.name;
+		++*count;
+	}
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->id)
 			list[(*count)++] = table_merge_interface(interface);

@@ -63,8 +63,7 @@ int interface_table_peek(struct interface_table *table, struct merge *merge);
 
 /* Every interface that was monitored at any time of this interval; owned by the caller (free()),
  * its content borrowed from the table. */
-struct merge_interface *interface_table_interval(const struct interface_table *table,
-						 size_t *count);
+struct merge_interface *interface_table_interval(struct interface_table *table, size_t *count);
 /* The tunnel devices of this interval, monitored or not. 0 or -ENOMEM. */
 int interface_table_tunnels(const struct interface_table *table, struct tunnel_set *tunnels);
 /* The report of the interval is out: forget the interfaces that ended in it. */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs tests: tests/run.sh unit|prog|netns|all
+# Runs tests: tests/run.sh unit|prog|netns|topology|all
 #
 # One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
 # end one line "N passed, N failed, N skipped". BUILD: the build folder.
@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILD=${BUILD:-build} V=${V:-}
 
-timeout_s=600
+timeout_s=${timeout_s:-900}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # a line a test: "ok", "FAIL" or "SKIP"
@@ -40,11 +40,11 @@ print_skips() { # NAME OUTPUT
 }
 
 # Test binaries of cmocka that print TAP, so that each of their functions counts.
-run_binary() { # BINARY
+run_binary() { # BINARY ARGUMENTS...
 	local name=${1#"$BUILD"/} output=$scratch/output status=0 passed skipped failed planned
 	local begin=$EPOCHREALTIME word=ok
 
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$timeout_s" "$1" >"$output" 2>&1 </dev/null || status=$?
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$timeout_s" "$@" >"$output" 2>&1 </dev/null || status=$?
 	passed=$(count_lines '^ok [0-9]+ - ' "$output")
 	skipped=$(count_lines '^(not )?ok [0-9]+.*# SKIP' "$output")
 	failed=$(count_lines '^not ok [0-9]+ - ' "$output")
@@ -102,15 +102,22 @@ run_netns() {
 	tests/netns/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
+# Random hosts; SEEDS=FIRST..LAST takes others, or more of them.
+run_topology() {
+	skip_without_root tests/topology && return
+	run_binary "$BUILD/tests/topology/topology" --join --seeds "${SEEDS:-1..300}"
+}
+
 case ${1:-} in
-unit | prog | netns) "run_$1" ;;
+unit | prog | netns | topology) "run_$1" ;;
 all)
 	run_unit
 	run_prog
 	run_netns
+	run_topology
 	;;
 *)
-	echo 'usage: tests/run.sh unit|prog|netns|all' >&2
+	echo 'usage: tests/run.sh unit|prog|netns|topology|all' >&2
 	exit 2
 	;;
 esac

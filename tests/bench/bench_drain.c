@@ -122,7 +122,7 @@ static void measure(struct bench *bench, unsigned int n)
 	}
 	bench->records = 0;
 	start = cpu_ms();
-	must(flow_maps_swap(bench->maps, swapped, old_fds, n), "swap");
+	must(flow_maps_swap(bench->maps, swapped, old_fds, n, NULL, NULL), "swap");
 	for (unsigned int i = 0; i < n; i++) {
 		bench->reading = i + 1;
 		must(flow_maps_read(bench->maps, old_fds[i], take_records, bench), "read");

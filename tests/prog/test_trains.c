@@ -269,7 +269,7 @@ static void test_drains_under_load(void **state)
 	/* twice more when all is sent: what is held then is in the set that is in use */
 	for (int after = 0; after < 2; after += !running) {
 		program_flip_epoch(f->program);
-		assert_int_equal(flow_maps_swap(f->maps, &map, &old_fd, 1), 0);
+		assert_int_equal(flow_maps_swap(f->maps, &map, &old_fd, 1, NULL, NULL), 0);
 		assert_int_equal(program_take_trains(f->program, add_train, &sum), 0);
 		assert_int_equal(flow_maps_read(f->maps, old_fd, add_records, &sum), 0);
 		close(old_fd);

@@ -51,9 +51,7 @@ struct simulation {
 	struct packet packets[PACKETS];
 	size_t packet_count;
 	int interval;
-	bool cut;      /* intervals end while packets are under way */
-	bool excluded; /* some interfaces are */
-	bool nat;      /* flows are translated on the way */
+	bool nat; /* flows are translated on the way */
 };
 
 static uint32_t draw(uint64_t *state, uint32_t below)
@@ -91,10 +89,18 @@ static uint32_t pick_free(struct simulation *sim)
 	return s->links[link].ifindex;
 }
 
-static bool has_upper(const struct stack *s, size_t link)
+static bool has_vlan(const struct stack *s, size_t link)
 {
 	for (size_t i = 0; i < s->count; i++)
-		if (strcmp(s->links[i].kind, "veth") && s->links[i].lower == s->links[link].ifindex)
+		if (is_kind(s, i, "vlan") && s->links[i].lower == s->links[link].ifindex)
+			return true;
+	return false;
+}
+
+static bool has_macvlan(const struct stack *s, size_t link)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (is_kind(s, i, "macvlan") && s->links[i].lower == s->links[link].ifindex)
 			return true;
 	return false;
 }
@@ -136,10 +142,11 @@ static void build_stack(struct simulation *sim)
 	while (count--) {
 		add_link(sim, "bridge", 0);
 		for (size_t i = 0; i + 1 < s->count; i++) {
-			/* macvlans and bridge ports exclude each other; a VLAN does not */
+			/* a port has no macvlans; it may have VLANs */
 			if (s->links[i].master || is_kind(s, i, "loopback") ||
 			    is_kind(s, i, "bridge") || is_kind(s, i, "macvlan") ||
-			    (has_upper(s, i) && draw(&sim->random, 4)) || draw(&sim->random, 2))
+			    has_macvlan(s, i) || (has_vlan(s, i) && draw(&sim->random, 4)) ||
+			    draw(&sim->random, 2))
 				continue;
 			s->links[i].master = (uint32_t)s->count;
 		}
@@ -272,23 +279,34 @@ static void walk(struct stack *s, uint64_t route, struct path *path)
 	transmit(s, path, &route, link, 0);
 }
 
-/* What the reports cannot tell (doc/dedup.md, limits): a packet that comes by the same hook twice;
- * where intervals end, one that was received before a macvlan turns it back; where interfaces are
- * excluded, any that a macvlan turns back. */
-static bool is_beyond(const struct simulation *sim, const struct path *path)
+/* The packet was sent from one macvlan to another: the device below receives it. */
+static bool is_turned_back(const struct stack *s, const struct path *path, size_t i)
 {
-	const struct stack *s = &sim->stack;
+	return i && path->steps[i].hook == HOOK_INGRESS && path->steps[i - 1].hook == HOOK_EGRESS &&
+	       is_kind(s, path->steps[i - 1].link, "macvlan");
+}
 
+static bool is_judged_by_any(const struct topology_hook *hook)
+{
+	return hook->reference_count && hook->references[0].id == TOPOLOGY_ANY;
+}
+
+/* What the reports cannot tell (doc/dedup.md, limits): a packet that a macvlan turns back unseen,
+ * and one that comes by the same hook twice, unless a macvlan shows how it came back. */
+static bool is_beyond(const struct stack *s, const struct path *path)
+{
 	for (size_t i = 0; i < path->count; i++) {
 		const struct step *at = &path->steps[i];
 
+		if (is_turned_back(s, path, i)) {
+			if (!s->links[path->steps[i - 1].link].id)
+				return true;
+			if (!is_judged_by_any(&s->roles[at->link].hook[HOOK_INGRESS]))
+				continue;
+		}
 		for (size_t j = 0; j < i; j++)
 			if (path->steps[j].link == at->link && path->steps[j].hook == at->hook)
 				return true;
-		if (i && at->hook == HOOK_INGRESS && path->steps[i - 1].hook == HOOK_EGRESS &&
-		    is_kind(s, path->steps[i - 1].link, "macvlan") &&
-		    (sim->excluded || (sim->cut && path->steps[i - 1].iif)))
-			return true;
 	}
 	return path->cut;
 }
@@ -317,7 +335,7 @@ static void send_packet(struct simulation *sim)
 	packet->interval = sim->interval;
 	packet->done = 0;
 	walk(&sim->stack, sim->route[flow][sender], &packet->path);
-	if (is_beyond(sim, &packet->path))
+	if (is_beyond(&sim->stack, &packet->path))
 		return;
 	sim->sent[flow][sender] += is_visible(&sim->stack, &packet->path);
 	sim->packet_count++;
@@ -482,8 +500,6 @@ static void run(struct simulation *sim, uint64_t seed, int excluded_percent, int
 	sim->nat = nat;
 	if (nat)
 		assert_true(!nat_table_new(&sim->stack.nat));
-	sim->cut = cut;
-	sim->excluded = excluded_percent;
 	sim->random = seed * 0x9e3779b97f4a7c15u + 1;
 	for (int i = 0; i < 8; i++)
 		draw(&sim->random, 2);

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* An interface whose role changes within an interval is judged phase by phase, and is one interface
+ * in the report. */
+#include "report/locals.h"
+#include "report/merge.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+static struct merge *merge;
+static struct local_set *locals;
+static struct report report;
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(merge_new(&merge), 0);
+	assert_int_equal(local_set_new(&locals), 0);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	report_clean(&report);
+	local_set_free(locals);
+	merge_free(merge);
+	return 0;
+}
+
+static const struct flow_key key = {
+	.family = FLOW_IPV4,
+	.protocol = 17,
+	.addr = {{.bytes = {[10] = 0xff, 0xff, 10, 0, 0, 1}},
+		 {.bytes = {[10] = 0xff, 0xff, 10, 0, 0, 2}}},
+};
+
+static void see(uint32_t id, enum flow_class class, uint64_t packets)
+{
+	struct flow_value value = {0};
+
+	value.count[0][class] = (struct flow_count){.bytes = 100 * packets, .packets = packets};
+	assert_int_equal(merge_add(merge, id, &key, &value, 1), 0);
+}
+
+static void make_report(const struct merge_interface *interfaces, size_t count)
+{
+	const struct merge_ends ends = {.locals = locals,
+					.ephemeral_first = 32768,
+					.ephemeral_last = 65535};
+
+	report_clean(&report);
+	assert_int_equal(merge_report(merge, interfaces, count, &ends, &report), 0);
+}
+
+/*
+ * At first only hp0 was watched, and its egress was a first sight; then p1 was included, which
+ * shows the same packets before it does, and hp0's egress is judged against it.
+ */
+static void test_list_changes_within_an_interval(void **state)
+{
+	struct topology_reference p1 = {.id = 2, .hook = HOOK_INGRESS};
+	const struct topology_role first = {.id = 1}, second = {.id = 2};
+	const struct topology_role judged = {
+		.id = 3,
+		.hook[HOOK_EGRESS] = {SIGHT_JUDGED, &p1, 1},
+	};
+	const struct merge_interface interfaces[] = {
+		{.id = 1, .life = 1, .ifindex = 7, .name = "hp0", .role = &first},
+		{.id = 3, .life = 1, .ifindex = 7, .name = "hp0", .role = &judged},
+		{.id = 2, .life = 2, .ifindex = 5, .name = "p1", .role = &second},
+	};
+
+	(void)state;
+	see(1, FLOW_EGRESS, 4);
+	see(2, FLOW_INGRESS, 2);
+	see(3, FLOW_EGRESS, 2);
+	make_report(interfaces, 3);
+	assert_int_equal(report.flow_count, 1);
+	assert_int_equal(report.total.packets, 6);
+	assert_int_equal(report.interface_count, 2);
+	assert_string_equal(report.interfaces[0].name, "hp0");
+	assert_string_equal(report.interfaces[1].name, "p1");
+	assert_int_equal(report.flows[0].interface_count, 2);
+	assert_int_equal(report.crossed[report.flows[0].interface_first], 1);
+	assert_int_equal(report.crossed[report.flows[0].interface_first + 1], 0);
+	assert_int_equal(report.flows[0].counted_at, 0);
+}
+
+static void test_reasons_of_phases_add_up(void **state)
+{
+	const struct flow_key non_ip = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_NON_IP};
+	const struct topology_role roles[] = {{.id = 1}, {.id = 2}, {.id = 3}};
+	struct merge_interface interfaces[3];
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		struct flow_value value = {0};
+
+		interfaces[i] = (struct merge_interface){.id = i + 1,
+							 .life = i < 2 ? 1 : 3,
+							 .ifindex = i,
+							 .name = i < 2 ? "a" : "b",
+							 .role = &roles[i],
+							 .before_attach = {50, i == 0}};
+		value.count[0][FLOW_INGRESS] = (struct flow_count){.bytes = 28, .packets = 1};
+		assert_int_equal(merge_add(merge, i + 1, &non_ip, &value, 1), 0);
+	}
+	make_report(interfaces, 3);
+	assert_int_equal(report.interface_count, 2);
+	assert_int_equal(report.unattributed_count, 3);
+	assert_string_equal(report.unattributed[0].reason, "non_ip");
+	assert_int_equal(report.unattributed[0].count.packets, 2);
+	assert_string_equal(report.unattributed[1].reason, "before_attach");
+	assert_int_equal(report.unattributed[1].interface, 0);
+	assert_int_equal(report.unattributed[2].interface, 1);
+	assert_int_equal(report.unattributed[2].count.packets, 1);
+}
+
+/* A new interface with the name of one that went in the same interval is another one. */
+static void test_lives_stay_apart(void **state)
+{
+	const struct topology_role roles[] = {{.id = 1}, {.id = 2}};
+	const struct merge_interface interfaces[] = {
+		{.id = 1, .life = 1, .ifindex = 7, .name = "veth0", .role = &roles[0]},
+		{.id = 2, .life = 2, .ifindex = 7, .name = "veth0", .role = &roles[1]},
+	};
+
+	(void)state;
+	see(1, FLOW_INGRESS, 1);
+	see(2, FLOW_INGRESS, 1);
+	make_report(interfaces, 2);
+	assert_int_equal(report.interface_count, 2);
+	assert_int_equal(report.total.packets, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_list_changes_within_an_interval, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_reasons_of_phases_add_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lives_stay_apart, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
