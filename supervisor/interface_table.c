@@ -27,8 +27,9 @@ struct interface_table {
 	struct interface *gone;	 /* links that went, not looked at yet */
 	struct interface *ended; /* monitored lives that ended in this interval, for its report */
 	uint32_t last_id;
-	uint32_t era;	 /* counts the changes of roles */
-	bool started;	 /* the first dump is done */
+	uint32_t era;		/* counts the changes of roles, and of who is monitored */
+	bool monitored_changed; /* who is monitored changed since the last of them */
+	bool started;		/* the first dump is done */
 	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
 			  */
 	struct merge *into; /* where trains that are being read go */
@@ -516,6 +517,7 @@ static int table_end_unwanted(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface)
 		if (table_should_stop(interface))
 			selection_add(&selection, interface);
+	table->monitored_changed |= selection.count > 0;
 	table_stop_selected(table, &selection);
 	for (size_t i = 0; i < selection.count && !err; i++)
 		if (!selection.interfaces[i]->gone)
@@ -685,7 +687,7 @@ static bool table_is_changed(const struct interface *interface, const struct top
 			     const uint32_t *other_ids, size_t count, bool anything)
 {
 	return !topology_role_same(&interface->role, now) ||
-	       role_refers_to(now, other_ids, count) || (count && anything);
+	       role_refers_to(now, other_ids, count) || anything;
 }
 
 /* Marks the counting interfaces whose phases end. Returns how many, or a negative errno. */
@@ -699,7 +701,8 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 		return -ENOMEM;
 	FOR_EACH_INTERFACE (table, interface) {
 		interface->changed = false;
-		anything |= role_refers_to_any(&interface->role) || role_refers_to_any(&roles[i++]);
+		anything |= role_refers_to_any(&interface->role);
+		anything |= role_refers_to_any(&roles[i++]);
 	}
 	while (count != before) {
 		before = count;
@@ -708,7 +711,8 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 			const struct topology_role *now = &roles[i++];
 
 			if (interface->state != INTERFACE_COUNTING || interface->changed ||
-			    !table_is_changed(interface, now, ids, before, anything))
+			    !table_is_changed(interface, now, ids, before,
+					      anything && (before || table->monitored_changed)))
 				continue;
 			interface->changed = true;
 			ids[count++] = interface->id;
@@ -797,10 +801,13 @@ static int table_update_roles(struct interface_table *table)
 	if (err)
 		return err;
 	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_ATTACHED)
+		if (interface->state == INTERFACE_ATTACHED) {
 			interface_note_missed(interface, table->monitor);
+			table->monitored_changed = true;
+		}
 	changed = table_mark_changed(table, roles);
-	table->era += changed > 0;
+	table->era += changed > 0 || table->monitored_changed;
+	table->monitored_changed = false;
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_ATTACHED)
 			interface->era = table->era;
