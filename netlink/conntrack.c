@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/protocol.h"
 #include "netlink/attr.h"
 #include "netlink/socket.h"
 
@@ -137,20 +138,6 @@ static int parse_tuple_attribute(const struct nlattr *attr, void *data)
 	}
 }
 
-static bool has_ports(uint8_t protocol)
-{
-	switch (protocol) {
-	case IPPROTO_TCP:
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-	case IPPROTO_SCTP:
-	case IPPROTO_DCCP:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static int parse_tuple(const struct nlattr *attr, struct conntrack_entry *entry,
 		       struct conntrack_tuple *tuple, uint16_t *zone, uint8_t *protocol)
 {
@@ -166,7 +153,7 @@ static int parse_tuple(const struct nlattr *attr, struct conntrack_entry *entry,
 	if (!parser.has_source || !parser.has_destination || !parser.has_protocol)
 		return -EBADMSG;
 	/* GRE has its call ids where others have ports. */
-	if (!has_ports(*protocol))
+	if (!protocol_has_ports(*protocol))
 		tuple->source_port = tuple->destination_port = 0;
 	return 0;
 }

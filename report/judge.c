@@ -297,13 +297,6 @@ static int turn_references(struct judge *judge)
 	return 0;
 }
 
-static int compare_eras(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* There are as many as changes of roles within the interval, and one more. */
 static int number_eras(struct judge *judge, const struct merge_interface *interfaces, size_t count)
 {
@@ -318,8 +311,7 @@ static int number_eras(struct judge *judge, const struct merge_interface *interf
 		if (!judge->era_count || eras[judge->era_count - 1] != eras[i])
 			eras[judge->era_count++] = eras[i];
 	for (size_t i = 0; i < count; i++) {
-		uint32_t *era = bsearch(&interfaces[i].era, eras, judge->era_count, sizeof(*eras),
-					compare_eras);
+		const uint32_t *era = sort_find(eras, judge->era_count, interfaces[i].era);
 
 		find_place(judge, interfaces[i].id)->era = (uint32_t)(era - eras);
 	}

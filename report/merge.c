@@ -2,6 +2,7 @@
 #include "report/merge.h"
 
 #include "lib/cleanup.h"
+#include "lib/protocol.h"
 #include "report/flow_table.h"
 #include "report/id_map.h"
 #include "report/join.h"
@@ -207,12 +208,6 @@ static void view_clean(struct view *view)
 	judge_free(view->judge);
 }
 
-static bool has_ports(uint8_t protocol)
-{
-	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
-	       protocol == IPPROTO_DCCP || protocol == IPPROTO_UDPLITE;
-}
-
 static bool is_ephemeral(const struct merge_ends *ends, __be16 port)
 {
 	uint16_t number = ntohs(port);
@@ -224,7 +219,7 @@ static uint8_t left_end(const struct merge_ends *ends, const struct flow_key *ke
 {
 	bool is_client[2] = {false, false};
 
-	for (int end = 0; end < 2 && has_ports(key->protocol); end++)
+	for (int end = 0; end < 2 && protocol_has_ports(key->protocol); end++)
 		is_client[end] = is_ephemeral(ends, key->port[end]);
 	if (is_client[0] == is_client[1])
 		for (int end = 0; end < 2; end++)

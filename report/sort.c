@@ -34,6 +34,11 @@ void sort_numbers(uint32_t *numbers, size_t n)
 	}
 }
 
+const uint32_t *sort_find(const uint32_t *numbers, size_t n, uint32_t number)
+{
+	return n ? bsearch(&number, numbers, n, sizeof(*numbers), compare_numbers) : NULL;
+}
+
 /* A flow to be sorted by number, ascending. */
 struct sort_item {
 	uint64_t number;

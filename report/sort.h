@@ -16,5 +16,7 @@ bool sort_is_before(const struct report_flow *a, const struct report_flow *b);
 
 /* Ascending; mostly there are few. */
 void sort_numbers(uint32_t *numbers, size_t n);
+/* Where number stands among sorted ones; NULL: nowhere. */
+const uint32_t *sort_find(const uint32_t *numbers, size_t n, uint32_t number);
 
 #endif

@@ -5,6 +5,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "report/merge.h"
+#include "report/sort.h"
 #include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/program.h"
@@ -652,20 +653,12 @@ static void table_set_roles(struct interface_table *table, struct topology_role 
 	free(roles);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Whether a reference of the role is one of the sorted ids. */
 static bool role_refers_to(const struct topology_role *role, const uint32_t *ids, size_t count)
 {
 	for (int h = 0; h < 2; h++)
 		for (size_t r = 0; r < role->hook[h].reference_count; r++)
-			if (bsearch(&role->hook[h].references[r].id, ids, count, sizeof(*ids),
-				    compare_ids))
+			if (sort_find(ids, count, role->hook[h].references[r].id))
 				return true;
 	return false;
 }
@@ -717,7 +710,7 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 			interface->changed = true;
 			ids[count++] = interface->id;
 		}
-		qsort(ids, count, sizeof(*ids), compare_ids);
+		sort_numbers(ids, count);
 	}
 	return (int)count;
 }
