@@ -9,6 +9,10 @@
 
 #include <linux/types.h>
 
+/* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
+ * read them alike. */
+#define FLOW_LAYOUT 1
+
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
 	FLOW_UNATTRIBUTED = 0, /* the protocol field holds an enum flow_reason, all else is zero */

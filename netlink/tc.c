@@ -214,8 +214,8 @@ static struct nlmsghdr *put_filter_request(void *buffer, uint16_t type, uint16_t
 	return request;
 }
 
-int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
-		  uint32_t handle, int program_fd, const char *name)
+static int put_filter(struct tc *tc, uint16_t flags, uint32_t ifindex, enum tc_hook hook,
+		      uint16_t priority, uint32_t handle, int program_fd, const char *name)
 {
 	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
 	struct nlmsghdr *request;
@@ -223,14 +223,26 @@ int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t p
 
 	if (strlen(name) >= sizeof(((struct tc_filter *)NULL)->name))
 		return -ENAMETOOLONG;
-	request = put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex,
-				     hook, priority, handle);
+	request = put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | flags, ifindex, hook,
+				     priority, handle);
 	options = mnl_attr_nest_start(request, TCA_OPTIONS);
 	mnl_attr_put_u32(request, TCA_BPF_FD, program_fd);
 	mnl_attr_put_strz(request, TCA_BPF_NAME, name);
 	mnl_attr_put_u32(request, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
 	mnl_attr_nest_end(request, options);
 	return netlink_ask(tc->netlink, request, ignore, NULL);
+}
+
+int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		  uint32_t handle, int program_fd, const char *name)
+{
+	return put_filter(tc, NLM_F_EXCL, ifindex, hook, priority, handle, program_fd, name);
+}
+
+int tc_filter_replace(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		      uint32_t handle, int program_fd, const char *name)
+{
+	return put_filter(tc, NLM_F_REPLACE, ifindex, hook, priority, handle, program_fd, name);
 }
 
 int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,

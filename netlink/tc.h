@@ -51,6 +51,11 @@ int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), v
 int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		  uint32_t handle, int program_fd, const char *name);
 
+/* Puts another program into that one BPF filter, which sees every packet with the one or the other.
+ * It is added if it is not there. Errors as those of tc_filter_add(). */
+int tc_filter_replace(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		      uint32_t handle, int program_fd, const char *name);
+
 /*
  * Deletes that one BPF filter (hook, priority and handle, neither of them 0). -ENOENT: it is gone
  * already; -EINVAL: no clsact, or filters of another kind or protocol have the priority; -ENODEV:

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/attach.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-int attacher_new(struct attacher **ret, const struct program *program, enum config_attach mode)
+int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
+		 enum config_attach mode)
 {
 	struct attacher *attacher = calloc(1, sizeof(*attacher));
 	int err;
@@ -18,6 +22,7 @@ int attacher_new(struct attacher **ret, const struct program *program, enum conf
 	if (!attacher)
 		return -ENOMEM;
 	attacher->mode = mode;
+	attacher->pins = pins;
 	attacher->program_fd[TC_HOOK_INGRESS] = program_ingress_fd(program);
 	attacher->program_fd[TC_HOOK_EGRESS] = program_egress_fd(program);
 	err = tc_new(&attacher->tc);
@@ -80,10 +85,10 @@ static const struct attach_ops *attach_choose(const struct attacher *attacher)
 	return &attach_tcx;
 }
 
-int attach(struct attacher *attacher, uint32_t ifindex, const char *name,
+int attach(struct attacher *attacher, uint32_t ifindex, uint32_t life, const char *name,
 	   struct attachment *attachment)
 {
-	struct attachment made = {.ops = attach_choose(attacher), .ifindex = ifindex};
+	struct attachment made = {.ops = attach_choose(attacher), .ifindex = ifindex, .life = life};
 	int err = made.ops->attach(attacher, ifindex, &made);
 
 	if (err == -EOPNOTSUPP && made.ops == &attach_tcx && attacher->mode == CONFIG_ATTACH_AUTO) {
@@ -97,6 +102,35 @@ int attach(struct attacher *attacher, uint32_t ifindex, const char *name,
 	*attachment = made;
 	attach_warn_of_neighbours(attacher, name, attachment);
 	return 0;
+}
+
+void attach_describe(const struct attachment *attachment, struct checkpoint_attachment *described)
+{
+	*described = (struct checkpoint_attachment){0};
+	snprintf(described->mode, sizeof(described->mode), "%s", attach_mode_to_str(attachment));
+	if (attachment->ops != &attach_clsact)
+		return;
+	described->created = attachment->clsact.created;
+	memcpy(described->priority, attachment->clsact.priority, sizeof(described->priority));
+}
+
+int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
+		 const struct checkpoint_attachment *described, struct attachment *attachment)
+{
+	static const struct attach_ops *const all[] = {&attach_tcx, &attach_clsact};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct attachment made = {.ops = all[i], .ifindex = ifindex, .life = life};
+		int err;
+
+		if (strcmp(described->mode, all[i]->name) != 0)
+			continue;
+		err = all[i]->adopt(attacher, described, &made);
+		if (!err)
+			*attachment = made;
+		return err;
+	}
+	return -ENOENT;
 }
 
 int attach_detach(struct attacher *attacher, struct attachment *attachment)
@@ -117,14 +151,14 @@ const char *attach_mode_to_str(const struct attachment *attachment)
 	return attachment->ops ? attachment->ops->name : "none";
 }
 
-int attach_sweep(void)
+int attach_sweep(bool (*keep)(void *data, uint32_t ifindex), void *data)
 {
 	struct tc *tc;
 	int err = tc_new(&tc);
 
 	if (err)
 		return err;
-	err = attach_clsact_sweep(tc);
+	err = attach_clsact_sweep(tc, keep, data);
 	tc_free(tc);
 	return err;
 }

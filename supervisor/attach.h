@@ -4,9 +4,9 @@
  * qdisc, behind one table of functions. At ingress first in the chain, to see what arrives before
  * others drop or redirect it; at egress last, to see what really leaves.
  *
- * Lifetimes in the kernel: a tcx link goes with its descriptor, so with the process; a clsact
- * filter stays when the process is killed and is found and removed by attach_sweep() at the next
- * start.
+ * Lifetimes in the kernel: a tcx link goes with its descriptor unless it is pinned, and it is; a
+ * clsact filter stays by itself. So both go on when the process is killed, until the next agent
+ * takes them over with attach_adopt(), or attach_sweep() and the end of the pins remove them.
  */
 #ifndef FLOWTALLY_ATTACH_H
 #define FLOWTALLY_ATTACH_H
@@ -20,12 +20,15 @@
 
 struct attacher;
 struct attach_ops;
+struct checkpoint_attachment;
+struct pins;
 struct program;
 
 /* The program on one interface. Zeroed: not attached. */
 struct attachment {
 	const struct attach_ops *ops;
 	uint32_t ifindex;
+	uint32_t life; /* of the interface (interface.h), for the names of pins */
 	union {
 		int link_fd[2]; /* tcx: owned; by enum tc_hook */
 		struct {
@@ -35,8 +38,9 @@ struct attachment {
 	};
 };
 
-/* program is borrowed. */
-int attacher_new(struct attacher **ret, const struct program *program, enum config_attach mode);
+/* program and pins are borrowed; pins may be NULL. */
+int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
+		 enum config_attach mode);
 void attacher_free(struct attacher *attacher);
 
 /* For interfaces attached from now on. */
@@ -47,8 +51,19 @@ void attacher_set_mode(struct attacher *attacher, enum config_attach mode);
  * gone. name is for the log: a program of others that runs before ours is said once, as it may hide
  * packets from us.
  */
-int attach(struct attacher *attacher, uint32_t ifindex, const char *name,
+int attach(struct attacher *attacher, uint32_t ifindex, uint32_t life, const char *name,
 	   struct attachment *attachment);
+
+/* How to find it again. */
+void attach_describe(const struct attachment *attachment, struct checkpoint_attachment *described);
+
+/*
+ * Takes over what a dead agent had attached, and puts our program in the place of its program,
+ * without a packet in between that neither sees. *attachment is set on success only. -ENOENT: it is
+ * not on both hooks any more, and what was left of it is removed.
+ */
+int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
+		 const struct checkpoint_attachment *described, struct attachment *attachment);
 
 /* Takes the program off both hooks, and a clsact qdisc that we created if nothing else is on it. An
  * interface that is gone is no error. */
@@ -61,10 +76,10 @@ bool attach_check(struct attacher *attacher, const struct attachment *attachment
 const char *attach_mode_to_str(const struct attachment *attachment);
 
 /*
- * Removes clsact filters that an agent left in this network namespace, from all links, and the
- * qdiscs it had created if nothing else is on them. Returns how many filters, or a negative errno.
- * No agent may be running.
+ * Removes clsact filters that an agent left in this network namespace, from all links but those
+ * that keep() wants (NULL: none), and the qdiscs it had created if nothing else is on them. Returns
+ * how many filters, or a negative errno. No other agent may be running.
  */
-int attach_sweep(void);
+int attach_sweep(bool (*keep)(void *data, uint32_t ifindex), void *data);
 
 #endif

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/checkpoint.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -135,6 +136,30 @@ static bool clsact_check(struct attacher *attacher, const struct attachment *att
 	       ours == 2;
 }
 
+/* Puts our program into a filter that is there. */
+static int clsact_replace(struct attacher *attacher, const struct attachment *attachment,
+			  enum tc_hook hook)
+{
+	return tc_filter_replace(attacher->tc, attachment->ifindex, hook,
+				 attachment->clsact.priority[hook], clsact_handle(attachment),
+				 attacher->program_fd[hook], CLSACT_FILTER_NAME);
+}
+
+static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attachment *described,
+			struct attachment *attachment)
+{
+	int err;
+
+	attachment->clsact.created = described->created;
+	memcpy(attachment->clsact.priority, described->priority, sizeof(described->priority));
+	err = clsact_check(attacher, attachment) ? 0 : -ENOENT;
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++)
+		err = clsact_replace(attacher, attachment, hook);
+	if (err)
+		(void)clsact_detach(attacher, attachment);
+	return err;
+}
+
 struct clsact_search {
 	enum tc_hook hook;
 	uint16_t priority;
@@ -178,6 +203,7 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 const struct attach_ops attach_clsact = {
 	.name = "clsact",
 	.attach = clsact_attach,
+	.adopt = clsact_adopt,
 	.detach = clsact_detach,
 	.check = clsact_check,
 	.in_front = clsact_in_front,
@@ -185,6 +211,8 @@ const struct attach_ops attach_clsact = {
 
 struct clsact_sweep {
 	struct tc *tc;
+	bool (*keep)(void *data, uint32_t ifindex);
+	void *keep_data;
 	uint32_t ifindex;
 	bool created; /* the dead agent had created the qdisc */
 	int removed;
@@ -213,6 +241,8 @@ static void clsact_sweep_link(void *data, uint32_t ifindex)
 	struct clsact_sweep *sweep = data;
 	int err;
 
+	if (sweep->keep && sweep->keep(sweep->keep_data, ifindex))
+		return;
 	sweep->ifindex = ifindex;
 	sweep->created = false;
 	err = tc_filter_each(sweep->tc, ifindex, clsact_sweep_filter, sweep);
@@ -222,9 +252,9 @@ static void clsact_sweep_link(void *data, uint32_t ifindex)
 		sweep->err = err;
 }
 
-int attach_clsact_sweep(struct tc *tc)
+int attach_clsact_sweep(struct tc *tc, bool (*keep)(void *data, uint32_t ifindex), void *data)
 {
-	struct clsact_sweep sweep = {.tc = tc};
+	struct clsact_sweep sweep = {.tc = tc, .keep = keep, .keep_data = data};
 	int err = tc_clsact_each(tc, clsact_sweep_link, &sweep);
 
 	if (!err)

@@ -8,7 +8,8 @@
 /* What the ways of attaching share. */
 struct attacher {
 	enum config_attach mode;
-	int program_fd[2]; /* by enum tc_hook; borrowed */
+	int program_fd[2];	 /* by enum tc_hook; borrowed */
+	const struct pins *pins; /* borrowed */
 	struct tc *tc;
 	bool tcx_missing; /* found out by trying */
 };
@@ -18,6 +19,9 @@ struct attach_ops {
 	/* Both hooks or none; sets only its own part of *attachment. -EOPNOTSUPP: the kernel has no
 	 * such thing. */
 	int (*attach)(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment);
+	/* Like attach, of what is there already. -ENOENT: it is not. */
+	int (*adopt)(struct attacher *attacher, const struct checkpoint_attachment *described,
+		     struct attachment *attachment);
 	/* Goes on after an error, returns the first one. Gone already is no error. */
 	int (*detach)(struct attacher *attacher, struct attachment *attachment);
 	bool (*check)(struct attacher *attacher, const struct attachment *attachment);
@@ -29,7 +33,7 @@ struct attach_ops {
 extern const struct attach_ops attach_tcx, attach_clsact;
 
 /* Sweeping is a matter of clsact filters only. */
-int attach_clsact_sweep(struct tc *tc);
+int attach_clsact_sweep(struct tc *tc, bool (*keep)(void *data, uint32_t ifindex), void *data);
 
 /* "NAME (id N)" of a BPF program. */
 void attach_program_name(uint32_t program_id, char *text, size_t size);

@@ -3,6 +3,7 @@
  * sch_handle_ingress). */
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/pins.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -20,10 +21,23 @@ enum {
 static const struct {
 	int type;
 	__u32 flags;
+	const char *name;
 } tcx_hooks[] = {
-	[TC_HOOK_INGRESS] = {.type = TCX_INGRESS, .flags = TCX_BEFORE},
-	[TC_HOOK_EGRESS] = {.type = TCX_EGRESS, .flags = TCX_AFTER},
+	[TC_HOOK_INGRESS] = {.type = TCX_INGRESS, .flags = TCX_BEFORE, .name = "ingress"},
+	[TC_HOOK_EGRESS] = {.type = TCX_EGRESS, .flags = TCX_AFTER, .name = "egress"},
 };
+
+struct tcx_pin {
+	char name[64];
+};
+
+static struct tcx_pin tcx_pin_name(uint32_t life, enum tc_hook hook)
+{
+	struct tcx_pin pin;
+
+	snprintf(pin.name, sizeof(pin.name), "link-%u-%s", life, tcx_hooks[hook].name);
+	return pin;
+}
 
 static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_hook hook)
 {
@@ -37,29 +51,62 @@ static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_h
 	return fd;
 }
 
-static int tcx_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+static int tcx_attach_hook(const struct attacher *attacher, struct attachment *attachment,
+			   enum tc_hook hook)
 {
-	int ingress, egress;
+	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	int fd = tcx_link(attacher, attachment->ifindex, hook);
+	int err;
 
-	ingress = tcx_link(attacher, ifindex, TC_HOOK_INGRESS);
-	if (ingress < 0)
-		return ingress;
-	egress = tcx_link(attacher, ifindex, TC_HOOK_EGRESS);
-	if (egress < 0) {
-		close(ingress);
-		return egress;
+	if (fd < 0)
+		return fd;
+	err = pins_put(attacher->pins, fd, pin.name);
+	if (err) {
+		close(fd);
+		return err;
 	}
-	attachment->link_fd[TC_HOOK_INGRESS] = ingress;
-	attachment->link_fd[TC_HOOK_EGRESS] = egress;
+	attachment->link_fd[hook] = fd;
 	return 0;
+}
+
+/* An unpinned and closed link would be detached at some later time only. */
+static int tcx_detach_hook(const struct attacher *attacher, struct attachment *attachment,
+			   enum tc_hook hook)
+{
+	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	int fd = attachment->link_fd[hook];
+	int err = 0;
+
+	if (fd < 0)
+		return 0;
+	/* gone with its device: -ENOLINK; kernels whose links cannot be told to: closing does it */
+	(void)bpf_link_detach(fd);
+	err = pins_drop(attacher->pins, pin.name);
+	close(fd);
+	attachment->link_fd[hook] = -1;
+	return err;
 }
 
 static int tcx_detach(struct attacher *attacher, struct attachment *attachment)
 {
-	(void)attacher;
-	close(attachment->link_fd[TC_HOOK_INGRESS]);
-	close(attachment->link_fd[TC_HOOK_EGRESS]);
-	return 0;
+	int ingress = tcx_detach_hook(attacher, attachment, TC_HOOK_INGRESS);
+	int egress = tcx_detach_hook(attacher, attachment, TC_HOOK_EGRESS);
+
+	return ingress ? ingress : egress;
+}
+
+static int tcx_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+{
+	int err;
+
+	(void)ifindex;
+	attachment->link_fd[TC_HOOK_INGRESS] = attachment->link_fd[TC_HOOK_EGRESS] = -1;
+	err = tcx_attach_hook(attacher, attachment, TC_HOOK_INGRESS);
+	if (!err)
+		err = tcx_attach_hook(attacher, attachment, TC_HOOK_EGRESS);
+	if (err)
+		(void)tcx_detach(attacher, attachment);
+	return err;
 }
 
 /* A link outlives its device, saying ifindex 0, or the new index when the device moved to another
@@ -78,6 +125,33 @@ static bool tcx_check(struct attacher *attacher, const struct attachment *attach
 	(void)attacher;
 	return tcx_link_alive(attachment->link_fd[TC_HOOK_INGRESS], attachment->ifindex) &&
 	       tcx_link_alive(attachment->link_fd[TC_HOOK_EGRESS], attachment->ifindex);
+}
+
+static int tcx_adopt_hook(struct attacher *attacher, struct attachment *attachment,
+			  enum tc_hook hook)
+{
+	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	int fd = pins_get(attacher->pins, pin.name);
+
+	attachment->link_fd[hook] = fd;
+	if (fd < 0)
+		return fd;
+	if (!tcx_link_alive(fd, attachment->ifindex))
+		return -ENOENT;
+	return bpf_link_update(fd, attacher->program_fd[hook], NULL) ? -errno : 0;
+}
+
+static int tcx_adopt(struct attacher *attacher, const struct checkpoint_attachment *described,
+		     struct attachment *attachment)
+{
+	int ingress = tcx_adopt_hook(attacher, attachment, TC_HOOK_INGRESS);
+	int egress = tcx_adopt_hook(attacher, attachment, TC_HOOK_EGRESS);
+
+	(void)described;
+	if (!ingress && !egress)
+		return 0;
+	(void)tcx_detach(attacher, attachment);
+	return ingress ? ingress : egress;
 }
 
 static uint32_t tcx_link_program(int fd)
@@ -108,6 +182,7 @@ static bool tcx_in_front(struct attacher *attacher, const struct attachment *att
 const struct attach_ops attach_tcx = {
 	.name = "tcx",
 	.attach = tcx_attach,
+	.adopt = tcx_adopt,
 	.detach = tcx_detach,
 	.check = tcx_check,
 	.in_front = tcx_in_front,

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
+#include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 
 #include <errno.h>
@@ -83,6 +84,70 @@ int interface_update(struct interface *interface, const struct link *link, bool 
 	return 0;
 }
 
+int interface_describe(const struct interface *interface, struct checkpoint_phase *phase)
+{
+	const struct link *link = &interface->link;
+	struct checkpoint_phase described = {
+		.id = interface->id,
+		.life = interface->life,
+		.era = interface->era,
+		.ifindex = link->ifindex,
+		.live = interface->state != INTERFACE_KNOWN,
+		.counting = interface->state == INTERFACE_COUNTING,
+		.was_up = interface->was_up,
+		.wanted_from_birth = interface->wanted_from_birth,
+		.lower_abroad = link->lower_abroad,
+		.type = link->type,
+		.tunnel = link->tunnel,
+		.at_birth = interface->at_birth,
+		.before_attach = interface->before_attach,
+	};
+	int err = topology_role_copy(&described.role, &interface->interval_role);
+
+	if (err)
+		return err;
+	memcpy(described.name, link->name, sizeof(described.name));
+	memcpy(described.kind, link->kind, sizeof(described.kind));
+	attach_describe(&interface->attachment, &described.attachment);
+	*phase = described;
+	return 0;
+}
+
+int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase)
+{
+	struct link link = {
+		.ifindex = phase->ifindex,
+		.type = phase->type,
+		.flags = phase->was_up ? IFF_UP : 0,
+		.lower_abroad = phase->lower_abroad,
+		.tunnel = phase->tunnel,
+		.stats = phase->at_birth,
+	};
+	struct interface *interface;
+	int err;
+
+	memcpy(link.name, phase->name, sizeof(link.name));
+	memcpy(link.kind, phase->kind, sizeof(link.kind));
+	err = interface_new(&interface, &link);
+	if (err)
+		return err;
+	interface->id = phase->id;
+	interface->life = phase->life;
+	interface->era = phase->era;
+	interface->was_up = phase->was_up;
+	interface->wanted_from_birth = phase->wanted_from_birth;
+	interface->before_attach = phase->before_attach;
+	err = topology_role_copy(&interface->role, &phase->role);
+	if (!err)
+		err = topology_role_copy(&interface->interval_role, &phase->role);
+	if (err) {
+		interface_free(interface);
+		return err;
+	}
+	*ret = interface;
+	return 0;
+}
+
 int interface_match(struct interface *interface, const struct config *config)
 {
 	const struct link *link = &interface->link;
@@ -146,11 +211,11 @@ static struct flow_count interface_missed(const struct interface *interface, str
 int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id)
 {
 	const char *name = interface->link.name;
-	int err = flow_maps_take(monitor->maps, &interface->map);
+	int err = flow_maps_take(monitor->maps, id, &interface->map);
 
 	if (err)
 		return err;
-	err = attach(monitor->attacher, interface->link.ifindex, name, &interface->attachment);
+	err = attach(monitor->attacher, interface->link.ifindex, id, name, &interface->attachment);
 	if (err) {
 		flow_maps_put_back(monitor->maps, &interface->map);
 		return err;

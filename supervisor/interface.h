@@ -19,7 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct checkpoint_phase;
 struct config;
+struct held;
 struct merge;
 struct program;
 struct rtnl;
@@ -28,9 +30,13 @@ struct rtnl;
 struct monitor {
 	struct program *program;
 	struct flow_maps *maps;
+	struct held *held;
 	struct attacher *attacher;
 	struct rtnl *rtnl;
 	struct merge *merge;
+	/* Before the program does what a dead agent's successor could not know. */
+	void (*checkpoint)(void *data);
+	void *data;
 };
 
 enum interface_state {
@@ -75,6 +81,11 @@ void interface_free(struct interface *interface);
 /* Takes over what a later message says of the same link. 0 or -ENOMEM, then it is as before.
  * *changed: something that patterns or topology look at. */
 int interface_update(struct interface *interface, const struct link *link, bool *changed);
+
+/* What a successor has to know of it. 0 or -ENOMEM, then *phase is left alone. */
+int interface_describe(const struct interface *interface, struct checkpoint_phase *phase);
+/* An interface as it was described; neither attached nor counting. */
+int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase);
 
 /* Decides by the patterns whether it is wanted. Logs a change of mind. 0 or -ENOMEM, then it is as
  * before. */

@@ -8,6 +8,8 @@
 #include "report/sort.h"
 #include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/held.h"
+#include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 
 #include <errno.h>
@@ -15,34 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_BUCKETS 4096 /* a power of two */
-#define RETRY_NS      (2 * NSEC_PER_SEC)
+#define RETRY_NS (2 * NSEC_PER_SEC)
 /* Maps made ready at once before a run of attaches. */
 #define PREPARE_MAPS 32
-
-struct interface_table {
-	const struct monitor *monitor;
-	const struct config *config;
-	struct interface *buckets[TABLE_BUCKETS]; /* present links, by ifindex */
-	size_t count;
-	struct interface *gone;	 /* links that went, not looked at yet */
-	struct interface *ended; /* monitored lives that ended in this interval, for its report */
-	uint32_t last_id;
-	uint32_t era;		/* counts the changes of roles, and of who is monitored */
-	bool monitored_changed; /* who is monitored changed since the last of them */
-	bool started;		/* the first dump is done */
-	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
-			  */
-	struct merge *into; /* where trains that are being read go */
-	bool changed;	    /* since the last reconciliation */
-	bool rematch;
-	int64_t retry_ns;
-};
-
-#define FOR_EACH_INTERFACE(table, entry)                                         \
-	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++)             \
-		for (struct interface *entry = (table)->buckets[bucket_]; entry; \
-		     entry = entry->next)
+/* As many maps of ended phases wait to be read with the others: three grace periods each time. */
+#define WAITING_MAX 32
 
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config)
@@ -78,8 +57,7 @@ void interface_table_free(struct interface_table *table)
 	free(table);
 }
 
-/* The pointer that points to the interface with this index, or to the end of its bucket. */
-static struct interface **table_find(struct interface_table *table, uint32_t ifindex)
+struct interface **table_find(struct interface_table *table, uint32_t ifindex)
 {
 	struct interface **at = &table->buckets[ifindex & (TABLE_BUCKETS - 1)];
 
@@ -88,7 +66,7 @@ static struct interface **table_find(struct interface_table *table, uint32_t ifi
 	return at;
 }
 
-static void table_push(struct interface **list, struct interface *interface)
+void table_push(struct interface **list, struct interface *interface)
 {
 	interface->next = *list;
 	*list = interface;
@@ -115,6 +93,13 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	if (err)
 		return err;
 	interface->wanted_from_birth = table->started;
+	if (!table->started && table->recovered && link->ifindex > table->known_ifindex) {
+		/* it came while nobody looked, and none of its traffic is in a report */
+		interface->wanted_from_birth = true;
+		interface->at_birth = (struct link_stats){0};
+	}
+	if (table->started && link->ifindex > table->known_ifindex)
+		table->known_ifindex = link->ifindex;
 	interface->mentioned = true;
 	err = interface_match(interface, table->config);
 	if (err) {
@@ -186,6 +171,8 @@ void interface_table_dump_end(struct interface_table *table)
 		struct interface **at = &table->buckets[i];
 
 		while (*at) {
+			if ((*at)->link.ifindex > table->known_ifindex)
+				table->known_ifindex = (*at)->link.ifindex;
 			if ((*at)->mentioned)
 				at = &(*at)->next;
 			else
@@ -217,7 +204,7 @@ static void table_match_all(struct interface_table *table)
 struct selection {
 	struct interface **interfaces;
 	struct flow_map **maps; /* as many */
-	int *old_fds;		/* as many */
+	struct flow_map *old;	/* as many */
 	size_t count;
 };
 
@@ -226,16 +213,16 @@ static int selection_new(struct selection *selection, size_t capacity)
 	*selection = (struct selection){
 		.interfaces = calloc(capacity + 1, sizeof(*selection->interfaces)),
 		.maps = calloc(capacity + 1, sizeof(*selection->maps)),
-		.old_fds = calloc(capacity + 1, sizeof(*selection->old_fds)),
+		.old = calloc(capacity + 1, sizeof(*selection->old)),
 	};
-	return selection->interfaces && selection->maps && selection->old_fds ? 0 : -ENOMEM;
+	return selection->interfaces && selection->maps && selection->old ? 0 : -ENOMEM;
 }
 
 static void selection_clean(struct selection *selection)
 {
 	free(selection->interfaces);
 	free(selection->maps);
-	free(selection->old_fds);
+	free(selection->old);
 }
 
 static void selection_add(struct selection *selection, struct interface *interface)
@@ -249,27 +236,46 @@ static void selection_add(struct selection *selection, struct interface *interfa
 struct table_record_target {
 	struct merge *merge;
 	uint32_t id;
+	size_t entries; /* that counted anything */
 };
+
+static size_t table_count_entries(const struct flow_value *values, size_t n)
+{
+	static const struct flow_value nothing;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += memcmp(&values[i], &nothing, sizeof(nothing)) != 0;
+	return count;
+}
 
 static int table_merge_records(void *data, const struct flow_key *keys,
 			       const struct flow_value *values, size_t n)
 {
-	const struct table_record_target *target = data;
+	struct table_record_target *target = data;
 
+	target->entries += table_count_entries(values, n);
 	return merge_add(target->merge, target->id, keys, values, n);
 }
 
-/* Reads a map that no program can reach any more into the merge, and closes it. */
-static void table_read_and_close(struct interface_table *table, const struct interface *interface,
-				 int fd)
+void table_read_and_close(struct interface_table *table, const char *name, struct flow_map *map,
+			  bool for_long)
 {
-	struct table_record_target target = {.merge = table->monitor->merge, .id = interface->id};
-	int err = flow_maps_read(table->monitor->maps, fd, table_merge_records, &target);
+	struct table_record_target target = {.merge = table->monitor->merge, .id = map->phase};
+	struct flow_maps *maps = table->monitor->maps;
+	int err = flow_maps_read(maps, map->fd, table_merge_records, &target);
 
 	if (err)
-		log_error("%s: flows of this interval are lost: %s", interface->link.name,
-			  strerror(-err));
-	close(fd);
+		log_error("%s: flows of this interval are lost: %s", name, strerror(-err));
+	err = 0;
+	if (target.entries && for_long)
+		err = flow_maps_shrink(maps, map, target.entries);
+	if (err)
+		log_debug("%s: its map is held as it is: %s", name, strerror(-err));
+	if (!target.entries || held_add(table->monitor->held, map))
+		flow_maps_forget(maps, map->phase, map->serial);
+	close(map->fd);
+	map->fd = -1;
 }
 
 /* Judged hooks before their references, so upper devices before lower ones (merge.h,
@@ -282,38 +288,95 @@ static int table_by_level(const void *a, const void *b)
 	return (x->role.level < y->role.level) - (x->role.level > y->role.level);
 }
 
+static bool table_has_slot(const struct interface *interface, uint32_t slot)
+{
+	return interface->map.fd >= 0 && interface->map.slot == slot;
+}
+
 static struct interface *table_find_slot(struct interface_table *table, uint32_t slot)
 {
 	for (struct interface *gone = table->gone; gone; gone = gone->next)
-		if (gone->map.fd >= 0 && gone->map.slot == slot)
+		if (table_has_slot(gone, slot))
 			return gone;
+	for (struct interface *ended = table->ended; ended; ended = ended->next)
+		if (table_has_slot(ended, slot))
+			return ended;
 	FOR_EACH_INTERFACE (table, interface)
-		if (interface->map.fd >= 0 && interface->map.slot == slot)
+		if (table_has_slot(interface, slot))
 			return interface;
 	return NULL;
 }
 
-/* What a CPU held of a flow belongs to the interface whose map is in that slot. */
-static int table_merge_train(void *data, const struct flow_train *train)
+static int table_merge_train(struct merge *merge, uint32_t phase, const struct flow_train *train)
 {
-	struct interface_table *table = data;
-	const struct interface *interface = table_find_slot(table, train->slot);
 	struct flow_value value = {0};
 
-	if (!interface || train->cell >= 2 * FLOW_CLASSES) {
+	if (train->cell >= 2 * FLOW_CLASSES)
+		return -EBADMSG;
+	(&value.count[0][0])[train->cell] =
+		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
+	return merge_add(merge, phase, &train->key, &value, 1);
+}
+
+int interface_table_merge_trains(struct merge *merge, const struct held_train *trains, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = table_merge_train(merge, trains[i].phase, &trains[i].train);
+	return err;
+}
+
+/* Trains on their way from a set into the merge. */
+struct table_trains {
+	struct interface_table *table;
+	struct held_train *list;
+	size_t count, capacity;
+};
+
+/* What a CPU held of a flow belongs to the interface whose map is in that slot. */
+static int table_find_train(void *data, const struct flow_train *train)
+{
+	struct table_trains *trains = data;
+	const struct interface *interface = table_find_slot(trains->table, train->slot);
+
+	if (!interface) {
 		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
 			  train->slot);
 		return 0;
 	}
-	(&value.count[0][0])[train->cell] =
-		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
-	return merge_add(table->into, interface->id, &train->key, &value, 1);
+	if (trains->count == trains->capacity) {
+		size_t capacity = trains->capacity ? 2 * trains->capacity : 32;
+		void *grown = reallocarray(trains->list, capacity, sizeof(*trains->list));
+
+		if (!grown)
+			return -ENOMEM;
+		trains->list = grown;
+		trains->capacity = capacity;
+	}
+	trains->list[trains->count++] =
+		(struct held_train){.phase = interface->map.phase, .train = *train};
+	return 0;
 }
 
+/* Of the quiet set: held under its number first, so that it is in one place at least, then emptied.
+ */
 static int table_take_trains(struct interface_table *table)
 {
-	table->into = table->monitor->merge;
-	return program_take_trains(table->monitor->program, table_merge_train, table);
+	const struct monitor *monitor = table->monitor;
+	struct table_trains trains = {.table = table};
+	int err = program_read_trains(monitor->program, table_find_train, &trains);
+
+	if (!err)
+		err = held_put_trains(monitor->held, program_quiet_set(monitor->program),
+				      trains.list, trains.count);
+	if (!err && trains.count)
+		err = program_empty_trains(monitor->program);
+	table->untaken = err;
+	if (!err)
+		err = interface_table_merge_trains(monitor->merge, trains.list, trains.count);
+	free(trains.list);
+	return err;
 }
 
 /* Swaps the maps of the selected interfaces, and waits for a grace period even if there are none.
@@ -327,16 +390,17 @@ static int table_swap(struct interface_table *table, struct selection *selection
 		selection->maps[i] = &selection->interfaces[i]->map;
 		selection->interfaces[i]->nearly_full = false;
 	}
-	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old_fds,
+	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old,
 			      selection->count, moment, table);
 }
 
-static void table_read_selected(struct interface_table *table, const struct selection *selection)
+static void table_read_selected(struct interface_table *table, const struct selection *selection,
+				bool for_long)
 {
 	for (size_t i = 0; i < selection->count; i++)
-		if (selection->old_fds[i] >= 0)
-			table_read_and_close(table, selection->interfaces[i],
-					     selection->old_fds[i]);
+		if (selection->old[i].fd >= 0)
+			table_read_and_close(table, selection->interfaces[i]->link.name,
+					     &selection->old[i], for_long);
 }
 
 static void table_note_unread(int err)
@@ -354,25 +418,61 @@ static bool table_has_counted(const struct interface_table *table,
 	       !flow_maps_idle(table->monitor->maps, &interface->map);
 }
 
-/* Reads the selected maps and what the CPUs hold into the merge; what is counted from moment on is
- * not in it. */
-static int table_drain(struct interface_table *table, struct selection *selection,
-		       flow_maps_moment moment)
-{
-	int err = table_swap(table, selection, moment);
-
-	/* without a grace period the set is not quiet: it waits for the next time but one */
-	if (!err)
-		err = table_take_trains(table);
-	table_read_selected(table, selection);
-	return err;
-}
-
 static void table_flip_epoch(void *data)
 {
 	struct interface_table *table = data;
 
 	program_flip_epoch(table->monitor->program);
+}
+
+/*
+ * The maps of ended phases: out of their slots, into the merge. Nobody counts for them, and no CPU
+ * holds anything of them that could still be put into their maps.
+ */
+static void table_retire_ended(struct interface_table *table, bool for_long)
+{
+	struct selection selection;
+	int err = selection_new(&selection, table->waiting);
+
+	for (struct interface *ended = table->ended; ended && !err; ended = ended->next)
+		if (ended->map.fd >= 0)
+			selection_add(&selection, ended);
+	if (!err)
+		err = flow_maps_retire(table->monitor->maps, selection.maps, selection.count);
+	if (err)
+		log_error("flow maps could not be taken out of their slots: %s; trying again",
+			  strerror(-err));
+	for (size_t i = 0; i < selection.count && !err; i++) {
+		table_read_and_close(table, selection.interfaces[i]->link.name, selection.maps[i],
+				     for_long);
+		table->waiting--;
+	}
+	selection_clean(&selection);
+}
+
+/*
+ * Reads the selected maps, those of ended phases and what the CPUs hold into the merge. Before the
+ * epoch changes a grace period has to pass in which nobody counts for the ended ones: what the CPUs
+ * hold of them is then in the set that becomes quiet.
+ */
+static int table_drain(struct interface_table *table, struct selection *selection, bool for_long)
+{
+	int err =
+		table->waiting || table->untaken ? flow_maps_synchronize(table->monitor->maps) : 0;
+
+	if (!err && table->untaken)
+		err = table_take_trains(table);
+	if (!err) {
+		table->untaken = true;
+		err = table_swap(table, selection, table_flip_epoch);
+		/* without a grace period the set is not quiet: it waits for the next time */
+		if (!err)
+			err = table_take_trains(table);
+		table_read_selected(table, selection, for_long);
+	}
+	if (!err && table->waiting)
+		table_retire_ended(table, for_long);
+	return err;
 }
 
 void interface_table_drain(struct interface_table *table)
@@ -384,10 +484,22 @@ void interface_table_drain(struct interface_table *table)
 		FOR_EACH_INTERFACE (table, interface)
 			if (table_has_counted(table, interface))
 				selection_add(&selection, interface);
-		err = table_drain(table, &selection, table_flip_epoch);
+		err = table_drain(table, &selection, false);
 	}
 	table_note_unread(err);
 	selection_clean(&selection);
+}
+
+/* Reads the maps of ended phases before their time, when there are many. */
+static void table_settle_ended(struct interface_table *table)
+{
+	struct selection none;
+	int err = selection_new(&none, 0);
+
+	if (!err)
+		err = table_drain(table, &none, true);
+	table_note_unread(err);
+	selection_clean(&none);
 }
 
 static void table_note_full(void *data, uint32_t slot)
@@ -411,37 +523,17 @@ int interface_table_drain_full(struct interface_table *table)
 				selection_add(&selection, interface);
 		if (selection.count)
 			err = table_swap(table, &selection, NULL);
-		table_read_selected(table, &selection);
+		table_read_selected(table, &selection, true);
 	}
 	table_note_unread(err);
 	selection_clean(&selection);
 	return taken;
 }
 
-/* The maps of stopped interfaces: out of their slots, into the merge. */
-static void table_retire(struct interface_table *table, struct selection *selection)
+void table_push_ended(struct interface_table *table, struct interface *ended)
 {
-	/*
-	 * A grace period after which no program counts for them; another one after which the CPUs
-	 * hold nothing of them that could still be put into their maps; and retiring waits for a
-	 * third, after which nobody reaches the maps.
-	 */
-	int err = flow_maps_synchronize(table->monitor->maps);
-
-	if (!err) {
-		program_flip_epoch(table->monitor->program);
-		err = flow_maps_synchronize(table->monitor->maps);
-	}
-	if (!err)
-		err = table_take_trains(table);
-	table_note_unread(err);
-	err = flow_maps_retire(table->monitor->maps, selection->maps, selection->count);
-	if (err)
-		log_error("flow maps could not be taken out of their slots: %s", strerror(-err));
-	for (size_t i = 0; i < selection->count; i++) {
-		table_read_and_close(table, selection->interfaces[i], selection->maps[i]->fd);
-		selection->maps[i]->fd = -1;
-	}
+	table->waiting += ended->map.fd >= 0;
+	table_push(&table->ended, ended);
 }
 
 /*
@@ -461,10 +553,12 @@ static int table_end_phase(struct interface_table *table, struct interface *inte
 	ended->was_up = interface->was_up;
 	ended->before_attach = interface->before_attach;
 	ended->interval_role = interface->interval_role;
+	ended->map = interface->map;
 	interface->before_attach = (struct flow_count){0};
 	interface->interval_role = (struct topology_role){0};
+	interface->map = (struct flow_map){.fd = -1};
 	interface->id = 0;
-	table_push(&table->ended, ended);
+	table_push_ended(table, ended);
 	return 0;
 }
 
@@ -494,8 +588,6 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 		interface_stop(interface, monitor, interface->gone);
 		interface_detach(interface, monitor);
 	}
-	if (selection->count)
-		table_retire(table, selection);
 }
 
 /* Ends the monitoring of all that went or is not wanted any more. */
@@ -530,7 +622,7 @@ static int table_end_unwanted(struct interface_table *table)
 
 		table->gone = interface->next;
 		if (interface->id)
-			table_push(&table->ended, interface);
+			table_push_ended(table, interface);
 		else
 			interface_free(interface);
 	}
@@ -732,37 +824,35 @@ static void table_apply_roles(struct interface_table *table)
 	}
 }
 
-static void table_apply_roles_and_flip(void *data)
+/* What was counted until now keeps the id, the role and the map that it was counted under; the rest
+ * has new ones. */
+static int table_begin_phase(struct interface_table *table, struct interface *interface)
 {
-	table_apply_roles(data);
-	table_flip_epoch(data);
+	uint32_t id = table->last_id + 1;
+	struct flow_map fresh;
+	int err = flow_maps_take(table->monitor->maps, id, &fresh);
+
+	if (err)
+		return err;
+	err = table_end_phase(table, interface);
+	if (err) {
+		flow_maps_put_back(table->monitor->maps, &fresh);
+		return err;
+	}
+	table->last_id = interface->id = id;
+	interface->map = fresh;
+	interface->era = table->era;
+	return 0;
 }
 
-/* What was counted until now keeps the id and role that it was counted under; the rest has new
- * ones. */
-static int table_begin_phases(struct interface_table *table, struct topology_role *roles)
+static int table_begin_phases(struct interface_table *table, size_t count)
 {
-	struct selection selection;
-	struct topology_role *renamed = NULL;
-	int err = selection_new(&selection, table->count);
+	struct topology_role *renamed;
+	int err = flow_maps_prepare(table->monitor->maps, count);
 
-	if (!err)
-		FOR_EACH_INTERFACE (table, interface)
-			if (interface->changed && table_has_counted(table, interface))
-				selection_add(&selection, interface);
-	table_set_roles(table, roles);
-	/* interfaces that are new here have no records: they may have any id that lasts */
-	table_note_unread(table_drain(table, &selection, table_apply_roles_and_flip));
-	selection_clean(&selection);
-	FOR_EACH_INTERFACE (table, interface) {
-		if (!interface->changed || err)
-			continue;
-		err = table_end_phase(table, interface);
-		if (err)
-			break;
-		interface->id = ++table->last_id;
-		interface->era = table->era;
-	}
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->changed && !err)
+			err = table_begin_phase(table, interface);
 	if (!err)
 		err = table_resolve_roles(table, &renamed);
 	if (!err)
@@ -804,14 +894,15 @@ static int table_update_roles(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_ATTACHED)
 			interface->era = table->era;
-	if (changed > 0) {
-		err = table_begin_phases(table, roles);
-	} else {
-		table_set_roles(table, roles);
-		table_apply_roles(table);
-	}
+	table_set_roles(table, roles);
+	if (changed > 0)
+		err = table_begin_phases(table, (size_t)changed);
 	if (!err)
 		err = table_note_interval_roles(table);
+	table->monitor->checkpoint(table->monitor->data);
+	table_apply_roles(table);
+	if (table->waiting >= WAITING_MAX)
+		table_settle_ended(table);
 	return changed < 0 ? changed : err;
 }
 
@@ -848,27 +939,25 @@ int64_t interface_table_retry_ns(const struct interface_table *table)
 
 void interface_table_stop(struct interface_table *table)
 {
-	struct selection selection;
-	int err = selection_new(&selection, table->count);
+	int err = 0;
 
 	/*
 	 * First nobody counts any more, then nobody is covered any more: a packet that was counted
 	 * where it was received must not find its egress hook counting and not knowing.
 	 */
 	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_COUNTING) {
+		if (interface->state == INTERFACE_COUNTING)
 			interface_stop(interface, table->monitor, true);
-			if (!err)
-				selection_add(&selection, interface);
-		}
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_STOPPED)
 			interface_stop(interface, table->monitor, false);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_STOPPED && !err)
+			err = table_end_life(table, interface);
 	if (err)
 		log_error("flows of the last interval are lost: %s", strerror(-err));
-	else if (selection.count)
-		table_retire(table, &selection);
-	selection_clean(&selection);
+	if (table->waiting)
+		table_settle_ended(table);
 }
 
 void interface_table_detach(struct interface_table *table)
@@ -878,22 +967,36 @@ void interface_table_detach(struct interface_table *table)
 			interface_detach(interface, table->monitor);
 }
 
+static int table_peek_map(struct interface_table *table, const struct interface *interface,
+			  struct merge *merge)
+{
+	struct table_record_target target = {.merge = merge, .id = interface->map.phase};
+
+	if (interface->map.fd < 0 || flow_maps_idle(table->monitor->maps, &interface->map))
+		return 0;
+	return flow_maps_read(table->monitor->maps, interface->map.fd, table_merge_records,
+			      &target);
+}
+
+static int table_peek_train(void *data, const struct flow_train *train)
+{
+	struct interface_table *table = data;
+	const struct interface *interface = table_find_slot(table, train->slot);
+
+	return interface ? table_merge_train(table->into, interface->map.phase, train) : 0;
+}
+
 int interface_table_peek(struct interface_table *table, struct merge *merge)
 {
-	FOR_EACH_INTERFACE (table, interface) {
-		struct table_record_target target = {.merge = merge, .id = interface->id};
-		int err;
+	int err = 0;
 
-		if (interface->state != INTERFACE_COUNTING ||
-		    flow_maps_idle(table->monitor->maps, &interface->map))
-			continue;
-		err = flow_maps_read(table->monitor->maps, interface->map.fd, table_merge_records,
-				     &target);
-		if (err)
-			return err;
-	}
+	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
+		err = table_peek_map(table, ended, merge);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_COUNTING && !err)
+			err = table_peek_map(table, interface, merge);
 	table->into = merge;
-	return program_peek_trains(table->monitor->program, table_merge_train, table);
+	return err ? err : program_peek_trains(table->monitor->program, table_peek_train, table);
 }
 
 static struct merge_interface table_merge_interface(const struct interface *interface)
@@ -970,11 +1073,20 @@ static void table_forget(struct interface_table *table, struct interface *ended)
 
 void interface_table_next_interval(struct interface_table *table)
 {
-	while (table->ended) {
-		struct interface *ended = table->ended;
+	struct interface *ended = table->ended;
 
-		table->ended = ended->next;
-		table_forget(table, ended);
+	table->ended = NULL;
+	while (ended) {
+		struct interface *next = ended->next;
+
+		/* one that could not be read yet belongs to the next report */
+		if (ended->map.fd >= 0) {
+			ended->before_attach = (struct flow_count){0};
+			table_push(&table->ended, ended);
+		} else {
+			table_forget(table, ended);
+		}
+		ended = next;
 	}
 	FOR_EACH_INTERFACE (table, interface) {
 		interface->before_attach = (struct flow_count){0};

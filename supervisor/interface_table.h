@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct checkpoint;
+struct checkpoint_phase;
+struct flow_map;
+struct held_train;
 struct interface_table;
 struct report;
 struct tunnel_set;
@@ -22,6 +26,23 @@ int interface_table_new(struct interface_table **ret, const struct monitor *moni
 			const struct config *config);
 /* The program must be off all interfaces: interface_table_stop(). */
 void interface_table_free(struct interface_table *table);
+
+/* What a successor has to know: all phases of this interval. checkpoint_clean_phases() frees them.
+ * 0 or -ENOMEM. */
+int interface_table_describe(struct interface_table *table, struct checkpoint_phase **ret,
+			     size_t *count);
+/* The table's part of a checkpoint that is empty. 0 or -ENOMEM. */
+int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint);
+
+/*
+ * Goes on where the checkpoint ends; before the first dump. maps are what was found of the
+ * interval, their descriptors are taken over. 0 or negative errno: not all of it could be.
+ */
+int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
+			    struct flow_map *maps, size_t map_count);
+/* Whether it is attached, by its index or by its life. */
+bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex);
+bool interface_table_has_life(struct interface_table *table, uint32_t life);
 
 /* What RTNETLINK says; only notes it. Between dump_begin and dump_end what is not mentioned turns
  * out to be gone. */
@@ -60,6 +81,9 @@ void interface_table_detach(struct interface_table *table);
 /* Adds what is in the maps now to a merge of the caller, without touching them: for a look at the
  * running interval. 0 or negative errno. */
 int interface_table_peek(struct interface_table *table, struct merge *merge);
+
+/* Adds trains that were taken to a merge. 0; -EBADMSG: these are none; -ENOMEM. */
+int interface_table_merge_trains(struct merge *merge, const struct held_train *trains, size_t n);
 
 /* Every interface that was monitored at any time of this interval; owned by the caller (free()),
  * its content borrowed from the table. */

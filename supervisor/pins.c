@@ -394,25 +394,29 @@ static void pins_remove_one(void *data, const char *name)
 		removal->removed++;
 }
 
-int pins_remove_all(struct pins *pins)
+int pins_clear(const struct pins *pins)
 {
 	struct pins_removal removal = {.pins = pins};
-	bool last;
-	int err;
+	int err = pins_each(pins, pins_remove_one, &removal);
 
-	if (!pins)
-		return 0;
-	err = pins_each(pins, pins_remove_one, &removal);
 	if (!err)
 		err = removal.err;
-	if (!err && unlinkat(pins->all_fd, pins->own_name, AT_REMOVEDIR))
-		err = -errno;
-	if (err)
-		return err;
+	return err ? err : removal.removed;
+}
+
+int pins_remove_all(struct pins *pins)
+{
+	int removed = pins_clear(pins), err = 0;
+	bool last;
+
+	if (!pins || removed < 0)
+		return removed;
+	if (unlinkat(pins->all_fd, pins->own_name, AT_REMOVEDIR))
+		return -errno;
 	/* other namespaces may have theirs in it */
 	last = !unlinkat(pins->all_fd, "../" PINS_DIRECTORY, AT_REMOVEDIR);
 	pins_close(pins);
 	if (last)
 		err = pins_act_in(pins->mounts_fd, pins_unmount_unused);
-	return err ? err : removal.removed;
+	return err ? err : removed;
 }

@@ -44,6 +44,9 @@ int pins_put_bytes(const struct pins *pins, const char *name, const void *data, 
 /* Appends them to bytes. -ENOENT: there are none. */
 int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes);
 
+/* Drops all pins. Returns how many there were, or a negative errno. */
+int pins_clear(const struct pins *pins);
+
 /*
  * Removes all pins and the directory, and unmounts the file system again if we mounted it and
  * nobody else has anything in it. After that only pins_free() is left to do. Returns how many pins

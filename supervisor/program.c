@@ -2,6 +2,7 @@
 #include "supervisor/program.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "supervisor/pins.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -79,7 +80,60 @@ static int program_on_full(void *context, void *data, size_t size)
 	return 0;
 }
 
-static int program_load(struct program *program)
+/* The file system takes no dots in names. */
+static const char *program_pin_name(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+
+	return *name == '.' ? strrchr(name, '.') + 1 : name;
+}
+
+static int program_reuse_map(struct bpf_map *map, const struct pins *pins)
+{
+	_close_ int fd = pins_get(pins, program_pin_name(map));
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) ||
+	    info.max_entries != bpf_map__max_entries(map))
+		return -EPROTO;
+	return bpf_map__reuse_fd(map, fd);
+}
+
+static int program_reuse_maps(const struct program *program, const struct pins *pins)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, program->object)
+	{
+		int err = program_reuse_map(map, pins);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int program_pin_maps(const struct program *program, const struct pins *pins)
+{
+	const struct bpf_map *map;
+
+	bpf_object__for_each_map(map, program->object)
+	{
+		int err = pins_replace(pins, bpf_map__fd(map), program_pin_name(map));
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int program_load_object(struct program *program, const struct pins *pins, bool go_on)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "flowtally");
 	int err;
@@ -88,7 +142,18 @@ static int program_load(struct program *program)
 		bpf_object__open_mem(flow_object, (size_t)(flow_object_end - flow_object), &opts);
 	if (!program->object)
 		return -errno;
-	err = bpf_object__load(program->object);
+	err = go_on ? program_reuse_maps(program, pins) : 0;
+	if (!err)
+		err = bpf_object__load(program->object);
+	if (!err && !go_on)
+		err = program_pin_maps(program, pins);
+	return err;
+}
+
+static int program_open(struct program *program, const struct pins *pins, bool go_on)
+{
+	int err = program_load_object(program, pins, go_on);
+
 	if (err)
 		return err;
 	program->ingress_fd = program_entry_fd(program, "flowtally_in");
@@ -115,7 +180,7 @@ static int program_load(struct program *program)
 	return err ? err : program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
 }
 
-int program_new(struct program **ret)
+int program_new(struct program **ret, const struct pins *pins, bool go_on)
 {
 	struct program *program = calloc(1, sizeof(*program));
 	int err;
@@ -123,7 +188,7 @@ int program_new(struct program **ret)
 	if (!program)
 		return -ENOMEM;
 	libbpf_set_print(program_libbpf_print);
-	err = program_load(program);
+	err = program_open(program, pins, go_on);
 	if (err) {
 		program_free(program);
 		return err;
@@ -194,10 +259,36 @@ int program_set_slot(struct program *program, const struct flow_slot *slot)
 	return 0;
 }
 
+struct flow_slot program_get_slot(const struct program *program, uint32_t ifindex)
+{
+	const uint64_t *place = program_slot_place(program, ifindex);
+	struct flow_slot slot = {0};
+
+	if (place)
+		memcpy(&slot, place, sizeof(slot));
+	return slot;
+}
+
+void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint32_t ifindex),
+			 void *data)
+{
+	for (size_t i = 0; i < FLOW_SLOT_TABLE_SIZE; i++) {
+		struct flow_slot slot;
+
+		memcpy(&slot, &program->slots[i], sizeof(slot));
+		if (slot.ifindex && !keep(data, slot.ifindex))
+			__atomic_store_n(&program->slots[i], 0, __ATOMIC_RELEASE);
+	}
+}
+
 void program_flip_epoch(struct program *program)
 {
-	__atomic_store_n(&program->control->epoch, (program->control->epoch + 1) % FLOW_EPOCHS,
-			 __ATOMIC_RELEASE);
+	__atomic_add_fetch(&program->control->epoch, 1, __ATOMIC_ACQ_REL);
+}
+
+uint32_t program_quiet_set(const struct program *program)
+{
+	return program->control->epoch - 1;
 }
 
 void program_use_trains(struct program *program, bool use)
@@ -205,10 +296,12 @@ void program_use_trains(struct program *program, bool use)
 	__atomic_store_n(&program->control->trains, use, __ATOMIC_RELEASE);
 }
 
-static int program_read_trains(struct program *program, uint32_t epoch, program_train_found found,
-			       void *data)
+static int program_read_set(struct program *program, uint32_t number, program_train_found found,
+			    void *data)
 {
-	if (bpf_map_lookup_elem(program->trains_fd, &epoch, program->set))
+	uint32_t place = number % FLOW_EPOCHS;
+
+	if (bpf_map_lookup_elem(program->trains_fd, &place, program->set))
 		return -errno;
 	for (int cpu = 0; cpu < program->cpus; cpu++) {
 		const struct flow_train *train = &program->set[cpu].train[0][0];
@@ -223,23 +316,25 @@ static int program_read_trains(struct program *program, uint32_t epoch, program_
 	return 0;
 }
 
-int program_take_trains(struct program *program, program_train_found found, void *data)
+int program_read_trains(struct program *program, program_train_found found, void *data)
 {
-	uint32_t quiet = (program->control->epoch + 1) % FLOW_EPOCHS;
-	int err = program_read_trains(program, quiet, found, data);
+	return program_read_set(program, program_quiet_set(program), found, data);
+}
 
-	if (err)
-		return err;
+int program_empty_trains(struct program *program)
+{
+	uint32_t place = program_quiet_set(program) % FLOW_EPOCHS;
+
 	memset(program->set, 0, (size_t)program->cpus * sizeof(*program->set));
-	return bpf_map_update_elem(program->trains_fd, &quiet, program->set, BPF_ANY) ? -errno : 0;
+	return bpf_map_update_elem(program->trains_fd, &place, program->set, BPF_ANY) ? -errno : 0;
 }
 
 int program_peek_trains(struct program *program, program_train_found found, void *data)
 {
 	int err = 0;
 
-	for (uint32_t epoch = 0; epoch < FLOW_EPOCHS && !err; epoch++)
-		err = program_read_trains(program, epoch, found, data);
+	for (uint32_t number = 0; number < FLOW_EPOCHS && !err; number++)
+		err = program_read_set(program, number, found, data);
 	return err;
 }
 

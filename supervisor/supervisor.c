@@ -12,11 +12,13 @@
 #include "report/merge.h"
 #include "report/tunnel.h"
 #include "supervisor/attach.h"
+#include "supervisor/continuity.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/loop.h"
 #include "supervisor/options.h"
+#include "supervisor/pins.h"
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
 #include "supervisor/sink.h"
@@ -49,6 +51,7 @@ struct supervisor {
 	int report_timer_fd;
 	int retry_timer_fd;
 	int live_timer_fd;
+	struct continuity *continuity;
 	struct program *program;
 	struct flow_maps *maps;
 	struct attacher *attacher;
@@ -63,11 +66,12 @@ struct supervisor {
 	struct buffer text; /* of a report; kept for the next */
 
 	uint16_t ephemeral_first, ephemeral_last;
-	int64_t start_ns;      /* of the interval, boot clock */
-	int64_t start_wall_ns; /* the same, wall clock */
-	int64_t due_ns;	       /* its end, boot clock */
+	struct checkpoint_interval interval;
+	int64_t due_ns; /* its end, boot clock */
 	uint64_t reports;
 	bool output_broken; /* said once when it begins, once when it ends */
+	bool hand_over;	    /* to the next agent, instead of stopping */
+	bool left_report;   /* for the next agent, with nothing attached */
 	int64_t retry_ns;   /* what the retry timer is set to */
 };
 
@@ -153,12 +157,10 @@ static void supervisor_note_output(struct supervisor *sup, int err)
 	sup->output_broken = err;
 }
 
-static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tunnels,
-			    struct report *report)
+static struct merge_ends supervisor_ends(const struct supervisor *sup,
+					 const struct tunnel_set *tunnels)
 {
-	size_t count;
-	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
-	const struct merge_ends ends = {
+	return (struct merge_ends){
 		.nat = translation_table(sup->translation),
 		.locals = sup->locals,
 		.ephemeral_first = sup->ephemeral_first,
@@ -166,12 +168,27 @@ static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tun
 		.tunnels = tunnels,
 		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
 	};
+}
+
+static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tunnels,
+			    struct report *report)
+{
+	size_t count;
+	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
+	const struct merge_ends ends = supervisor_ends(sup, tunnels);
 
 	return interfaces ? merge_report(sup->merge, interfaces, count, &ends, report) : -ENOMEM;
 }
 
-static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_t end_wall_ns,
-				  struct report *report)
+static void supervisor_set_times(struct report *report, const struct checkpoint_interval *interval)
+{
+	report->start_ns = interval->start_wall_ns;
+	report->end_ns = interval->end_wall_ns;
+	report->duration_ns = interval->end_ns - interval->start_ns;
+}
+
+static int supervisor_make_report(struct supervisor *sup,
+				  const struct checkpoint_interval *interval, struct report *report)
 {
 	struct tunnel_set *tunnels;
 	int err = tunnel_set_new(&tunnels);
@@ -184,11 +201,128 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
 	if (err)
 		return err;
 	report->id = report_id_next(sup->report_id);
-	report->start_ns = sup->start_wall_ns;
-	report->end_ns = end_wall_ns;
-	report->duration_ns = end_ns - sup->start_ns;
+	supervisor_set_times(report, interval);
 	report_limit(report, sup->config.top);
 	return 0;
+}
+
+static void supervisor_checkpoint(void *data)
+{
+	struct supervisor *sup = data;
+
+	continuity_save(sup->continuity, sup->table, &sup->interval);
+}
+
+/* A report that left whole is not in doubt any more. */
+static void supervisor_end_report(struct supervisor *sup)
+{
+	if (!sink_is_busy(sup->sink))
+		continuity_end_report(sup->continuity, sup->table, &sup->interval);
+	else
+		supervisor_checkpoint(sup);
+}
+
+static int supervisor_send(struct supervisor *sup)
+{
+	/* the report may go to the same terminal */
+	log_live("");
+	return sink_write(sup->sink, sup->text.data, sup->text.size);
+}
+
+static int supervisor_write(struct supervisor *sup, const struct report *report)
+{
+	supervisor_format(sup, report);
+	return buffer_error(&sup->text) ?: supervisor_send(sup);
+}
+
+static struct merge_interface supervisor_merge_interface(const struct checkpoint_phase *phase)
+{
+	return (struct merge_interface){
+		.id = phase->id,
+		.life = phase->life,
+		.era = phase->era,
+		.ifindex = phase->ifindex,
+		.name = phase->name,
+		.role = &phase->role,
+		.before_attach = phase->before_attach,
+	};
+}
+
+/* The report that an agent that died has left in doubt: it goes before all others. */
+static int supervisor_make_doubtful(struct supervisor *sup, const struct checkpoint_report *left,
+				    struct merge *merge, struct report *report)
+{
+	_free_ struct merge_interface *interfaces =
+		calloc(left->phase_count + 1, sizeof(*interfaces));
+	struct tunnel_set *tunnels;
+	size_t count = 0;
+	int err = interfaces ? tunnel_set_new(&tunnels) : -ENOMEM;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < left->phase_count && !err; i++) {
+		const struct checkpoint_phase *phase = &left->phases[i];
+
+		if (phase->id)
+			interfaces[count++] = supervisor_merge_interface(phase);
+		if (phase->was_up && !phase->lower_abroad)
+			err = tunnel_set_add(tunnels, phase->id, &phase->tunnel);
+	}
+	if (!err) {
+		const struct merge_ends ends = supervisor_ends(sup, tunnels);
+
+		err = merge_report(merge, interfaces, count, &ends, report);
+	}
+	tunnel_set_free(tunnels);
+	if (err)
+		return err;
+	report->id = left->id;
+	supervisor_set_times(report, &left->interval);
+	report_limit(report, sup->config.top);
+	return 0;
+}
+
+static int supervisor_write_doubtful(struct supervisor *sup)
+{
+	struct merge *merge;
+	const struct checkpoint_report *left = continuity_doubt(sup->continuity, &merge);
+	const struct sink_position begin =
+		left ? (struct sink_position){left->device, left->inode, left->offset}
+		     : (struct sink_position){0};
+	struct report report = {0};
+	uint64_t id;
+	int err = 0;
+
+	if (!left)
+		return 0;
+	id = left->id;
+	if (!left->file_size || !sink_has_whole(sup->sink, &begin, left->file_size)) {
+		err = supervisor_make_doubtful(sup, left, merge, &report);
+		if (!err)
+			err = supervisor_write(sup, &report);
+		report_clean(&report);
+		supervisor_note_output(sup, err);
+		if (err)
+			return err;
+		log_notice("report %" PRIu64 " of an agent that died is written", id);
+	}
+	report_id_commit(sup->report_id, id);
+	continuity_doubt_sent(sup->continuity);
+	supervisor_end_report(sup);
+	return 0;
+}
+
+static void supervisor_next_interval(struct supervisor *sup,
+				     const struct checkpoint_interval *ended)
+{
+	merge_next_interval(sup->merge);
+	interface_table_next_interval(sup->table);
+	translation_next_interval(sup->translation);
+	sup->interval = (struct checkpoint_interval){
+		.start_ns = ended->end_ns,
+		.start_wall_ns = ended->end_wall_ns,
+	};
+	sup->reports++;
 }
 
 /*
@@ -197,27 +331,33 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
  */
 static int supervisor_report(struct supervisor *sup)
 {
-	int64_t end_ns = clock_boottime_ns(), end_wall_ns = clock_realtime_ns();
+	struct checkpoint_interval interval = sup->interval;
 	struct report report = {0};
-	int err = supervisor_make_report(sup, end_ns, end_wall_ns, &report);
+	int err;
 
+	/* one at a time is in doubt */
+	err = continuity_has_sent(sup->continuity) ? -EAGAIN : 0;
+	interval.end_ns = clock_boottime_ns();
+	interval.end_wall_ns = clock_realtime_ns();
+	if (!err)
+		err = supervisor_make_report(sup, &interval, &report);
 	if (!err) {
 		supervisor_format(sup, &report);
 		err = buffer_error(&sup->text);
 	}
-	/* the report may go to the same terminal */
-	log_live("");
 	if (!err)
-		err = sink_write(sup->sink, sup->text.data, sup->text.size);
+		err = continuity_begin_report(sup->continuity, sup->table, &report, &interval,
+					      sup->sink, sup->text.size);
+	if (!err) {
+		err = supervisor_send(sup);
+		if (err)
+			continuity_cancel_report(sup->continuity);
+	}
 	supervisor_note_output(sup, err);
 	if (!err) {
 		report_id_commit(sup->report_id, report.id);
-		merge_next_interval(sup->merge);
-		interface_table_next_interval(sup->table);
-		translation_next_interval(sup->translation);
-		sup->start_ns = end_ns;
-		sup->start_wall_ns = end_wall_ns;
-		sup->reports++;
+		supervisor_next_interval(sup, &interval);
+		supervisor_end_report(sup);
 		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
 			  report.total.bytes);
 	}
@@ -232,7 +372,9 @@ static void supervisor_report_now(struct supervisor *sup)
 	interface_table_drain(sup->table);
 	translation_catch_up(sup->translation);
 	/* a failure is told, and made up for by the next report */
-	err = supervisor_report(sup);
+	err = supervisor_write_doubtful(sup);
+	if (!err)
+		err = supervisor_report(sup);
 	/* whoever asked for some reports and went away does not want more of them */
 	if (sup->options->count && (sup->reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
@@ -330,11 +472,22 @@ static void supervisor_reload(struct supervisor *sup)
 		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
 			  strerror(-err), sink_name(sup->sink));
 	if (sup->config.interval_s != interval_s) {
-		err = supervisor_schedule(sup, sup->start_ns);
+		err = supervisor_schedule(sup, sup->interval.start_ns);
 		if (err)
 			log_error("the report timer cannot be set: %s", strerror(-err));
 	}
 	log_notice("configuration is read again");
+}
+
+static void supervisor_begin_hand_over(struct supervisor *sup)
+{
+	if (!continuity_pins(sup->continuity)) {
+		log_error("cannot hand over without a BPF file system: %s; going on",
+			  strerror(-continuity_error(sup->continuity)));
+		return;
+	}
+	sup->hand_over = true;
+	loop_stop(sup->loop);
 }
 
 static int supervisor_on_signal(void *data, uint32_t events)
@@ -352,11 +505,14 @@ static int supervisor_on_signal(void *data, uint32_t events)
 		case SIGHUP:
 			supervisor_reload(sup);
 			break;
+		case SIGUSR2:
+			supervisor_begin_hand_over(sup);
+			break;
 		case SIGUSR1: {
 			int err;
 
 			supervisor_report_now(sup);
-			err = supervisor_schedule(sup, sup->start_ns);
+			err = supervisor_schedule(sup, sup->interval.start_ns);
 			if (err)
 				return err;
 			break;
@@ -371,6 +527,9 @@ static bool supervisor_reconcile(void *data)
 	struct supervisor *sup = data;
 	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS);
 	int64_t retry_ns = interface_table_retry_ns(sup->table);
+
+	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
+		supervisor_end_report(sup);
 
 	if (retry_ns != sup->retry_ns) {
 		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
@@ -428,6 +587,7 @@ static int supervisor_block_signals(struct supervisor *sup)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	/* a reader that goes away is an error of write(2) */
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
@@ -457,9 +617,22 @@ static int supervisor_open_instance(struct supervisor *sup)
 		       : 0;
 }
 
+/* With the maps that a dead agent left, if there are any and they are like ours. */
+static int supervisor_load_program(struct supervisor *sup)
+{
+	const struct pins *pins = continuity_pins(sup->continuity);
+	bool go_on = continuity_found(sup->continuity);
+	int err = program_new(&sup->program, pins, go_on);
+
+	if (!go_on || (err != -ENOENT && err != -EPROTO))
+		return err;
+	continuity_start_afresh(sup->continuity, "its maps are of another version");
+	return program_new(&sup->program, pins, false);
+}
+
 static int supervisor_open_program(struct supervisor *sup)
 {
-	int err = program_new(&sup->program);
+	int err = supervisor_load_program(sup);
 
 	if (err == -EPERM) {
 		log_error("the kernel does not allow BPF: %s (needs root, or CAP_BPF, "
@@ -477,22 +650,53 @@ static int supervisor_open_program(struct supervisor *sup)
 	if (err)
 		return supervisor_fail("cannot load the BPF program (-vv shows the kernel's words)",
 				       err);
-	err = flow_maps_new(&sup->maps, sup->program, sup->config.map_entries);
+	if (continuity_error(sup->continuity))
+		log_warning("no BPF file system (/sys/fs/bpf): %s; if the agent is killed, what it "
+			    "counted since the last report is lost",
+			    strerror(-continuity_error(sup->continuity)));
+	err = flow_maps_new(&sup->maps, sup->program, continuity_pins(sup->continuity),
+			    sup->config.map_entries);
+	if (!err)
+		err = continuity_hold(sup->continuity, sup->maps);
 	if (err)
 		return supervisor_fail("cannot create a flow map", err);
-	err = attacher_new(&sup->attacher, sup->program, sup->config.attach);
+	err = attacher_new(&sup->attacher, sup->program, continuity_pins(sup->continuity),
+			   sup->config.attach);
 	return err ? supervisor_fail("cannot open a tc netlink socket", err) : 0;
 }
 
-static int supervisor_sweep(void)
+static bool supervisor_is_attached(void *data, uint32_t ifindex)
 {
-	int removed = attach_sweep();
+	struct supervisor *sup = data;
+
+	return interface_table_has_attached(sup->table, ifindex);
+}
+
+static int supervisor_sweep(struct supervisor *sup)
+{
+	int removed = attach_sweep(supervisor_is_attached, sup);
 
 	if (removed < 0)
 		return supervisor_fail("cannot look for what a dead agent left", removed);
 	if (removed)
 		log_notice("removed %d filters that a dead agent had left", removed);
 	return 0;
+}
+
+/* Goes on where an agent that died ends; without one, the interval begins when all is attached. */
+static int supervisor_recover(struct supervisor *sup)
+{
+	int err;
+
+	if (!continuity_found(sup->continuity))
+		return 0;
+	sup->interval = *continuity_interval(sup->continuity);
+	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge);
+	if (err)
+		log_error("not all that a dead agent counted could be read: %s", strerror(-err));
+	else
+		log_notice("an agent that died has left its running interval: going on with it");
+	return err == -ENOMEM ? err : 0;
 }
 
 static int supervisor_open_links(struct supervisor *sup)
@@ -511,11 +715,18 @@ static int supervisor_open_links(struct supervisor *sup)
 	sup->monitor = (struct monitor){
 		.program = sup->program,
 		.maps = sup->maps,
+		.held = continuity_held(sup->continuity),
 		.attacher = sup->attacher,
 		.rtnl = sup->rtnl,
 		.merge = sup->merge,
+		.checkpoint = supervisor_checkpoint,
+		.data = sup,
 	};
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
+	if (!err)
+		err = supervisor_recover(sup);
+	if (!err)
+		err = supervisor_sweep(sup);
 	if (!err)
 		err = rtnl_dump(sup->rtnl);
 	/* links change faster than they can be read: the monitor goes on trying */
@@ -584,7 +795,8 @@ static int supervisor_attach_all(struct supervisor *sup)
 static void supervisor_announce(const struct supervisor *sup)
 {
 	struct interface_table_counts counts = interface_table_count(sup->table);
-	time_t due = (time_t)((sup->start_wall_ns + supervisor_interval_ns(sup)) / NSEC_PER_SEC);
+	time_t due = (time_t)((sup->interval.start_wall_ns + supervisor_interval_ns(sup)) /
+			      NSEC_PER_SEC);
 	char at[16] = "";
 	struct tm tm;
 
@@ -594,6 +806,22 @@ static void supervisor_announce(const struct supervisor *sup)
 		   "%" PRIu32 " s) to %s",
 		   counts.monitored, counts.links, counts.tcx, counts.clsact, at,
 		   sup->config.interval_s, sink_name(sup->sink));
+}
+
+static void supervisor_begin_interval(struct supervisor *sup)
+{
+	sup->interval = (struct checkpoint_interval){
+		.start_ns = clock_boottime_ns(),
+		.start_wall_ns = clock_realtime_ns(),
+	};
+}
+
+/* What an agent that died had not read, and the report that it had not finished. A failure to write
+ * it is told, and it is tried again with the next one. */
+static void supervisor_settle(struct supervisor *sup)
+{
+	interface_table_drain(sup->table);
+	(void)supervisor_write_doubtful(sup);
 }
 
 static int supervisor_start(struct supervisor *sup)
@@ -615,11 +843,11 @@ static int supervisor_start(struct supervisor *sup)
 		return supervisor_fail("cannot start", err);
 	err = supervisor_open_instance(sup);
 	if (!err)
+		err = continuity_new(&sup->continuity);
+	if (!err)
 		err = supervisor_open_program(sup);
 	if (!err)
 		err = supervisor_open_output(sup);
-	if (!err)
-		err = supervisor_sweep();
 	if (!err)
 		err = supervisor_open_links(sup);
 	if (!err)
@@ -629,12 +857,29 @@ static int supervisor_start(struct supervisor *sup)
 	if (err)
 		return err;
 	translation_look(sup->translation);
-	sup->start_ns = clock_boottime_ns();
-	sup->start_wall_ns = clock_realtime_ns();
-	err = supervisor_schedule(sup, sup->start_ns);
+	if (continuity_found(sup->continuity))
+		supervisor_settle(sup);
+	else
+		supervisor_begin_interval(sup);
+	supervisor_checkpoint(sup);
+	err = supervisor_schedule(sup, sup->interval.start_ns);
 	if (!err && log_on_terminal())
-		err = loop_timer_set(sup->live_timer_fd, sup->start_ns + NSEC_PER_SEC, 0);
+		err = loop_timer_set(sup->live_timer_fd, clock_boottime_ns() + NSEC_PER_SEC, 0);
 	return err ? supervisor_fail("cannot set a timer", err) : 0;
+}
+
+/* The last report could not be written: what is in it stays for the next agent, if it can. */
+static void supervisor_leave_report(struct supervisor *sup, int err)
+{
+	if (!continuity_pins(sup->continuity)) {
+		log_error("the last report is lost: %s", strerror(-err));
+		return;
+	}
+	supervisor_checkpoint(sup);
+	sup->left_report = true;
+	log_error("the last report could not be written: %s; the next start of flowtally in this "
+		  "network namespace writes it",
+		  strerror(-err));
 }
 
 /* The report of the unfinished interval, unless --count has been reached. */
@@ -645,13 +890,41 @@ static int supervisor_finish(struct supervisor *sup)
 	log_live("");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
-	if (!sup->options->count || sup->reports < sup->options->count)
-		err = supervisor_report(sup);
+	if (!sup->options->count || sup->reports < sup->options->count) {
+		err = supervisor_write_doubtful(sup);
+		if (!err)
+			err = supervisor_report(sup);
+	}
 	if (!err)
 		err = sink_finish(sup->sink, FINISH_MS);
 	if (err)
-		log_error("the last report is lost: %s", strerror(-err));
+		supervisor_leave_report(sup, err);
 	return err;
+}
+
+/* All goes on without us, until the next agent takes it over. */
+static int supervisor_hand_over(struct supervisor *sup)
+{
+	int err;
+
+	log_live("");
+	err = sink_finish(sup->sink, FINISH_MS);
+	if (err)
+		log_error("%s: the last report is not finished: %s; it will be written again",
+			  sink_name(sup->sink), strerror(-err));
+	else
+		continuity_end_report(sup->continuity, sup->table, &sup->interval);
+	supervisor_checkpoint(sup);
+	log_notice("handing over: the kernel goes on counting");
+	return err;
+}
+
+static void supervisor_remove_pins(struct supervisor *sup)
+{
+	int err = continuity_remove(sup->continuity);
+
+	if (err)
+		log_error("not all pins could be removed: %s", strerror(-err));
 }
 
 static void supervisor_clean(struct supervisor *sup)
@@ -659,7 +932,7 @@ static void supervisor_clean(struct supervisor *sup)
 	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
 			   sup->live_timer_fd};
 
-	if (sup->table) {
+	if (sup->table && !sup->hand_over) {
 		interface_table_stop(sup->table);
 		interface_table_detach(sup->table);
 	}
@@ -668,6 +941,9 @@ static void supervisor_clean(struct supervisor *sup)
 	report_id_free(sup->report_id);
 	rtnl_free(sup->rtnl);
 	attacher_free(sup->attacher);
+	if (sup->continuity && !sup->hand_over && !sup->left_report)
+		supervisor_remove_pins(sup);
+	continuity_free(sup->continuity);
 	flow_maps_free(sup->maps);
 	program_free(sup->program);
 	translation_free(sup->translation);
@@ -706,7 +982,7 @@ int supervisor_run(const struct options *options)
 		err = loop_run(sup.loop);
 		if (err)
 			log_error("stopping: %s", strerror(-err));
-		finish_err = supervisor_finish(&sup);
+		finish_err = sup.hand_over ? supervisor_hand_over(&sup) : supervisor_finish(&sup);
 		if (!err)
 			err = finish_err;
 	}
@@ -714,11 +990,24 @@ int supervisor_run(const struct options *options)
 	return err ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
 }
 
+/* Returns how many there were. Without a BPF file system there are none. */
+static int supervisor_clean_pins(void)
+{
+	struct pins *pins;
+	int removed = pins_new(&pins);
+
+	if (removed)
+		return removed == -ENOMEM ? removed : 0;
+	removed = pins_remove_all(pins);
+	pins_free(pins);
+	return removed;
+}
+
 int supervisor_cleanup(void)
 {
 	pid_t other = 0;
 	_close_ int instance_fd = instance_claim(&other);
-	int removed;
+	int removed, pinned;
 
 	if (instance_fd < 0) {
 		log_error("flowtally runs in this network namespace (pid %d): what it uses is not "
@@ -726,12 +1015,15 @@ int supervisor_cleanup(void)
 			  (int)other);
 		return SUPERVISOR_FAILED;
 	}
-	removed = attach_sweep();
-	if (removed < 0) {
-		log_error("cannot clean up: %s%s", strerror(-removed),
-			  removed == -EPERM ? " (needs root, or CAP_NET_ADMIN)" : "");
+	removed = attach_sweep(NULL, NULL);
+	pinned = removed < 0 ? 0 : supervisor_clean_pins();
+	if (removed < 0 || pinned < 0) {
+		int err = removed < 0 ? removed : pinned;
+
+		log_error("cannot clean up: %s%s", strerror(-err),
+			  err == -EPERM ? " (needs root, or CAP_NET_ADMIN)" : "");
 		return SUPERVISOR_FAILED;
 	}
-	log_notice("removed %d filters", removed);
+	log_notice("removed %d filters, %d pins", removed, pinned);
 	return SUPERVISOR_ENDED;
 }

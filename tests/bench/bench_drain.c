@@ -113,7 +113,7 @@ static void measure(struct bench *bench, unsigned int n)
 	struct flow_map *swapped[MAX_INTERFACES];
 	struct buffer text = {0}, json = {0};
 	struct report report = {0};
-	int old_fds[MAX_INTERFACES];
+	struct flow_map old[MAX_INTERFACES];
 	double start, read, merged, written;
 
 	for (unsigned int i = 0; i < n; i++) {
@@ -122,11 +122,11 @@ static void measure(struct bench *bench, unsigned int n)
 	}
 	bench->records = 0;
 	start = cpu_ms();
-	must(flow_maps_swap(bench->maps, swapped, old_fds, n, NULL, NULL), "swap");
+	must(flow_maps_swap(bench->maps, swapped, old, n, NULL, NULL), "swap");
 	for (unsigned int i = 0; i < n; i++) {
 		bench->reading = i + 1;
-		must(flow_maps_read(bench->maps, old_fds[i], take_records, bench), "read");
-		close(old_fds[i]);
+		must(flow_maps_read(bench->maps, old[i].fd, take_records, bench), "read");
+		close(old[i].fd);
 	}
 	read = cpu_ms();
 	must(merge_report(bench->merge, interfaces, n, &ends, &report), "report");
@@ -169,12 +169,12 @@ int main(void)
 	struct bench bench = {0};
 	struct rusage usage;
 
-	must(program_new(&bench.program), "load the flow program");
-	must(flow_maps_new(&bench.maps, bench.program, FLOWS), "flow maps");
+	must(program_new(&bench.program, NULL, false), "load the flow program");
+	must(flow_maps_new(&bench.maps, bench.program, NULL, FLOWS), "flow maps");
 	must(merge_new(&bench.merge), "merge");
 	must(local_set_new(&bench.locals), "local addresses");
 	for (size_t i = 0; i < MAX_INTERFACES; i++)
-		must(flow_maps_take(bench.maps, &bench.map[i]), "flow map");
+		must(flow_maps_take(bench.maps, i + 1, &bench.map[i]), "flow map");
 	printf("CPU milliseconds:\n\n"
 	       "| interfaces | entries | flows | swap, read, merge | resolve, sort | text | json | "
 	       "in all, with text |\n"

@@ -160,7 +160,7 @@ static void count_interface(struct program *program, struct flow_maps *maps, str
 		.flags = FLOW_SLOT_COUNTED | FLOW_SLOT_COVERED | FLOW_SLOT_ETHERNET,
 	};
 
-	errno = -flow_maps_take(maps, map);
+	errno = -flow_maps_take(maps, 1, map);
 	if (errno)
 		die("flow map");
 	slot.slot = (uint16_t)map->slot;
@@ -188,10 +188,10 @@ int main(int argc, char *argv[])
 	}
 	if (unshare(CLONE_NEWNET))
 		die("network namespace");
-	errno = -program_new(&program);
+	errno = -program_new(&program, NULL, false);
 	if (errno)
 		die("flow program");
-	errno = -flow_maps_new(&maps, program, 4 * 65536);
+	errno = -flow_maps_new(&maps, program, NULL, 4 * 65536);
 	if (errno)
 		die("flow maps");
 	object = bpf_object__open_file(argv[1], NULL);

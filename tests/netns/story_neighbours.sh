@@ -95,30 +95,6 @@ story_nothing_is_left() {
 	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
 }
 
-story_killed() {
-	local objects
-
-	topology_wire
-	start_agent host
-	mapfile -t objects < <(agent_objects host)
-	ten_each_way
-	kill_agent host
-	if [[ $ATTACH == tcx ]]; then
-		wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
-	else
-		expect_equal 'filters that stay' 2 "$(own_filters host v0)"
-	fi
-	ten_each_way
-	start_agent host
-	[[ $ATTACH == tcx ]] || expect_equal 'own filters' 2 "$(own_filters host v0)"
-	ten_each_way
-	stop_agent host
-	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
-	expect_equal 'own filters' 0 "$(own_filters host v0)"
-	! has_clsact host v0 || fail 'the qdisc of the dead agent is still there'
-	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
-}
-
 # The qdisc that the dead agent had made goes too, those that it had found stay.
 once_cleanup() {
 	local foreign bare
