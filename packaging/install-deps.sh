@@ -26,7 +26,7 @@ choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
 		pkg-config linux-libc-dev libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
-		jq procps util-linux iputils-ping)
+		jq procps util-linux iputils-ping strace)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}
@@ -40,7 +40,7 @@ choose_debian() {
 choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
 		'pkgconfig(zlib)' 'pkgconfig(inih)' glibc-devel)
-	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils)
+	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils strace)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
 	}
@@ -67,7 +67,7 @@ choose_suse() {
 choose_arch() {
 	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
-		util-linux iputils)
+		util-linux iputils strace)
 	is_installed() {
 		[[ -z $(pacman -T "$1") ]]
 	}
@@ -80,7 +80,7 @@ choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
 		pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
-		jq procps-ng util-linux iputils)
+		jq procps-ng util-linux iputils strace)
 	is_installed() {
 		apk info -q -e "$1"
 	}

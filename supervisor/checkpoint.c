@@ -43,44 +43,46 @@ static void code_bool(struct codec *codec, bool *value)
 	uint8_t byte = *value;
 
 	code(codec, byte);
-	*value = byte;
+	if (!codec->out)
+		*value = byte;
 }
 
 static void code_text(struct codec *codec, char *text, size_t size)
 {
 	code_bytes(codec, text, size);
-	text[size - 1] = '\0';
+	if (!codec->out)
+		text[size - 1] = '\0';
 }
 
 /*
  * Room for as many items as *count says, if decoding; each takes up item_bytes at least, so that a
  * wrong number cannot ask for more than is there.
  */
-static void *code_array(struct codec *codec, void *items, size_t *count, size_t item_size,
-			size_t item_bytes)
+static void code_array(struct codec *codec, void **items, size_t *count, size_t item_size,
+		       size_t item_bytes)
 {
 	uint64_t number = *count;
 
 	code(codec, number);
 	if (codec->out)
-		return items;
+		return;
+	*items = NULL;
 	*count = 0;
 	if (number > codec->left / item_bytes) {
 		codec->error = codec->error ?: -EBADMSG;
-		return NULL;
+		return;
 	}
-	items = number ? calloc(number, item_size) : NULL;
-	if (items)
+	*items = number ? calloc(number, item_size) : NULL;
+	if (*items)
 		*count = number;
 	else if (number)
 		codec->error = codec->error ?: -ENOMEM;
-	return items;
 }
 
 static void code_list(struct codec *codec, struct checkpoint_list *list)
 {
-	list->numbers = code_array(codec, list->numbers, &list->count, sizeof(*list->numbers),
-				   sizeof(*list->numbers));
+	code_array(codec, (void **)&list->numbers, &list->count, sizeof(*list->numbers),
+		   sizeof(*list->numbers));
 	if (list->count)
 		code_bytes(codec, list->numbers, list->count * sizeof(*list->numbers));
 }
@@ -92,17 +94,18 @@ static void code_hook(struct codec *codec, struct topology_hook *hook)
 	code(codec, sight);
 	if (sight > SIGHT_JUDGED)
 		codec->error = codec->error ?: -EBADMSG;
-	hook->sight = sight;
-	hook->references =
-		code_array(codec, hook->references, &hook->reference_count,
-			   sizeof(*hook->references), sizeof(uint32_t) + sizeof(uint8_t));
+	if (!codec->out)
+		hook->sight = sight;
+	code_array(codec, (void **)&hook->references, &hook->reference_count,
+		   sizeof(*hook->references), sizeof(uint32_t) + sizeof(uint8_t));
 	for (size_t i = 0; i < hook->reference_count; i++) {
 		struct topology_reference *reference = &hook->references[i];
 		bool egress = reference->hook == HOOK_EGRESS;
 
 		code(codec, reference->id);
 		code_bool(codec, &egress);
-		reference->hook = egress ? HOOK_EGRESS : HOOK_INGRESS;
+		if (!codec->out)
+			reference->hook = egress ? HOOK_EGRESS : HOOK_INGRESS;
 	}
 }
 
@@ -155,7 +158,7 @@ static void code_phase(struct codec *codec, struct checkpoint_phase *phase)
 
 static void code_phases(struct codec *codec, struct checkpoint_phase **phases, size_t *count)
 {
-	*phases = code_array(codec, *phases, count, sizeof(**phases), IF_NAMESIZE + LINK_KIND_SIZE);
+	code_array(codec, (void **)phases, count, sizeof(**phases), IF_NAMESIZE + LINK_KIND_SIZE);
 	for (size_t i = 0; i < *count; i++)
 		code_phase(codec, &(*phases)[i]);
 }

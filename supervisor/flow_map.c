@@ -353,18 +353,22 @@ int flow_maps_synchronize(struct flow_maps *maps)
 	return err;
 }
 
-bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
+bool flow_value_counts(const struct flow_value *value)
 {
 	static const struct flow_value nothing;
 
+	return memcmp(value, &nothing, sizeof(nothing)) != 0;
+}
+
+bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
+{
 	if (program_fill(maps->program, map->slot))
 		return false;
 	for (enum flow_reason reason = 0; reason < FLOW_REASONS; reason++) {
 		struct flow_key key = flow_maps_reason_key(reason);
 		struct flow_value value;
 
-		if (bpf_map_lookup_elem(map->fd, &key, &value) ||
-		    memcmp(&value, &nothing, sizeof(value)))
+		if (bpf_map_lookup_elem(map->fd, &key, &value) || flow_value_counts(&value))
 			return false;
 	}
 	return true;
@@ -422,7 +426,8 @@ static int flow_maps_copy_records(void *data, const struct flow_key *keys,
 	const int *to_fd = data;
 
 	for (size_t i = 0; i < n; i++)
-		if (bpf_map_update_elem(*to_fd, &keys[i], &values[i], BPF_ANY))
+		if (flow_value_counts(&values[i]) &&
+		    bpf_map_update_elem(*to_fd, &keys[i], &values[i], BPF_ANY))
 			return -errno;
 	return 0;
 }

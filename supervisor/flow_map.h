@@ -85,9 +85,12 @@ typedef int (*flow_map_found)(void *data, const struct flow_key *keys,
 			      const struct flow_value *values, size_t n);
 int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *data);
 
+/* Whether anything was counted there; the reasons are in a map from its beginning. */
+bool flow_value_counts(const struct flow_value *value);
+
 /*
- * Holds the records entries of a map that is in no slot in a map just large enough, as a hash of
- * 64K buckets is large even when it is empty. entries may be 0. 0 or negative errno, then it is
+ * Holds the entries that count of a map that is in no slot in a map just large enough for that
+ * many, as a hash of 64K buckets is large even when it is empty. 0 or negative errno, then it is
  * held as it is.
  */
 int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries);

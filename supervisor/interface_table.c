@@ -241,11 +241,10 @@ struct table_record_target {
 
 static size_t table_count_entries(const struct flow_value *values, size_t n)
 {
-	static const struct flow_value nothing;
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		count += memcmp(&values[i], &nothing, sizeof(nothing)) != 0;
+		count += flow_value_counts(&values[i]);
 	return count;
 }
 

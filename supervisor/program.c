@@ -288,7 +288,7 @@ void program_flip_epoch(struct program *program)
 
 uint32_t program_quiet_set(const struct program *program)
 {
-	return program->control->epoch - 1;
+	return program->control->epoch;
 }
 
 void program_use_trains(struct program *program, bool use)
@@ -296,11 +296,15 @@ void program_use_trains(struct program *program, bool use)
 	__atomic_store_n(&program->control->trains, use, __ATOMIC_RELEASE);
 }
 
-static int program_read_set(struct program *program, uint32_t number, program_train_found found,
+/* Where the set is that became quiet when the epoch began. */
+static uint32_t program_quiet_place(const struct program *program)
+{
+	return (program->control->epoch + 1) % FLOW_EPOCHS;
+}
+
+static int program_read_set(struct program *program, uint32_t place, program_train_found found,
 			    void *data)
 {
-	uint32_t place = number % FLOW_EPOCHS;
-
 	if (bpf_map_lookup_elem(program->trains_fd, &place, program->set))
 		return -errno;
 	for (int cpu = 0; cpu < program->cpus; cpu++) {
@@ -318,12 +322,12 @@ static int program_read_set(struct program *program, uint32_t number, program_tr
 
 int program_read_trains(struct program *program, program_train_found found, void *data)
 {
-	return program_read_set(program, program_quiet_set(program), found, data);
+	return program_read_set(program, program_quiet_place(program), found, data);
 }
 
 int program_empty_trains(struct program *program)
 {
-	uint32_t place = program_quiet_set(program) % FLOW_EPOCHS;
+	uint32_t place = program_quiet_place(program);
 
 	memset(program->set, 0, (size_t)program->cpus * sizeof(*program->set));
 	return bpf_map_update_elem(program->trains_fd, &place, program->set, BPF_ANY) ? -errno : 0;
@@ -333,8 +337,8 @@ int program_peek_trains(struct program *program, program_train_found found, void
 {
 	int err = 0;
 
-	for (uint32_t number = 0; number < FLOW_EPOCHS && !err; number++)
-		err = program_read_set(program, number, found, data);
+	for (uint32_t place = 0; place < FLOW_EPOCHS && !err; place++)
+		err = program_read_set(program, place, found, data);
 	return err;
 }
 

@@ -47,7 +47,7 @@ void program_flip_epoch(struct program *program);
 /* Whether CPUs keep trains at all. What they hold stays until it is taken. */
 void program_use_trains(struct program *program, bool use);
 
-/* The number of the quiet set: one more with every flip. */
+/* The number of the quiet set: one more with every flip; 0: there was none yet. */
 uint32_t program_quiet_set(const struct program *program);
 
 /* Calls found for each train in the quiet set, until it returns a negative errno. 0 or negative

@@ -99,6 +99,7 @@ story_nothing_is_left() {
 once_cleanup() {
 	local foreign bare
 
+	# shellcheck disable=SC2034
 	ATTACH=clsact
 	topology_wire
 	make_ns other
