@@ -52,7 +52,7 @@ static int flow_maps_create_empty(uint32_t entries)
 /* A new map, the reasons in it so that they fit however full it gets. */
 static int flow_maps_create(uint32_t entries)
 {
-	_close_ int fd = flow_maps_create_empty(entries + FLOW_REASONS);
+	_close_ int fd = flow_maps_create_empty(entries);
 
 	if (fd < 0)
 		return fd;
@@ -66,6 +66,15 @@ static int flow_maps_create(uint32_t entries)
 	return TAKE_FD(fd);
 }
 
+/*
+ * The kernel gives a map 16 bytes for each entry, up to the next power of two: the reasons are
+ * among the entries, as three more than 65536 would cost another MiB an interface.
+ */
+static uint32_t flow_maps_size(uint32_t entries)
+{
+	return entries > FLOW_REASONS ? entries : FLOW_REASONS + 1;
+}
+
 int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
 		  uint32_t entries)
 {
@@ -75,12 +84,12 @@ int flow_maps_new(struct flow_maps **ret, struct program *program, const struct 
 		return -ENOMEM;
 	maps->program = program;
 	maps->pins = pins;
-	maps->entries = entries;
+	maps->entries = flow_maps_size(entries);
 	for (uint32_t slot = SLOT_SPARE; slot > 0; slot--)
 		maps->free_slots[maps->free_count++] = slot - 1;
 	maps->keys = calloc(READ_BATCH, sizeof(*maps->keys));
 	maps->values = calloc(READ_BATCH, sizeof(*maps->values));
-	maps->placeholder_fd = flow_maps_create(1);
+	maps->placeholder_fd = flow_maps_create(flow_maps_size(1));
 	if (!maps->keys || !maps->values || maps->placeholder_fd < 0) {
 		int err = maps->placeholder_fd < 0 ? maps->placeholder_fd : -ENOMEM;
 
@@ -106,9 +115,9 @@ void flow_maps_free(struct flow_maps *maps)
 
 void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries)
 {
-	if (entries == maps->entries)
+	if (flow_maps_size(entries) == maps->entries)
 		return;
-	maps->entries = entries;
+	maps->entries = flow_maps_size(entries);
 	while (maps->ready_count) {
 		struct flow_map *map = &maps->ready[--maps->ready_count];
 
@@ -182,9 +191,9 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 /* Three quarters: the last one is for what comes until the map is swapped. */
 static uint32_t flow_maps_nearly_full(uint32_t entries)
 {
-	uint32_t threshold = entries - entries / 4;
+	uint32_t flows = entries - FLOW_REASONS;
 
-	return threshold ? threshold : 1;
+	return flows - flows / 4;
 }
 
 static void flow_maps_discard(struct flow_maps *maps, struct flow_map *map)

@@ -34,8 +34,8 @@ struct flow_map {
 	uint64_t serial; /* no other map has it */
 };
 
-/* entries: of each map made from now on, the unattributed reasons not counted. program and pins are
- * borrowed; pins may be NULL. */
+/* entries: of each map made from now on, those of the unattributed reasons among them, and at least
+ * one more than those. program and pins are borrowed; pins may be NULL. */
 int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
 		  uint32_t entries);
 void flow_maps_free(struct flow_maps *maps);

@@ -170,7 +170,7 @@ int main(void)
 	struct rusage usage;
 
 	must(program_new(&bench.program, NULL, false), "load the flow program");
-	must(flow_maps_new(&bench.maps, bench.program, NULL, FLOWS), "flow maps");
+	must(flow_maps_new(&bench.maps, bench.program, NULL, FLOWS + FLOW_REASONS), "flow maps");
 	must(merge_new(&bench.merge), "merge");
 	must(local_set_new(&bench.locals), "local addresses");
 	for (size_t i = 0; i < MAX_INTERFACES; i++)

@@ -54,7 +54,7 @@ static int setup(void **state)
 	if (denied)
 		return 0;
 	assert_int_equal(program_new(&f->program, NULL, false), 0);
-	assert_int_equal(flow_maps_new(&f->maps, f->program, NULL, 1024), 0);
+	assert_int_equal(flow_maps_new(&f->maps, f->program, NULL, 1024 + FLOW_REASONS), 0);
 	assert_int_equal(flow_maps_take(f->maps, 1, &f->map), 0);
 	slot.slot = (uint16_t)f->map.slot;
 	assert_int_equal(program_set_slot(f->program, &slot), 0);
