@@ -269,9 +269,8 @@ static struct nlmsghdr *put_filter_new(void *buffer, const struct tc_change *cha
 	struct nlmsghdr *request;
 	struct nlattr *options;
 
-	request =
-		put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | flag, change->ifindex,
-				   change->hook, change->priority, change->handle);
+	request = put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | flag, change->ifindex,
+				     change->hook, change->priority, change->handle);
 	options = mnl_attr_nest_start(request, TCA_OPTIONS);
 	mnl_attr_put_u32(request, TCA_BPF_FD, change->program_fd);
 	mnl_attr_put_strz(request, TCA_BPF_NAME, change->name);

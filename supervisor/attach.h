@@ -38,7 +38,10 @@ struct attachment {
 	};
 };
 
-/* program and pins are borrowed; pins may be NULL. */
+/*
+ * program and pins are borrowed; pins may be NULL. CONFIG_ATTACH_AUTO is clsact, which costs the
+ * kernel the least, and tcx where others use it or clsact is not to be had (doc/design.md).
+ */
 int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
 		 enum config_attach mode);
 void attacher_free(struct attacher *attacher);
@@ -46,13 +49,22 @@ void attacher_free(struct attacher *attacher);
 /* For interfaces attached from now on. */
 void attacher_set_mode(struct attacher *attacher, enum config_attach mode);
 
+/* One interface of those that are attached or detached together. */
+struct attach_job {
+	uint32_t ifindex;
+	uint32_t life;
+	const char *name; /* borrowed, for the log */
+	bool gone; /* the interface is: the kernel has taken off all that no descriptor holds */
+	struct attachment *attachment;
+	int result;
+};
+
 /*
- * Attaches to both hooks or to none. *attachment is set on success only. -ENODEV: the interface is
- * gone. name is for the log: a program of others that runs before ours is said once, as it may hide
- * packets from us.
+ * Attaches each to both hooks or to none. *attachment is set on success only, the result else a
+ * negative errno; -ENODEV: the interface is gone. A program of others that runs before ours is said
+ * once, as it may hide packets from us.
  */
-int attach(struct attacher *attacher, uint32_t ifindex, uint32_t life, const char *name,
-	   struct attachment *attachment);
+void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
 
 /* How to find it again. */
 void attach_describe(const struct attachment *attachment, struct checkpoint_attachment *described);
@@ -67,7 +79,13 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 
 /* Takes the program off both hooks, and a clsact qdisc that we created if nothing else is on it. An
  * interface that is gone is no error. */
-int attach_detach(struct attacher *attacher, struct attachment *attachment);
+void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
+
+/*
+ * Whether it should be attached anew, in another way: tcx programs of others came to an interface
+ * where a clsact filter is, and run before it.
+ */
+bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment);
 
 /* Whether the program is still on both hooks. */
 bool attach_check(struct attacher *attacher, const struct attachment *attachment);

@@ -87,7 +87,7 @@ static int tcx_detach_hook(const struct attacher *attacher, struct attachment *a
 	return err;
 }
 
-static int tcx_detach(struct attacher *attacher, struct attachment *attachment)
+static int tcx_detach_one(const struct attacher *attacher, struct attachment *attachment)
 {
 	int ingress = tcx_detach_hook(attacher, attachment, TC_HOOK_INGRESS);
 	int egress = tcx_detach_hook(attacher, attachment, TC_HOOK_EGRESS);
@@ -95,18 +95,30 @@ static int tcx_detach(struct attacher *attacher, struct attachment *attachment)
 	return ingress ? ingress : egress;
 }
 
-static int tcx_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+static int tcx_attach_one(const struct attacher *attacher, struct attachment *attachment)
 {
 	int err;
 
-	(void)ifindex;
 	attachment->link_fd[TC_HOOK_INGRESS] = attachment->link_fd[TC_HOOK_EGRESS] = -1;
 	err = tcx_attach_hook(attacher, attachment, TC_HOOK_INGRESS);
 	if (!err)
 		err = tcx_attach_hook(attacher, attachment, TC_HOOK_EGRESS);
 	if (err)
-		(void)tcx_detach(attacher, attachment);
+		(void)tcx_detach_one(attacher, attachment);
 	return err;
+}
+
+/* One by one: the kernel waits for a grace period at each hook. */
+static void tcx_attach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		jobs[i]->result = tcx_attach_one(attacher, jobs[i]->attachment);
+}
+
+static void tcx_detach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		jobs[i]->result = tcx_detach_one(attacher, jobs[i]->attachment);
 }
 
 /* A link outlives its device, saying ifindex 0, or the new index when the device moved to another
@@ -150,7 +162,7 @@ static int tcx_adopt(struct attacher *attacher, const struct checkpoint_attachme
 	(void)described;
 	if (!ingress && !egress)
 		return 0;
-	(void)tcx_detach(attacher, attachment);
+	(void)tcx_detach_one(attacher, attachment);
 	return ingress ? ingress : egress;
 }
 
@@ -162,21 +174,26 @@ static uint32_t tcx_link_program(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.prog_id;
 }
 
-static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
-			 enum tc_hook hook, char *text, size_t size)
+bool attach_tcx_first(uint32_t ifindex, enum tc_hook hook, uint32_t own_id, char *text, size_t size)
 {
-	uint32_t own = tcx_link_program(attachment->link_fd[hook]);
 	__u32 ids[64], count = 64, attach_flags;
 
-	(void)attacher;
 	/* more than 64 programs on one hook is more than the kernel allows (BPF_MPROG_MAX) */
-	if (bpf_prog_query((int)attachment->ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
+	if (bpf_prog_query((int)ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
 			   &attach_flags, ids, &count) ||
-	    !count || ids[0] == own)
+	    !count || ids[0] == own_id)
 		return false;
 	snprintf(text, size, "tcx program ");
 	attach_program_name(ids[0], text + 12, size - 12);
 	return true;
+}
+
+static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
+			 enum tc_hook hook, char *text, size_t size)
+{
+	(void)attacher;
+	return attach_tcx_first(attachment->ifindex, hook,
+				tcx_link_program(attachment->link_fd[hook]), text, size);
 }
 
 const struct attach_ops attach_tcx = {

@@ -278,6 +278,11 @@ int flow_maps_prepare(struct flow_maps *maps, size_t n)
 	return err;
 }
 
+size_t flow_maps_ready(const struct flow_maps *maps)
+{
+	return maps->ready_count;
+}
+
 int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret)
 {
 	int err = maps->ready_count ? 0 : flow_maps_prepare(maps, 1);
@@ -293,6 +298,17 @@ int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret)
 	maps->ready_count--;
 	*ret = map;
 	return 0;
+}
+
+int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phase)
+{
+	struct flow_map_pin from = flow_maps_pin_name(map->phase, map->serial);
+	struct flow_map_pin to = flow_maps_pin_name(phase, map->serial);
+	int err = pins_rename(maps->pins, from.name, to.name);
+
+	if (!err)
+		map->phase = phase;
+	return err;
 }
 
 void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map)

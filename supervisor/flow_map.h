@@ -47,8 +47,15 @@ void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries);
  */
 int flow_maps_prepare(struct flow_maps *maps, size_t n);
 
+/* How many are ready. */
+size_t flow_maps_ready(const struct flow_maps *maps);
+
 /* Gives an empty map in a slot of its own for that phase. -ENOSPC: all FLOW_SLOTS are in use. */
 int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret);
+
+/* Makes it the map of another phase: nothing was counted in it. 0 or negative errno, then it is as
+ * before. */
+int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phase);
 
 /* Gives back a map that was taken and not used. */
 void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map);

@@ -208,21 +208,65 @@ static struct flow_count interface_missed(const struct interface *interface, str
 	return missed;
 }
 
-int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id)
+static struct attach_job interface_job(struct interface *interface)
 {
-	const char *name = interface->link.name;
-	int err = flow_maps_take(monitor->maps, id, &interface->map);
+	return (struct attach_job){
+		.ifindex = interface->link.ifindex,
+		.life = interface->life,
+		.name = interface->link.name,
+		.gone = interface->gone,
+		.attachment = &interface->attachment,
+	};
+}
 
-	if (err)
-		return err;
-	err = attach(monitor->attacher, interface->link.ifindex, id, name, &interface->attachment);
-	if (err) {
-		flow_maps_put_back(monitor->maps, &interface->map);
-		return err;
+static void interface_begin_life(struct interface *interface, uint32_t id)
+{
+	interface->id = id;
+	if (!interface->life)
+		interface->life = id;
+	interface->recorded = false;
+}
+
+static void interface_fail_life(struct interface *interface)
+{
+	if (interface->life == interface->id)
+		interface->life = 0;
+	interface->id = 0;
+}
+
+void interface_attach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor, uint32_t *last_id)
+{
+	_free_ struct attach_job *jobs = calloc(n + 1, sizeof(*jobs));
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct interface *interface = interfaces[i];
+
+		interface_begin_life(interface, ++*last_id);
+		interface->attach_error =
+			jobs ? flow_maps_take(monitor->maps, interface->id, &interface->map)
+			     : -ENOMEM;
+		if (interface->attach_error)
+			interface_fail_life(interface);
+		else
+			jobs[count++] = interface_job(interface);
 	}
-	interface->life = interface->id = id;
-	interface->state = INTERFACE_ATTACHED;
-	return 0;
+	attach_each(monitor->attacher, jobs, count);
+	count = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct interface *interface = interfaces[i];
+
+		if (interface->attach_error)
+			continue;
+		interface->attach_error = jobs[count++].result;
+		if (interface->attach_error) {
+			interface_fail_life(interface);
+			flow_maps_put_back(monitor->maps, &interface->map);
+			continue;
+		}
+		interface->state = INTERFACE_ATTACHED;
+	}
 }
 
 static int interface_set_slot(struct interface *interface, const struct monitor *monitor,
@@ -266,6 +310,17 @@ void interface_note_missed(struct interface *interface, const struct monitor *mo
 		interface->before_attach = interface_missed(interface, monitor->rtnl);
 }
 
+void interface_begin_gap(struct interface *interface, const struct monitor *monitor)
+{
+	struct link now;
+
+	interface->wanted_from_birth = !rtnl_get_link(monitor->rtnl, interface->link.ifindex, &now);
+	if (!interface->wanted_from_birth)
+		return;
+	interface->at_birth = now.stats;
+	link_clean(&now);
+}
+
 int interface_start(struct interface *interface, const struct monitor *monitor)
 {
 	int err;
@@ -288,13 +343,21 @@ void interface_stop(struct interface *interface, const struct monitor *monitor, 
 				 keep_covered ? interface->slot.flags & FLOW_SLOT_COVERED : 0);
 }
 
-void interface_detach(struct interface *interface, const struct monitor *monitor)
+void interface_detach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor)
 {
-	const char *mode = attach_mode_to_str(&interface->attachment);
-	int err = attach_detach(monitor->attacher, &interface->attachment);
+	_free_ struct attach_job *jobs = calloc(n + 1, sizeof(*jobs));
 
-	if (err)
-		log_error("%s: cannot detach (%s): %s", interface->link.name, mode, strerror(-err));
-	else
-		log_info("%s: %s", interface->link.name, interface->gone ? "gone" : "detached");
+	if (!jobs) {
+		log_error("cannot detach from %zu interfaces: %s", n, strerror(ENOMEM));
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		jobs[i] = interface_job(interfaces[i]);
+	attach_detach_each(monitor->attacher, jobs, n);
+	for (size_t i = 0; i < n; i++)
+		if (jobs[i].result)
+			log_error("%s: cannot detach: %s", jobs[i].name, strerror(-jobs[i].result));
+		else
+			log_info("%s: %s", jobs[i].name, jobs[i].gone ? "gone" : "detached");
 }

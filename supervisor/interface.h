@@ -65,7 +65,10 @@ struct interface {
 	uint32_t era;  /* when that phase began: changes of roles before it */
 	struct attachment attachment;
 	struct flow_map map;
+	bool recorded;	  /* the merge has records under this id */
+	bool outrun;	  /* to be attached in another way: attach_is_outrun() */
 	bool changed;	  /* its role did; during a reconciliation */
+	bool idle;	  /* nothing was counted in its map; likewise */
 	bool nearly_full; /* the map is; noted until it is swapped */
 	struct flow_count before_attach;
 	struct topology_role role;	    /* now */
@@ -92,14 +95,19 @@ int interface_from_description(struct interface **ret, const struct checkpoint_p
 int interface_match(struct interface *interface, const struct config *config);
 
 /*
- * Attaches the program and provides a map; id is the new life's. The program does not count yet:
- * what it has to know of the interface depends on all the others. On failure nothing is left
- * behind. -ENODEV: the link is gone.
+ * Attaches the program to each and provides a map; ids from *last_id on are the new lives'. The
+ * program does not count yet: what it has to know of an interface depends on all the others. Where
+ * it fails nothing is left behind, and attach_error says why. -ENODEV: the link is gone.
  */
-int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id);
+void interface_attach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor, uint32_t *last_id);
 
 /* Notes what the link carried until now; just before interface_start(). */
 void interface_note_missed(struct interface *interface, const struct monitor *monitor);
+
+/* From now on it carries what nobody counts, until it is started again: that is before_attach, too.
+ */
+void interface_begin_gap(struct interface *interface, const struct monitor *monitor);
 
 /* Makes both hooks count with one store in the slot
  * table, in the role that it has. */
@@ -114,7 +122,8 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
  */
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered);
 
-/* Takes the program off. */
-void interface_detach(struct interface *interface, const struct monitor *monitor);
+/* Takes the program off each. */
+void interface_detach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor);
 
 #endif

@@ -11,6 +11,7 @@
 #include "supervisor/held.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
+#include "supervisor/shortage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,8 +19,14 @@
 #include <unistd.h>
 
 #define RETRY_NS (2 * NSEC_PER_SEC)
-/* Maps made ready at once before a run of attaches. */
-#define PREPARE_MAPS 32
+/* Interfaces attached at once: a grace period for all their maps, few messages for all their
+ * filters. */
+#define ATTACH_TOGETHER 128
+/* Kept ready for links that come one by one: both ends of a veth pair. */
+#define READY_MAPS 2
+/* How long the first interfaces of a storm wait for others, before the roles of all are resolved.
+ */
+#define GATHER_NS (250 * NSEC_PER_MSEC)
 /* As many maps of ended phases wait to be read with the others: three grace periods each time. */
 #define WAITING_MAX 32
 
@@ -113,12 +120,31 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	return 0;
 }
 
+static void table_look(struct interface_table *table, struct interface *interface)
+{
+	if (interface->state != INTERFACE_COUNTING || interface->outrun ||
+	    !attach_is_outrun(table->monitor->attacher, &interface->attachment))
+		return;
+	log_notice("%s: others attached by tcx, which runs before clsact: attaching anew",
+		   interface->link.name);
+	interface->outrun = true;
+	table->changed = true;
+}
+
+void interface_table_look(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		table_look(table, interface);
+}
+
 static int table_update(struct interface_table *table, struct interface *interface,
 			const struct link *link)
 {
 	bool changed;
 	int err = interface_update(interface, link, &changed);
 
+	/* whoever attaches to a link of a container also changes it */
+	table_look(table, interface);
 	if (err || !changed)
 		return err;
 	table->changed = true;
@@ -257,20 +283,22 @@ static int table_merge_records(void *data, const struct flow_key *keys,
 	return merge_add(target->merge, target->id, keys, values, n);
 }
 
-void table_read_and_close(struct interface_table *table, const char *name, struct flow_map *map,
-			  bool for_long)
+void table_read_and_close(struct interface_table *table, struct interface *interface,
+			  struct flow_map *map, bool for_long)
 {
 	struct table_record_target target = {.merge = table->monitor->merge, .id = map->phase};
 	struct flow_maps *maps = table->monitor->maps;
 	int err = flow_maps_read(maps, map->fd, table_merge_records, &target);
 
+	interface->recorded = true;
 	if (err)
-		log_error("%s: flows of this interval are lost: %s", name, strerror(-err));
+		log_error("%s: flows of this interval are lost: %s", interface->link.name,
+			  strerror(-err));
 	err = 0;
 	if (target.entries && for_long)
 		err = flow_maps_shrink(maps, map, target.entries);
 	if (err)
-		log_debug("%s: its map is held as it is: %s", name, strerror(-err));
+		log_debug("%s: its map is held as it is: %s", interface->link.name, strerror(-err));
 	if (!target.entries || held_add(table->monitor->held, map))
 		flow_maps_forget(maps, map->phase, map->serial);
 	close(map->fd);
@@ -337,7 +365,7 @@ struct table_trains {
 static int table_find_train(void *data, const struct flow_train *train)
 {
 	struct table_trains *trains = data;
-	const struct interface *interface = table_find_slot(trains->table, train->slot);
+	struct interface *interface = table_find_slot(trains->table, train->slot);
 
 	if (!interface) {
 		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
@@ -353,6 +381,7 @@ static int table_find_train(void *data, const struct flow_train *train)
 		trains->list = grown;
 		trains->capacity = capacity;
 	}
+	interface->recorded = true;
 	trains->list[trains->count++] =
 		(struct held_train){.phase = interface->map.phase, .train = *train};
 	return 0;
@@ -398,8 +427,8 @@ static void table_read_selected(struct interface_table *table, const struct sele
 {
 	for (size_t i = 0; i < selection->count; i++)
 		if (selection->old[i].fd >= 0)
-			table_read_and_close(table, selection->interfaces[i]->link.name,
-					     &selection->old[i], for_long);
+			table_read_and_close(table, selection->interfaces[i], &selection->old[i],
+					     for_long);
 }
 
 static void table_note_unread(int err)
@@ -442,8 +471,7 @@ static void table_retire_ended(struct interface_table *table, bool for_long)
 		log_error("flow maps could not be taken out of their slots: %s; trying again",
 			  strerror(-err));
 	for (size_t i = 0; i < selection.count && !err; i++) {
-		table_read_and_close(table, selection.interfaces[i]->link.name, selection.maps[i],
-				     for_long);
+		table_read_and_close(table, selection.interfaces[i], selection.maps[i], for_long);
 		table->waiting--;
 	}
 	selection_clean(&selection);
@@ -563,18 +591,23 @@ static int table_end_phase(struct interface_table *table, struct interface *inte
 
 static int table_end_life(struct interface_table *table, struct interface *interface)
 {
-	int err = table_end_phase(table, interface);
+	int err = interface->id ? table_end_phase(table, interface) : 0;
 
 	if (err)
 		return err;
-	interface->life = 0;
+	/* one that is attached anew goes on with its life */
+	if (!interface->outrun)
+		interface->life = 0;
+	interface->outrun = false;
 	interface->state = INTERFACE_KNOWN;
 	return 0;
 }
 
 static bool table_should_stop(const struct interface *interface)
 {
-	return interface->state != INTERFACE_KNOWN && !interface->wanted;
+	/* STOPPED and wanted: it found no place in the slot table */
+	return interface->state != INTERFACE_KNOWN &&
+	       (!interface->wanted || interface->outrun || interface->state == INTERFACE_STOPPED);
 }
 
 static void table_stop_selected(struct interface_table *table, struct selection *selection)
@@ -584,9 +617,16 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 	for (size_t i = 0; i < selection->count; i++) {
 		struct interface *interface = selection->interfaces[i];
 
-		interface_stop(interface, monitor, interface->gone);
-		interface_detach(interface, monitor);
+		/* nothing was counted under it */
+		if (interface->state == INTERFACE_ATTACHED) {
+			flow_maps_put_back(monitor->maps, &interface->map);
+			interface->id = 0;
+		}
+		interface_stop(interface, monitor, interface->gone || interface->outrun);
+		if (interface->outrun)
+			interface_begin_gap(interface, monitor);
 	}
+	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
 /* Ends the monitoring of all that went or is not wanted any more. */
@@ -628,47 +668,105 @@ static int table_end_unwanted(struct interface_table *table)
 	return err;
 }
 
-static void table_attach_failed(struct interface_table *table, struct interface *interface, int err)
+static void table_retry(struct interface_table *table)
 {
+	table->retry_ns = clock_boottime_ns() + RETRY_NS;
+}
+
+static void table_attach_failed(struct interface_table *table, const struct interface *interface,
+				int err_before)
+{
+	int err = interface->attach_error;
+
 	/* its going will be told */
 	if (err == -ENODEV)
 		return;
-	if (interface->attach_error != err)
+	if (err != err_before)
 		log_error("%s: cannot attach: %s; trying again", interface->link.name,
-			  strerror(-err));
-	interface->attach_error = err;
-	table->retry_ns = clock_boottime_ns() + RETRY_NS;
+			  err == -ENOSPC ? "others have both places of its index in the slot table"
+					 : strerror(-err));
+	table_retry(table);
+}
+
+/* At most ATTACH_TOGETHER, for which there are maps. */
+static void table_attach_some(struct interface_table *table, struct interface *const *interfaces,
+			      size_t n)
+{
+	struct interface *placed[ATTACH_TOGETHER] = {0};
+	int before[ATTACH_TOGETHER];
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		before[i] = interfaces[i]->attach_error;
+		if (program_has_place(table->monitor->program, interfaces[i]->link.ifindex))
+			placed[count++] = interfaces[i];
+		else
+			interfaces[i]->attach_error = -ENOSPC;
+	}
+	interface_attach_each(placed, count, table->monitor, &table->last_id);
+	for (size_t i = 0; i < n; i++)
+		if (interfaces[i]->attach_error)
+			table_attach_failed(table, interfaces[i], before[i]);
+		else if (!table->gathering_ns)
+			table->gathering_ns = clock_boottime_ns();
+}
+
+/* How many of n may be attached now: there are descriptors, and maps are ready. *err says why not
+ * all. */
+static size_t table_make_room(struct interface_table *table, size_t n, int *err)
+{
+	struct interface_table_counts counts = interface_table_count(table);
+	size_t room = shortage_room(counts.attached, counts.tcx);
+
+	*err = room < n ? -EMFILE : 0;
+	if (room < n)
+		n = room;
+	if (n) {
+		int prepare_err = flow_maps_prepare(table->monitor->maps, n);
+
+		if (prepare_err)
+			*err = prepare_err;
+	}
+	return n < flow_maps_ready(table->monitor->maps) ? n
+							 : flow_maps_ready(table->monitor->maps);
+}
+
+static size_t table_list_waiting(struct interface_table *table, bool retry,
+				 struct interface **waiting)
+{
+	size_t count = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
+		    (retry || !interface->attach_error))
+			waiting[count++] = interface;
+	return count;
 }
 
 /* Attaches the program to wanted interfaces, until the deadline. Returns whether some are left. */
 static bool table_attach_wanted(struct interface_table *table, int64_t deadline_ns, bool retry)
 {
-	size_t waiting = 0;
-	int err;
+	_free_ struct interface **waiting = calloc(table->count + 1, sizeof(struct interface *));
+	size_t count = waiting ? table_list_waiting(table, retry, waiting) : 0, done = 0;
+	int err = waiting ? 0 : -ENOMEM;
 
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
-		    (retry || !interface->attach_error))
-			waiting++;
-	if (!waiting)
-		return false;
-	err = flow_maps_prepare(table->monitor->maps,
-				waiting < PREPARE_MAPS ? waiting : PREPARE_MAPS);
-	if (err)
-		log_debug("preparing flow maps: %s", strerror(-err));
-	FOR_EACH_INTERFACE (table, interface) {
-		if (!interface->wanted || interface->state != INTERFACE_KNOWN ||
-		    (!retry && interface->attach_error))
-			continue;
-		if (clock_boottime_ns() > deadline_ns)
-			return true;
-		err = interface_attach(interface, table->monitor, ++table->last_id);
-		if (err)
-			table_attach_failed(table, interface, err);
-		else
-			interface->attach_error = 0;
+	while (done < count && !err && clock_boottime_ns() <= deadline_ns) {
+		size_t left = count - done;
+		size_t some =
+			table_make_room(table, left < ATTACH_TOGETHER ? left : ATTACH_TOGETHER,
+					&err);
+
+		table_attach_some(table, waiting + done, some);
+		done += some;
 	}
-	return false;
+	/* the room may have been for what was left exactly */
+	if (done == count && waiting)
+		err = 0;
+	if (err)
+		table_retry(table);
+	if (err || done == count)
+		shortage_note(&table->shortage, err, count - done);
+	return !err && done < count;
 }
 
 static void table_describe(const struct interface *interface, struct topology_link *link)
@@ -823,31 +921,72 @@ static void table_apply_roles(struct interface_table *table)
 	}
 }
 
-/* What was counted until now keeps the id, the role and the map that it was counted under; the rest
- * has new ones. */
-static int table_begin_phase(struct interface_table *table, struct interface *interface)
+static int table_note_train(void *data, const struct flow_train *train)
 {
-	uint32_t id = table->last_id + 1;
-	struct flow_map fresh;
-	int err = flow_maps_take(table->monitor->maps, id, &fresh);
+	bool *in_trains = data;
+
+	if (train->slot < FLOW_SLOTS)
+		in_trains[train->slot] = true;
+	return 0;
+}
+
+/* Notes which of the changed interfaces have counted nothing in their maps. Returns how many have,
+ * or a negative errno. */
+static int table_find_idle(struct interface_table *table)
+{
+	bool in_trains[FLOW_SLOTS] = {false};
+	int busy = 0;
+	int err = program_peek_trains(table->monitor->program, table_note_train, in_trains);
 
 	if (err)
 		return err;
-	err = table_end_phase(table, interface);
-	if (err) {
-		flow_maps_put_back(table->monitor->maps, &fresh);
-		return err;
+	FOR_EACH_INTERFACE (table, interface) {
+		if (!interface->changed)
+			continue;
+		interface->idle = flow_maps_idle(table->monitor->maps, &interface->map) &&
+				  !in_trains[interface->map.slot];
+		busy += !interface->idle;
 	}
+	return busy;
+}
+
+/*
+ * What was counted until now keeps the id, the role and the map that it was counted under; the rest
+ * has new ones. A map in which nothing was counted goes on, and without any records there is no
+ * past to be told from.
+ */
+static int table_begin_phase(struct interface_table *table, struct interface *interface)
+{
+	struct flow_maps *maps = table->monitor->maps;
+	uint32_t id = table->last_id + 1;
+	struct flow_map map = interface->map;
+	int err =
+		interface->idle ? flow_maps_rename(maps, &map, id) : flow_maps_take(maps, id, &map);
+
+	if (err)
+		return err;
+	if (interface->idle)
+		interface->map.fd = -1;
+	err = interface->recorded || !interface->idle ? table_end_phase(table, interface) : 0;
+	if (err && interface->idle)
+		interface->map = map; /* of a phase that the checkpoint does not know: no harm */
+	else if (err)
+		flow_maps_put_back(maps, &map);
+	if (err)
+		return err;
+	topology_role_clean(&interface->interval_role);
 	table->last_id = interface->id = id;
-	interface->map = fresh;
+	interface->map = map;
+	interface->recorded = false;
 	interface->era = table->era;
 	return 0;
 }
 
-static int table_begin_phases(struct interface_table *table, size_t count)
+static int table_begin_phases(struct interface_table *table)
 {
 	struct topology_role *renamed;
-	int err = flow_maps_prepare(table->monitor->maps, count);
+	int busy = table_find_idle(table);
+	int err = busy > 0 ? flow_maps_prepare(table->monitor->maps, (size_t)busy) : busy;
 
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->changed && !err)
@@ -895,7 +1034,7 @@ static int table_update_roles(struct interface_table *table)
 			interface->era = table->era;
 	table_set_roles(table, roles);
 	if (changed > 0)
-		err = table_begin_phases(table, (size_t)changed);
+		err = table_begin_phases(table);
 	if (!err)
 		err = table_note_interval_roles(table);
 	table->monitor->checkpoint(table->monitor->data);
@@ -905,30 +1044,55 @@ static int table_update_roles(struct interface_table *table)
 	return changed < 0 ? changed : err;
 }
 
-bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
+/* Whether the roles may wait for interfaces that are still to be attached: resolving them looks at
+ * all interfaces, and ends phases. */
+static bool table_gathers(const struct interface_table *table, bool more)
 {
-	int64_t now_ns = clock_boottime_ns();
-	bool retry = table->retry_ns && now_ns >= table->retry_ns;
-	bool more;
-	int err;
+	return more && table->gathering_ns && clock_boottime_ns() - table->gathering_ns < GATHER_NS;
+}
 
-	if (!table->changed && !retry)
-		return false;
+/* While nothing else is to be done, so that the next link need not wait for it. A failure is told
+ * when a map is needed. */
+static void table_refill(struct interface_table *table)
+{
+	if (flow_maps_ready(table->monitor->maps) < READY_MAPS)
+		(void)flow_maps_prepare(table->monitor->maps, READY_MAPS);
+}
+
+static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, bool retry)
+{
+	int err;
+	bool more;
+
 	if (retry)
 		table->retry_ns = 0;
 	if (table->rematch)
 		table_match_all(table);
 	err = table_end_unwanted(table);
-	more = table_attach_wanted(table, now_ns + budget_ns, retry);
-	if (!err)
+	more = table_attach_wanted(table, deadline_ns, retry);
+	if (!err && !table_gathers(table, more)) {
+		table->gathering_ns = 0;
 		err = table_update_roles(table);
+	}
 	if (err) {
 		log_error("interfaces could not all be reconciled: %s; trying again",
 			  strerror(-err));
-		table->retry_ns = now_ns + RETRY_NS;
+		table_retry(table);
 	}
-	table->changed = more;
 	return more;
+}
+
+bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
+{
+	int64_t now_ns = clock_boottime_ns();
+	bool retry = table->retry_ns && now_ns >= table->retry_ns;
+
+	if (!table->changed && !retry) {
+		table_refill(table);
+		return false;
+	}
+	table->changed = table_reconcile(table, now_ns + budget_ns, retry);
+	return table->changed || flow_maps_ready(table->monitor->maps) < READY_MAPS;
 }
 
 int64_t interface_table_retry_ns(const struct interface_table *table)
@@ -961,9 +1125,17 @@ void interface_table_stop(struct interface_table *table)
 
 void interface_table_detach(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->attachment.ops)
-			interface_detach(interface, table->monitor);
+	struct selection selection;
+	int err = selection_new(&selection, table->count);
+
+	if (err)
+		log_error("cannot detach: %s", strerror(-err));
+	else
+		FOR_EACH_INTERFACE (table, interface)
+			if (interface->attachment.ops)
+				selection_add(&selection, interface);
+	interface_detach_each(selection.interfaces, selection.count, table->monitor);
+	selection_clean(&selection);
 }
 
 static int table_peek_map(struct interface_table *table, const struct interface *interface,
@@ -1100,15 +1272,17 @@ void interface_table_next_interval(struct interface_table *table)
 
 struct interface_table_counts interface_table_count(const struct interface_table *table)
 {
-	struct interface_table_counts counts = {.links = table->count};
+	struct interface_table_counts counts = {
+		.links = table->count,
+		.attach_error = table->shortage.err,
+	};
 
 	FOR_EACH_INTERFACE (table, interface) {
 		counts.wanted += interface->wanted;
 		if (interface->attach_error)
 			counts.attach_error = interface->attach_error;
-		if (interface->state != INTERFACE_COUNTING)
-			continue;
-		counts.monitored++;
+		counts.attached += interface->attachment.ops != NULL;
+		counts.monitored += interface->state == INTERFACE_COUNTING;
 		counts.tcx += interface->attachment.ops == &attach_tcx;
 		counts.clsact += interface->attachment.ops == &attach_clsact;
 	}

@@ -53,6 +53,10 @@ void interface_table_dump_end(struct interface_table *table);
 /* The patterns changed. */
 void interface_table_rematch(struct interface_table *table);
 
+/* Looks where others came before our programs since they were attached; what is to be done about it
+ * is done by the next reconciliation. */
+void interface_table_look(struct interface_table *table);
+
 /*
  * Detaches what is gone or not wanted any more, its records into the merge; attaches what is
  * wanted, for about budget_ns, so that the netlink reader is not kept waiting. Returns whether
@@ -96,6 +100,7 @@ void interface_table_next_interval(struct interface_table *table);
 struct interface_table_counts {
 	size_t links;
 	size_t wanted;
+	size_t attached;
 	size_t monitored;
 	size_t tcx;
 	size_t clsact;

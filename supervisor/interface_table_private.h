@@ -4,6 +4,7 @@
 #define FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 
 #include "supervisor/interface_table.h"
+#include "supervisor/shortage.h"
 
 #define TABLE_BUCKETS 4096 /* a power of two */
 
@@ -28,6 +29,8 @@ struct interface_table {
 	bool changed;	    /* since the last reconciliation */
 	bool rematch;
 	int64_t retry_ns;
+	int64_t gathering_ns; /* since when attached interfaces wait to be started; 0: none does */
+	struct shortage shortage;
 };
 
 #define FOR_EACH_INTERFACE(table, entry)                                         \
@@ -43,10 +46,10 @@ void table_push(struct interface **list, struct interface *interface);
 void table_push_ended(struct interface_table *table, struct interface *ended);
 
 /*
- * Reads a map that no program can reach any more into the merge, and closes it. for_long: it may
- * take until the end of the interval before it is in a report.
+ * Reads a map of the interface that no program can reach any more into the merge, and closes it.
+ * for_long: it may take until the end of the interval before it is in a report.
  */
-void table_read_and_close(struct interface_table *table, const char *name, struct flow_map *map,
-			  bool for_long);
+void table_read_and_close(struct interface_table *table, struct interface *interface,
+			  struct flow_map *map, bool for_long);
 
 #endif

@@ -91,6 +91,15 @@ static struct flow_map *recovery_map_in_slot(const struct recovery *recovery,
 	return NULL;
 }
 
+static const struct checkpoint_phase *recovery_find_phase(const struct recovery *recovery,
+							  uint32_t id)
+{
+	for (size_t i = 0; i < recovery->checkpoint->phase_count; i++)
+		if (recovery->checkpoint->phases[i].id == id)
+			return &recovery->checkpoint->phases[i];
+	return NULL;
+}
+
 static struct interface *table_find_ended(struct interface_table *table, uint32_t phase)
 {
 	for (struct interface *ended = table->ended; ended; ended = ended->next)
@@ -111,6 +120,7 @@ static void recovery_go_on(struct recovery *recovery, struct interface *interfac
 
 	interface->map = *map;
 	interface->slot = *word;
+	interface->recorded = true;
 	map->fd = -1;
 	if (err) {
 		log_debug("%s: not attached any more: %s", phase->name, strerror(-err));
@@ -129,11 +139,10 @@ static void recovery_begin_again(struct recovery *recovery, struct interface *in
 				 const struct checkpoint_phase *phase)
 {
 	struct interface_table *table = recovery->table;
-	struct attachment attachment = {0};
 
 	if (!attach_adopt(table->monitor->attacher, phase->ifindex, phase->life, &phase->attachment,
-			  &attachment))
-		(void)attach_detach(table->monitor->attacher, &attachment);
+			  &interface->attachment))
+		interface_detach_each(&interface, 1, table->monitor);
 	interface->id = interface->life = 0;
 	topology_role_clean(&interface->interval_role);
 	if (*table_find(table, phase->ifindex)) {
@@ -142,6 +151,19 @@ static void recovery_begin_again(struct recovery *recovery, struct interface *in
 	}
 	table_push(table_find(table, phase->ifindex), interface);
 	table->count++;
+}
+
+/* Whether what the slot table names is what was counted in that phase. */
+static bool recovery_is_last_phase(const struct recovery *recovery,
+				   const struct checkpoint_phase *phase, struct flow_map *map)
+{
+	if (!map)
+		return false;
+	if (map->phase == phase->id)
+		return true;
+	/* an idle map that went on into a phase that never began */
+	return phase->live && !recovery_find_phase(recovery, map->phase) &&
+	       !flow_maps_rename(recovery->table->monitor->maps, map, phase->id);
 }
 
 static int recovery_take_phase(struct recovery *recovery, const struct checkpoint_phase *phase)
@@ -154,7 +176,7 @@ static int recovery_take_phase(struct recovery *recovery, const struct checkpoin
 
 	if (err)
 		return err;
-	if (map && map->phase == phase->id)
+	if (recovery_is_last_phase(recovery, phase, map))
 		recovery_go_on(recovery, interface, phase, &word, map);
 	else if (phase->live && !phase->counting)
 		recovery_begin_again(recovery, interface, phase);
@@ -172,22 +194,17 @@ static void recovery_wait(struct interface_table *table, struct interface *ended
 	table->waiting++;
 }
 
-static const struct checkpoint_phase *recovery_find_phase(const struct recovery *recovery,
-							  uint32_t id)
-{
-	for (size_t i = 0; i < recovery->checkpoint->phase_count; i++)
-		if (recovery->checkpoint->phases[i].id == id)
-			return &recovery->checkpoint->phases[i];
-	return NULL;
-}
-
 /* Maps that nobody counts in. */
 static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 {
 	struct interface_table *table = recovery->table;
 	const struct checkpoint_phase *phase = recovery_find_phase(recovery, map->phase);
 	struct interface *ended = table_find_ended(table, map->phase);
+	struct interface *interface = ended;
 	struct flow_map *const retired = map;
+
+	if (phase && !ended)
+		interface = *table_find(table, phase->ifindex);
 
 	if (map->slot != FLOW_MAP_NO_SLOT && ended && ended->map.fd < 0) {
 		recovery_wait(table, ended, map);
@@ -199,8 +216,8 @@ static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 		if (err)
 			return err;
 	}
-	if (phase && phase->id) {
-		table_read_and_close(table, phase->name, map, true);
+	if (interface && map->phase) {
+		table_read_and_close(table, interface, map, true);
 		return 0;
 	}
 	/* it was made for a phase that never began */

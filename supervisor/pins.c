@@ -306,6 +306,11 @@ int pins_drop(const struct pins *pins, const char *name)
 	return pins && unlinkat(pins->own_fd, name, 0) && errno != ENOENT ? -errno : 0;
 }
 
+int pins_rename(const struct pins *pins, const char *from, const char *to)
+{
+	return pins && renameat(pins->own_fd, from, pins->own_fd, to) ? -errno : 0;
+}
+
 int pins_replace(const struct pins *pins, int fd, const char *name)
 {
 	int err;
@@ -315,9 +320,7 @@ int pins_replace(const struct pins *pins, int fd, const char *name)
 	err = pins_drop(pins, PINS_NEXT);
 	if (!err)
 		err = pins_put(pins, fd, PINS_NEXT);
-	if (err)
-		return err;
-	return renameat(pins->own_fd, PINS_NEXT, pins->own_fd, name) ? -errno : 0;
+	return err ? err : pins_rename(pins, PINS_NEXT, name);
 }
 
 int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data)

@@ -33,6 +33,8 @@ int pins_put(const struct pins *pins, int fd, const char *name);
 int pins_get(const struct pins *pins, const char *name);
 /* Replaces what is pinned under the name by another object, in one step. */
 int pins_replace(const struct pins *pins, int fd, const char *name);
+/* Gives a pin another name, in one step. */
+int pins_rename(const struct pins *pins, const char *from, const char *to);
 /* One that is not there is no error. */
 int pins_drop(const struct pins *pins, const char *name);
 

@@ -246,6 +246,11 @@ static uint64_t *program_slot_place(const struct program *program, uint32_t ifin
 	return free_place;
 }
 
+bool program_has_place(const struct program *program, uint32_t ifindex)
+{
+	return program_slot_place(program, ifindex);
+}
+
 int program_set_slot(struct program *program, const struct flow_slot *slot)
 {
 	uint64_t *place = program_slot_place(program, slot->ifindex);

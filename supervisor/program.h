@@ -38,6 +38,9 @@ struct flow_slot program_get_slot(const struct program *program, uint32_t ifinde
 void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint32_t ifindex),
 			 void *data);
 
+/* Whether the slot table has a place for the ifindex. */
+bool program_has_place(const struct program *program, uint32_t ifindex);
+
 /*
  * Lets every CPU's flow of the moment be kept in the other set from now on. After a grace period
  * (flow_maps_swap() and flow_maps_synchronize() wait for one) the set that was in use is quiet.

@@ -37,6 +37,8 @@
 
 /* How long attaching may keep the netlink reader waiting. */
 #define RECONCILE_BUDGET_NS (50 * NSEC_PER_MSEC)
+/* At the start nobody is waiting: all interfaces begin to count at once. */
+#define START_BUDGET_NS (3600 * NSEC_PER_SEC)
 /* A report this late has something to explain. */
 #define LATE_NS (500 * NSEC_PER_MSEC)
 /* How long the last report may take to leave through a slow pipe. */
@@ -375,6 +377,7 @@ static void supervisor_report_now(struct supervisor *sup)
 	err = supervisor_write_doubtful(sup);
 	if (!err)
 		err = supervisor_report(sup);
+	interface_table_look(sup->table);
 	/* whoever asked for some reports and went away does not want more of them */
 	if (sup->options->count && (sup->reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
@@ -782,7 +785,7 @@ static int supervisor_attach_all(struct supervisor *sup)
 {
 	struct interface_table_counts counts;
 
-	while (interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS))
+	while (interface_table_reconcile(sup->table, START_BUDGET_NS))
 		;
 	counts = interface_table_count(sup->table);
 	if (counts.wanted && !counts.monitored && counts.attach_error)

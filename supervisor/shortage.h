@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a host's limits leave for more interfaces. That something runs short is said once, with its
+ * name and how to get more; what is monitored already goes on.
+ */
+#ifndef FLOWTALLY_SHORTAGE_H
+#define FLOWTALLY_SHORTAGE_H
+
+#include <stddef.h>
+
+/* Zeroed: there is enough of all. */
+struct shortage {
+	int err; /* what was said last: negative errno */
+};
+
+/*
+ * How many more interfaces the limit of descriptors allows, each with two map descriptors, as all
+ * maps are swapped at once, and tcx ones with two links. A limit that was raised meanwhile counts.
+ */
+size_t shortage_room(size_t monitored, size_t tcx);
+
+/* Interfaces are wanted and cannot be monitored, for want of what err says: -EMFILE descriptors,
+ * -ENOSPC slots, -EPERM locked memory, -ENOMEM. 0: all are monitored. */
+void shortage_note(struct shortage *shortage, int err, size_t interfaces);
+
+#endif
