@@ -86,7 +86,7 @@ check: unit-build lint ## tests that need no root: format, static analysis, shel
 soak: all tests ## thousands of random hosts, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
 
-bench: all tests ## measure: cost of a packet, swap and drain (root)
+bench: all tests ## measure: cost of a packet, swap and drain, links that come and go (root)
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
 
 deps:

@@ -17,3 +17,7 @@ printf '\n## Cost of a packet\n\n'
 "$build/tests/bench/bench_packet" "$build/tests/bench/packet.bpf.o"
 printf '\n## Swap and drain\n\n'
 "$build/tests/bench/bench_drain"
+printf '\n## Interfaces that come, go and rest\n\n'
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+STATE_DIRECTORY=$scratch "$build/tests/bench/bench_attach" "$build/flowtally"
