@@ -19,6 +19,9 @@
 /* Records read in one system call. The kernel wants room for the longest bucket at least. */
 #define READ_BATCH 4096
 
+/* Slots emptied with one grace period. */
+#define RELEASE_BATCH 64
+
 struct flow_maps {
 	struct program *program; /* borrowed */
 	const struct pins *pins; /* borrowed */
@@ -118,12 +121,7 @@ void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries)
 	if (flow_maps_size(entries) == maps->entries)
 		return;
 	maps->entries = flow_maps_size(entries);
-	while (maps->ready_count) {
-		struct flow_map *map = &maps->ready[--maps->ready_count];
-
-		close(map->fd);
-		maps->free_slots[maps->free_count++] = map->slot;
-	}
+	flow_maps_release(maps, 0);
 }
 
 struct flow_map_pin {
@@ -255,12 +253,14 @@ int flow_maps_prepare(struct flow_maps *maps, size_t n)
 {
 	_free_ struct flow_map *made = NULL;
 	size_t wanted, installed;
+	bool clipped;
 	int err;
 
 	if (n <= maps->ready_count)
 		return 0;
 	wanted = n - maps->ready_count;
-	if (wanted > maps->free_count)
+	clipped = wanted > maps->free_count;
+	if (clipped)
 		wanted = maps->free_count;
 	if (!wanted)
 		return -ENOSPC;
@@ -275,12 +275,33 @@ int flow_maps_prepare(struct flow_maps *maps, size_t n)
 	 * identity does */
 	for (size_t i = 0; i < installed; i++)
 		maps->ready[maps->ready_count++] = made[i];
-	return err;
+	return !err && clipped ? -ENOSPC : err;
 }
 
 size_t flow_maps_ready(const struct flow_maps *maps)
 {
 	return maps->ready_count;
+}
+
+void flow_maps_release(struct flow_maps *maps, size_t n)
+{
+	uint32_t slots[RELEASE_BATCH], fds[RELEASE_BATCH];
+
+	while (maps->ready_count > n) {
+		size_t count = 0;
+		int err;
+
+		while (maps->ready_count > n && count < RELEASE_BATCH) {
+			struct flow_map *map = &maps->ready[--maps->ready_count];
+
+			close(map->fd);
+			fds[count] = (uint32_t)maps->placeholder_fd;
+			slots[count++] = map->slot;
+			maps->free_slots[maps->free_count++] = map->slot;
+		}
+		/* what the outer map keeps after a failure goes when the slot is used again */
+		flow_maps_install(maps, slots, fds, count, &err);
+	}
 }
 
 int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret)

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #define RETRY_NS (2 * NSEC_PER_SEC)
+/* Looking for memory means to take it. */
+#define MEMORY_RETRY_NS (10 * NSEC_PER_SEC)
 /* Interfaces attached at once: a grace period for all their maps, few messages for all their
  * filters. */
 #define ATTACH_TOGETHER 128
@@ -446,6 +448,17 @@ static bool table_has_counted(const struct interface_table *table,
 	       !flow_maps_idle(table->monitor->maps, &interface->map);
 }
 
+/* Keeps the interfaces in the selection whose maps could not be swapped. */
+static void selection_keep_unswapped(struct selection *selection)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < selection->count; i++)
+		if (selection->old[i].slot != FLOW_MAP_NO_SLOT)
+			selection->interfaces[kept++] = selection->interfaces[i];
+	selection->count = kept;
+}
+
 static void table_flip_epoch(void *data)
 {
 	struct interface_table *table = data;
@@ -502,6 +515,22 @@ static int table_drain(struct interface_table *table, struct selection *selectio
 	return err;
 }
 
+/* All at one instant; but if there is no room for as many maps again, some by some, as those that
+ * were read make room for others. */
+static int table_drain_by_rounds(struct interface_table *table, struct selection *selection)
+{
+	size_t before;
+	int err;
+
+	do {
+		before = selection->count;
+		err = table_drain(table, selection, false);
+		if (err)
+			selection_keep_unswapped(selection);
+	} while (err && selection->count && selection->count < before);
+	return err;
+}
+
 void interface_table_drain(struct interface_table *table)
 {
 	struct selection selection;
@@ -511,7 +540,7 @@ void interface_table_drain(struct interface_table *table)
 		FOR_EACH_INTERFACE (table, interface)
 			if (table_has_counted(table, interface))
 				selection_add(&selection, interface);
-		err = table_drain(table, &selection, false);
+		err = table_drain_by_rounds(table, &selection);
 	}
 	table_note_unread(err);
 	selection_clean(&selection);
@@ -711,22 +740,30 @@ static void table_attach_some(struct interface_table *table, struct interface *c
 			table->gathering_ns = clock_boottime_ns();
 }
 
-/* How many of n may be attached now: there are descriptors, and maps are ready. *err says why not
- * all. */
+/*
+ * How many of n may be attached now: there are descriptors, and maps are ready. *err says why not
+ * all. Of the last memory half is given back, for swaps, and as who has none left is killed by the
+ * kernel; and until there is enough for all that wait, none of it is taken.
+ */
 static size_t table_make_room(struct interface_table *table, size_t n, int *err)
 {
 	struct interface_table_counts counts = interface_table_count(table);
-	size_t room = shortage_room(counts.attached, counts.tcx);
+	bool with_tcx = table->config->attach == CONFIG_ATTACH_TCX || counts.tcx;
+	size_t room = shortage_room(counts.attached, counts.tcx, with_tcx);
+	int prepare_err;
 
 	*err = room < n ? -EMFILE : 0;
 	if (room < n)
 		n = room;
-	if (n) {
-		int prepare_err = flow_maps_prepare(table->monitor->maps, n);
-
-		if (prepare_err)
-			*err = prepare_err;
-	}
+	prepare_err = n ? flow_maps_prepare(table->monitor->maps, n) : 0;
+	if (!prepare_err)
+		return n;
+	*err = prepare_err;
+	if (prepare_err == -ENOMEM)
+		flow_maps_release(table->monitor->maps,
+				  table->shortage.err == -ENOMEM
+					  ? 0
+					  : flow_maps_ready(table->monitor->maps) / 2);
 	return n < flow_maps_ready(table->monitor->maps) ? n
 							 : flow_maps_ready(table->monitor->maps);
 }
@@ -763,7 +800,8 @@ static bool table_attach_wanted(struct interface_table *table, int64_t deadline_
 	if (done == count && waiting)
 		err = 0;
 	if (err)
-		table_retry(table);
+		table->retry_ns =
+			clock_boottime_ns() + (err == -ENOMEM ? MEMORY_RETRY_NS : RETRY_NS);
 	if (err || done == count)
 		shortage_note(&table->shortage, err, count - done);
 	return !err && done < count;
@@ -1055,7 +1093,7 @@ static bool table_gathers(const struct interface_table *table, bool more)
  * when a map is needed. */
 static void table_refill(struct interface_table *table)
 {
-	if (flow_maps_ready(table->monitor->maps) < READY_MAPS)
+	if (flow_maps_ready(table->monitor->maps) < READY_MAPS && !table->shortage.err)
 		(void)flow_maps_prepare(table->monitor->maps, READY_MAPS);
 }
 

@@ -10,17 +10,20 @@
 
 /* For all that is not per interface: program, sockets, timers, output, maps made ready. */
 #define DESCRIPTORS_APART 64
-/* As tcx may be what it takes: a map, its successor during a swap, and two links. */
-#define DESCRIPTORS_EACH 4
+/* A map and its successor during a swap; two links. */
+#define DESCRIPTORS_MAPS 2
+#define DESCRIPTORS_TCX	 2
 
-size_t shortage_room(size_t monitored, size_t tcx)
+size_t shortage_room(size_t attached, size_t tcx, bool with_tcx)
 {
-	size_t used = DESCRIPTORS_APART + 2 * monitored + 2 * tcx;
+	size_t used = DESCRIPTORS_APART + DESCRIPTORS_MAPS * attached + DESCRIPTORS_TCX * tcx;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return FLOW_SLOTS;
-	return limit.rlim_cur > used ? (limit.rlim_cur - used) / DESCRIPTORS_EACH : 0;
+	if (limit.rlim_cur <= used)
+		return 0;
+	return (limit.rlim_cur - used) / (DESCRIPTORS_MAPS + (with_tcx ? DESCRIPTORS_TCX : 0));
 }
 
 static void shortage_describe(int err, char *text, size_t size)
@@ -31,9 +34,10 @@ static void shortage_describe(int err, char *text, size_t size)
 	case -EMFILE:
 		(void)getrlimit(RLIMIT_NOFILE, &limit);
 		snprintf(text, size,
-			 "RLIMIT_NOFILE allows %llu descriptors, and each takes up to %d "
-			 "(LimitNOFILE= of the service, or prlimit --nofile)",
-			 (unsigned long long)limit.rlim_cur, DESCRIPTORS_EACH);
+			 "RLIMIT_NOFILE allows %llu descriptors (LimitNOFILE= of the service, or "
+			 "prlimit --nofile), and each takes %d, or %d with tcx",
+			 (unsigned long long)limit.rlim_cur, DESCRIPTORS_MAPS,
+			 DESCRIPTORS_MAPS + DESCRIPTORS_TCX);
 		break;
 	case -ENFILE:
 		snprintf(text, size, "the host is out of descriptors (fs.file-max)");

@@ -6,6 +6,7 @@
 #ifndef FLOWTALLY_SHORTAGE_H
 #define FLOWTALLY_SHORTAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Zeroed: there is enough of all. */
@@ -14,10 +15,11 @@ struct shortage {
 };
 
 /*
- * How many more interfaces the limit of descriptors allows, each with two map descriptors, as all
- * maps are swapped at once, and tcx ones with two links. A limit that was raised meanwhile counts.
+ * How many more interfaces the limit of descriptors allows. Each takes two for maps, as all maps
+ * are swapped at once, and by tcx two for links; with_tcx: the new ones may be of these. A limit
+ * that was raised meanwhile counts.
  */
-size_t shortage_room(size_t monitored, size_t tcx);
+size_t shortage_room(size_t attached, size_t tcx, bool with_tcx);
 
 /* Interfaces are wanted and cannot be monitored, for want of what err says: -EMFILE descriptors,
  * -ENOSPC slots, -EPERM locked memory, -ENOMEM. 0: all are monitored. */
