@@ -197,19 +197,23 @@ int agent_wait_log(struct agent *agent, const char *line)
 	}
 }
 
-static bool is_attached(const struct text *log, const char *name)
+/* As the log says before end. A name may go from one link to another, or come back. */
+static bool is_attached(const char *log, const char *end, const char *name)
 {
-	const char *line = log->data;
+	char subject[32], words[32], more[32], object[32];
 	bool attached = false;
-	char subject[64];
-	size_t size;
 
-	snprintf(subject, sizeof(subject), "flowtally: %s: ", name);
-	size = strlen(subject);
-	for (; (line = strstr(line, subject)); line += size) {
-		if (!strncmp(line + size, "attached with", 13))
+	for (const char *line = log; line < end; line += strcspn(line, "\n") + 1) {
+		int n = sscanf(line, "flowtally: %31[^: ]: %31s %31s %31s", subject, words, more,
+			       object);
+
+		if (n == 4 && !strcmp(words, "renamed") && !strcmp(object, name))
+			attached = is_attached(log, line, subject);
+		if (n < 2 || strcmp(subject, name))
+			continue;
+		if (!strcmp(words, "attached"))
 			attached = true;
-		if (!strncmp(line + size, "detached", 8) || !strncmp(line + size, "gone", 4))
+		if (!strcmp(words, "detached") || !strcmp(words, "gone"))
 			attached = false;
 	}
 	return attached;
@@ -218,9 +222,10 @@ static bool is_attached(const struct text *log, const char *name)
 int agent_wait_attached(struct agent *agent, const char *name, bool attached)
 {
 	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	const struct text *log = &agent->log;
 	int err = 0;
 
-	while (is_attached(&agent->log, name) != attached && !err)
+	while (is_attached(log->data, log->data + log->size, name) != attached && !err)
 		err = agent_read(agent, end_ns);
 	return err;
 }

@@ -192,8 +192,6 @@ static void add_tunnel(struct grammar *g, unsigned int i, struct device *bridge)
 	here->tag = there->tag = (uint16_t)(1000 + i);
 	here->mtu = there->mtu = 1500 - TUNNEL_OVERHEAD;
 	here->master = bridge;
-	/* a bridge takes the least of its ports' */
-	bridge->mtu = here->mtu;
 	give_address(there, LAN_SEGMENT + i, 90);
 }
 

@@ -138,7 +138,7 @@ static bool send_ip(struct walk *walk, unsigned int space, struct tuple *tuple)
 	if (space == HOST)
 		translate_source(walk, tuple);
 	if (!walk->outer_header && !walk->path->own_mtu)
-		walk->path->own_mtu = device->mtu;
+		walk->path->own_mtu = world_mtu(walk->world, device);
 	return transmit(walk, device, next, tuple);
 }
 
@@ -168,13 +168,14 @@ static bool send_through_tunnel(struct walk *walk, const struct device *device,
 static bool transmit(struct walk *walk, const struct device *device, const struct device *target,
 		     struct tuple *tuple)
 {
+	uint16_t mtu = world_mtu(walk->world, device);
 	const struct device *port;
 
 	if (device->gone || ++walk->hops > HOPS_MAX)
 		return false;
 	see(walk, device, true, tuple);
-	if (!walk->outer_header && device->mtu < walk->path->mtu)
-		walk->path->mtu = device->mtu;
+	if (!walk->outer_header && mtu < walk->path->mtu)
+		walk->path->mtu = mtu;
 	switch (device->kind) {
 	case KIND_VETH:
 		if (device->peer->space != device->space)

@@ -128,6 +128,21 @@ struct device *world_bridge_port(const struct world *world, const struct device 
 	return NULL;
 }
 
+uint16_t world_mtu(const struct world *world, const struct device *device)
+{
+	uint16_t least = 0;
+
+	if (device->kind != KIND_BRIDGE)
+		return device->mtu;
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *port = &world->devices[i];
+
+		if (port->master == device && !port->gone && (!least || port->mtu < least))
+			least = port->mtu;
+	}
+	return least ? least : device->mtu;
+}
+
 void device_address_bytes(const struct device *device, int family, uint8_t *bytes)
 {
 	uint8_t v4[16] = {[10] = 0xff, [11] = 0xff, 10, device->segment, 0, device->address};

@@ -29,7 +29,7 @@ struct device {
 	unsigned int space;
 	char name[NAME_SIZE];
 	uint8_t mac[6];
-	uint16_t mtu;
+	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
 	struct device *peer;	  /* veth: the other end; vxlan: the other tunnel's end */
 	struct device *master;	  /* a bridge */
@@ -98,6 +98,9 @@ bool world_are_neighbours(const struct device *a, const struct device *b);
 /* The port of the bridge behind which the target is, or NULL. */
 struct device *world_bridge_port(const struct world *world, const struct device *bridge,
 				 const struct device *target);
+
+/* A bridge's is the least of its ports' as they are now. */
+uint16_t world_mtu(const struct world *world, const struct device *device);
 
 /* Whether the host rewrites that end (0: the client's), or any. */
 bool conversation_end_is_translated(const struct conversation *c, int end);
