@@ -87,14 +87,17 @@ static __always_inline bool find_slot(__u32 ifindex, struct flow_slot *ret)
 }
 
 static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
-						    const struct flow_slot *own)
+						    const struct flow_slot *own, __u8 *unsure)
 {
 	struct flow_slot received;
 
 	if (!skb->ingress_ifindex)
 		return own->flags & FLOW_SLOT_BORN_REPEAT ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
-	if (find_slot(skb->ingress_ifindex, &received) && received.flags & FLOW_SLOT_COVERED)
+	if (!find_slot(skb->ingress_ifindex, &received))
+		return FLOW_EGRESS;
+	if (received.flags & FLOW_SLOT_COVERED)
 		return FLOW_EGRESS_REPEAT;
+	*unsure = !!(received.flags & FLOW_SLOT_PARTIAL);
 	return FLOW_EGRESS;
 }
 
@@ -221,7 +224,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, own.flags & FLOW_SLOT_ETHERNET, &p);
 	if (egress)
-		class = egress_class(skb, &own);
+		class = egress_class(skb, &own, &p.key.unsure);
 	count(own.slot, egress, class, &p);
 	return TC_ACT_UNSPEC;
 }

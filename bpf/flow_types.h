@@ -43,7 +43,9 @@ struct flow_key {
 			   seen */
 	__u8 protocol;	/* IANA number of the upper-layer header, or an enum flow_reason */
 	__u8 family;	/* enum flow_family */
-	__u8 zero[2];	/* padding takes part in the hash */
+	__u8 unsure;	/* 1: packets of FLOW_EGRESS that were received on a device of which only a
+			   part is watched (FLOW_SLOT_PARTIAL): rare, so an entry of their own */
+	__u8 zero;	/* padding takes part in the hash */
 };
 
 /*
@@ -131,6 +133,7 @@ struct flow_fill {
 	0x04 /* what is born here (ingress_ifindex 0) was seen at the counted master's egress */
 #define FLOW_SLOT_ETHERNET \
 	0x08 /* frames begin with an Ethernet header; else: read from the network header on */
+#define FLOW_SLOT_PARTIAL 0x10 /* what is received on it may have been seen: unsure at egress */
 
 #define FLOW_SLOT_TABLE_SIZE 65536 /* places in the slot table; a power of two */
 #define FLOW_SLOTS	     16384 /* interfaces that can be counted at once */

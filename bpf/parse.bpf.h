@@ -300,7 +300,7 @@ static __always_inline void set_key(const struct network *n, struct packet *p)
 {
 	p->key.protocol = n->protocol;
 	p->key.family = n->family;
-	p->key.zero[0] = p->key.zero[1] = 0;
+	p->key.unsure = p->key.zero = 0;
 	if (end_less(&n->destination, &n->source)) {
 		set_end(&p->key, 0, &n->destination);
 		set_end(&p->key, 1, &n->source);

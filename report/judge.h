@@ -61,9 +61,8 @@ uint32_t judge_interface(const struct judge *judge, uint32_t id);
 /* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
-static inline enum hook judge_class_hook(unsigned int kind)
-{
-	return kind == FLOW_INGRESS ? HOOK_INGRESS : HOOK_EGRESS;
-}
+/* Cells of a flow beside those of an enum flow_class: FLOW_EGRESS of the unsure key. */
+#define FLOW_EGRESS_UNSURE FLOW_CLASSES
+#define FLOW_SIGHTS	   (FLOW_CLASSES + 1)
 
 #endif

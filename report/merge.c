@@ -80,23 +80,39 @@ static int reserve_records(struct merge *merge, const struct flow_value *values,
 	return id_map_reserve(&merge->added, 1) ?: flow_table_reserve(&merge->flows, flows, cells);
 }
 
+/* The flow of a record: that of an unsure key is in cells of its own. */
+static struct flow_key record_flow(const struct flow_key *key)
+{
+	struct flow_key flow = *key;
+
+	flow.unsure = 0;
+	return flow;
+}
+
+static unsigned int record_sight(const struct flow_key *key, unsigned int class)
+{
+	return key->unsure && class == FLOW_EGRESS ? FLOW_EGRESS_UNSURE : class;
+}
+
 static void add_record(struct merge *merge, uint32_t id, const struct flow_key *key, uint32_t hash,
 		       const struct flow_value *value)
 {
+	const struct flow_key flow = record_flow(key);
 	size_t before = merge->flows.entry_count;
 	struct flow_entry *entry;
 
 	if (!count_cells(value))
 		return;
-	entry = flow_table_insert(&merge->flows, key, hash);
+	entry = flow_table_insert(&merge->flows, &flow, hash);
 	if (merge->flows.entry_count != before && key->family == FLOW_UNATTRIBUTED)
 		merge->unattributed++;
 	for (unsigned int sender = 0; sender < 2; sender++) {
-		for (unsigned int kind = 0; kind < FLOW_CLASSES; kind++) {
-			const struct flow_count *count = &value->count[sender][kind];
+		for (unsigned int class = 0; class < FLOW_CLASSES; class ++) {
+			const struct flow_count *count = &value->count[sender][class];
 
 			if (!flow_count_is_zero(count))
-				flow_table_add(&merge->flows, entry, id, sender, kind, *count,
+				flow_table_add(&merge->flows, entry, id, sender,
+					       record_sight(key, class), *count,
 					       merge->added_last_once);
 		}
 	}
@@ -109,7 +125,9 @@ static void add_batch(struct merge *merge, uint32_t id, const struct flow_key *k
 	uint32_t hashes[ADD_BATCH];
 
 	for (size_t i = 0; i < n; i++) {
-		hashes[i] = flow_table_hash(&merge->flows, &keys[i]);
+		const struct flow_key flow = record_flow(&keys[i]);
+
+		hashes[i] = flow_table_hash(&merge->flows, &flow);
 		flow_table_prefetch_slot(&merge->flows, hashes[i]);
 	}
 	for (size_t i = 0; i < n; i++)

@@ -29,7 +29,7 @@ struct node {
 	size_t first_lower, lower_count;
 	size_t first_upper, upper_count;
 	size_t position; /* lower devices come first */
-	bool covered, born_repeat;
+	bool covered, partial, born_repeat;
 	unsigned int level;
 	struct references below; /* unmonitored: hooks that show first what is received on it */
 	struct references above; /* unmonitored or born_repeat: that show first what is sent */
@@ -48,6 +48,7 @@ struct graph {
 	size_t *order;		   /* nodes, lower devices first */
 	size_t budget;		   /* references that may still be listed */
 	struct references partial; /* shown of what is received on devices covered in part */
+	bool any_partial;	   /* there are such devices */
 };
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -457,10 +458,19 @@ static bool refers_to(const struct references *refs, uint32_t id)
 	       bsearch(&key, refs->list, refs->count, sizeof(key), compare_references);
 }
 
+/* Whether what is received on the device, which is not covered, may have been shown before. */
+static bool is_partial(const struct graph *g, size_t i)
+{
+	const struct node *node = &g->nodes[i];
+
+	return !node->covered && (node->peer != NONE || is_kind(g, i, "openvswitch") ||
+				  node->below.any || node->below.count);
+}
+
 /*
- * Packets received on a device of which only a part is covered leave with that device as iif, in
- * class EGRESS; those of the covered part were seen before. What showed them is a reference of
- * every egress hook, if it is the ingress of a device at the bottom: another hook may itself have
+ * Packets received on a device of which only a part is covered leave with that device as iif;
+ * those of the covered part were seen before. What showed them is a reference of every egress
+ * hook's unsure part, if it is the ingress of a device at the bottom: another hook may itself have
  * shown them after this one, so then it is ANY.
  */
 static int resolve_partial(struct graph *g)
@@ -469,9 +479,12 @@ static int resolve_partial(struct graph *g)
 	bool any;
 	int err = 0;
 
-	for (size_t i = 0; i < g->count && !err; i++)
-		if (!g->nodes[i].covered)
+	for (size_t i = 0; i < g->count && !err; i++) {
+		g->nodes[i].partial = is_partial(g, i);
+		g->any_partial |= g->nodes[i].partial;
+		if (g->nodes[i].partial)
 			err = join_below(g, partial, i);
+	}
 	if (err)
 		return err;
 	partial->count = sort_references(partial->list, partial->count);
@@ -549,6 +562,20 @@ static int resolve_egress(struct graph *g, size_t i, struct references *refs)
 		for (size_t e = 0; e < node->upper_count && !err; e++)
 			err = references_add(g, refs, g->links[g->uppers[node->first_upper + e]].id,
 					     HOOK_EGRESS);
+	return err;
+}
+
+/* A packet's iif does not change on its way down the stack: what was unsure above is so below. */
+static int resolve_unsure(struct graph *g, const struct references *egress, struct references *refs)
+{
+	int err = 0;
+
+	if (!g->any_partial)
+		return 0;
+	if (egress->any)
+		references_any(refs);
+	for (size_t r = 0; r < egress->count && !err; r++)
+		err = references_add(g, refs, egress->list[r].id, HOOK_UNSURE);
 	return err ?: references_join(g, refs, &g->partial);
 }
 
@@ -574,12 +601,13 @@ static int set_hook(struct topology_hook *hook, bool repeat, struct references *
 
 static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 {
-	struct references ingress = {0}, egress = {0};
+	struct references ingress = {0}, egress = {0}, unsure = {0};
 	bool repeat;
 	int err;
 
 	*role = (struct topology_role){.id = g->links[i].id,
 				       .covered = g->nodes[i].covered,
+				       .partial = g->nodes[i].partial,
 				       .born_repeat = g->nodes[i].born_repeat,
 				       .level = g->nodes[i].level};
 	if (!role->id)
@@ -590,9 +618,14 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 	if (!err)
 		err = resolve_egress(g, i, &egress);
 	if (!err)
+		err = resolve_unsure(g, &egress, &unsure);
+	if (!err)
 		err = set_hook(&role->hook[HOOK_EGRESS], false, &egress);
+	if (!err)
+		err = set_hook(&role->hook[HOOK_UNSURE], false, &unsure);
 	references_clean(&ingress);
 	references_clean(&egress);
+	references_clean(&unsure);
 	return err;
 }
 
@@ -663,7 +696,7 @@ int topology_resolve(const struct topology_link *links, size_t count, struct top
 
 void topology_role_clean(struct topology_role *role)
 {
-	for (int h = 0; h < 2; h++)
+	for (int h = 0; h < HOOKS; h++)
 		free(role->hook[h].references);
 	*role = (struct topology_role){0};
 }
@@ -672,13 +705,13 @@ int topology_role_copy(struct topology_role *to, const struct topology_role *fro
 {
 	struct topology_role copy = *from;
 
-	for (int h = 0; h < 2; h++) {
+	for (int h = 0; h < HOOKS; h++) {
 		size_t size = from->hook[h].reference_count * sizeof(*copy.hook[h].references);
 
 		copy.hook[h].references = malloc(size + 1);
 		if (!copy.hook[h].references) {
-			if (h)
-				free(copy.hook[0].references);
+			while (h--)
+				free(copy.hook[h].references);
 			return -ENOMEM;
 		}
 		if (size)
@@ -700,6 +733,8 @@ static bool hooks_equal(const struct topology_hook *a, const struct topology_hoo
 
 bool topology_role_same(const struct topology_role *a, const struct topology_role *b)
 {
-	return hooks_equal(&a->hook[HOOK_INGRESS], &b->hook[HOOK_INGRESS]) &&
-	       hooks_equal(&a->hook[HOOK_EGRESS], &b->hook[HOOK_EGRESS]);
+	for (int h = 0; h < HOOKS; h++)
+		if (!hooks_equal(&a->hook[h], &b->hook[h]))
+			return false;
+	return true;
 }

@@ -293,6 +293,8 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 {
 	uint8_t flags = interface->role.covered ? FLOW_SLOT_COVERED : 0;
 
+	if (interface->role.partial)
+		flags |= FLOW_SLOT_PARTIAL;
 	if (interface->state == INTERFACE_COUNTING) {
 		flags |= FLOW_SLOT_COUNTED;
 		if (interface->role.born_repeat)

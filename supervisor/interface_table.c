@@ -832,6 +832,7 @@ static bool table_is_judged(const struct topology_role *role, bool all_covered)
 	if (!role->id)
 		return false;
 	return role->hook[HOOK_INGRESS].sight == SIGHT_JUDGED ||
+	       role->hook[HOOK_UNSURE].sight == SIGHT_JUDGED ||
 	       (role->hook[HOOK_EGRESS].sight == SIGHT_JUDGED &&
 		!(role->born_repeat && all_covered));
 }
@@ -883,7 +884,7 @@ static void table_set_roles(struct interface_table *table, struct topology_role 
 /* Whether a reference of the role is one of the sorted ids. */
 static bool role_refers_to(const struct topology_role *role, const uint32_t *ids, size_t count)
 {
-	for (int h = 0; h < 2; h++)
+	for (int h = 0; h < HOOKS; h++)
 		for (size_t r = 0; r < role->hook[h].reference_count; r++)
 			if (sort_find(ids, count, role->hook[h].references[r].id))
 				return true;

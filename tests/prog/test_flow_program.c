@@ -296,22 +296,35 @@ static void test_old_fragments(void **state)
 static const struct item udp_items[] = {ETHERNET, V4(), UDP(1, 2), {0}};
 static const struct want udp_want = FLOW4(17, 1, 2, 28);
 
-/* One packet through the egress program, received on `received` or born here (0). */
-static void expect_egress(struct harness *h, uint32_t received, enum flow_class class)
+static void expect_egress_entry(struct harness *h, uint32_t received, enum flow_class class,
+				bool unsure)
 {
 	struct __sk_buff ctx = {.ingress_ifindex = received};
 	struct entry e = counted_entry(udp_items, &udp_want, class);
 	struct packet p;
 
+	e.key.unsure = unsure;
 	packet_build(&p, udp_items);
 	run_program(h->out, &p, &ctx);
 	expect_entries(h, &e, 1);
 	harness_clear(h);
 }
 
+/* One packet through the egress program, received on `received` or born here (0). */
+static void expect_egress(struct harness *h, uint32_t received, enum flow_class class)
+{
+	expect_egress_entry(h, received, class, false);
+}
+
+/* Received on a device of which a part is covered. */
+static void expect_egress_unsure(struct harness *h, uint32_t received)
+{
+	expect_egress_entry(h, received, FLOW_EGRESS, true);
+}
+
 static void test_egress_classes(void **state)
 {
-	const uint32_t covered = 50, uncovered = 51, unknown = 52, second = 53;
+	const uint32_t covered = 50, uncovered = 51, unknown = 52, second = 53, partial = 54;
 	struct harness *h = *state;
 
 	skip_if_denied();
@@ -324,6 +337,9 @@ static void test_egress_classes(void **state)
 	expect_egress(h, uncovered, FLOW_EGRESS);
 	expect_egress(h, unknown, FLOW_EGRESS);
 	expect_egress(h, second, FLOW_EGRESS_REPEAT);
+	harness_set_slot(h, flow_slot_place(partial, 0), partial, FLOW_SLOT_PARTIAL);
+	expect_egress_unsure(h, partial);
+	expect_egress(h, covered, FLOW_EGRESS_REPEAT);
 	/* an index that only shares its place with a covered one */
 	expect_egress(h, covered + FLOW_SLOT_TABLE_SIZE, FLOW_EGRESS);
 

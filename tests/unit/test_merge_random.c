@@ -42,12 +42,13 @@ struct packet {
 struct simulation {
 	struct stack stack;
 	uint64_t random;
-	struct flow_key keys[2 * FLOWS]; /* then those that show them translated */
+	/* those that show them translated; then the unsure keys of both */
+	struct flow_key keys[4 * FLOWS];
 	uint64_t route[FLOWS][2]; /* seed of the decisions for all packets of a flow and sender */
 	uint64_t sent[FLOWS][2];
 	uint64_t counted[FLOWS][2];
 	size_t turn[FLOWS][2]; /* the hook at which its packets change their face; 0: none does */
-	struct flow_value maps[STACK_MAX][2 * FLOWS];
+	struct flow_value maps[STACK_MAX][4 * FLOWS];
 	struct packet packets[PACKETS];
 	size_t packet_count;
 	int interval;
@@ -350,11 +351,12 @@ static bool is_translated(const struct simulation *sim, const struct packet *pac
 }
 
 static struct flow_count *find_count(struct simulation *sim, const struct packet *packet,
-				     size_t link, size_t hop, enum flow_class class)
+				     size_t link, size_t hop, enum flow_class class, bool unsure)
 {
 	bool translated = is_translated(sim, packet, hop);
 	bool turned = translated && is_turned(packet->flow);
-	struct flow_value *value = &sim->maps[link][packet->flow + (translated ? FLOWS : 0)];
+	int key = packet->flow + (translated ? FLOWS : 0) + (unsure ? 2 * FLOWS : 0);
+	struct flow_value *value = &sim->maps[link][key];
 
 	return &value->count[packet->sender ^ turned][class];
 }
@@ -368,7 +370,8 @@ static void advance(struct simulation *sim, size_t i)
 
 	if (s->links[at->link].id) {
 		enum flow_class class = stack_class(s, at->link, at->hook, at->iif);
-		struct flow_count *count = find_count(sim, packet, at->link, hop, class);
+		bool unsure = stack_unsure(s, at->hook, at->iif);
+		struct flow_count *count = find_count(sim, packet, at->link, hop, class, unsure);
 
 		count->packets++;
 		count->bytes += 1000;
@@ -397,7 +400,7 @@ static void finish_old(struct simulation *sim)
 /* Some hook of judge is judged against one of other, or against what was counted anywhere. */
 static bool refers(const struct stack *s, size_t judge, size_t other)
 {
-	for (int h = 0; h < 2; h++) {
+	for (int h = 0; h < HOOKS; h++) {
 		const struct topology_hook *hook = &s->roles[judge].hook[h];
 
 		for (size_t r = 0; r < hook->reference_count; r++)
@@ -448,7 +451,7 @@ static void end_interval(struct simulation *sim)
 
 	while ((link = next_to_swap(&sim->stack, swapped)) != sim->stack.count) {
 		assert_true(!merge_add(sim->stack.merge, sim->stack.links[link].id, sim->keys,
-				       sim->maps[link], 2 * FLOWS));
+				       sim->maps[link], 4 * FLOWS));
 		memset(sim->maps[link], 0, sizeof(sim->maps[link]));
 		swapped[link] = true;
 		for (int n = 0; n < 3; n++)
@@ -486,6 +489,10 @@ static void make_flow(struct simulation *sim, int f)
 	sim->keys[f] = stack_key("10.0.0.1", port, "10.0.0.2", 80);
 	sim->keys[FLOWS + f] = is_turned(f) ? stack_key("10.0.0.2", 80, "10.0.0.3", port)
 					    : stack_key("10.0.0.0", port, "10.0.0.2", 80);
+	for (int face = 0; face < 2; face++) {
+		sim->keys[(2 + face) * FLOWS + f] = sim->keys[face * FLOWS + f];
+		sim->keys[(2 + face) * FLOWS + f].unsure = 1;
+	}
 	for (int end = 0; end < 2; end++)
 		sim->route[f][end] = ((uint64_t)draw(&sim->random, UINT32_MAX) << 20) + 77777;
 	if (sim->nat)

@@ -33,6 +33,7 @@ static const struct topology_role *role(const char *name)
 static const char *sight(const char *name, enum hook hook)
 {
 	const struct topology_hook *h = &role(name)->hook[hook];
+	static const char *const names[HOOKS] = {"in", "out", "unsure"};
 	static char text[256];
 
 	if (h->sight != SIGHT_JUDGED) {
@@ -48,7 +49,7 @@ static const char *sight(const char *name, enum hook hook)
 			return "any";
 		}
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s.%s", i ? " " : "",
-			 stack.names[r->id - 101], r->hook == HOOK_INGRESS ? "in" : "out");
+			 stack.names[r->id - 101], names[r->hook]);
 	}
 	return text;
 }
@@ -125,8 +126,11 @@ static void bridge_and_port_excluded(void **state)
 	stack_resolve(&stack);
 	/* iif = br0 at eth0: came from vc1, unseen, or from vc2, seen */
 	assert_false(role("br0")->covered);
-	assert_sights("eth0", "first", "vc2.in");
-	assert_sights("lo", "repeat", "vc2.in");
+	assert_true(role("br0")->partial);
+	assert_false(role("vc1")->partial || role("vc2")->partial);
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "vc2.in");
+	assert_string_equal(sight("lo", HOOK_UNSURE), "vc2.in");
 }
 
 static void all_ports_excluded(void **state)
@@ -139,7 +143,8 @@ static void all_ports_excluded(void **state)
 	assert_sights("br0", "first", "first");
 	stack_exclude(&stack, "br0");
 	stack_resolve(&stack);
-	assert_false(role("br0")->covered);
+	assert_false(role("br0")->covered || role("br0")->partial);
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "first");
 	assert_sights("eth0", "first", "first");
 }
 
@@ -329,7 +334,40 @@ static void veth_pair(void **state)
 	stack_exclude(&stack, "va");
 	stack_resolve(&stack);
 	assert_false(role("va")->covered || role("vb")->covered);
-	assert_sights("eth0", "first", "any");
+	assert_true(role("va")->partial && role("vb")->partial);
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "any");
+}
+
+/* iif stays what it was on the way down: unsure above is unsure below. */
+static void unsure_through_a_stack(void **state)
+{
+	(void)state;
+	stack_veth_pair(&stack, "va", "vb");
+	stack_exclude(&stack, "va");
+	stack_exclude(&stack, "vb");
+	stack_add(&stack, "br0", "bridge");
+	stack_veth_abroad(&stack, "vc1");
+	stack_veth_abroad(&stack, "vc2");
+	stack_port(&stack, "vc1", "br0");
+	stack_port(&stack, "vc2", "br0");
+	stack_exclude(&stack, "vc2");
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_resolve(&stack);
+	assert_string_equal(sight("eth0", HOOK_EGRESS), "eth0.5.out");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "any");
+	assert_string_equal(sight("eth0.5", HOOK_UNSURE), "any");
+
+	/* now only of the bridge a part is covered */
+	stack.links[stack_find(&stack, "va")].id = 500;
+	stack.links[stack_find(&stack, "vb")].id = 501;
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_true(role("br0")->partial);
+	assert_string_equal(sight("eth0", HOOK_EGRESS), "eth0.5.out");
+	assert_string_equal(sight("eth0.5", HOOK_UNSURE), "vc1.in");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "vc1.in eth0.5.unsure");
 }
 
 static void vrf(void **state)
@@ -472,6 +510,7 @@ int main(void)
 		test(born_repeat_needs_all_uppers),
 		test(veth_pair),
 		test(veth_pair_known_from_one_end),
+		test(unsure_through_a_stack),
 		test(vrf),
 		test(openvswitch),
 		test(macvlan_siblings_over_excluded),
