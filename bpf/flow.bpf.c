@@ -4,6 +4,7 @@
  * interface. A packet is only looked at, never held up or changed.
  */
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <stdbool.h>
 
@@ -62,6 +63,15 @@ struct {
 	__type(value, struct flow_trains);
 } trains SEC(".maps");
 
+/* The keys are what counts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FLOW_TURNERS);
+	__type(key, struct flow_turner);
+	__type(value, __u8);
+} turners SEC(".maps");
+
 volatile struct flow_control control SEC(".data.control") = {.trains = 1};
 
 /* User space stores a whole word at any time: one load, so that index and flags belong together. */
@@ -99,6 +109,15 @@ static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
 		return FLOW_EGRESS_REPEAT;
 	*unsure = !!(received.flags & FLOW_SLOT_PARTIAL);
 	return FLOW_EGRESS;
+}
+
+static __always_inline bool is_turned_back(struct __sk_buff *skb)
+{
+	struct flow_turner turner = {.ifindex = skb->ifindex};
+
+	return !bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_source), turner.address,
+				   sizeof(turner.address)) &&
+	       bpf_map_lookup_elem(&turners, &turner);
 }
 
 /* Flows run on several CPUs at once: atomic adds. */
@@ -225,6 +244,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	parse_packet(skb, own.flags & FLOW_SLOT_ETHERNET, &p);
 	if (egress)
 		class = egress_class(skb, &own, &p.key.unsure);
+	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
+		p.key.unsure = is_turned_back(skb);
 	count(own.slot, egress, class, &p);
 	return TC_ACT_UNSPEC;
 }

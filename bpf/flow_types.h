@@ -43,8 +43,10 @@ struct flow_key {
 			   seen */
 	__u8 protocol;	/* IANA number of the upper-layer header, or an enum flow_reason */
 	__u8 family;	/* enum flow_family */
-	__u8 unsure;	/* 1: packets of FLOW_EGRESS that were received on a device of which only a
-			   part is watched (FLOW_SLOT_PARTIAL): rare, so an entry of their own */
+	__u8 unsure;	/* 1: packets that may have been seen before, where others of their class
+			   were not: rare, so an entry of their own. FLOW_EGRESS: received on a
+			   device of which only a part is watched (FLOW_SLOT_PARTIAL).
+			   FLOW_INGRESS: turned back by a device above (FLOW_SLOT_TURNS) */
 	__u8 zero;	/* padding takes part in the hash */
 };
 
@@ -134,6 +136,18 @@ struct flow_fill {
 #define FLOW_SLOT_ETHERNET \
 	0x08 /* frames begin with an Ethernet header; else: read from the network header on */
 #define FLOW_SLOT_PARTIAL 0x10 /* what is received on it may have been seen: unsure at egress */
+#define FLOW_SLOT_TURNS \
+	0x20 /* it receives what a macvlan above, which is not watched, sends to a sibling */
+
+/* A macvlan that is not watched: its address and the device below it, which knows by the source of
+ * a frame that it did not come from the wire. */
+struct flow_turner {
+	__u32 ifindex; /* of the device below */
+	__u8 address[6];
+	__u8 zero[2];
+};
+
+#define FLOW_TURNERS 4096 /* at most */
 
 #define FLOW_SLOT_TABLE_SIZE 65536 /* places in the slot table; a power of two */
 #define FLOW_SLOTS	     16384 /* interfaces that can be counted at once */
@@ -151,6 +165,7 @@ _Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");
 _Static_assert(sizeof(struct flow_value) == 96, "flow_value has no holes");
 _Static_assert(sizeof(struct flow_slot) == 8, "flow_slot is one word");
 _Static_assert(sizeof(struct flow_train) == 56, "flow_train has no holes");
+_Static_assert(sizeof(struct flow_turner) == 12, "flow_turner has no holes");
 _Static_assert(sizeof(struct flow_fill) == 16, "flow_fill has no holes");
 
 #endif

@@ -19,6 +19,7 @@ enum owed_kind {
 	OWED_INGRESS = FLOW_SIGHTS, /* by the judged ingress hook of the interface */
 	OWED_EGRESS,
 	OWED_UNSURE,
+	OWED_TURNED,
 	OWED_TURNING, /* by the judged ingress hook: its seen.repeats that did not leave yet */
 	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
 			 anything */
@@ -26,10 +27,9 @@ enum owed_kind {
 _Static_assert(OWED_COUNTED < FLOW_CELL_KINDS, "fits a cell");
 
 static const enum hook sight_hooks[FLOW_SIGHTS] = {
-	[FLOW_INGRESS] = HOOK_INGRESS,
-	[FLOW_EGRESS] = HOOK_EGRESS,
-	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,
-	[FLOW_EGRESS_UNSURE] = HOOK_UNSURE,
+	[FLOW_INGRESS] = HOOK_INGRESS,	     [FLOW_EGRESS] = HOOK_EGRESS,
+	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,  [FLOW_EGRESS_UNSURE] = HOOK_UNSURE,
+	[FLOW_INGRESS_TURNED] = HOOK_TURNED,
 };
 
 struct hook_id {
@@ -167,7 +167,8 @@ static void add_place(struct judge *judge, uint32_t id)
 {
 	if (id_map_get(&judge->by_id, id) != NONE)
 		return;
-	judge->places[judge->place_count] = (struct place){.id = id, .judged = {NONE, NONE, NONE}};
+	judge->places[judge->place_count] =
+		(struct place){.id = id, .judged = {NONE, NONE, NONE, NONE}};
 	id_map_put(&judge->by_id, id, (uint32_t)judge->place_count++);
 }
 
@@ -243,8 +244,8 @@ static void add_judged(struct judge *judge)
 						  .any = is_judged_by_any(hook),
 						  .was_judged = debt_was_judged(judge->owed,
 										place->id, h)};
-			judged->uses_repeats =
-				h != HOOK_INGRESS || (!judged->any && has_egress_reference(hook));
+			judged->uses_repeats = h == HOOK_EGRESS || h == HOOK_UNSURE ||
+					       (!judged->any && has_egress_reference(hook));
 			judge->any_judged |= judged->any;
 			place->judged[h] = (uint32_t)judge->judged_count++;
 		}
@@ -263,7 +264,7 @@ static void enter_reference(struct judge *judge, uint32_t j,
 
 	for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
 		struct judge_list *list = &place->judges[kind];
-		bool refers = arrives ? kind != FLOW_INGRESS
+		bool refers = arrives ? !flow_sight_is_ingress(kind)
 				      : kind != FLOW_EGRESS_REPEAT &&
 						sight_hooks[kind] == reference->hook;
 
@@ -512,6 +513,7 @@ static void take_owed(struct judge *judge, const struct place *place, const stru
 	static const enum hook hooks[] = {[OWED_INGRESS] = HOOK_INGRESS,
 					  [OWED_EGRESS] = HOOK_EGRESS,
 					  [OWED_UNSURE] = HOOK_UNSURE,
+					  [OWED_TURNED] = HOOK_TURNED,
 					  [OWED_TURNING] = HOOK_INGRESS};
 	uint32_t j = place->judged[hooks[cell->kind]];
 	struct judged *judged = j == NONE ? NULL : &judge->judged[j];

@@ -61,8 +61,16 @@ uint32_t judge_interface(const struct judge *judge, uint32_t id);
 /* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
-/* Cells of a flow beside those of an enum flow_class: FLOW_EGRESS of the unsure key. */
-#define FLOW_EGRESS_UNSURE FLOW_CLASSES
-#define FLOW_SIGHTS	   (FLOW_CLASSES + 1)
+/* Cells of a flow beside those of an enum flow_class: of the unsure key. */
+enum unsure_class {
+	FLOW_EGRESS_UNSURE = FLOW_CLASSES,
+	FLOW_INGRESS_TURNED,
+	FLOW_SIGHTS,
+};
+
+static inline bool flow_sight_is_ingress(unsigned int kind)
+{
+	return kind == FLOW_INGRESS || kind == FLOW_INGRESS_TURNED;
+}
 
 #endif

@@ -91,7 +91,9 @@ static struct flow_key record_flow(const struct flow_key *key)
 
 static unsigned int record_sight(const struct flow_key *key, unsigned int class)
 {
-	return key->unsure && class == FLOW_EGRESS ? FLOW_EGRESS_UNSURE : class;
+	if (key->unsure && class == FLOW_EGRESS)
+		return FLOW_EGRESS_UNSURE;
+	return key->unsure && class == FLOW_INGRESS ? FLOW_INGRESS_TURNED : class;
 }
 
 static void add_record(struct merge *merge, uint32_t id, const struct flow_key *key, uint32_t hash,

@@ -113,7 +113,7 @@ static size_t find_ranks(struct path_finder *finder, const struct flow_entry *en
 		if (cell->sender != sender)
 			continue;
 		stop = &finder->stops[judge_interface(finder->judge, cell->id)];
-		finder->ranks[n++] = stop->rank[cell->kind != FLOW_INGRESS];
+		finder->ranks[n++] = stop->rank[!flow_sight_is_ingress(cell->kind)];
 	}
 	sort_numbers(finder->ranks, n);
 	return n;

@@ -531,6 +531,19 @@ static int any_after_pair(struct references *refs)
 	return 0;
 }
 
+/* What such a device sends to a sibling comes in below as if from the wire; who knows where it was
+ * before. */
+static bool has_hidden_turners(const struct graph *g, const struct node *node)
+{
+	for (size_t e = 0; e < node->upper_count; e++) {
+		size_t upper = g->uppers[node->first_upper + e];
+
+		if (!is_monitored(g, upper) && kind_hairpins(g->links[upper].kind))
+			return true;
+	}
+	return false;
+}
+
 static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct references *refs)
 {
 	const struct node *node = &g->nodes[i];
@@ -601,7 +614,7 @@ static int set_hook(struct topology_hook *hook, bool repeat, struct references *
 
 static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 {
-	struct references ingress = {0}, egress = {0}, unsure = {0};
+	struct references ingress = {0}, egress = {0}, unsure = {0}, turned = {0};
 	bool repeat;
 	int err;
 
@@ -612,6 +625,7 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 				       .level = g->nodes[i].level};
 	if (!role->id)
 		return 0;
+	role->turns = turned.any = has_hidden_turners(g, &g->nodes[i]);
 	err = resolve_ingress(g, i, &repeat, &ingress);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_INGRESS], repeat, &ingress);
@@ -623,9 +637,12 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 		err = set_hook(&role->hook[HOOK_EGRESS], false, &egress);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_UNSURE], false, &unsure);
+	if (!err)
+		err = set_hook(&role->hook[HOOK_TURNED], false, &turned);
 	references_clean(&ingress);
 	references_clean(&egress);
 	references_clean(&unsure);
+	references_clean(&turned);
 	return err;
 }
 

@@ -28,11 +28,12 @@ enum sight {
 			 decided per flow */
 };
 
-/* The hooks of an interface; what its egress hook shows is judged in two parts. */
+/* The hooks of an interface; what each of them shows is judged in two parts. */
 enum hook {
 	HOOK_INGRESS,
 	HOOK_EGRESS, /* what was born here, or received where nobody looked */
-	HOOK_UNSURE, /* what was received on a device of which only a part is covered */
+	HOOK_UNSURE, /* egress: what was received on a device of which only a part is covered */
+	HOOK_TURNED, /* ingress: what an unmonitored device above sent to a sibling */
 	HOOKS,
 };
 
@@ -55,6 +56,8 @@ struct topology_role {
 	bool covered; /* all that is received on it is shown on monitored hooks: FLOW_SLOT_COVERED
 		       */
 	bool partial; /* some of what is received on it may be: FLOW_SLOT_PARTIAL */
+	bool turns;   /* it receives what unmonitored devices above send to each other:
+			 FLOW_SLOT_TURNS */
 	bool born_repeat;   /* what is born here was shown at its monitored master's egress:
 			       FLOW_SLOT_BORN_REPEAT */
 	unsigned int level; /* height in the stack: 0 has no device below it */

@@ -100,12 +100,14 @@ static void code_hook(struct codec *codec, struct topology_hook *hook)
 		   sizeof(*hook->references), sizeof(uint32_t) + sizeof(uint8_t));
 	for (size_t i = 0; i < hook->reference_count; i++) {
 		struct topology_reference *reference = &hook->references[i];
-		bool egress = reference->hook == HOOK_EGRESS;
+		uint8_t number = (uint8_t)reference->hook;
 
 		code(codec, reference->id);
-		code_bool(codec, &egress);
-		if (!codec->out)
-			reference->hook = egress ? HOOK_EGRESS : HOOK_INGRESS;
+		code(codec, number);
+		if (number >= HOOKS)
+			codec->error = codec->error ?: -EBADMSG;
+		else if (!codec->out)
+			reference->hook = number;
 	}
 }
 
@@ -113,10 +115,12 @@ static void code_role(struct codec *codec, struct topology_role *role)
 {
 	code(codec, role->id);
 	code_bool(codec, &role->covered);
+	code_bool(codec, &role->partial);
+	code_bool(codec, &role->turns);
 	code_bool(codec, &role->born_repeat);
 	code(codec, role->level);
-	code_hook(codec, &role->hook[HOOK_INGRESS]);
-	code_hook(codec, &role->hook[HOOK_EGRESS]);
+	for (enum hook hook = 0; hook < HOOKS; hook++)
+		code_hook(codec, &role->hook[hook]);
 }
 
 static void code_attachment(struct codec *codec, struct checkpoint_attachment *attachment)

@@ -77,6 +77,8 @@ int interface_update(struct interface *interface, const struct link *link, bool 
 	*changed = strcmp(old->name, link->name) || strcmp(old->kind, link->kind) ||
 		   old->master != link->master || old->lower != link->lower ||
 		   old->lower_abroad != link->lower_abroad || old->type != link->type ||
+		   old->bridges != link->bridges ||
+		   memcmp(old->address, link->address, sizeof(old->address)) != 0 ||
 		   !interface_same_altnames(old, link);
 	link_clean(old);
 	*old = copy;
@@ -301,8 +303,32 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 			flags |= FLOW_SLOT_BORN_REPEAT;
 		if (interface_is_ethernet(&interface->link))
 			flags |= FLOW_SLOT_ETHERNET;
+		if (interface->role.turns)
+			flags |= FLOW_SLOT_TURNS;
 	}
 	return interface_set_slot(interface, monitor, flags);
+}
+
+void interface_apply_turner(struct interface *interface, const struct monitor *monitor)
+{
+	const struct link *link = &interface->link;
+	struct flow_turner turner = {0}, known = interface->turner;
+	int err = 0;
+
+	if (!interface->gone && !interface->id && link->bridges && !link->lower_abroad) {
+		turner.ifindex = link->lower;
+		memcpy(turner.address, link->address, sizeof(turner.address));
+	}
+	if (!memcmp(&turner, &known, sizeof(turner)))
+		return;
+	interface->turner = turner;
+	if (known.ifindex)
+		err = program_delete_turner(monitor->program, &known);
+	if (turner.ifindex && !err)
+		err = program_add_turner(monitor->program, &turner);
+	if (err)
+		log_error("%s: what it sends to its siblings may count twice: %s", link->name,
+			  strerror(-err));
 }
 
 void interface_note_missed(struct interface *interface, const struct monitor *monitor)

@@ -74,6 +74,7 @@ struct interface {
 	struct topology_role role;	    /* now */
 	struct topology_role interval_role; /* over the interval */
 	struct flow_slot slot;		    /* what the slot table says */
+	struct flow_turner turner;	    /* what the program knows of it; ifindex 0: nothing */
 
 	struct interface *next; /* in a list of the table */
 };
@@ -112,6 +113,9 @@ void interface_begin_gap(struct interface *interface, const struct monitor *moni
 /* Makes both hooks count with one store in the slot
  * table, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
+
+/* Tells the program whether it is a macvlan that is not watched, and of which one below. */
+void interface_apply_turner(struct interface *interface, const struct monitor *monitor);
 
 /* Makes the slot table say what the role now is. */
 int interface_apply_role(struct interface *interface, const struct monitor *monitor);

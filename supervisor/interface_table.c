@@ -689,6 +689,7 @@ static int table_end_unwanted(struct interface_table *table)
 		struct interface *interface = table->gone;
 
 		table->gone = interface->next;
+		interface_apply_turner(interface, table->monitor);
 		if (interface->id)
 			table_push_ended(table, interface);
 		else
@@ -833,6 +834,7 @@ static bool table_is_judged(const struct topology_role *role, bool all_covered)
 		return false;
 	return role->hook[HOOK_INGRESS].sight == SIGHT_JUDGED ||
 	       role->hook[HOOK_UNSURE].sight == SIGHT_JUDGED ||
+	       role->hook[HOOK_TURNED].sight == SIGHT_JUDGED ||
 	       (role->hook[HOOK_EGRESS].sight == SIGHT_JUDGED &&
 		!(role->born_repeat && all_covered));
 }
@@ -954,6 +956,7 @@ static void table_apply_roles(struct interface_table *table)
 			err = interface_start(interface, table->monitor);
 		else
 			err = interface_apply_role(interface, table->monitor);
+		interface_apply_turner(interface, table->monitor);
 		if (err)
 			log_error("%s: no place in the slot table, it is not counted: %s",
 				  interface->link.name, strerror(-err));

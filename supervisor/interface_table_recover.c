@@ -248,6 +248,7 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 	table->era = checkpoint->era;
 	table->known_ifindex = checkpoint->known_ifindex;
 	table->recovered = table->untaken = true;
+	program_clear_turners(table->monitor->program);
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		if (checkpoint->phases[i].id)
 			err = recovery_take_phase(&recovery, &checkpoint->phases[i]);

@@ -16,12 +16,13 @@ extern const char flow_object[], flow_object_end[];
 
 struct program {
 	struct bpf_object *object;
-	int ingress_fd, egress_fd, flow_maps_fd; /* borrowed from object */
-	uint64_t *slots;			 /* mapped: FLOW_SLOT_TABLE_SIZE words */
-	struct flow_fill *fill;			 /* mapped: FLOW_SLOTS of them */
-	struct flow_control *control;		 /* mapped */
-	int trains_fd;				 /* borrowed from object */
-	struct flow_trains *set;		 /* of all CPUs, as read */
+	/* borrowed from object */
+	int ingress_fd, egress_fd, flow_maps_fd, turners_fd;
+	uint64_t *slots;	      /* mapped: FLOW_SLOT_TABLE_SIZE words */
+	struct flow_fill *fill;	      /* mapped: FLOW_SLOTS of them */
+	struct flow_control *control; /* mapped */
+	int trains_fd;		      /* borrowed from object */
+	struct flow_trains *set;      /* of all CPUs, as read */
 	int cpus;
 	struct ring_buffer *nearly_full;
 	void (*full_found)(void *data, uint32_t slot); /* during program_take_full() */
@@ -159,7 +160,9 @@ static int program_open(struct program *program, const struct pins *pins, bool g
 	program->ingress_fd = program_entry_fd(program, "flowtally_in");
 	program->egress_fd = program_entry_fd(program, "flowtally_out");
 	program->flow_maps_fd = program_map_fd(program, "flow_maps");
-	if (program->ingress_fd < 0 || program->egress_fd < 0 || program->flow_maps_fd < 0)
+	program->turners_fd = program_map_fd(program, "turners");
+	if (program->ingress_fd < 0 || program->egress_fd < 0 || program->flow_maps_fd < 0 ||
+	    program->turners_fd < 0)
 		return -ENOENT;
 	program->nearly_full = ring_buffer__new(program_map_fd(program, "nearly_full"),
 						program_on_full, program, NULL);
@@ -284,6 +287,27 @@ void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint3
 		if (slot.ifindex && !keep(data, slot.ifindex))
 			__atomic_store_n(&program->slots[i], 0, __ATOMIC_RELEASE);
 	}
+}
+
+int program_add_turner(struct program *program, const struct flow_turner *turner)
+{
+	const uint8_t is = 1;
+
+	return bpf_map_update_elem(program->turners_fd, turner, &is, BPF_ANY) ? -errno : 0;
+}
+
+int program_delete_turner(struct program *program, const struct flow_turner *turner)
+{
+	return bpf_map_delete_elem(program->turners_fd, turner) ? -errno : 0;
+}
+
+void program_clear_turners(struct program *program)
+{
+	struct flow_turner turner;
+
+	while (!bpf_map_get_next_key(program->turners_fd, NULL, &turner))
+		if (bpf_map_delete_elem(program->turners_fd, &turner))
+			return;
 }
 
 void program_flip_epoch(struct program *program)

@@ -41,6 +41,12 @@ void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint3
 /* Whether the slot table has a place for the ifindex. */
 bool program_has_place(const struct program *program, uint32_t ifindex);
 
+/* Tells it of such a device, or that it is none any more. 0 or negative errno. */
+int program_add_turner(struct program *program, const struct flow_turner *turner);
+int program_delete_turner(struct program *program, const struct flow_turner *turner);
+/* Forgets all of them: an agent that died may have known others. */
+void program_clear_turners(struct program *program);
+
 /*
  * Lets every CPU's flow of the moment be kept in the other set from now on. After a grace period
  * (flow_maps_swap() and flow_maps_synchronize() wait for one) the set that was in use is quiet.

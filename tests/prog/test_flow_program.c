@@ -322,6 +322,44 @@ static void expect_egress_unsure(struct harness *h, uint32_t received)
 	expect_egress_entry(h, received, FLOW_EGRESS, true);
 }
 
+static void expect_from(struct harness *h, const struct flow_turner *turner, bool unsure)
+{
+	struct entry e = counted_entry(udp_items, &udp_want, FLOW_INGRESS);
+	struct packet p;
+
+	e.key.unsure = unsure;
+	packet_build(&p, udp_items);
+	memcpy(p.data + ETH_ALEN, turner->address, ETH_ALEN);
+	run_program(h->in, &p, NULL);
+	expect_entries(h, &e, 1);
+	harness_clear(h);
+}
+
+/* A frame that comes from the address of a macvlan above the interface. */
+static void test_turned_back(void **state)
+{
+	const struct flow_turner here = {.ifindex = LOOPBACK, .address = {2, 0, 0, 0, 0, 7}};
+	const struct flow_turner other = {.ifindex = LOOPBACK, .address = {2, 0, 0, 0, 0, 8}};
+	const struct flow_turner elsewhere = {.ifindex = 99, .address = {2, 0, 0, 0, 0, 8}};
+	struct harness *h = *state;
+	const uint8_t is = 1;
+	int turners;
+
+	skip_if_denied();
+	turners = harness_fd(h, "turners");
+	assert_int_equal(bpf_map_update_elem(turners, &here, &is, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(turners, &elsewhere, &is, BPF_ANY), 0);
+	expect_from(h, &here, false);
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED | FLOW_SLOT_TURNS);
+	expect_from(h, &here, true);
+	expect_from(h, &other, false);
+	expect_egress(h, 0, FLOW_EGRESS);
+	assert_int_equal(bpf_map_delete_elem(turners, &here), 0);
+	assert_int_equal(bpf_map_delete_elem(turners, &elsewhere), 0);
+	expect_from(h, &here, false);
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED);
+}
+
 static void test_egress_classes(void **state)
 {
 	const uint32_t covered = 50, uncovered = 51, unknown = 52, second = 53, partial = 54;
@@ -632,6 +670,7 @@ static const struct CMUnitTest stories[] = {
 	cmocka_unit_test_setup_teardown(test_ipv6_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_old_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_egress_classes, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_turned_back, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_classes_elsewhere, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_slot_places, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_map_full, setup, teardown),

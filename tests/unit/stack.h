@@ -141,7 +141,7 @@ static inline void stack_see(struct stack *s, const char *name, enum hook hook, 
 
 	if (!s->links[link].id)
 		return;
-	seen.unsure = stack_unsure(s, hook, received);
+	seen.unsure |= stack_unsure(s, hook, received);
 	value.count[sender][stack_class(s, link, hook, received)] =
 		(struct flow_count){.bytes = 100 * packets, .packets = packets};
 	assert(!merge_add(s->merge, s->links[link].id, &seen, &value, 1));
@@ -151,6 +151,16 @@ static inline void stack_in(struct stack *s, const char *name, const struct flow
 			    int sender, uint64_t packets)
 {
 	stack_see(s, name, HOOK_INGRESS, name, key, sender, packets);
+}
+
+/* The lower device receives what upper sent to a sibling. */
+static inline void stack_turn(struct stack *s, const char *lower, const char *upper,
+			      const struct flow_key *key, int sender, uint64_t packets)
+{
+	struct flow_key seen = *key;
+
+	seen.unsure = !s->links[stack_find(s, upper)].id;
+	stack_see(s, lower, HOOK_INGRESS, lower, &seen, sender, packets);
 }
 
 static inline void stack_out(struct stack *s, const char *name, const char *iif,

@@ -408,6 +408,37 @@ static void forwarded_by_a_macvlan(void **state)
 	assert_total(5);
 }
 
+/* Frames say by their source that a macvlan turned them back, not where they were before. */
+static void turned_back_by_an_unwatched_macvlan(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "mv", "macvlan", "eth0");
+	stack_veth_abroad(&stack, "vc");
+	stack_exclude(&stack, "mv");
+	stack_resolve(&stack);
+	/* born here */
+	stack_turn(&stack, "eth0", "mv", &key, 0, 5);
+	assert_total(5);
+	/* forwarded */
+	stack_in(&stack, "vc", &key, 0, 5);
+	stack_turn(&stack, "eth0", "mv", &key, 0, 5);
+	assert_total(5);
+	stack_in(&stack, "vc", &key, 0, 2);
+	assert_total(2);
+	stack_turn(&stack, "eth0", "mv", &key, 0, 2); /* after the swap */
+	assert_total(0);
+	/* a router on a stick */
+	stack_in(&stack, "eth0", &key, 0, 6);
+	stack_turn(&stack, "eth0", "mv", &key, 0, 6);
+	assert_total(6);
+	/* out, and back from the wire: twice */
+	stack_in(&stack, "vc", &key, 0, 3);
+	stack_out(&stack, "eth0", "vc", &key, 0, 3);
+	stack_in(&stack, "eth0", &key, 0, 3);
+	assert_total(6);
+}
+
 static void under_way_below_a_macvlan(void **state)
 {
 	(void)state;
@@ -942,6 +973,7 @@ int main(void)
 		test(own_traffic_below_a_macvlan),
 		test(macvlan_to_its_sibling_in_a_container),
 		test(forwarded_by_a_macvlan),
+		test(turned_back_by_an_unwatched_macvlan),
 		test(under_way_below_a_macvlan),
 		test(pair_below_a_bridge_covered_in_part),
 		test(bridge_of_covered_and_uncovered_ports),

@@ -292,16 +292,21 @@ static bool is_judged_by_any(const struct topology_hook *hook)
 	return hook->reference_count && hook->references[0].id == TOPOLOGY_ANY;
 }
 
-/* What the reports cannot tell (doc/dedup.md, limits): a packet that a macvlan turns back unseen,
- * and one that comes by the same hook twice, unless a macvlan shows how it came back. */
+/*
+ * What the reports cannot tell (doc/dedup.md, limits): a packet that goes from a macvlan to another
+ * one while neither the first nor the device below is watched, and one that comes by the same hook
+ * twice, unless the source of its frame or a macvlan shows how it came back.
+ */
 static bool is_beyond(const struct stack *s, const struct path *path)
 {
 	for (size_t i = 0; i < path->count; i++) {
 		const struct step *at = &path->steps[i];
 
 		if (is_turned_back(s, path, i)) {
-			if (!s->links[path->steps[i - 1].link].id)
+			if (!s->links[path->steps[i - 1].link].id && !s->links[at->link].id)
 				return true;
+			if (!s->links[path->steps[i - 1].link].id)
+				continue;
 			if (!is_judged_by_any(&s->roles[at->link].hook[HOOK_INGRESS]))
 				continue;
 		}
@@ -370,7 +375,9 @@ static void advance(struct simulation *sim, size_t i)
 
 	if (s->links[at->link].id) {
 		enum flow_class class = stack_class(s, at->link, at->hook, at->iif);
-		bool unsure = stack_unsure(s, at->hook, at->iif);
+		bool unsure = stack_unsure(s, at->hook, at->iif) ||
+			      (is_turned_back(s, &packet->path, hop) &&
+			       !s->links[packet->path.steps[hop - 1].link].id);
 		struct flow_count *count = find_count(sim, packet, at->link, hop, class, unsure);
 
 		count->packets++;

@@ -33,7 +33,7 @@ static const struct topology_role *role(const char *name)
 static const char *sight(const char *name, enum hook hook)
 {
 	const struct topology_hook *h = &role(name)->hook[hook];
-	static const char *const names[HOOKS] = {"in", "out", "unsure"};
+	static const char *const names[HOOKS] = {"in", "out", "unsure", "turned"};
 	static char text[256];
 
 	if (h->sight != SIGHT_JUDGED) {
@@ -401,6 +401,32 @@ static void openvswitch(void **state)
 	assert_sights("br-int", "any", "first");
 }
 
+static void excluded_macvlan(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "m1", "macvlan", "eth0");
+	stack_over(&stack, "v1", "vlan", "eth0");
+	stack_exclude(&stack, "v1");
+	stack_resolve(&stack);
+	assert_false(role("eth0")->turns);
+	assert_string_equal(sight("eth0", HOOK_TURNED), "first");
+	stack_exclude(&stack, "m1");
+	stack_resolve(&stack);
+	assert_true(role("eth0")->turns);
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_TURNED), "any");
+	stack_port(&stack, "eth0", "v1"); /* as a bridge would have it */
+	stack.links[stack_find(&stack, "v1")].kind = "bridge";
+	stack.links[stack_find(&stack, "m1")].lower = stack.links[stack_find(&stack, "v1")].ifindex;
+	stack.links[stack_find(&stack, "v1")].id = 500;
+	stack_resolve(&stack);
+	assert_false(role("eth0")->turns);
+	assert_true(role("v1")->turns);
+	assert_sights("v1", "repeat", "first");
+	assert_string_equal(sight("v1", HOOK_TURNED), "any");
+}
+
 static void macvlan_siblings_over_excluded(void **state)
 {
 	(void)state;
@@ -513,6 +539,7 @@ int main(void)
 		test(unsure_through_a_stack),
 		test(vrf),
 		test(openvswitch),
+		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
 		test(loops_are_cut),
 		test(nothing),
