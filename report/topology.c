@@ -343,9 +343,16 @@ static bool lowers_covered(const struct graph *g, const struct node *node)
 	return node->lower_count;
 }
 
+/* Its own hooks show what is received on it: those of a VRF do not fire for what its slaves
+ * receive, though vrf_ip_rcv() makes the VRF the device of the packet. */
+static bool shows_received(const struct graph *g, size_t i)
+{
+	return is_monitored(g, i) && !is_kind(g, i, "vrf");
+}
+
 static bool is_covered(const struct graph *g, size_t i)
 {
-	if (is_monitored(g, i) || is_monitored(g, g->nodes[i].peer))
+	if (shows_received(g, i) || is_monitored(g, g->nodes[i].peer))
 		return true;
 	/* without hardware offload the lower device shows ciphertext, which is no flow */
 	if (is_kind(g, i, "macsec"))
@@ -389,7 +396,7 @@ static int join_below(struct graph *g, struct references *refs, size_t i)
 
 	if (is_monitored(g, node->peer))
 		return references_add(g, refs, g->links[node->peer].id, HOOK_EGRESS);
-	if (is_monitored(g, i))
+	if (shows_received(g, i))
 		return references_add(g, refs, g->links[i].id, HOOK_INGRESS);
 	/* unseen from a pair's other end, or from anywhere on a switch: who knows what it passed */
 	if (node->peer != NONE || is_kind(g, i, "openvswitch")) {
@@ -438,7 +445,7 @@ static int resolve_handed_through(struct graph *g)
 	for (size_t p = 0; p < g->count && !err; p++) {
 		size_t i = g->order[p];
 
-		if (!is_monitored(g, i) && !is_kind(g, i, "macsec"))
+		if (!shows_received(g, i) && !is_kind(g, i, "macsec"))
 			err = join_below_all(g, &g->nodes[i].below, &g->nodes[i]);
 	}
 	for (size_t p = g->count; p-- && !err;) {

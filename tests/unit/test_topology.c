@@ -389,6 +389,22 @@ static void vrf(void **state)
 	assert_false(role("red")->covered);
 }
 
+/* Its own hooks do not show what its slaves receive, though that has it as iif. */
+static void vrf_that_is_monitored_and_a_slave_that_is_not(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_add(&stack, "red", "vrf");
+	stack_port(&stack, "eth0", "red");
+	stack_port(&stack, "eth1", "red");
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_false(role("red")->covered);
+	assert_true(role("red")->partial);
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "eth1.in red.unsure");
+}
+
 static void openvswitch(void **state)
 {
 	(void)state;
@@ -538,6 +554,7 @@ int main(void)
 		test(veth_pair_known_from_one_end),
 		test(unsure_through_a_stack),
 		test(vrf),
+		test(vrf_that_is_monitored_and_a_slave_that_is_not),
 		test(openvswitch),
 		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
