@@ -839,17 +839,19 @@ static bool table_is_judged(const struct topology_role *role, bool all_covered)
 		!(role->born_repeat && all_covered));
 }
 
-static void table_choose_trains(struct interface_table *table)
+/* roles: in the order of FOR_EACH_INTERFACE. */
+static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles)
 {
 	bool all_covered = true, judged = false;
+	size_t i = 0;
 
 	/* nothing is forwarded that was received on lo */
 	FOR_EACH_INTERFACE (table, interface)
 		all_covered &=
-			interface->role.covered || !strcmp(link_kind(&interface->link), "loopback");
-	FOR_EACH_INTERFACE (table, interface)
-		judged |= table_is_judged(&interface->role, all_covered);
-	program_use_trains(table->monitor->program, !judged);
+			roles[i++].covered || !strcmp(link_kind(&interface->link), "loopback");
+	for (size_t r = 0; r < i; r++)
+		judged |= table_is_judged(&roles[r], all_covered);
+	return judged;
 }
 
 /* Looks at the whole stack of devices: every interface's role in it, in the order of
@@ -893,40 +895,30 @@ static bool role_refers_to(const struct topology_role *role, const uint32_t *ids
 	return false;
 }
 
-/* Whether a hook is judged against anything. */
-static bool role_refers_to_any(const struct topology_role *role)
-{
-	static const uint32_t any = TOPOLOGY_ANY;
-
-	return role_refers_to(role, &any, 1);
-}
-
 /*
  * Whether the role over its phase ends with this change. other_ids: those of interfaces whose
- * phases end, as they will have other ids; anything: a hook is or was judged against anything, and
- * so every phase ends with every change.
+ * phases end, as they will have other ids; all: a hook is or was judged, and what it is judged by
+ * must be of its time, so every phase ends with every change.
  */
 static bool table_is_changed(const struct interface *interface, const struct topology_role *now,
-			     const uint32_t *other_ids, size_t count, bool anything)
+			     const uint32_t *other_ids, size_t count, bool all)
 {
 	return !topology_role_same(&interface->role, now) ||
-	       role_refers_to(now, other_ids, count) || anything;
+	       role_refers_to(now, other_ids, count) || all;
 }
 
-/* Marks the counting interfaces whose phases end. Returns how many, or a negative errno. */
-static int table_mark_changed(struct interface_table *table, const struct topology_role *roles)
+/* Marks the counting interfaces whose phases end. judged: some hook is or was. Returns how many, or
+ * a negative errno. */
+static int table_mark_changed(struct interface_table *table, const struct topology_role *roles,
+			      bool judged)
 {
 	_free_ uint32_t *ids = calloc(table->count + 1, sizeof(*ids));
-	size_t count = 0, before = SIZE_MAX, i = 0;
-	bool anything = false;
+	size_t count = 0, before = SIZE_MAX, i;
 
 	if (!ids)
 		return -ENOMEM;
-	FOR_EACH_INTERFACE (table, interface) {
+	FOR_EACH_INTERFACE (table, interface)
 		interface->changed = false;
-		anything |= role_refers_to_any(&interface->role);
-		anything |= role_refers_to_any(&roles[i++]);
-	}
 	while (count != before) {
 		before = count;
 		i = 0;
@@ -935,7 +927,7 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 
 			if (interface->state != INTERFACE_COUNTING || interface->changed ||
 			    !table_is_changed(interface, now, ids, before,
-					      anything && (before || table->monitored_changed)))
+					      judged && (before || table->monitored_changed)))
 				continue;
 			interface->changed = true;
 			ids[count++] = interface->id;
@@ -948,7 +940,7 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 /* New interfaces begin to count, and the program knows the new roles. */
 static void table_apply_roles(struct interface_table *table)
 {
-	table_choose_trains(table);
+	program_use_trains(table->monitor->program, !table->judged);
 	FOR_EACH_INTERFACE (table, interface) {
 		int err;
 
@@ -1060,6 +1052,7 @@ static int table_update_roles(struct interface_table *table)
 {
 	struct topology_role *roles;
 	int changed, err = table_resolve_roles(table, &roles);
+	bool judged;
 
 	if (err)
 		return err;
@@ -1068,7 +1061,9 @@ static int table_update_roles(struct interface_table *table)
 			interface_note_missed(interface, table->monitor);
 			table->monitored_changed = true;
 		}
-	changed = table_mark_changed(table, roles);
+	judged = table_has_judged(table, roles);
+	changed = table_mark_changed(table, roles, judged || table->judged);
+	table->judged = judged;
 	table->era += changed > 0 || table->monitored_changed;
 	table->monitored_changed = false;
 	FOR_EACH_INTERFACE (table, interface)
