@@ -53,6 +53,7 @@ PROG_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/prog/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
+SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
 C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] supervisor/*.[ch] \
 	tests/*/*.[ch])
@@ -95,7 +96,7 @@ deps:
 tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
 
 .PHONY: unit-build
-unit-build: $(UNIT_TESTS)
+unit-build: $(UNIT_TESTS) $(SIMULATION)
 
 lint: ## clang-format, static analyser, shellcheck
 	$(call say,FORMAT,$(words $(C_FILES)) files)
@@ -176,6 +177,11 @@ $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 $(PROG_TESTS): ALL_LIBS += -lcmocka
 
 $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(SIMULATION): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulation/*.c)) $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@

@@ -80,7 +80,7 @@ skip_without_root() { # WHAT
 run_unit() {
 	local binary
 
-	for binary in "$BUILD"/{,sanitize/}tests/unit/test_*; do
+	for binary in "$BUILD"/{,sanitize/}tests/{unit/test_*,simulation/simulation}; do
 		[[ -x $binary && $binary != *.* ]] && run_binary "$binary"
 	done
 	return 0
