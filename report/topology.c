@@ -2,6 +2,7 @@
 #include "report/topology.h"
 
 #include "lib/cleanup.h"
+#include "report/swap_order.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -660,6 +661,8 @@ static int resolve_roles(struct graph *g, struct topology_role *roles)
 
 	for (i = 0; i < g->count && !err; i++)
 		err = resolve_role(g, i, &roles[i]);
+	if (!err)
+		err = swap_order_rank(roles, g->count);
 	while (err && i--)
 		topology_role_clean(&roles[i]);
 	return err;

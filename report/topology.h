@@ -58,9 +58,10 @@ struct topology_role {
 	bool partial; /* some of what is received on it may be: FLOW_SLOT_PARTIAL */
 	bool turns;   /* it receives what unmonitored devices above send to each other:
 			 FLOW_SLOT_TURNS */
-	bool born_repeat;   /* what is born here was shown at its monitored master's egress:
-			       FLOW_SLOT_BORN_REPEAT */
-	unsigned int level; /* height in the stack: 0 has no device below it */
+	bool born_repeat;	/* what is born here was shown at its monitored master's egress:
+				   FLOW_SLOT_BORN_REPEAT */
+	unsigned int level;	/* height in the stack: 0 has no device below it */
+	unsigned int swap_rank; /* its map is swapped after those of lower ranks (swap_order.h) */
 	struct topology_hook hook[HOOKS];
 };
 

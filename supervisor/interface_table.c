@@ -307,14 +307,12 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 	map->fd = -1;
 }
 
-/* Judged hooks before their references, so upper devices before lower ones (merge.h,
- * merge_next_interval()). */
-static int table_by_level(const void *a, const void *b)
+static int table_by_swap_rank(const void *a, const void *b)
 {
 	const struct interface *x = *(struct interface *const *)a;
 	const struct interface *y = *(struct interface *const *)b;
 
-	return (x->role.level < y->role.level) - (x->role.level > y->role.level);
+	return (x->role.swap_rank > y->role.swap_rank) - (x->role.swap_rank < y->role.swap_rank);
 }
 
 static bool table_has_slot(const struct interface *interface, uint32_t slot)
@@ -415,7 +413,7 @@ static int table_swap(struct interface_table *table, struct selection *selection
 		      flow_maps_moment moment)
 {
 	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
-	      table_by_level);
+	      table_by_swap_rank);
 	for (size_t i = 0; i < selection->count; i++) {
 		selection->maps[i] = &selection->interfaces[i]->map;
 		selection->interfaces[i]->nearly_full = false;

@@ -48,13 +48,10 @@ size_t watch_next_to_swap(const struct watch *watch, const struct host *host, ui
 {
 	size_t next = NO_LINK;
 
-	for (size_t i = 0; i < host->count; i++) {
-		if (swapped >> i & 1 || !host->links[i].id)
-			continue;
-		if (!(watch->before[i] & ~swapped))
-			return i;
-		next = i;
-	}
+	for (size_t i = 0; i < host->count; i++)
+		if (!(swapped >> i & 1) && host->links[i].id &&
+		    (next == NO_LINK || watch->roles[i].swap_rank < watch->roles[next].swap_rank))
+			next = i;
 	return next;
 }
 

@@ -478,6 +478,33 @@ static void loops_are_cut(void **state)
 		assert_false(stack.roles[i].covered);
 }
 
+/* A packet under way at the swap must be at the judged hook in the new interval. */
+static void judged_are_swapped_first(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_add(&stack, "br0", "bridge");
+	stack_port(&stack, "eth0.5", "br0");
+	stack_port(&stack, "eth1", "br0");
+	stack_veth_pair(&stack, "a", "b");
+	stack_resolve(&stack);
+	/* at egress what is below is judged */
+	assert_true(role("eth0")->swap_rank < role("eth0.5")->swap_rank);
+	assert_true(role("eth0.5")->swap_rank < role("br0")->swap_rank);
+	stack_exclude(&stack, "a");
+	stack_resolve(&stack);
+	/* against anything, so before anything */
+	assert_int_equal(role("b")->swap_rank, 0);
+	stack_exclude(&stack, "eth1");
+	stack_exclude(&stack, "eth0.5");
+	stack_resolve(&stack);
+	/* at ingress what is above; here eth0 judges br0's as well, and one of them must be first
+	 */
+	assert_true(role("eth0")->swap_rank != role("br0")->swap_rank);
+}
+
 static void nothing(void **state)
 {
 	(void)state;
@@ -559,6 +586,7 @@ int main(void)
 		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
 		test(loops_are_cut),
+		test(judged_are_swapped_first),
 		test(nothing),
 		test(thousands),
 		test(same_roles),
