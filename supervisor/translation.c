@@ -74,6 +74,12 @@ static int translation_on_readable(void *data, uint32_t events)
 	return 0;
 }
 
+static void translation_note_off(enum config_nat mode)
+{
+	if (mode == CONFIG_NAT_OFF)
+		log_notice("translated conversations take two lines: nat = off");
+}
+
 int translation_new(struct translation **ret, struct loop *loop, enum config_nat mode)
 {
 	struct translation *translation = calloc(1, sizeof(*translation));
@@ -88,6 +94,7 @@ int translation_new(struct translation **ret, struct loop *loop, enum config_nat
 		free(translation);
 		return err;
 	}
+	translation_note_off(mode);
 	*ret = translation;
 	return 0;
 }
@@ -103,6 +110,8 @@ void translation_free(struct translation *translation)
 
 void translation_set_mode(struct translation *translation, enum config_nat mode)
 {
+	if (translation->mode != mode)
+		translation_note_off(mode);
 	translation->mode = mode;
 	translation->refused = false;
 	if (mode == CONFIG_NAT_OFF) {
