@@ -21,3 +21,5 @@ printf '\n## Interfaces that come, go and rest\n\n'
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 STATE_DIRECTORY=$scratch "$build/tests/bench/bench_attach" "$build/flowtally"
+printf '\n## Translated conversations\n\n'
+"$build/tests/bench/bench_conntrack"
