@@ -499,6 +499,24 @@ static bool has_ports(const struct world *world, const struct device *bridge)
 	return false;
 }
 
+/* Some kinds never say more than unknown; others begin with that, and send nothing yet. */
+static bool will_be_up(const struct world *world, const struct device *device, uint8_t state)
+{
+	switch (device->kind) {
+	case KIND_VETH:
+	case KIND_MACVLAN:
+		return true;
+	case KIND_BRIDGE:
+		return has_ports(world, device);
+	case KIND_LOOPBACK:
+	case KIND_VXLAN:
+	case KIND_VLAN:
+	case KINDS:
+		break;
+	}
+	return state != IF_OPER_UNKNOWN;
+}
+
 static int look_at_link(void *data, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
@@ -511,14 +529,13 @@ static int look_at_link(void *data, const struct nlmsghdr *message)
 		if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
 			state = mnl_attr_get_u8(attr);
 	/* clang-format on */
-	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP || state == IF_OPER_UNKNOWN)
+	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP)
 		return 0;
 	for (size_t i = 0; i < wait->world->device_count; i++) {
 		const struct device *device = &wait->world->devices[i];
 
 		if (device->space == wait->space && device->ifindex == (uint32_t)info->ifi_index &&
-		    !device->gone &&
-		    !(device->kind == KIND_BRIDGE && !has_ports(wait->world, device)))
+		    !device->gone && will_be_up(wait->world, device, state))
 			wait->all_up = false;
 	}
 	return 0;
