@@ -102,10 +102,14 @@ run_netns() {
 	tests/netns/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
-# Random hosts; SEEDS=FIRST..LAST takes others, or more of them, as make soak does.
+# First the cases that once failed, then random hosts; SEEDS=FIRST..LAST takes others, or more of
+# them, as make soak does. They mostly wait for the kernel, so JOBS of them run at once.
 run_topology() {
+	local topology=$BUILD/tests/topology/topology
+
 	skip_without_root tests/topology && return
-	run_binary "$BUILD/tests/topology/topology" --join --seeds "${SEEDS:-1..100}"
+	run_binary "$topology" --replay tests/topology/named/*
+	run_binary "$topology" --join --jobs "${JOBS:-$(($(nproc) + 1))}" --seeds "${SEEDS:-1..300}"
 }
 
 case ${1:-} in

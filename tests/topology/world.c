@@ -49,7 +49,7 @@ unsigned int world_add_space(struct world *world, const char *name)
 	struct device *lo;
 
 	assert(space < SPACES_MAX);
-	world->space_names[space] = name;
+	snprintf(world->space_names[space], NAME_SIZE, "%s", name);
 	lo = world_add(world, KIND_LOOPBACK, space, "lo");
 	lo->mtu = 65535;
 	return space;

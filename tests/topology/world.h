@@ -78,7 +78,7 @@ struct world {
 	struct conversation conversations[CONVERSATIONS_MAX];
 	size_t conversation_count;
 	unsigned int space_count;
-	const char *space_names[SPACES_MAX];
+	char space_names[SPACES_MAX][NAME_SIZE];
 };
 
 const char *kind_to_str(enum kind kind);
