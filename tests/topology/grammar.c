@@ -283,11 +283,16 @@ static void translate_server(struct grammar *g, struct conversation *c)
 		c->sent.port[1] = (uint16_t)(c->sent.port[1] + 1000);
 }
 
-/* Between the host's own NAT rules and its own sockets there are more faces of a packet than this
- * models. */
-static bool may_translate(const struct conversation *c)
+/* Sources are rewritten when they leave the host: not those of what it receives itself. */
+static bool may_translate_client(const struct conversation *c)
 {
-	return c->client->space != HOST && c->server->space != HOST;
+	return c->server->space != HOST;
+}
+
+/* What the host sends to itself passes both kinds of rules, and only lo. */
+static bool may_translate_server(const struct conversation *c)
+{
+	return c->client->space != HOST || c->server->space != HOST;
 }
 
 static bool add_conversation(struct grammar *g, bool nat)
@@ -313,12 +318,10 @@ static bool add_conversation(struct grammar *g, bool nat)
 	c->count[0] = random_between(g->random, 1, 5);
 	c->count[1] = random_below(g->random, 5);
 	c->arrives = c->sent;
-	if (nat && may_translate(c)) {
-		if (random_chance(g->random, 50))
-			translate_client(g, c);
-		if (random_chance(g->random, 50))
-			translate_server(g, c);
-	}
+	if (nat && may_translate_client(c) && random_chance(g->random, 50))
+		translate_client(g, c);
+	if (nat && may_translate_server(c) && random_chance(g->random, 50))
+		translate_server(g, c);
 	if (!traffic_paths(world, c, paths) || !(paths[0].packet_count + paths[1].packet_count))
 		return false;
 	world->conversation_count++;

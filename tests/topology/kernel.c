@@ -631,6 +631,8 @@ static int write_rules(int output, const struct world *world)
 	fprintf(out, "table inet translate {\n"
 		     "chain pre {\ntype nat hook prerouting priority -100\n");
 	print_rules(out, world, 1);
+	fprintf(out, "}\nchain out {\ntype nat hook output priority -100\n");
+	print_rules(out, world, 1);
 	fprintf(out, "}\nchain post {\ntype nat hook postrouting priority 100\n");
 	print_rules(out, world, 0);
 	fprintf(out, "}\n}\n");

@@ -118,6 +118,11 @@ static bool send_ip(struct walk *walk, unsigned int space, struct tuple *tuple)
 {
 	const struct device *to = tuple->address[1], *next, *device;
 
+	/* the host's rules for what it sends itself, before its own addresses are looked at */
+	if (space == HOST && !walk->packet) {
+		translate_destination(walk, tuple);
+		to = tuple->address[1];
+	}
 	if (to->gone)
 		return false;
 	if (to->space == space) {
@@ -206,6 +211,8 @@ static bool receive_ip(struct walk *walk, const struct device *device, struct tu
 	if (device->space == HOST)
 		translate_destination(walk, tuple);
 	if (tuple->address[1]->space == device->space) {
+		if (device->space == HOST)
+			translate_source(walk, tuple);
 		walk->packet = NULL;
 		return !tuple->address[1]->gone;
 	}
