@@ -23,6 +23,7 @@
 #define TUNNEL_OVERHEAD 70
 #define SIZE_WHOLE	1200 /* data of a datagram that no device here cuts */
 #define SIZE_CUT	5000
+#define SIZE_STREAM	60000
 #define PICKS		200 /* tries to find a conversation that has a way */
 
 /* What a host is made of so far. */
@@ -292,6 +293,9 @@ static bool may_translate_client(const struct conversation *c)
 /* What the host sends to itself passes both kinds of rules, and only lo. */
 static bool may_translate_server(const struct conversation *c)
 {
+	/* of an address of its own the host thinks that it is on lo, where segments are large */
+	if (c->stream && c->client->space == HOST)
+		return false;
 	return c->client->space != HOST || c->server->space != HOST;
 }
 
@@ -317,6 +321,9 @@ static bool add_conversation(struct grammar *g, bool nat)
 	};
 	c->count[0] = random_between(g->random, 1, 5);
 	c->count[1] = random_below(g->random, 5);
+	c->stream = random_chance(g->random, 25);
+	if (c->stream)
+		c->size = random_between(g->random, 1, SIZE_STREAM);
 	c->arrives = c->sent;
 	if (nat && may_translate_client(c) && random_chance(g->random, 50))
 		translate_client(g, c);
@@ -341,7 +348,7 @@ static void avoid_traps(struct world *world)
 	for (size_t i = 0; i < world->conversation_count; i++) {
 		struct conversation *c = &world->conversations[i];
 
-		if (c->sent.family == AF_INET6 && c->size > SIZE_WHOLE)
+		if (c->sent.family == AF_INET6 && !c->stream && c->size > SIZE_WHOLE)
 			c->size = SIZE_WHOLE;
 	}
 }

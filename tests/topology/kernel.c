@@ -124,6 +124,10 @@ static int set_sysctls(void)
 		/* or a new link would join the routers' group, and say so */
 		{"ipv6/conf/default/forwarding", "0"},
 		{"ipv6/conf/default/accept_ra", "0"},
+		/* all segments but the first have headers of one size, and none is sent to find out
+		 * whether another one was lost */
+		{"ipv4/tcp_sack", "0"},
+		{"ipv4/tcp_early_retrans", "0"},
 	};
 	int err = 0;
 
@@ -598,8 +602,9 @@ static void print_rules(FILE *out, const struct world *world, int end)
 
 		if (!conversation_end_is_translated(c, end))
 			continue;
-		fprintf(out, "meta nfproto %s udp sport %u ",
-			c->sent.family == AF_INET ? "ipv4" : "ipv6", c->sent.port[0]);
+		fprintf(out, "meta nfproto %s %s sport %u ",
+			c->sent.family == AF_INET ? "ipv4" : "ipv6", c->stream ? "tcp" : "udp",
+			c->sent.port[0]);
 		if (end == 0 && c->masquerade) {
 			fprintf(out, "masquerade\n");
 			continue;

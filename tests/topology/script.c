@@ -59,7 +59,7 @@ static void describe_conversation(struct buffer *script, const struct world *wor
 		      c->size, c->count[0], c->count[1]);
 	describe_tuple(script, world, &c->sent);
 	describe_tuple(script, world, &c->arrives);
-	buffer_char(script, '\n');
+	buffer_str(script, c->stream ? " stream\n" : "\n");
 }
 
 void script_describe(struct buffer *script, const struct world *world, struct script_mark *mark)
@@ -176,6 +176,7 @@ static bool read_conversation(struct world *world, const char *line)
 	    !set_tuple(world, &c->arrives, family, devices + 2, ports + 2))
 		return false;
 	c->masquerade = masquerade;
+	c->stream = strstr(line, " stream");
 	c->client = c->sent.address[0];
 	c->server = c->arrives.address[1];
 	world->conversation_count++;

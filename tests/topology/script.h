@@ -9,7 +9,8 @@
  *   space NAME SEGMENT ADDRESS                a network namespace, and the address on its lo
  *   device SPACE NAME KIND MTU SEGMENT ADDRESS PEER MASTER LOWER FAMILY TAG
  *   route SPACE SEGMENT DEVICE GATEWAY
- *   talk FAMILY MASQUERADE SIZE THERE BACK  CLIENT PORT SERVER PORT  and the same as it arrives
+ *   talk FAMILY MASQUERADE SIZE THERE BACK  CLIENT PORT SERVER PORT  and the same as it arrives,
+ *                                           then "stream" if it is TCP
  *   join YES, attach MODE, include PATTERNS, exclude PATTERNS
  *
  *   start                    makes all that is described, and starts the agent

@@ -96,7 +96,7 @@ static int trial_send(struct trial *trial, const char *line)
 	(void)line;
 	if (trial->options->verbose)
 		trial_print_world(trial);
-	return step("a datagram does not arrive",
+	return step("what was sent does not arrive",
 		    traffic_send(&trial->world, trial->kernel, trial->join, &trial->expected,
 				 &trial->failed));
 }

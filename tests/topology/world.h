@@ -58,16 +58,23 @@ struct tuple {
 	int family;
 };
 
-/* Datagrams between a socket of the client's and one of the server's. */
+/* In wire packets, in IP bytes. */
+struct sent {
+	uint64_t packets, bytes;
+};
+
+/* Datagrams between a socket of the client's and one of the server's, or a TCP connection. */
 struct conversation {
 	struct device *client, *server;
 	struct tuple sent;    /* as the client sends */
 	struct tuple arrives; /* as the server receives; another one if the host translates */
 	bool masquerade;      /* else a translated source is SNAT */
+	bool stream;	      /* TCP: size times count is what is sent */
 	unsigned int size;    /* of the datagrams' data */
 	unsigned int count[2];
-	bool ended; /* nothing more is sent */
-	int fd[2];  /* client, server; -1: not open */
+	bool ended;	       /* nothing more is sent */
+	int fd[2];	       /* client, server; -1: not open */
+	struct sent before[2]; /* of a stream: in rounds before this one */
 };
 
 struct world {
