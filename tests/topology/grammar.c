@@ -196,6 +196,33 @@ static void add_tunnel(struct grammar *g, unsigned int i, struct device *bridge)
 	give_address(there, LAN_SEGMENT + i, 90);
 }
 
+static bool is_container_port(const struct device *device, const struct device *bridge)
+{
+	return device->master == bridge && device->kind == KIND_VETH && device->space == HOST &&
+	       device->peer->space != HOST;
+}
+
+/* From each container's port past the bridge to another one. */
+static void add_redirects(struct grammar *g, const struct device *bridge)
+{
+	struct device *before = NULL;
+
+	for (size_t i = 0; i < g->world->device_count; i++) {
+		struct device *port = &g->world->devices[i];
+
+		if (!is_container_port(port, bridge))
+			continue;
+		if (before)
+			before->redirect = port;
+		before = port;
+	}
+	if (before && random_chance(g->random, 50))
+		for (size_t i = 0; i < g->world->device_count && !before->redirect; i++)
+			if (is_container_port(&g->world->devices[i], bridge) &&
+			    &g->world->devices[i] != before)
+				before->redirect = &g->world->devices[i];
+}
+
 static void add_lan(struct grammar *g, unsigned int i)
 {
 	unsigned int segment = LAN_SEGMENT + i;
@@ -221,6 +248,8 @@ static void add_lan(struct grammar *g, unsigned int i)
 		if (gateway)
 			add_default_route(g, eth0, gateway);
 	}
+	if (random_chance(g->random, 15))
+		add_redirects(g, bridges[0]);
 	if (random_chance(g->random, 30))
 		add_tunnel(g, i, bridges[random_below(g->random, bridge_count)]);
 }

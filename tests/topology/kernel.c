@@ -584,6 +584,28 @@ int kernel_wait_up(struct kernel *kernel)
 	}
 }
 
+static int redirect(const struct device *device)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "tc qdisc add dev %s clsact && tc filter add dev %s ingress prio 100 protocol all "
+		 "u32 match u32 0 0 action mirred egress redirect dev %s",
+		 device->name, device->name, device->redirect->name);
+	return system(command) ? -EIO : 0;
+}
+
+int kernel_redirect(struct kernel *kernel)
+{
+	int err = kernel_enter(kernel, HOST), left;
+
+	for (size_t i = 0; i < kernel->world->device_count && !err; i++)
+		if (kernel->world->devices[i].redirect)
+			err = redirect(&kernel->world->devices[i]);
+	left = kernel_leave(kernel);
+	return err ? err : left;
+}
+
 static void print_target(FILE *out, const struct conversation *c, int end)
 {
 	const struct device *device = c->arrives.address[end];

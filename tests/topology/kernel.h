@@ -29,6 +29,9 @@ int kernel_sync(struct kernel *kernel);
 /* Waits until all links carry packets. */
 int kernel_wait_up(struct kernel *kernel);
 
+/* Tells tc to redirect as the devices say. */
+int kernel_redirect(struct kernel *kernel);
+
 /* Tells the host to translate as the conversations say. */
 int kernel_translate(struct kernel *kernel);
 

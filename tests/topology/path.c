@@ -228,6 +228,8 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 	if (device->gone || ++walk->hops > HOPS_MAX)
 		return false;
 	see(walk, device, false, tuple);
+	if (device->redirect)
+		return transmit(walk, device->redirect, target, tuple);
 	if (device->master) {
 		if (target == device->master || target->lower == device->master)
 			return receive(walk, device->master, target, tuple);

@@ -64,8 +64,14 @@ static void describe_conversation(struct buffer *script, const struct world *wor
 
 void script_describe(struct buffer *script, const struct world *world, struct script_mark *mark)
 {
+	size_t first = mark->devices;
+
 	for (; mark->devices < world->device_count; mark->devices++)
 		describe_device(script, world, &world->devices[mark->devices]);
+	for (size_t i = first; i < world->device_count; i++)
+		if (world->devices[i].redirect)
+			buffer_printf(script, "redirect %zu %d\n", i,
+				      script_device(world, world->devices[i].redirect));
 	for (; mark->routes < world->route_count; mark->routes++) {
 		const struct route *route = &world->routes[mark->routes];
 
@@ -134,6 +140,19 @@ static bool read_device(struct world *world, const char *line)
 	       find_device(world, lower, &device->lower);
 }
 
+static bool read_redirect(struct world *world, const char *line)
+{
+	struct device *from, *to;
+	int numbers[2];
+
+	if (sscanf(line, "redirect %d %d", &numbers[0], &numbers[1]) != 2 ||
+	    !find_device(world, numbers[0], &from) || !find_device(world, numbers[1], &to) ||
+	    !from || !to)
+		return false;
+	from->redirect = to;
+	return true;
+}
+
 static bool read_route(struct world *world, const char *line)
 {
 	struct device *devices[2];
@@ -189,10 +208,8 @@ int script_read_world(struct world *world, const char *line)
 		const char *word;
 		bool (*read)(struct world *world, const char *line);
 	} words[] = {
-		{"space ", read_space},
-		{"device ", read_device},
-		{"route ", read_route},
-		{"talk ", read_conversation},
+		{"space ", read_space}, {"device ", read_device},     {"redirect ", read_redirect},
+		{"route ", read_route}, {"talk ", read_conversation},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

@@ -8,6 +8,7 @@
  *
  *   space NAME SEGMENT ADDRESS                a network namespace, and the address on its lo
  *   device SPACE NAME KIND MTU SEGMENT ADDRESS PEER MASTER LOWER FAMILY TAG
+ *   redirect DEVICE DEVICE                    by tc, of all that the first one receives
  *   route SPACE SEGMENT DEVICE GATEWAY
  *   talk FAMILY MASQUERADE SIZE THERE BACK  CLIENT PORT SERVER PORT  and the same as it arrives,
  *                                           then "stream" if it is TCP

@@ -71,6 +71,8 @@ static int trial_start(struct trial *trial, const char *line)
 	if (!err)
 		err = step("routes and neighbours", kernel_sync(trial->kernel));
 	if (!err)
+		err = step("redirection", kernel_redirect(trial->kernel));
+	if (!err)
 		err = step("translation", kernel_translate(trial->kernel));
 	if (!err)
 		err = step("links do not come up", kernel_wait_up(trial->kernel));

@@ -192,6 +192,8 @@ static void print_device(const struct world *world, const struct device *device)
 	if (device->lower)
 		printf(" lower %s/%s", world->space_names[device->lower->space],
 		       device->lower->name);
+	if (device->redirect)
+		printf(" redirected to %s", device->redirect->name);
 	if (device->segment)
 		printf(" %s", device_address(device, AF_INET, address, sizeof(address)));
 	if (device->space == HOST)

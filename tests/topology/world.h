@@ -38,6 +38,7 @@ struct device {
 	int outer_family;	  /* vxlan: AF_INET or AF_INET6 */
 	uint16_t tag;		  /* vlan: its tag; vxlan: its network identifier */
 
+	struct device *redirect;      /* what comes in leaves there, behind the agent's hook */
 	struct device *former_master; /* that it was released from */
 	bool gone;
 	bool monitored; /* by the agent; only for devices of the host */
