@@ -64,7 +64,7 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test check bench soak install uninstall clean help deps unit unit-sanitize tests format lint
+.PHONY: all run test test-kernels check bench soak install uninstall clean help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -86,6 +86,11 @@ check: unit-build lint ## tests that need no root: format, static analysis, shel
 
 soak: all tests ## thousands of random hosts, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
+
+test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)
 
 bench: all tests ## measure: cost of a packet, swap and drain, links that come and go (root)
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh

@@ -26,7 +26,7 @@ choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
 		pkg-config linux-libc-dev libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
-		jq procps util-linux iputils-ping strace)
+		jq procps util-linux iputils-ping strace wireguard-tools kmod cpio qemu-system-x86)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}
@@ -40,7 +40,8 @@ choose_debian() {
 choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
 		'pkgconfig(zlib)' 'pkgconfig(inih)' glibc-devel)
-	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils strace)
+	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils
+		strace wireguard-tools)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
 	}
@@ -80,7 +81,7 @@ choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
 		pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
-		jq procps-ng util-linux iputils strace)
+		jq procps-ng util-linux iputils strace wireguard-tools)
 	is_installed() {
 		apk info -q -e "$1"
 	}

@@ -112,19 +112,25 @@ run_topology() {
 	run_binary "$topology" --join --jobs "${JOBS:-$(($(nproc) + 1))}" --seeds "${SEEDS:-1..300}"
 }
 
-case ${1:-} in
-unit | prog | netns | topology) "run_$1" ;;
-all)
-	run_unit
-	run_prog
-	run_netns
-	run_topology
-	;;
-*)
-	echo 'usage: tests/run.sh unit|prog|netns|topology|all' >&2
-	exit 2
-	;;
-esac
+run_ring() { # NAME
+	case $1 in
+	unit | prog | netns | topology) "run_$1" ;;
+	all)
+		run_unit
+		run_prog
+		run_netns
+		run_topology
+		;;
+	*)
+		echo 'usage: tests/run.sh unit|prog|netns|topology|all...' >&2
+		exit 2
+		;;
+	esac
+}
+
+for ring in "${@:-none}"; do
+	run_ring "$ring"
+done
 
 passed=$(count_lines '^ok$' "$RESULTS")
 failed=$(count_lines '^FAIL$' "$RESULTS")

@@ -373,13 +373,14 @@ static void test_links_come_change_and_go(void **state)
 	assert_false(by_name(view, "v0")->flags & IFF_UP);
 	ifindex = by_name(view, "v0")->ifindex;
 
-	run("ip link set v0 up");
-	wait_for(view, by_name(view, "v0")->flags & IFF_UP);
-
+	/* kernels before 6.2 do not rename a link that is up */
 	run("ip link set v0 name renamed");
 	wait_for(view, by_name(view, "renamed"));
 	assert_null(by_name(view, "v0"));
 	assert_int_equal(by_name(view, "renamed")->ifindex, ifindex);
+
+	run("ip link set renamed up");
+	wait_for(view, by_name(view, "renamed")->flags & IFF_UP);
 
 	run("ip link property add dev renamed altname one altname a-name-longer-than-fifteen");
 	wait_for(view, by_name(view, "renamed")->altname_count == 2);
@@ -389,6 +390,8 @@ static void test_links_come_change_and_go(void **state)
 	wait_for(view, by_name(view, "renamed")->altname_count == 1);
 	assert_false(has_altname(by_name(view, "renamed"), "one"));
 
+	run("ip link set renamed down");
+	wait_for(view, !(by_name(view, "renamed")->flags & IFF_UP));
 	run("ip link set renamed name \"$(printf '\\377\\042x')\"");
 	wait_for(view, by_name(view, "\xff\"x"));
 
