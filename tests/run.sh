@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs tests: tests/run.sh unit|prog|netns|topology|all
+# Runs tests: tests/run.sh unit|prog|netns|topology|kernels|all...
 #
 # One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
 # end one line "N passed, N failed, N skipped". BUILD: the build folder.
@@ -112,17 +112,28 @@ run_topology() {
 	run_binary "$topology" --join --jobs "${JOBS:-$(($(nproc) + 1))}" --seeds "${SEEDS:-1..300}"
 }
 
+# A few stories on the kernel that most users have; make test-kernels takes all of them, and other kernels.
+run_kernels() {
+	local before
+
+	skip_without_root tests/kernels && return
+	before=$(wc -l <"$RESULTS")
+	RINGS=netns STORY='story_@(routed|tcp_with_offloads|masquerade|vlan)' deadline_s=600 \
+		tests/kernels/run.sh 6.1 || (($(wc -l <"$RESULTS") > before)) || add_results FAIL 1
+}
+
 run_ring() { # NAME
 	case $1 in
-	unit | prog | netns | topology) "run_$1" ;;
+	unit | prog | netns | topology | kernels) "run_$1" ;;
 	all)
 		run_unit
 		run_prog
 		run_netns
 		run_topology
+		run_kernels
 		;;
 	*)
-		echo 'usage: tests/run.sh unit|prog|netns|topology|all...' >&2
+		echo 'usage: tests/run.sh unit|prog|netns|topology|kernels|all...' >&2
 		exit 2
 		;;
 	esac

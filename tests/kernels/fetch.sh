@@ -50,7 +50,7 @@ work=$(mktemp -d -p "$folder")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{state/lists/partial,cache/archives/partial,root}
 sources >"$work/sources.list"
-[[ -s $work/sources.list ]] || cannot 'no mirror of Debian among the apt sources'
+[[ -s $work/sources.list ]] || cannot 'apt knows no mirror of Debian here (or was never updated)'
 apt apt-get update >"$work/log" 2>&1 || cannot "$suite: apt-get update: $(tail -n 1 "$work/log")"
 package=$(apt apt-cache depends --important linux-image-cloud-amd64 2>/dev/null |
 	awk '/Depends: linux-image-/ { print $2; exit }')

@@ -20,9 +20,9 @@ skip() { # REASON
 	exit 4
 }
 
-# Until COMMAND succeeds, with a deadline.
+# Until COMMAND succeeds, with a deadline. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
-	local what=$1 end=$((SECONDS + 10))
+	local what=$1 end=$((SECONDS + 10 * PATIENCE))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -380,7 +380,7 @@ expect_status() { # STATUS TEXT ARGUMENTS...
 	local expected=$1 text=$2 status=0
 
 	shift 2
-	in_ns host timeout 5 "$FLOWTALLY" "$@" >"$WORK/out" 2>"$WORK/errors" </dev/null || status=$?
+	in_ns host timeout $((5 * PATIENCE)) "$FLOWTALLY" "$@" >"$WORK/out" 2>"$WORK/errors" </dev/null || status=$?
 	expect_equal "exit status of flowtally $*" "$expected" "$status"
 	expect_equal "standard output of flowtally $*" '' "$(cat "$WORK/out")"
 	if [[ $(wc -l <"$WORK/errors") -ne 1 ]] || ! grep -qF -- "$text" "$WORK/errors"; then
