@@ -638,10 +638,11 @@ static int supervisor_open_program(struct supervisor *sup)
 	int err = supervisor_load_program(sup);
 
 	if (err == -EPERM) {
-		log_error("the kernel does not allow BPF: %s (needs root, or CAP_BPF, "
-			  "CAP_NET_ADMIN and CAP_PERFMON; lockdown, seccomp and containers may "
-			  "forbid it to root too)",
-			  strerror(-err));
+		log_error(
+			"the kernel does not allow BPF: %s (needs root, or CAP_BPF, "
+			"CAP_NET_ADMIN and CAP_PERFMON, before Linux 5.11 also CAP_SYS_RESOURCE to "
+			"lock memory; lockdown, seccomp and containers may forbid it to root too)",
+			strerror(-err));
 		return err;
 	}
 	if (err == -EACCES) {
