@@ -26,7 +26,8 @@ choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
 		pkg-config linux-libc-dev libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
-		jq procps util-linux iputils-ping strace wireguard-tools kmod cpio qemu-system-x86)
+		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
+		qemu-system-x86)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}

@@ -27,7 +27,9 @@ passed=0 failed=0 skipped=0
 # What the tests call. The guest has it from this host, with the libraries that it takes.
 tools=(awk bash cat chmod cmp cp cut date dd diff dirname echo env expr false find grep head id ip jq kill ln ls
 	mkdir mkfifo mktemp modprobe mount mv nft nsenter ping printf readlink rm sed seq setpriv sh sleep sort
-	stat sysctl tac tail tc tee test timeout touch tr true truncate umount uname uniq unshare wc wg xargs)
+	stat sysctl tac tail tc tee test timeout touch tr true truncate umount uname uniq unshare wc xargs)
+# What single stories do without.
+extras=(teamnl wg)
 # Other modules are for hardware that the guest has not.
 modules=(arch crypto lib net drivers/net)
 
@@ -74,6 +76,9 @@ make_root() { # ROOT
 	ln -s /run "$root/var"
 	for tool in "${tools[@]}"; do
 		add_file "$root" "$(type -P "$tool")"
+	done
+	for tool in "${extras[@]}"; do
+		tool=$(type -P "$tool") && add_file "$root" "$tool"
 	done
 	cp -L /etc/passwd /etc/group "$root/etc/"
 	cp -a tests "$root/flowtally/tests"
