@@ -20,6 +20,8 @@ ip link set lo up
 . /guest.conf
 cd /flowtally || exit
 # shellcheck disable=SC2086
+# there is no tcx before 6.6
+export TOPOLOGY_ATTACH=auto
 tests/run.sh $RINGS
 echo o >/proc/sysrq-trigger
 sleep 60

@@ -145,15 +145,26 @@ static int set_bridge_filter(const char *value)
 	return err == -ENOENT ? 0 : err;
 }
 
-static int set_up(struct kernel *kernel, unsigned int space, uint32_t ifindex)
+static int set_flags(struct kernel *kernel, unsigned int space, uint32_t ifindex,
+		     unsigned int flags)
 {
 	struct request request;
 	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
 
 	info->ifi_index = (int)ifindex;
-	info->ifi_flags = IFF_UP;
+	info->ifi_flags = flags;
 	info->ifi_change = IFF_UP;
 	return ask(kernel, space, &request);
+}
+
+static int set_up(struct kernel *kernel, unsigned int space, uint32_t ifindex)
+{
+	return set_flags(kernel, space, ifindex, IFF_UP);
+}
+
+int kernel_set_down(struct kernel *kernel, struct device *device)
+{
+	return set_flags(kernel, device->space, device->ifindex, 0);
 }
 
 static int create_space(struct kernel *kernel)

@@ -68,6 +68,11 @@ static int trial_start(struct trial *trial, const char *line)
 	err = step("namespaces", kernel_new(&trial->kernel, &trial->world));
 	if (!err)
 		err = step("links", kernel_create(trial->kernel));
+	/* kernels before 6.2 rename links that are down only */
+	if (!err)
+		err = step("sentinel",
+			   kernel_set_down(trial->kernel,
+					   world_find(&trial->world, HOST, SENTINEL_OFF)));
 	if (!err)
 		err = step("routes and neighbours", kernel_sync(trial->kernel));
 	if (!err)
@@ -187,11 +192,13 @@ static int trial_rename(struct trial *trial, const char *line)
 {
 	struct device *device;
 	char name[NAME_SIZE];
-	int number;
+	int number, err;
 
 	if (sscanf(line, "%d %15s", &number, name) != 2 || !(device = device_at(trial, number)))
 		return -EINVAL;
-	return kernel_rename(trial->kernel, device, name);
+	err = kernel_rename(trial->kernel, device, name);
+	/* as it is up, kernels before 6.2 refuse: no change then */
+	return err == -EBUSY ? 0 : err;
 }
 
 static int trial_enslave(struct trial *trial, const char *line)
@@ -285,7 +292,10 @@ static int trial_join(struct trial *trial, const char *line)
 
 static int trial_attach(struct trial *trial, const char *line)
 {
-	snprintf(trial->attach, sizeof(trial->attach), "%s", line);
+	/* on kernels before 6.6 there is no tcx */
+	const char *instead = getenv("TOPOLOGY_ATTACH");
+
+	snprintf(trial->attach, sizeof(trial->attach), "%s", instead ? instead : line);
 	return 0;
 }
 
