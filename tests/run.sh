@@ -118,7 +118,7 @@ run_kernels() {
 
 	skip_without_root tests/kernels && return
 	before=$(wc -l <"$RESULTS")
-	RINGS=netns STORY='story_@(routed|tcp_with_offloads|masquerade|vlan)' deadline_s=600 \
+	RINGS=netns STORY='story_@(routed|tcp_with_offloads|masquerade|vlan)' deadline_s=900 \
 		tests/kernels/run.sh 6.1 || (($(wc -l <"$RESULTS") > before)) || add_results FAIL 1
 }
 

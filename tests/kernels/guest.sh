@@ -19,9 +19,9 @@ ip link set lo up
 # shellcheck disable=SC1091
 . /guest.conf
 cd /flowtally || exit
-# shellcheck disable=SC2086
 # there is no tcx before 6.6
 export TOPOLOGY_ATTACH=auto
+# shellcheck disable=SC2086
 tests/run.sh $RINGS
 echo o >/proc/sysrq-trigger
 sleep 60

@@ -16,7 +16,7 @@ cd "$here/../.."
 BUILD=$(cd "${BUILD:-build}" && pwd)
 RINGS=${RINGS:-prog netns topology}
 RESULTS=${RESULTS:-/dev/null}
-deadline_s=${deadline_s:-3600}
+deadline_s=${deadline_s:-7200}
 kernels=("$@")
 ((${#kernels[@]})) || kernels=(5.10 6.1 6.12)
 cache=$BUILD/kernels
@@ -54,44 +54,46 @@ missing_tool() {
 	done
 }
 
-# A file with all shared libraries that it needs, where it is here.
-add_file() { # ROOT FILE
+add_libraries() { # ROOT FILE
 	local library
 
-	install -D "$2" "$1$2"
 	{ ldd "$2" 2>/dev/null || true; } | sed -nE 's#^([^/]*=>)?[[:space:]]*(/[^ ]+) .*#\2#p' |
 		while read -r library; do
 			[[ -e $1$library ]] || install -D "$library" "$1$library"
 		done
 }
 
+# A program with the shared libraries that it needs, where it is here.
+add_program() { # ROOT FILE
+	install -D "$2" "$1$2"
+	add_libraries "$1" "$2"
+}
+
 # All that is the same for every kernel.
 make_root() { # ROOT
 	local root=$1 tool file
 
-	mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,usr/lib64,etc,proc,sys,dev,run,tmp,root,flowtally}
+	mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,usr/lib64,var,etc,proc,sys,dev,run,tmp,root,flowtally}
 	for file in bin sbin lib lib64; do
 		ln -s "usr/$file" "$root/$file"
 	done
-	ln -s /run "$root/var"
+	ln -s /run "$root/var/run"
 	for tool in "${tools[@]}"; do
-		add_file "$root" "$(type -P "$tool")"
+		add_program "$root" "$(type -P "$tool")"
 	done
 	for tool in "${extras[@]}"; do
-		tool=$(type -P "$tool") && add_file "$root" "$tool"
+		tool=$(type -P "$tool") && add_program "$root" "$tool"
 	done
 	cp -L /etc/passwd /etc/group "$root/etc/"
 	cp -a tests "$root/flowtally/tests"
 	find "$BUILD/flowtally" "$BUILD/tests" -type f \( -perm -u+x -o -name '*.bpf.o' \) -print0 |
 		while IFS= read -r -d '' file; do
-			add_file "$root" "$file"
 			install -D "$file" "$root/flowtally/build${file#"$BUILD"}"
-			rm "$root$file"
+			add_libraries "$root" "$file"
 		done
 	cp tests/kernels/guest.sh "$root/init"
 }
 
-# Modules as files, not yet those that a kernel has built in: depmod finds out.
 make_initramfs() { # KERNEL ROOT RESULT
 	local folder=$cache/$1 root=$2 release module
 
@@ -110,7 +112,7 @@ make_initramfs() { # KERNEL ROOT RESULT
 # Everything that the guest prints on its second serial port, as it comes. One thread for both CPUs: with one each, the
 # emulator now and then lets a CPU run into an int3 that the kernel has patched away (jump labels).
 boot() { # KERNEL INITRAMFS CONSOLE
-	timeout -k 10 "$deadline_s" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 2048 \
+	timeout --foreground -k 10 "$deadline_s" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 2048 \
 		-nodefaults -no-user-config -display none -no-reboot -serial "file:$3" -serial stdio \
 		-kernel "$cache/$1/vmlinuz" -initrd "$2" </dev/null \
 		-append 'console=ttyS0 panic=-1 oops=panic rdinit=/init mitigations=off' | sed -u 's/\r$//'
