@@ -367,10 +367,30 @@ static int supervisor_report(struct supervisor *sup)
 	return err;
 }
 
+static bool supervisor_reconcile(void *data)
+{
+	struct supervisor *sup = data;
+	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS);
+	int64_t retry_ns = interface_table_retry_ns(sup->table);
+
+	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
+		supervisor_end_report(sup);
+	if (retry_ns != sup->retry_ns) {
+		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
+
+		if (err)
+			log_error("the retry timer cannot be set: %s", strerror(-err));
+		sup->retry_ns = retry_ns;
+	}
+	return more;
+}
+
 static void supervisor_report_now(struct supervisor *sup)
 {
 	int err;
 
+	/* links that went in this round of events end their part of the interval */
+	supervisor_reconcile(sup);
 	interface_table_drain(sup->table);
 	translation_catch_up(sup->translation);
 	/* a failure is told, and made up for by the next report */
@@ -523,25 +543,6 @@ static int supervisor_on_signal(void *data, uint32_t events)
 		}
 	}
 	return errno == EAGAIN ? 0 : -errno;
-}
-
-static bool supervisor_reconcile(void *data)
-{
-	struct supervisor *sup = data;
-	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS);
-	int64_t retry_ns = interface_table_retry_ns(sup->table);
-
-	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
-		supervisor_end_report(sup);
-
-	if (retry_ns != sup->retry_ns) {
-		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
-
-		if (err)
-			log_error("the retry timer cannot be set: %s", strerror(-err));
-		sup->retry_ns = retry_ns;
-	}
-	return more;
 }
 
 /* The work is done by supervisor_reconcile(), which runs after every round of events. */
