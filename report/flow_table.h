@@ -51,6 +51,10 @@ struct flow_table {
 void flow_table_init(struct flow_table *table);
 void flow_table_clean(struct flow_table *table);
 
+/* *to is overwritten; it has the same seed, so one hash serves both. 0, or -ENOMEM, then it is
+ * empty. */
+int flow_table_copy(struct flow_table *to, const struct flow_table *from);
+
 /* Empties it. Memory far beyond what was used is given back. */
 void flow_table_reset(struct flow_table *table);
 

@@ -7,6 +7,7 @@
 #include "report/nat.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
@@ -181,6 +182,32 @@ const char *format_protocol(uint8_t protocol)
 	return names[protocol];
 }
 
+void format_protocol_or_number(struct buffer *out, uint8_t protocol)
+{
+	const char *name = format_protocol(protocol);
+
+	if (name)
+		buffer_str(out, name);
+	else
+		buffer_u64(out, protocol);
+}
+
+void format_size(struct buffer *out, uint64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	unsigned int unit = 0;
+	double size = (double)bytes / 1024;
+
+	if (bytes < 1024) {
+		buffer_printf(out, "%" PRIu64 " B", bytes);
+		return;
+	}
+	/* 1023.95 would be rounded to 1024.0 */
+	for (; size >= 1023.95; unit++)
+		size /= 1024;
+	buffer_printf(out, "%.1f %s", size, units[unit]);
+}
+
 size_t format_utf8_length(const char *text)
 {
 	const uint8_t *byte = (const uint8_t *)text;
@@ -234,4 +261,19 @@ void format_name(struct buffer *out, const char *name)
 			buffer_printf(out, "\\x%02X", (uint8_t)*name++);
 		}
 	}
+}
+
+size_t format_width(const char *text, size_t size)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < size; i++)
+		width += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return width;
+}
+
+void format_pad(struct buffer *out, size_t n)
+{
+	while (n--)
+		buffer_char(out, ' ');
 }

@@ -45,6 +45,25 @@ void debt_clean(struct debt *debt)
 	debt->judged_count = 0;
 }
 
+int debt_copy(struct debt *to, const struct debt *from)
+{
+	struct debt copy = {.judged_count = from->judged_count};
+	int err = flow_table_copy(&copy.flows, &from->flows);
+
+	if (!err && from->judged_count) {
+		copy.judged = calloc(from->judged_count, sizeof(*copy.judged));
+		if (copy.judged)
+			memcpy(copy.judged, from->judged,
+			       from->judged_count * sizeof(*copy.judged));
+		else
+			err = -ENOMEM;
+	}
+	if (err)
+		debt_clean(&copy);
+	*to = copy;
+	return err;
+}
+
 void debt_reset(struct debt *debt)
 {
 	flow_table_reset(&debt->flows);

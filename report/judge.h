@@ -29,6 +29,8 @@ struct debt {
 };
 
 void debt_clean(struct debt *debt);
+/* *to is overwritten. 0, or -ENOMEM, then it is empty. */
+int debt_copy(struct debt *to, const struct debt *from);
 /* Empties it. */
 void debt_reset(struct debt *debt);
 

@@ -57,6 +57,28 @@ void merge_free(struct merge *merge)
 	free(merge);
 }
 
+int merge_copy(struct merge **ret, const struct merge *from)
+{
+	struct merge *merge = calloc(1, sizeof(*merge));
+	int err;
+
+	if (!merge)
+		return -ENOMEM;
+	merge->added_last = from->added_last;
+	merge->added_last_once = from->added_last_once;
+	merge->unattributed = from->unattributed;
+	err = flow_table_copy(&merge->flows, &from->flows)
+		      ?: id_map_copy(&merge->added, &from->added)
+		      ?: debt_copy(&merge->owed, &from->owed);
+	if (err) {
+		merge_free(merge);
+		return err;
+	}
+	memcpy(merge->owing.flows.seed, merge->flows.seed, sizeof(merge->flows.seed));
+	*ret = merge;
+	return 0;
+}
+
 static size_t count_cells(const struct flow_value *value)
 {
 	size_t cells = 0;
@@ -320,6 +342,20 @@ static int reserve_lists(const struct view *view, struct report *report)
 	return report->flows && report->crossed && report->nats ? 0 : -ENOMEM;
 }
 
+/* What the interfaces showed of a flow, whoever counts it. */
+static void note_shown(const struct view *view, struct report *report,
+		       const struct flow_entry *entry)
+{
+	flow_table_each_cell (cell, view->flows, entry) {
+		struct report_interface *interface =
+			&report->interfaces[judge_interface(view->judge, cell->id)];
+		const struct flow_count count = flow_cell_count(cell);
+
+		flow_count_add(cell->kind == FLOW_INGRESS ? &interface->in : &interface->out,
+			       &count);
+	}
+}
+
 static int list_flows(struct view *view, struct report *report)
 {
 	const struct flow_table *flows = view->flows;
@@ -335,11 +371,23 @@ static int list_flows(struct view *view, struct report *report)
 		err = judge_flow(view->judge, entry, sent);
 		if (err)
 			return err;
+		if (entry->key.family != FLOW_UNATTRIBUTED)
+			note_shown(view, report, entry);
 		/* nothing: it was moved to its original face, or all of it was counted elsewhere */
 		if (entry->key.family != FLOW_UNATTRIBUTED && (sent[0].packets || sent[1].packets))
 			list_flow(view, report, entry, sent);
 	}
 	return 0;
+}
+
+/* When all phases of an interface are one: a flow that crossed two of them crossed it once. */
+static void count_crossings(struct report *report)
+{
+	size_t flows = report->flow_count + report->left_out_count;
+
+	for (const struct report_flow *flow = report->flows; flow < report->flows + flows; flow++)
+		for (uint32_t i = 0; i < flow->interface_count; i++)
+			report->interfaces[report->crossed[flow->interface_first + i]].flows++;
 }
 
 static void add_unattributed(struct report *report, uint32_t interface, const char *reason,
@@ -424,6 +472,8 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 	view_clean(&view);
 	if (!err)
 		err = phase_join(report);
+	if (!err)
+		count_crossings(report);
 	report_limit(report, 0);
 	if (err) {
 		debt_reset(&merge->owing);

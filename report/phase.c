@@ -18,8 +18,12 @@ static size_t join_interfaces(struct report *report, uint32_t *renumbered)
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct report_interface *interface = &report->interfaces[i];
 
-		if (!kept || report->interfaces[kept - 1].life != interface->life)
+		if (!kept || report->interfaces[kept - 1].life != interface->life) {
 			report->interfaces[kept++] = *interface;
+		} else {
+			flow_count_add(&report->interfaces[kept - 1].in, &interface->in);
+			flow_count_add(&report->interfaces[kept - 1].out, &interface->out);
+		}
 		renumbered[i] = (uint32_t)kept - 1;
 	}
 	return kept;
