@@ -249,18 +249,28 @@ static bool is_printable(const char *text, size_t length)
 	return length;
 }
 
-void format_name(struct buffer *out, const char *name)
+static void put_printable(struct buffer *out, const char *text, bool blanks)
 {
-	while (*name) {
-		size_t length = format_utf8_length(name);
+	while (*text) {
+		size_t length = format_utf8_length(text);
 
-		if (is_printable(name, length)) {
-			buffer_append(out, name, length);
-			name += length;
+		if (is_printable(text, length) || (blanks && *text == ' ')) {
+			buffer_append(out, text, length);
+			text += length;
 		} else {
-			buffer_printf(out, "\\x%02X", (uint8_t)*name++);
+			buffer_printf(out, "\\x%02X", (uint8_t)*text++);
 		}
 	}
+}
+
+void format_name(struct buffer *out, const char *name)
+{
+	put_printable(out, name, false);
+}
+
+void format_words(struct buffer *out, const char *text)
+{
+	put_printable(out, text, true);
 }
 
 size_t format_width(const char *text, size_t size)

@@ -39,6 +39,8 @@ size_t format_utf8_length(const char *text);
 
 /* An interface's name for a line of text: bytes that are no printable character as \xNN. */
 void format_name(struct buffer *out, const char *name);
+/* The same for several words: blanks stay. */
+void format_words(struct buffer *out, const char *text);
 
 /* Columns of a terminal, as far as one character is one column. */
 size_t format_width(const char *text, size_t size);

@@ -293,9 +293,11 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 	int err = flow_maps_read(maps, map->fd, table_merge_records, &target);
 
 	interface->recorded = true;
-	if (err)
+	if (err) {
+		table->losses++;
 		log_error("%s: flows of this interval are lost: %s", interface->link.name,
 			  strerror(-err));
+	}
 	err = 0;
 	if (target.entries && for_long)
 		err = flow_maps_shrink(maps, map, target.entries);
@@ -1303,6 +1305,26 @@ void interface_table_next_interval(struct interface_table *table)
 			log_error("%s: its place in the stack of devices is not known: %s",
 				  interface->link.name, strerror(ENOMEM));
 	}
+}
+
+void interface_table_each(const struct interface_table *table,
+			  void (*found)(void *data, const struct interface *interface), void *data)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		found(data, interface);
+}
+
+uint64_t interface_table_fill(const struct interface_table *table,
+			      const struct interface *interface)
+{
+	return interface->state == INTERFACE_COUNTING
+		       ? program_fill(table->monitor->program, interface->map.slot)
+		       : 0;
+}
+
+uint64_t interface_table_losses(const struct interface_table *table)
+{
+	return table->losses;
 }
 
 struct interface_table_counts interface_table_count(const struct interface_table *table)

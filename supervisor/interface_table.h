@@ -106,6 +106,15 @@ struct interface_table_counts {
 	size_t clsact;
 	int attach_error; /* of an interface that is wanted and could not be attached */
 };
+/* Calls found for every link that is present. */
+void interface_table_each(const struct interface_table *table,
+			  void (*found)(void *data, const struct interface *interface), void *data);
+/* Entries in its map, as far as the program tells; 0 if it is not monitored. */
+uint64_t interface_table_fill(const struct interface_table *table,
+			      const struct interface *interface);
+/* How often a map could not be read to its end, so that flows were lost; since the start. */
+uint64_t interface_table_losses(const struct interface_table *table);
+
 struct interface_table_counts interface_table_count(const struct interface_table *table);
 
 #endif

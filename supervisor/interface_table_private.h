@@ -25,6 +25,7 @@ struct interface_table {
 	bool started;		/* the first dump is done */
 	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
 			  */
+	uint64_t losses; /* maps that could not be read to their end */
 	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
 	struct merge *into; /* where trains that are looked at go */
 	bool changed;	    /* since the last reconciliation */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/config.h"
+#include "control/commands.h"
 #include "lib/log.h"
 #include "supervisor/options.h"
 #include "supervisor/supervisor.h"
@@ -31,6 +32,8 @@ static int main_command(const struct options *options)
 		return main_check_config(options);
 	case COMMAND_CLEANUP:
 		return supervisor_cleanup();
+	case COMMAND_STATUS:
+		return control_command_status(options->json);
 	case COMMAND_HELP:
 		options_print_help();
 		break;

@@ -14,6 +14,7 @@
 static const char options_help[] =
 	"Usage: flowtally [run] [OPTIONS]          watch and report until SIGTERM or SIGINT\n"
 	"       flowtally check-config [-c FILE]   validate the configuration\n"
+	"       flowtally status [--json]          ask the running agent how it is\n"
 	"       flowtally cleanup                  remove what a dead agent left in the kernel\n"
 	"       flowtally --help | --version\n"
 	"\n"
@@ -27,6 +28,7 @@ static const char options_help[] =
 	"  -i, --include PATTERN   interface to monitor, may repeat; replaces the file's list (*)\n"
 	"  -x, --exclude PATTERN   interface to leave alone, may repeat; replaces the file's list\n"
 	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
+	"  -j, --json              answers as JSON\n"
 	"  -v, --verbose           more log lines; may repeat\n"
 	"  -q, --quiet             fewer log lines; may repeat\n"
 	"  -h, --help              this text\n"
@@ -44,25 +46,20 @@ static const struct {
 	{"run", COMMAND_RUN, "ctnfoixavqhV"},
 	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
 	{"cleanup", COMMAND_CLEANUP, "vqhV"},
+	{"status", COMMAND_STATUS, "jhV"},
 };
 
 /* getopt_long(3): + stops at the first argument, : tells a missing value from an unknown option */
-static const char options_short[] = "+:c:t:n:f:o:i:x:a:vqhV";
+static const char options_short[] = "+:c:t:n:f:o:i:x:a:jvqhV";
 
 static const struct option options_long[] = {
-	{"config", required_argument, NULL, 'c'},
-	{"interval", required_argument, NULL, 't'},
-	{"count", required_argument, NULL, 'n'},
-	{"format", required_argument, NULL, 'f'},
-	{"output", required_argument, NULL, 'o'},
-	{"include", required_argument, NULL, 'i'},
-	{"exclude", required_argument, NULL, 'x'},
-	{"attach", required_argument, NULL, 'a'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"quiet", no_argument, NULL, 'q'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},
-	{NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},  {"interval", required_argument, NULL, 't'},
+	{"count", required_argument, NULL, 'n'},   {"format", required_argument, NULL, 'f'},
+	{"output", required_argument, NULL, 'o'},  {"include", required_argument, NULL, 'i'},
+	{"exclude", required_argument, NULL, 'x'}, {"attach", required_argument, NULL, 'a'},
+	{"json", no_argument, NULL, 'j'},	   {"verbose", no_argument, NULL, 'v'},
+	{"quiet", no_argument, NULL, 'q'},	   {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},	   {NULL, 0, NULL, 0},
 };
 
 /* Options that are settings of the file. */
@@ -170,6 +167,9 @@ static int options_take(struct options *options, int letter)
 		return 0;
 	case 'n':
 		return options_parse_count(options, optarg);
+	case 'j':
+		options->json = true;
+		return 0;
 	case 'v':
 		options->verbosity++;
 		return 0;
@@ -236,15 +236,19 @@ int options_parse(struct options *options, int argc, char *argv[])
 	return 0;
 }
 
-/* The file, or nothing if none is named and the default one does not exist. */
+const char *options_config_file(const struct options *options)
+{
+	if (options->config_file)
+		return options->config_file;
+	return access(CONFIG_DEFAULT_FILE, F_OK) && errno == ENOENT ? NULL : CONFIG_DEFAULT_FILE;
+}
+
 static int options_load_file(const struct options *options, struct config *config,
 			     config_complain complain, void *data)
 {
-	if (options->config_file)
-		return config_load(config, options->config_file, complain, data);
-	if (access(CONFIG_DEFAULT_FILE, F_OK) && errno == ENOENT)
-		return 0;
-	return config_load(config, CONFIG_DEFAULT_FILE, complain, data);
+	const char *file = options_config_file(options);
+
+	return file ? config_load(config, file, complain, data) : 0;
 }
 
 int options_load_config(const struct options *options, struct config *config,

@@ -13,6 +13,7 @@ enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK_CONFIG,
 	COMMAND_CLEANUP,
+	COMMAND_STATUS,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -28,6 +29,7 @@ struct options {
 	const char *config_file; /* borrowed from argv; NULL: the default one, if it exists */
 	uint32_t count;		 /* reports; 0: no end */
 	int verbosity;		 /* -v less -q */
+	bool json;
 	struct option_setting settings[8];
 	size_t setting_count;
 };
@@ -36,6 +38,9 @@ struct options {
 int options_parse(struct options *options, int argc, char *argv[]);
 void options_clean(struct options *options);
 void options_print_help(void);
+
+/* The file that the configuration is read from; NULL: none, as no default one exists. */
+const char *options_config_file(const struct options *options);
 
 /*
  * Makes the configuration: defaults, the file over them, the options over that. *config is left

@@ -231,6 +231,23 @@ int program_flow_maps_fd(const struct program *program)
 	return program->flow_maps_fd;
 }
 
+int program_run_time(const struct program *program, uint64_t *ns, uint64_t *runs)
+{
+	const int fds[] = {program->ingress_fd, program->egress_fd};
+
+	*ns = *runs = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(fds[i], &info, &size))
+			return -errno;
+		*ns += info.run_time_ns;
+		*runs += info.run_cnt;
+	}
+	return 0;
+}
+
 /* The place where ifindex stands, or else a free one of its two; NULL if neither. */
 static uint64_t *program_slot_place(const struct program *program, uint32_t ifindex)
 {

@@ -68,6 +68,10 @@ int program_empty_trains(struct program *program);
 /* Reads both sets; what is in use may be half written. */
 int program_peek_trains(struct program *program, program_train_found found, void *data);
 
+/* What the kernel measured of both entries, while kernel.bpf_stats_enabled is on. 0 or negative
+ * errno. */
+int program_run_time(const struct program *program, uint64_t *ns, uint64_t *runs);
+
 /* For epoll: readable when a map nears its limit. */
 int program_full_fd(const struct program *program);
 /* Calls found for each slot whose map nears its limit, maybe more than once. 0 or negative errno.

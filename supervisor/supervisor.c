@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/supervisor.h"
 #include "config/config.h"
+#include "control/request.h"
+#include "control/server.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -11,17 +13,20 @@
 #include "report/locals.h"
 #include "report/merge.h"
 #include "report/tunnel.h"
+#include "supervisor/answers.h"
 #include "supervisor/attach.h"
 #include "supervisor/continuity.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
+#include "supervisor/live.h"
 #include "supervisor/loop.h"
 #include "supervisor/options.h"
 #include "supervisor/pins.h"
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
 #include "supervisor/sink.h"
+#include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
 #include <errno.h>
@@ -66,15 +71,19 @@ struct supervisor {
 	struct report_id *report_id;
 	struct sink *sink;
 	struct buffer text; /* of a report; kept for the next */
+	struct live *live;
+	struct control_server *control; /* NULL: nobody can ask */
+	struct totals totals;
 
 	uint16_t ephemeral_first, ephemeral_last;
+	int64_t began_ns;      /* the agent, boot clock */
+	int64_t began_wall_ns; /* the same, wall clock */
 	struct checkpoint_interval interval;
-	int64_t due_ns; /* its end, boot clock */
-	uint64_t reports;
-	bool output_broken; /* said once when it begins, once when it ends */
-	bool hand_over;	    /* to the next agent, instead of stopping */
-	bool left_report;   /* for the next agent, with nothing attached */
-	int64_t retry_ns;   /* what the retry timer is set to */
+	int64_t due_ns;	  /* its end, boot clock */
+	int output_error; /* said once when it begins, once when it ends */
+	bool hand_over;	  /* to the next agent, instead of stopping */
+	bool left_report; /* for the next agent, with nothing attached */
+	int64_t retry_ns; /* what the retry timer is set to */
 };
 
 static void supervisor_complain(void *data, const char *message)
@@ -150,13 +159,13 @@ static void supervisor_format(struct supervisor *sup, const struct report *repor
 /* Says it once when the output breaks, and once when it works again. */
 static void supervisor_note_output(struct supervisor *sup, int err)
 {
-	if (err && !sup->output_broken)
+	if (err && !sup->output_error)
 		log_error("%s: cannot write the report: %s; the next one will cover this interval "
 			  "too",
 			  sink_name(sup->sink), strerror(-err));
-	if (!err && sup->output_broken)
+	if (!err && sup->output_error)
 		log_notice("%s: reports are written again", sink_name(sup->sink));
-	sup->output_broken = err;
+	sup->output_error = err;
 }
 
 static struct merge_ends supervisor_ends(const struct supervisor *sup,
@@ -172,14 +181,23 @@ static struct merge_ends supervisor_ends(const struct supervisor *sup,
 	};
 }
 
-static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tunnels,
-			    struct report *report)
+static int supervisor_merge(struct supervisor *sup, struct merge *merge,
+			    const struct tunnel_set *tunnels, struct report *report)
 {
 	size_t count;
 	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
 	const struct merge_ends ends = supervisor_ends(sup, tunnels);
 
-	return interfaces ? merge_report(sup->merge, interfaces, count, &ends, report) : -ENOMEM;
+	return interfaces ? merge_report(merge, interfaces, count, &ends, report) : -ENOMEM;
+}
+
+static struct checkpoint_interval supervisor_interval_until_now(const struct supervisor *sup)
+{
+	struct checkpoint_interval interval = sup->interval;
+
+	interval.end_ns = clock_boottime_ns();
+	interval.end_wall_ns = clock_realtime_ns();
+	return interval;
 }
 
 static void supervisor_set_times(struct report *report, const struct checkpoint_interval *interval)
@@ -189,7 +207,8 @@ static void supervisor_set_times(struct report *report, const struct checkpoint_
 	report->duration_ns = interval->end_ns - interval->start_ns;
 }
 
-static int supervisor_make_report(struct supervisor *sup,
+/* The report of what is in merge, of the interval so far or whole. */
+static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
 				  const struct checkpoint_interval *interval, struct report *report)
 {
 	struct tunnel_set *tunnels;
@@ -198,13 +217,11 @@ static int supervisor_make_report(struct supervisor *sup,
 	if (err)
 		return err;
 	err = interface_table_tunnels(sup->table, tunnels)
-		      ?: supervisor_merge(sup, tunnels, report);
+		      ?: supervisor_merge(sup, merge, tunnels, report);
 	tunnel_set_free(tunnels);
 	if (err)
 		return err;
-	report->id = report_id_next(sup->report_id);
 	supervisor_set_times(report, interval);
-	report_limit(report, sup->config.top);
 	return 0;
 }
 
@@ -320,11 +337,11 @@ static void supervisor_next_interval(struct supervisor *sup,
 	merge_next_interval(sup->merge);
 	interface_table_next_interval(sup->table);
 	translation_next_interval(sup->translation);
+	live_next_interval(sup->live);
 	sup->interval = (struct checkpoint_interval){
 		.start_ns = ended->end_ns,
 		.start_wall_ns = ended->end_wall_ns,
 	};
-	sup->reports++;
 }
 
 /*
@@ -333,17 +350,17 @@ static void supervisor_next_interval(struct supervisor *sup,
  */
 static int supervisor_report(struct supervisor *sup)
 {
-	struct checkpoint_interval interval = sup->interval;
+	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
 	struct report report = {0};
 	int err;
 
 	/* one at a time is in doubt */
 	err = continuity_has_sent(sup->continuity) ? -EAGAIN : 0;
-	interval.end_ns = clock_boottime_ns();
-	interval.end_wall_ns = clock_realtime_ns();
 	if (!err)
-		err = supervisor_make_report(sup, &interval, &report);
+		err = supervisor_make_report(sup, sup->merge, &interval, &report);
 	if (!err) {
+		report.id = report_id_next(sup->report_id);
+		report_limit(&report, sup->config.top);
 		supervisor_format(sup, &report);
 		err = buffer_error(&sup->text);
 	}
@@ -358,6 +375,7 @@ static int supervisor_report(struct supervisor *sup)
 	supervisor_note_output(sup, err);
 	if (!err) {
 		report_id_commit(sup->report_id, report.id);
+		totals_add(&sup->totals, &report);
 		supervisor_next_interval(sup, &interval);
 		supervisor_end_report(sup);
 		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
@@ -399,8 +417,25 @@ static void supervisor_report_now(struct supervisor *sup)
 		err = supervisor_report(sup);
 	interface_table_look(sup->table);
 	/* whoever asked for some reports and went away does not want more of them */
-	if (sup->options->count && (sup->reports >= sup->options->count || err == -EPIPE))
+	if (sup->options->count && (sup->totals.reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
+}
+
+/* The running interval, without touching it. */
+static int supervisor_look(void *data, struct report *report)
+{
+	struct supervisor *sup = data;
+	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
+	struct merge *look;
+	int err = merge_copy(&look, sup->merge);
+
+	if (err)
+		return err;
+	err = interface_table_peek(sup->table, look);
+	if (!err)
+		err = supervisor_make_report(sup, look, &interval, report);
+	merge_free(look);
+	return err;
 }
 
 static int supervisor_on_full_map(void *data, uint32_t events)
@@ -470,11 +505,7 @@ static int supervisor_on_live_timer(void *data, uint32_t events)
 		return errno == EAGAIN ? 0 : -errno;
 	supervisor_show_live(sup);
 	end_ns = clock_boottime_ns();
-	return loop_timer_set(sup->live_timer_fd,
-			      end_ns + (end_ns - begin_ns > NSEC_PER_SEC / 20
-						? 20 * (end_ns - begin_ns)
-						: NSEC_PER_SEC),
-			      0);
+	return loop_timer_set(sup->live_timer_fd, end_ns + live_pause_ns(end_ns - begin_ns), 0);
 }
 
 static void supervisor_reload(struct supervisor *sup)
@@ -543,6 +574,45 @@ static int supervisor_on_signal(void *data, uint32_t events)
 		}
 	}
 	return errno == EAGAIN ? 0 : -errno;
+}
+
+static struct json_t *supervisor_answer(void *data, const struct control_request *request)
+{
+	struct supervisor *sup = data;
+	const struct answers state = {
+		.config_file = options_config_file(sup->options),
+		.config = &sup->config,
+		.program = sup->program,
+		.rtnl = sup->rtnl,
+		.translation = sup->translation,
+		.table = sup->table,
+		.sink = sup->sink,
+		.totals = &sup->totals,
+		.live = sup->live,
+		.began_ns = sup->began_ns,
+		.began_wall_ns = sup->began_wall_ns,
+		.due_ns = sup->due_ns,
+		.output_error = sup->output_error,
+	};
+
+	/* links that went in this round of events are in the answer as what they are */
+	supervisor_reconcile(sup);
+	switch (request->kind) {
+	case CONTROL_STATUS:
+		return answers_status(&state);
+	case CONTROL_REQUESTS:
+		break;
+	}
+	return NULL;
+}
+
+static int supervisor_on_control(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+
+	(void)events;
+	control_server_dispatch(sup->control);
+	return 0;
 }
 
 /* The work is done by supervisor_reconcile(), which runs after every round of events. */
@@ -782,6 +852,27 @@ static int supervisor_open_loop(struct supervisor *sup)
 	return err ? supervisor_fail("cannot wait for events", err) : 0;
 }
 
+/* Counting does not depend on it: without a socket nobody can ask, and that is all. */
+static void supervisor_open_control(struct supervisor *sup)
+{
+	char problem[256];
+	int err =
+		control_server_new(&sup->control, supervisor_answer, sup, problem, sizeof(problem));
+
+	if (!err) {
+		err = loop_add(sup->loop, control_server_fd(sup->control), EPOLLIN,
+			       supervisor_on_control, sup);
+		if (err)
+			snprintf(problem, sizeof(problem), "%s", strerror(-err));
+	}
+	if (err)
+		log_warning("no control socket, so status, interfaces and top cannot ask this "
+			    "agent: %s",
+			    problem);
+	else
+		log_debug("control socket: %s", control_server_path(sup->control));
+}
+
 /* Attaches to all that is wanted before the first interval begins. */
 static int supervisor_attach_all(struct supervisor *sup)
 {
@@ -841,6 +932,8 @@ static int supervisor_start(struct supervisor *sup)
 	if (!err)
 		err = merge_new(&sup->merge);
 	if (!err)
+		err = live_new(&sup->live, supervisor_look, sup);
+	if (!err)
 		err = local_set_new(&sup->locals);
 	if (!err)
 		err = translation_new(&sup->translation, sup->loop, sup->config.nat);
@@ -862,11 +955,14 @@ static int supervisor_start(struct supervisor *sup)
 	if (err)
 		return err;
 	translation_look(sup->translation);
+	sup->began_ns = clock_boottime_ns();
+	sup->began_wall_ns = clock_realtime_ns();
 	if (continuity_found(sup->continuity))
 		supervisor_settle(sup);
 	else
 		supervisor_begin_interval(sup);
 	supervisor_checkpoint(sup);
+	supervisor_open_control(sup);
 	err = supervisor_schedule(sup, sup->interval.start_ns);
 	if (!err && log_on_terminal())
 		err = loop_timer_set(sup->live_timer_fd, clock_boottime_ns() + NSEC_PER_SEC, 0);
@@ -895,7 +991,7 @@ static int supervisor_finish(struct supervisor *sup)
 	log_live("");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
-	if (!sup->options->count || sup->reports < sup->options->count) {
+	if (!sup->options->count || sup->totals.reports < sup->options->count) {
 		err = supervisor_write_doubtful(sup);
 		if (!err)
 			err = supervisor_report(sup);
@@ -937,6 +1033,7 @@ static void supervisor_clean(struct supervisor *sup)
 	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
 			   sup->live_timer_fd};
 
+	control_server_free(sup->control);
 	if (sup->table && !sup->hand_over) {
 		interface_table_stop(sup->table);
 		interface_table_detach(sup->table);
@@ -953,6 +1050,7 @@ static void supervisor_clean(struct supervisor *sup)
 	program_free(sup->program);
 	translation_free(sup->translation);
 	local_set_free(sup->locals);
+	live_free(sup->live);
 	merge_free(sup->merge);
 	loop_free(sup->loop);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)

@@ -94,6 +94,7 @@ static void agent_exec(const char *program, const char *attach, const char *dire
 	snprintf(config, sizeof(config), "%s/flowtally.conf", directory);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("STATE_DIRECTORY", directory, 1);
+	setenv("RUNTIME_DIRECTORY", directory, 1);
 	unsetenv("JOURNAL_STREAM");
 	dup2(out, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
