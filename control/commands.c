@@ -64,18 +64,30 @@ static int command_show(const json_t *answer, bool json,
 	return err;
 }
 
-int control_command_status(bool json)
+static int command_show_answer(enum control_request_kind kind, bool json,
+			       void (*view)(struct buffer *out, const json_t *answer),
+			       bool (*is_well)(const json_t *answer))
 {
 	json_t *answer;
-	int err = command_ask(CONTROL_STATUS, &answer);
-	bool healthy;
+	int err = command_ask(kind, &answer);
+	bool well;
 
 	if (err)
 		return control_exit_status(err);
-	err = command_show(answer, json, view_status);
-	healthy = view_is_healthy(answer);
+	err = command_show(answer, json, view);
+	well = is_well(answer);
 	json_decref(answer);
 	if (err)
 		return CONTROL_FAILED;
-	return healthy ? CONTROL_OK : CONTROL_DEGRADED;
+	return well ? CONTROL_OK : CONTROL_DEGRADED;
+}
+
+int control_command_status(bool json)
+{
+	return command_show_answer(CONTROL_STATUS, json, view_status, view_is_healthy);
+}
+
+int control_command_interfaces(bool json)
+{
+	return command_show_answer(CONTROL_INTERFACES, json, view_interfaces, view_all_attached);
 }

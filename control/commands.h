@@ -8,5 +8,6 @@
 
 /* json: the answer itself, in one line. */
 int control_command_status(bool json);
+int control_command_interfaces(bool json);
 
 #endif

@@ -8,6 +8,7 @@
 
 static const char *const request_names[CONTROL_REQUESTS] = {
 	[CONTROL_STATUS] = "status",
+	[CONTROL_INTERFACES] = "interfaces",
 };
 
 const char *control_request_name(enum control_request_kind kind)

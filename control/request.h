@@ -13,6 +13,7 @@
 
 enum control_request_kind {
 	CONTROL_STATUS,
+	CONTROL_INTERFACES,
 	CONTROL_REQUESTS,
 };
 

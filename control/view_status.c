@@ -36,8 +36,7 @@ static void put_head(struct buffer *out, const json_t *status)
 	buffer_str(out, ": ");
 	format_words(out, control_text(status, "health"));
 	buffer_char(out, '\n');
-	json_array_foreach(control_at(status, "problems"), i, problem)
-	{
+	json_array_foreach (control_at(status, "problems"), i, problem) {
 		put_title(out, "! problem");
 		format_words(out, control_text(problem, ""));
 		buffer_char(out, '\n');
@@ -85,8 +84,7 @@ static void put_unattributed(struct buffer *out, const json_t *status)
 	bool any = false;
 
 	put_title(out, "unattributed");
-	json_object_foreach(control_at(status, "totals.unattributed"), reason, sum)
-	{
+	json_object_foreach (control_at(status, "totals.unattributed"), reason, sum) {
 		const json_t *running =
 			json_object_get(control_at(status, "interval.unattributed"), reason);
 		uint64_t packets = control_u64(sum, "packets") + control_u64(running, "packets");

@@ -8,6 +8,7 @@
 #include "report/format_common.h"
 #include "report/merge.h"
 #include "report/nat.h"
+#include "supervisor/answers_common.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 #include "supervisor/own_cost.h"
@@ -29,26 +30,26 @@ json_t *answers_error(const char *what, int err)
 	return json_pack("{s:s++}", "error", what, ": ", strerror(-err));
 }
 
-static json_t *make_network(const struct flow_count *count)
+json_t *answers_network(const struct flow_count *count)
 {
 	return json_pack("{s:I,s:I}", "bytes", (json_int_t)count->bytes, "packets",
 			 (json_int_t)count->packets);
 }
 
-static json_t *make_unattributed(const struct unattributed *sum)
+json_t *answers_unattributed(const struct unattributed *sum)
 {
 	json_t *object = json_object();
 
 	for (enum unattributed_reason reason = 0; reason < UNATTRIBUTED_REASONS; reason++)
 		if (json_object_set_new(object, unattributed_name(reason),
-					make_network(&sum->count[reason]))) {
+					answers_network(&sum->count[reason]))) {
 			json_decref(object);
 			return NULL;
 		}
 	return object;
 }
 
-static json_t *make_time(int64_t ns)
+json_t *answers_time(int64_t ns)
 {
 	struct buffer text = {0};
 	json_t *string = NULL;
@@ -71,19 +72,19 @@ static json_t *make_interval(const struct answers *state, const struct report *r
 	int64_t left_ns = state->due_ns - clock_boottime_ns();
 	struct unattributed sum = {0};
 
-	unattributed_add(&sum, report, UINT32_MAX);
-	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o}", "start", make_time(report->start_ns),
+	unattributed_add(&sum, report);
+	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o}", "start", answers_time(report->start_ns),
 			 "seconds", seconds(report->duration_ns), "next_report",
 			 seconds(left_ns > 0 ? left_ns : 0), "flows",
-			 (json_int_t)report->flow_count, "network", make_network(&report->total),
-			 "unattributed", make_unattributed(&sum));
+			 (json_int_t)report->flow_count, "network", answers_network(&report->total),
+			 "unattributed", answers_unattributed(&sum));
 }
 
 static json_t *make_totals(const struct totals *totals)
 {
 	return json_pack("{s:I,s:I,s:o,s:o}", "reports", (json_int_t)totals->reports, "flows",
-			 (json_int_t)totals->flows, "network", make_network(&totals->count),
-			 "unattributed", make_unattributed(&totals->unattributed));
+			 (json_int_t)totals->flows, "network", answers_network(&totals->count),
+			 "unattributed", answers_unattributed(&totals->unattributed));
 }
 
 struct fullest {
@@ -191,7 +192,7 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	struct unattributed lost = state->totals->last;
 	const struct flow_count *full = &lost.count[UNATTRIBUTED_MAP_FULL];
 
-	unattributed_add(&lost, report, UINT32_MAX);
+	unattributed_add(&lost, report);
 	interface_table_each(state->table, find_not_attached, &problems);
 	if (problems.not_attached > NAMED_PROBLEMS)
 		add_problem(&problems, "%zu more interfaces cannot be attached to",
@@ -232,7 +233,7 @@ json_t *answers_status(const struct answers *state)
 			 "s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			 "version", FLOWTALLY_VERSION, "pid", (int)getpid(), "health",
 			 json_array_size(problems) ? "degraded" : "healthy", "problems", problems,
-			 "started", make_time(state->began_wall_ns), "uptime", seconds(up_ns),
+			 "started", answers_time(state->began_wall_ns), "uptime", seconds(up_ns),
 			 "config", "file",
 			 state->config_file ? control_string(state->config_file) : json_null(),
 			 "interval", (json_int_t)state->config->interval_s, "format",

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+struct attacher;
 struct config;
 struct interface_table;
 struct json_t;
@@ -22,6 +23,7 @@ struct answers {
 	const struct config *config;
 	const struct program *program;
 	const struct rtnl *rtnl;
+	struct attacher *attacher;
 	const struct translation *translation;
 	const struct interface_table *table;
 	const struct sink *sink;
@@ -34,6 +36,7 @@ struct answers {
 
 /* New references; NULL: no memory. */
 struct json_t *answers_status(const struct answers *state);
+struct json_t *answers_interfaces(const struct answers *state);
 struct json_t *answers_error(const char *what, int err);
 
 #endif

@@ -202,6 +202,13 @@ bool attach_check(struct attacher *attacher, const struct attachment *attachment
 	return attachment->ops && attachment->ops->check(attacher, attachment);
 }
 
+int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
+		 struct attach_place *place)
+{
+	return attachment->ops ? attachment->ops->place(attacher, attachment, hook, place)
+			       : -ENOENT;
+}
+
 const char *attach_mode_to_str(const struct attachment *attachment)
 {
 	return attachment->ops ? attachment->ops->name : "none";

@@ -90,6 +90,14 @@ bool attach_is_outrun(const struct attacher *attacher, const struct attachment *
 /* Whether the program is still on both hooks. */
 bool attach_check(struct attacher *attacher, const struct attachment *attachment);
 
+/* Where the program stands among those on a hook: 1 is the first that a packet meets. */
+struct attach_place {
+	uint32_t position, count;
+};
+/* 0 or negative errno. */
+int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
+		 struct attach_place *place);
+
 /* "tcx", "clsact", or "none" if it is not attached. */
 const char *attach_mode_to_str(const struct attachment *attachment);
 

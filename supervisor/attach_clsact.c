@@ -282,12 +282,47 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 	return true;
 }
 
+/* Among the filters of chain 0. */
+struct clsact_ranking {
+	enum tc_hook hook;
+	uint16_t priority;
+	bool found;
+	struct attach_place place;
+};
+
+static void clsact_rank(void *data, const struct tc_filter *filter)
+{
+	struct clsact_ranking *ranking = data;
+
+	if (filter->hook != ranking->hook || filter->chain)
+		return;
+	ranking->place.count++;
+	if (clsact_is_ours(filter))
+		ranking->found = true;
+	if (clsact_is_ours(filter) || filter->priority < ranking->priority)
+		ranking->place.position++;
+}
+
+static int clsact_place(struct attacher *attacher, const struct attachment *attachment,
+			enum tc_hook hook, struct attach_place *place)
+{
+	struct clsact_ranking ranking = {.hook = hook,
+					 .priority = attachment->clsact.priority[hook]};
+	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_rank, &ranking);
+
+	if (err)
+		return err;
+	*place = ranking.place;
+	return ranking.found ? 0 : -ENOENT;
+}
+
 const struct attach_ops attach_clsact = {
 	.name = "clsact",
 	.attach = clsact_attach,
 	.adopt = clsact_adopt,
 	.detach = clsact_detach,
 	.check = clsact_check,
+	.place = clsact_place,
 	.in_front = clsact_in_front,
 };
 

@@ -24,6 +24,8 @@ struct attach_ops {
 	/* Goes on after an error; the result is the first one. Gone already is no error. */
 	void (*detach)(struct attacher *attacher, struct attach_job *const *jobs, size_t n);
 	bool (*check)(struct attacher *attacher, const struct attachment *attachment);
+	int (*place)(struct attacher *attacher, const struct attachment *attachment,
+		     enum tc_hook hook, struct attach_place *place);
 	/* Writes into text who runs before us at the hook; false if nobody does. */
 	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,
 			 enum tc_hook hook, char *text, size_t size);

@@ -196,11 +196,30 @@ static bool tcx_in_front(struct attacher *attacher, const struct attachment *att
 				tcx_link_program(attachment->link_fd[hook]), text, size);
 }
 
+static int tcx_place(struct attacher *attacher, const struct attachment *attachment,
+		     enum tc_hook hook, struct attach_place *place)
+{
+	uint32_t own = tcx_link_program(attachment->link_fd[hook]);
+	__u32 ids[64], count = 64, attach_flags;
+
+	(void)attacher;
+	if (bpf_prog_query((int)attachment->ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
+			   &attach_flags, ids, &count))
+		return -errno;
+	for (__u32 i = 0; i < count; i++)
+		if (ids[i] == own) {
+			*place = (struct attach_place){.position = i + 1, .count = count};
+			return 0;
+		}
+	return -ENOENT;
+}
+
 const struct attach_ops attach_tcx = {
 	.name = "tcx",
 	.attach = tcx_attach,
 	.adopt = tcx_adopt,
 	.detach = tcx_detach,
 	.check = tcx_check,
+	.place = tcx_place,
 	.in_front = tcx_in_front,
 };

@@ -15,6 +15,7 @@
 #include "report/topology.h"
 #include "supervisor/attach.h"
 #include "supervisor/flow_map.h"
+#include "supervisor/totals.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +47,12 @@ enum interface_state {
 	INTERFACE_STOPPED, /* what was counted is in its map */
 };
 
+/* What the reports of its monitored life said of it. */
+struct interface_total {
+	struct flow_count in, out; /* what its hooks showed, repeats among it */
+	struct unattributed unattributed;
+};
+
 struct interface {
 	enum interface_state state;
 	struct link link;	    /* as last told; owned */
@@ -71,6 +78,7 @@ struct interface {
 	bool idle;	  /* nothing was counted in its map; likewise */
 	bool nearly_full; /* the map is; noted until it is swapped */
 	struct flow_count before_attach;
+	struct interface_total total;
 	struct topology_role role;	    /* now */
 	struct topology_role interval_role; /* over the interval */
 	struct flow_slot slot;		    /* what the slot table says */

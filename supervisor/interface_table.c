@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "report/flow_table.h"
 #include "report/merge.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
@@ -1268,6 +1269,35 @@ int interface_table_tunnels(const struct interface_table *table, struct tunnel_s
 		if (!err)
 			err = table_add_tunnel(interface, tunnels);
 	return err;
+}
+
+/* The interface that a report tells of, if it still is monitored. */
+static struct interface *table_find_reported(struct interface_table *table,
+					     const struct report_interface *reported)
+{
+	struct interface *interface = *table_find(table, reported->ifindex);
+
+	return interface && interface->life == reported->life ? interface : NULL;
+}
+
+void interface_table_add_totals(struct interface_table *table, const struct report *report)
+{
+	for (size_t i = 0; i < report->interface_count; i++) {
+		struct interface *interface = table_find_reported(table, &report->interfaces[i]);
+
+		if (!interface)
+			continue;
+		flow_count_add(&interface->total.in, &report->interfaces[i].in);
+		flow_count_add(&interface->total.out, &report->interfaces[i].out);
+	}
+	for (size_t i = 0; i < report->unattributed_count; i++) {
+		const struct report_unattributed *item = &report->unattributed[i];
+		struct interface *interface =
+			table_find_reported(table, &report->interfaces[item->interface]);
+
+		if (interface)
+			unattributed_add_item(&interface->total.unattributed, item);
+	}
 }
 
 /* The slot table may still say that what was received on a vanished interface was seen: for packets

@@ -94,6 +94,8 @@ int interface_table_merge_trains(struct merge *merge, const struct held_train *t
 struct merge_interface *interface_table_interval(struct interface_table *table, size_t *count);
 /* The tunnel devices of this interval, monitored or not. 0 or -ENOMEM. */
 int interface_table_tunnels(const struct interface_table *table, struct tunnel_set *tunnels);
+/* Adds what a written report says to the totals of each interface. */
+void interface_table_add_totals(struct interface_table *table, const struct report *report);
 /* The report of the interval is out: forget the interfaces that ended in it. */
 void interface_table_next_interval(struct interface_table *table);
 

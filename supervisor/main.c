@@ -34,6 +34,8 @@ static int main_command(const struct options *options)
 		return supervisor_cleanup();
 	case COMMAND_STATUS:
 		return control_command_status(options->json);
+	case COMMAND_INTERFACES:
+		return control_command_interfaces(options->json);
 	case COMMAND_HELP:
 		options_print_help();
 		break;

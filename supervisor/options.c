@@ -15,6 +15,7 @@ static const char options_help[] =
 	"Usage: flowtally [run] [OPTIONS]          watch and report until SIGTERM or SIGINT\n"
 	"       flowtally check-config [-c FILE]   validate the configuration\n"
 	"       flowtally status [--json]          ask the running agent how it is\n"
+	"       flowtally interfaces [--json]      what it watches, and why not the rest\n"
 	"       flowtally cleanup                  remove what a dead agent left in the kernel\n"
 	"       flowtally --help | --version\n"
 	"\n"
@@ -43,10 +44,9 @@ static const struct {
 	enum command command;
 	const char *options; /* letters of those that it takes */
 } options_commands[] = {
-	{"run", COMMAND_RUN, "ctnfoixavqhV"},
-	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
-	{"cleanup", COMMAND_CLEANUP, "vqhV"},
-	{"status", COMMAND_STATUS, "jhV"},
+	{"run", COMMAND_RUN, "ctnfoixavqhV"},	   {"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
+	{"cleanup", COMMAND_CLEANUP, "vqhV"},	   {"status", COMMAND_STATUS, "jhV"},
+	{"interfaces", COMMAND_INTERFACES, "jhV"},
 };
 
 /* getopt_long(3): + stops at the first argument, : tells a missing value from an unknown option */

@@ -376,6 +376,7 @@ static int supervisor_report(struct supervisor *sup)
 	if (!err) {
 		report_id_commit(sup->report_id, report.id);
 		totals_add(&sup->totals, &report);
+		interface_table_add_totals(sup->table, &report);
 		supervisor_next_interval(sup, &interval);
 		supervisor_end_report(sup);
 		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
@@ -584,6 +585,7 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 		.config = &sup->config,
 		.program = sup->program,
 		.rtnl = sup->rtnl,
+		.attacher = sup->attacher,
 		.translation = sup->translation,
 		.table = sup->table,
 		.sink = sup->sink,
@@ -600,6 +602,8 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 	switch (request->kind) {
 	case CONTROL_STATUS:
 		return answers_status(&state);
+	case CONTROL_INTERFACES:
+		return answers_interfaces(&state);
 	case CONTROL_REQUESTS:
 		break;
 	}

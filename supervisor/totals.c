@@ -17,17 +17,17 @@ const char *unattributed_name(enum unattributed_reason reason)
 	return unattributed_names[reason];
 }
 
-void unattributed_add(struct unattributed *sum, const struct report *report, uint32_t interface)
+void unattributed_add_item(struct unattributed *sum, const struct report_unattributed *item)
 {
-	for (size_t i = 0; i < report->unattributed_count; i++) {
-		const struct report_unattributed *item = &report->unattributed[i];
+	for (enum unattributed_reason reason = 0; reason < UNATTRIBUTED_REASONS; reason++)
+		if (!strcmp(item->reason, unattributed_names[reason]))
+			flow_count_add(&sum->count[reason], &item->count);
+}
 
-		if (interface != UINT32_MAX && item->interface != interface)
-			continue;
-		for (enum unattributed_reason reason = 0; reason < UNATTRIBUTED_REASONS; reason++)
-			if (!strcmp(item->reason, unattributed_names[reason]))
-				flow_count_add(&sum->count[reason], &item->count);
-	}
+void unattributed_add(struct unattributed *sum, const struct report *report)
+{
+	for (size_t i = 0; i < report->unattributed_count; i++)
+		unattributed_add_item(sum, &report->unattributed[i]);
 }
 
 void totals_add(struct totals *totals, const struct report *report)
@@ -35,7 +35,7 @@ void totals_add(struct totals *totals, const struct report *report)
 	totals->reports++;
 	totals->flows += report->flow_count;
 	flow_count_add(&totals->count, &report->total);
-	unattributed_add(&totals->unattributed, report, UINT32_MAX);
+	unattributed_add(&totals->unattributed, report);
 	totals->last = (struct unattributed){0};
-	unattributed_add(&totals->last, report, UINT32_MAX);
+	unattributed_add(&totals->last, report);
 }

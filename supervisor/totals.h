@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct report;
+struct report_unattributed;
 
 /* The reasons of a report (merge.h), in this order. */
 enum unattributed_reason {
@@ -24,8 +25,9 @@ struct unattributed {
 };
 
 const char *unattributed_name(enum unattributed_reason reason);
-/* Adds what a report says of one interface; UINT32_MAX: of all. */
-void unattributed_add(struct unattributed *sum, const struct report *report, uint32_t interface);
+void unattributed_add_item(struct unattributed *sum, const struct report_unattributed *item);
+/* Adds what a report says of all interfaces. */
+void unattributed_add(struct unattributed *sum, const struct report *report);
 
 struct totals {
 	uint64_t reports;

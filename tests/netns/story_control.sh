@@ -79,6 +79,87 @@ story_looking_disturbs_nothing() {
 	expect_report host 1000 "$STRAY Bytes: 128000"
 }
 
+story_interfaces() {
+	local hostile=$'e\x1b[2J\xff"'
+
+	make_ns host peer
+	wire host v0 peer v1
+	ip_in host link add br0 type bridge
+	ip_in host link add "$hostile" type veth peer name other
+	start_agent host -i 'v*' -i lo -i kind:bridge -x kind:bridge
+	stray 10 peer v1
+	frames peer v1 "$(ethernet 88b5 "$(zeros 46)")"
+	ask host interfaces --json
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_answer 'states' '[.interfaces[] | "\(.name) \(.kind) \(.state)"] | sort | .[]' \
+		"$(printf '%s\n' "br0 bridge excluded" $'e\x1b[2J\xef\xbf\xbd" veth not_included' \
+			'lo loopback monitored' 'other veth not_included' 'v0 veth monitored')"
+	expect_answer 'reasons' '[.interfaces[] | .reason // empty] | unique | .[]' \
+		"$(printf '%s\n' 'excluded by kind:bridge' 'included by no pattern')"
+	expect_answer 'order' '[.interfaces[].index] == ([.interfaces[].index] | sort)' true
+	expect_answer 'v0 now' '.interfaces[] | select(.name == "v0") | .interval |
+		"\(.flows) \(.in.bytes) \(.in.packets) \(.out.bytes)"' '1 1280 10 0'
+	expect_answer 'v0 attached' '.interfaces[] | select(.name == "v0") | .attach |
+		"\(.mode) \(.ingress.position)/\(.ingress.count) \(.egress.position)/\(.egress.count)"' \
+		"$ATTACH 1/1 1/1"
+	expect_answer 'v0 unattributed' '.interfaces[] | select(.name == "v0") |
+		.total.unattributed.non_ip.packets' 1
+	report_now host
+	stray 5 peer v1
+	ask host interfaces --json
+	expect_answer 'v0 in all' '.interfaces[] | select(.name == "v0") |
+		"\(.interval.in.packets) \(.total.in.packets) \(.total.unattributed.non_ip.packets)"' \
+		'5 15 1'
+	ask host interfaces
+	expect_equal 'exit status' 0 "$STATUS"
+	grep -qE "^ *[0-9]+  v0 +veth +$ATTACH 1/1 1/1 +1 +640 B +0 B +1 % +1.9 KiB +0 B +non_ip 46 B\$" \
+		"$WORK/answer" || fail 'interfaces says:' "$(cat "$WORK/answer")"
+	grep -q 'excluded by kind:bridge' "$WORK/answer" || fail 'no word of the exclusion'
+	[[ $(tr -d -c '\033' <"$WORK/answer" | wc -c) -eq 0 ]] || fail 'a name steers the terminal'
+	stop_agent host
+}
+
+# Where in the chain it runs: first at ingress, last at egress.
+story_place_in_the_chain() {
+	local hook
+
+	make_ns host peer
+	wire host v0 peer v1
+	if [[ $ATTACH == tcx ]]; then
+		for hook in ingress egress; do
+			ip netns exec "$PREFIX-host" "$TOOLS/tcx_load" v0 "$hook" "$TOOLS/count.bpf.o" \
+				>"$WORK/$hook" 2>&1 </dev/null &
+			wait_for 'the neighbour' grep -q attached "$WORK/$hook"
+		done
+	else
+		tc_in host qdisc add dev v0 clsact
+		for hook in ingress egress; do
+			tc_in host filter add dev v0 "$hook" pref 10 bpf da obj "$TOOLS/count.bpf.o" sec tc
+		done
+	fi
+	start_agent host
+	ask host interfaces --json
+	expect_answer 'places' '.interfaces[] | select(.name == "v0") | .attach |
+		"\(.ingress.position)/\(.ingress.count) \(.egress.position)/\(.egress.count)"' '1/2 2/2'
+	stop_agent host
+}
+
+# One that cannot be attached to is told with the reason, and in the exit status.
+once_degraded_by_an_interface() {
+	make_ns host peer
+	wire host v0 peer v1
+	tc_in host qdisc add dev v0 ingress
+	ATTACH=clsact
+	start_agent host
+	ask host interfaces --json
+	expect_equal 'exit status' 3 "$STATUS"
+	expect_answer 'state' '.interfaces[] | select(.name == "v0") | .state' failed
+	ask host status --json
+	expect_equal 'exit status' 3 "$STATUS"
+	expect_answer 'the problem' '.problems[0] | startswith("v0: cannot attach: ")' true
+	stop_agent host
+}
+
 once_nobody_to_ask() {
 	make_ns host peer
 	ask host status

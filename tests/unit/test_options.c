@@ -85,6 +85,7 @@ static void test_commands(void **state)
 		{"flowtally check-config", COMMAND_CHECK_CONFIG},
 		{"flowtally cleanup", COMMAND_CLEANUP},
 		{"flowtally status --json", COMMAND_STATUS},
+		{"flowtally interfaces", COMMAND_INTERFACES},
 		{"flowtally --help", COMMAND_HELP},
 		{"flowtally run -h", COMMAND_HELP},
 		{"flowtally --version", COMMAND_VERSION},

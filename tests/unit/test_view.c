@@ -88,17 +88,46 @@ static void test_status(void **state)
 		   "42 ns a packet and hook\n");
 }
 
+static void test_interfaces(void **state)
+{
+	json_t *answer = parse(
+		"{\"interfaces\":[{\"index\":1,\"name\":\"lo\",\"kind\":\"loopback\",\"state\":"
+		"\"monitored\",\"attach\":{\"mode\":\"tcx\",\"ingress\":{\"position\":1,\"count\":"
+		"1},"
+		"\"egress\":{\"position\":2,\"count\":3}},\"interval\":{\"flows\":2,\"in\":{"
+		"\"bytes\":"
+		"100,\"packets\":1},\"out\":{\"bytes\":2048,\"packets\":2}},\"total\":{\"in\":{"
+		"\"bytes\":1000},\"out\":{\"bytes\":4096},\"unattributed\":{\"non_ip\":{\"bytes\":"
+		"28,"
+		"\"packets\":1},\"malformed\":{\"bytes\":0,\"packets\":0}}},\"map\":{\"entries\":1,"
+		"\"limit\":200}},{\"index\":12,\"name\":\"a b\\u001b\",\"kind\":\"veth\",\"state\":"
+		"\"failed\",\"reason\":\"cannot attach: No memory\"}]}");
+
+	(void)state;
+	view_interfaces(&out, answer);
+	assert_false(view_all_attached(answer));
+	json_decref(answer);
+	assert_out("INDEX  NAME        KIND      ATTACHED                  FLOWS     IN      OUT  "
+		   "MAP  TOTAL IN  TOTAL OUT  UNATTRIBUTED\n"
+		   "    1  lo          loopback  tcx 1/1 2/3                   2  100 B  2.0 KiB  "
+		   "1 %    1000 B    4.0 KiB  non_ip 28 B\n"
+		   "   12  a\\x20b\\x1B  veth      cannot attach: No memory\n");
+}
+
 /* An agent of another version, or something else altogether. */
 static void test_answers_that_lack_all(void **state)
 {
-	static const char *const answers[] = {"{}", "[]", "{\"interval\":[],\"problems\":{}}",
-					      "{\"pid\":-1,\"problems\":[1,null]}"};
+	static const char *const answers[] = {
+		"{}", "[]", "{\"interval\":[],\"problems\":{}}",
+		"{\"pid\":-1,\"problems\":[1,null],\"interfaces\":[1,{},{"
+		"\"attach\":1,\"interval\":[]}]}"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		json_t *answer = parse(answers[i]);
 
 		view_status(&out, answer);
+		view_interfaces(&out, answer);
 		assert_false(view_is_healthy(answer));
 		json_decref(answer);
 	}
@@ -163,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers_that_lack_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strings_are_valid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
