@@ -12,6 +12,7 @@ struct json_t;
 enum {
 	CONTROL_OK = 0,
 	CONTROL_FAILED = 1,
+	CONTROL_MISUSE = 2,
 	CONTROL_DEGRADED = 3,
 	CONTROL_NOT_RUNNING = 4,
 };

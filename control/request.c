@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char *const request_names[CONTROL_REQUESTS] = {
-	[CONTROL_STATUS] = "status",
-	[CONTROL_INTERFACES] = "interfaces",
+	[CONTROL_STATUS] = "status", [CONTROL_INTERFACES] = "interfaces", [CONTROL_FLOWS] = "flows",
+	[CONTROL_REPORT] = "report", [CONTROL_RELOAD] = "reload",
 };
 
 const char *control_request_name(enum control_request_kind kind)
@@ -28,11 +28,13 @@ static int request_fill(struct control_request *request, const json_t *object, c
 	for (enum control_request_kind kind = 0; kind < CONTROL_REQUESTS; kind++) {
 		if (strcmp(name, request_names[kind]))
 			continue;
+		*request = (struct control_request){.kind = kind};
+		if (kind == CONTROL_FLOWS)
+			return query_parse(&request->query, object, problem, problem_size);
 		if (json_object_size(object) > 1) {
 			snprintf(problem, problem_size, "request %s takes nothing else", name);
 			return -EINVAL;
 		}
-		*request = (struct control_request){.kind = kind};
 		return 0;
 	}
 	snprintf(problem, problem_size, "the request is not known");

@@ -6,6 +6,8 @@
 #ifndef FLOWTALLY_REQUEST_H
 #define FLOWTALLY_REQUEST_H
 
+#include "control/query.h"
+
 #include <stddef.h>
 
 /* The longest request, its newline not counted. */
@@ -14,11 +16,15 @@
 enum control_request_kind {
 	CONTROL_STATUS,
 	CONTROL_INTERFACES,
+	CONTROL_FLOWS,
+	CONTROL_REPORT, /* now, and a new interval */
+	CONTROL_RELOAD, /* the configuration */
 	CONTROL_REQUESTS,
 };
 
 struct control_request {
 	enum control_request_kind kind;
+	struct query query; /* of CONTROL_FLOWS */
 };
 
 /*

@@ -24,7 +24,7 @@ distributions() {
 
 choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
-		libjansson-dev pkg-config linux-libc-dev libc6-dev)
+		libjansson-dev libncurses-dev pkg-config linux-libc-dev libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
 		qemu-system-x86)
@@ -40,7 +40,8 @@ choose_debian() {
 # The packages' names differ between the two families, what they provide to pkg-config does not.
 choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
-		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(jansson)' glibc-devel)
+		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(jansson)'
+		'pkgconfig(ncursesw)' glibc-devel)
 	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils
 		strace wireguard-tools)
 	is_installed() {
@@ -67,7 +68,7 @@ choose_suse() {
 }
 
 choose_arch() {
-	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson pkgconf linux-api-headers)
+	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson ncurses pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
 		util-linux iputils strace)
 	is_installed() {
@@ -80,7 +81,7 @@ choose_arch() {
 
 choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
-		jansson-dev pkgconf linux-headers)
+		jansson-dev ncurses-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
 		jq procps-ng util-linux iputils strace wireguard-tools)
 	is_installed() {

@@ -30,6 +30,11 @@ json_t *answers_error(const char *what, int err)
 	return json_pack("{s:s++}", "error", what, ": ", strerror(-err));
 }
 
+json_t *answers_done(const char *what)
+{
+	return json_pack("{s:s}", "done", what);
+}
+
 json_t *answers_network(const struct flow_count *count)
 {
 	return json_pack("{s:I,s:I}", "bytes", (json_int_t)count->bytes, "packets",
@@ -67,7 +72,7 @@ static double seconds(int64_t ns)
 }
 
 /* The running interval as it was at the last look. */
-static json_t *make_interval(const struct answers *state, const struct report *report)
+json_t *answers_interval(const struct answers *state, const struct report *report)
 {
 	int64_t left_ns = state->due_ns - clock_boottime_ns();
 	struct unattributed sum = {0};
@@ -241,7 +246,7 @@ json_t *answers_status(const struct answers *state)
 			 config_attach_to_str(state->config->attach), "tcx", (json_int_t)counts.tcx,
 			 "clsact", (json_int_t)counts.clsact, "interfaces", "present",
 			 (json_int_t)counts.links, "wanted", (json_int_t)counts.wanted, "monitored",
-			 (json_int_t)counts.monitored, "interval", make_interval(state, report),
+			 (json_int_t)counts.monitored, "interval", answers_interval(state, report),
 			 "totals", make_totals(state->totals), "maps", make_maps(state), "losses",
 			 make_losses(state), "nat", make_nat(state->translation), "output",
 			 make_output(state), "cost", make_cost(state));

@@ -12,6 +12,7 @@ struct interface_table;
 struct json_t;
 struct live;
 struct program;
+struct query;
 struct rtnl;
 struct sink;
 struct totals;
@@ -37,6 +38,9 @@ struct answers {
 /* New references; NULL: no memory. */
 struct json_t *answers_status(const struct answers *state);
 struct json_t *answers_interfaces(const struct answers *state);
+struct json_t *answers_flows(const struct answers *state, const struct query *query);
+/* A request to do something: that it is done. */
+struct json_t *answers_done(const char *what);
 struct json_t *answers_error(const char *what, int err);
 
 #endif

@@ -8,10 +8,13 @@
 
 #include <stdint.h>
 
+struct answers;
 struct json_t;
+struct report;
 
 struct json_t *answers_network(const struct flow_count *count);
 struct json_t *answers_unattributed(const struct unattributed *sum);
+struct json_t *answers_interval(const struct answers *state, const struct report *report);
 /* UTC */
 struct json_t *answers_time(int64_t ns);
 

@@ -2,6 +2,7 @@
 #include "supervisor/live.h"
 #include "lib/clock.h"
 #include "report/merge.h"
+#include "report/rates.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -12,6 +13,7 @@ struct live {
 	void *data;
 	bool present;
 	struct report report; /* if present */
+	struct rates before;  /* of the look before that */
 	int64_t again_ns;     /* when the next look may be, boot clock */
 };
 
@@ -32,6 +34,24 @@ void live_next_interval(struct live *live)
 	if (live->present)
 		report_clean(&live->report);
 	live->present = false;
+	rates_clean(&live->before);
+}
+
+/* The look that was the last one is now the one before. Without memory, or when it is too old,
+ * rates are those since the interval began. */
+static void live_keep_rates(struct live *live, const struct report *now)
+{
+	if (live->present && now->duration_ns - live->report.duration_ns < RATES_MAX_AGE_NS)
+		(void)rates_note(&live->before, &live->report);
+	else
+		rates_clean(&live->before);
+	if (live->present)
+		report_clean(&live->report);
+}
+
+const struct rates *live_rates(const struct live *live)
+{
+	return &live->before;
 }
 
 void live_free(struct live *live)
@@ -57,7 +77,7 @@ const struct report *live_report(struct live *live, int *err)
 	*err = live->look(live->data, &report);
 	if (*err)
 		return NULL;
-	live_next_interval(live);
+	live_keep_rates(live, &report);
 	live->report = report;
 	live->present = true;
 	end_ns = clock_boottime_ns();

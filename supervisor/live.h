@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct live;
+struct rates;
 struct report;
 
 /* Makes the report of the running interval as it is. 0 or negative errno. */
@@ -22,6 +23,9 @@ void live_free(struct live *live);
 /* Borrowed until the next call or live_next_interval(). NULL: it could not be made, *err says why.
  */
 const struct report *live_report(struct live *live, int *err);
+
+/* What the look before the one of live_report() saw of this interval, if it is not too old. */
+const struct rates *live_rates(const struct live *live);
 
 /* The interval is over, and what was seen of it. */
 void live_next_interval(struct live *live);

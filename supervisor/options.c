@@ -12,30 +12,28 @@
 #include <unistd.h>
 
 static const char options_help[] =
-	"Usage: flowtally [run] [OPTIONS]          watch and report until SIGTERM or SIGINT\n"
-	"       flowtally check-config [-c FILE]   validate the configuration\n"
-	"       flowtally status [--json]          ask the running agent how it is\n"
-	"       flowtally interfaces [--json]      what it watches, and why not the rest\n"
-	"       flowtally cleanup                  remove what a dead agent left in the kernel\n"
+	"Usage: flowtally [run] [OPTIONS]         watch and report until SIGTERM or SIGINT\n"
+	"       flowtally check-config [-c FILE]  validate the configuration\n"
+	"       flowtally cleanup                 remove what a dead agent left behind\n"
 	"       flowtally --help | --version\n"
+	"of the agent that runs in this network namespace:\n"
+	"       flowtally status [--json]         health, totals, losses, own cost\n"
+	"       flowtally interfaces [--json]     what it watches, and why not the rest\n"
+	"       flowtally top [-n N] [-s KEY] [--names] [net:ADDRESS[/LENGTH]] [port:N]\n"
+	"                     [proto:NAME] [interface:GLOB]       the largest flows, live\n"
 	"\n"
-	"Reports all network flows of this host and the bytes of each, every packet counted once.\n"
-	"\n"
-	"  -c, --config FILE       configuration file (" CONFIG_DEFAULT_FILE ")\n"
+	"  -c, --config FILE       configuration file\n"
+	"                          (" CONFIG_DEFAULT_FILE ")\n"
 	"  -t, --interval SECONDS  report period, 1 to 86400 (60)\n"
 	"  -n, --count N           stop after N reports (0: never)\n"
 	"  -f, --format FORMAT     text, table or json (text)\n"
 	"  -o, --output PATH       file to append reports to, - is standard output (-)\n"
-	"  -i, --include PATTERN   interface to monitor, may repeat; replaces the file's list (*)\n"
-	"  -x, --exclude PATTERN   interface to leave alone, may repeat; replaces the file's list\n"
+	"  -i, --include PATTERN   interface to monitor, may repeat (*)\n"
+	"  -x, --exclude PATTERN   interface to leave alone, may repeat; both replace\n"
+	"                          the file's; a glob on the name, kind:GLOB, or index:N\n"
 	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
-	"  -j, --json              answers as JSON\n"
-	"  -v, --verbose           more log lines; may repeat\n"
-	"  -q, --quiet             fewer log lines; may repeat\n"
-	"  -h, --help              this text\n"
-	"  -V, --version           the version\n"
+	"  -v, -q                  more, fewer log lines; may repeat\n"
 	"\n"
-	"A PATTERN is a shell glob on the name, kind:GLOB on the link kind, or index:N.\n"
 	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
 	"Manual: flowtally(8), flowtally.conf(5).\n";
 
@@ -43,20 +41,25 @@ static const struct {
 	const char *name;
 	enum command command;
 	const char *options; /* letters of those that it takes */
+	bool words;	     /* takes some behind the options */
 } options_commands[] = {
-	{"run", COMMAND_RUN, "ctnfoixavqhV"},	   {"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
-	{"cleanup", COMMAND_CLEANUP, "vqhV"},	   {"status", COMMAND_STATUS, "jhV"},
-	{"interfaces", COMMAND_INTERFACES, "jhV"},
+	{"run", COMMAND_RUN, "ctnfoixavqhV", false},
+	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV", false},
+	{"cleanup", COMMAND_CLEANUP, "vqhV", false},
+	{"status", COMMAND_STATUS, "jhV", false},
+	{"interfaces", COMMAND_INTERFACES, "jhV", false},
+	{"top", COMMAND_TOP, "nsNhV", true},
 };
 
 /* getopt_long(3): + stops at the first argument, : tells a missing value from an unknown option */
-static const char options_short[] = "+:c:t:n:f:o:i:x:a:jvqhV";
+static const char options_short[] = "+:c:t:n:f:o:i:x:a:jNs:vqhV";
 
 static const struct option options_long[] = {
 	{"config", required_argument, NULL, 'c'},  {"interval", required_argument, NULL, 't'},
 	{"count", required_argument, NULL, 'n'},   {"format", required_argument, NULL, 'f'},
 	{"output", required_argument, NULL, 'o'},  {"include", required_argument, NULL, 'i'},
 	{"exclude", required_argument, NULL, 'x'}, {"attach", required_argument, NULL, 'a'},
+	{"names", no_argument, NULL, 'N'},	   {"sort", required_argument, NULL, 's'},
 	{"json", no_argument, NULL, 'j'},	   {"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},	   {"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},	   {NULL, 0, NULL, 0},
@@ -167,6 +170,12 @@ static int options_take(struct options *options, int letter)
 		return 0;
 	case 'n':
 		return options_parse_count(options, optarg);
+	case 'N':
+		options->names = true;
+		return 0;
+	case 's':
+		options->sort = optarg;
+		return 0;
 	case 'j':
 		options->json = true;
 		return 0;
@@ -231,7 +240,9 @@ int options_parse(struct options *options, int argc, char *argv[])
 		if (err || options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
 			return err;
 	}
-	if (optind < argc)
+	options->words = argv + optind;
+	options->word_count = (size_t)(argc - optind);
+	if (options->word_count && !options_commands[command].words)
 		return options_misuse("argument '%s' is not expected", argv[optind]);
 	return 0;
 }

@@ -15,6 +15,7 @@ enum command {
 	COMMAND_CLEANUP,
 	COMMAND_STATUS,
 	COMMAND_INTERFACES,
+	COMMAND_TOP,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -28,9 +29,13 @@ struct option_setting {
 struct options {
 	enum command command;
 	const char *config_file; /* borrowed from argv; NULL: the default one, if it exists */
-	uint32_t count;		 /* reports; 0: no end */
+	uint32_t count;		 /* reports, or pictures of top; 0: no end */
 	int verbosity;		 /* -v less -q */
 	bool json;
+	bool names;	    /* of services */
+	const char *sort;   /* borrowed from argv; NULL: as usual */
+	char *const *words; /* borrowed from argv: what stands behind the options */
+	size_t word_count;
 	struct option_setting settings[8];
 	size_t setting_count;
 };

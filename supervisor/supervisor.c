@@ -404,7 +404,7 @@ static bool supervisor_reconcile(void *data)
 	return more;
 }
 
-static void supervisor_report_now(struct supervisor *sup)
+static int supervisor_report_now(struct supervisor *sup)
 {
 	int err;
 
@@ -420,6 +420,7 @@ static void supervisor_report_now(struct supervisor *sup)
 	/* whoever asked for some reports and went away does not want more of them */
 	if (sup->options->count && (sup->totals.reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
+	return err;
 }
 
 /* The running interval, without touching it. */
@@ -473,7 +474,7 @@ static int supervisor_on_report_timer(void *data, uint32_t events)
 	if (late_ns > LATE_NS)
 		log_warning("woken %.1f s late: this report covers a longer interval",
 			    (double)late_ns / NSEC_PER_SEC);
-	supervisor_report_now(sup);
+	(void)supervisor_report_now(sup);
 	return 0;
 }
 
@@ -509,14 +510,14 @@ static int supervisor_on_live_timer(void *data, uint32_t events)
 	return loop_timer_set(sup->live_timer_fd, end_ns + live_pause_ns(end_ns - begin_ns), 0);
 }
 
-static void supervisor_reload(struct supervisor *sup)
+static int supervisor_reload(struct supervisor *sup)
 {
 	uint32_t interval_s = sup->config.interval_s;
 	int err = options_load_config(sup->options, &sup->config, supervisor_complain, NULL);
 
 	if (err) {
 		log_error("configuration is not changed");
-		return;
+		return err;
 	}
 	interface_table_rematch(sup->table);
 	attacher_set_mode(sup->attacher, sup->config.attach);
@@ -532,6 +533,14 @@ static void supervisor_reload(struct supervisor *sup)
 			log_error("the report timer cannot be set: %s", strerror(-err));
 	}
 	log_notice("configuration is read again");
+	return 0;
+}
+
+/* Writes a report now and begins a new interval. */
+static int supervisor_report_early(struct supervisor *sup, int *report_err)
+{
+	*report_err = supervisor_report_now(sup);
+	return supervisor_schedule(sup, sup->interval.start_ns);
 }
 
 static void supervisor_begin_hand_over(struct supervisor *sup)
@@ -549,6 +558,7 @@ static int supervisor_on_signal(void *data, uint32_t events)
 {
 	struct supervisor *sup = data;
 	struct signalfd_siginfo info;
+	int err, report_err;
 
 	(void)events;
 	while (read(sup->signal_fd, &info, sizeof(info)) == sizeof(info)) {
@@ -558,20 +568,16 @@ static int supervisor_on_signal(void *data, uint32_t events)
 			loop_stop(sup->loop);
 			break;
 		case SIGHUP:
-			supervisor_reload(sup);
+			(void)supervisor_reload(sup);
 			break;
 		case SIGUSR2:
 			supervisor_begin_hand_over(sup);
 			break;
-		case SIGUSR1: {
-			int err;
-
-			supervisor_report_now(sup);
-			err = supervisor_schedule(sup, sup->interval.start_ns);
+		case SIGUSR1:
+			err = supervisor_report_early(sup, &report_err);
 			if (err)
 				return err;
 			break;
-		}
 		}
 	}
 	return errno == EAGAIN ? 0 : -errno;
@@ -596,6 +602,7 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 		.due_ns = sup->due_ns,
 		.output_error = sup->output_error,
 	};
+	int err, report_err;
 
 	/* links that went in this round of events are in the answer as what they are */
 	supervisor_reconcile(sup);
@@ -604,6 +611,19 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 		return answers_status(&state);
 	case CONTROL_INTERFACES:
 		return answers_interfaces(&state);
+	case CONTROL_FLOWS:
+		return answers_flows(&state, &request->query);
+	case CONTROL_REPORT:
+		err = supervisor_report_early(sup, &report_err);
+		if (!report_err)
+			report_err = err;
+		return report_err ? answers_error("the report is not written", report_err)
+				  : answers_done("report");
+	case CONTROL_RELOAD:
+		err = supervisor_reload(sup);
+		return err ? answers_error("the configuration is not changed, see the agent's log",
+					   err)
+			   : answers_done("reload");
 	case CONTROL_REQUESTS:
 		break;
 	}

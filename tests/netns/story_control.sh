@@ -160,6 +160,93 @@ once_degraded_by_an_interface() {
 	stop_agent host
 }
 
+# The flows of the running interval; no terminal, so it is said once, as text.
+story_top() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	frames peer v1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.3 6 "$(zeros 20)")")"
+	ask host top
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_equal 'lines' 4 "$(wc -l <"$WORK/answer")"
+	head -n 1 "$WORK/answer" | grep -q '^2 flows, 1.3 KiB in 11 packets since ' ||
+		fail 'top says:' "$(cat "$WORK/answer")"
+	sed -n 3p "$WORK/answer" |
+		grep -qE "^udp +${STRAY% - *} +${STRAY#* - } .* 1.2 KiB +10 +##########  v0\$" ||
+		fail 'top says:' "$(cat "$WORK/answer")"
+	ask host top -n 2 proto:tcp
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_equal 'pictures' 2 "$(grep -c '^tcp ' "$WORK/answer")"
+	expect_equal 'others' 0 "$(grep -c '^udp ' "$WORK/answer" || true)"
+	ask host top --names port:5001 net:10.9.0.0/24 interface:v0
+	expect_equal 'flows' 1 "$(grep -c '^udp ' "$WORK/answer")"
+	stop_agent host
+	ask host top
+	expect_error 4 'no flowtally runs'
+}
+
+once_wrong_top() {
+	make_ns host
+	expect_status 2 "'colour'" top -s colour
+	expect_status 2 "'colour'" top colour
+	expect_status 2 'address' top net:1.2.3
+	expect_status 2 'port' top port:65536
+	expect_status 2 '--json' top --json
+	expect_status 2 "'-1'" top -n -1
+	expect_status 2 '--interval' status -t 5
+	expect_status 2 "'eth0'" interfaces eth0
+}
+
+# A terminal that can do nothing, one that is nobody's, and one that can.
+once_top_on_terminals() {
+	local term
+
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	for term in dumb unknown-terminal ''; do
+		STATUS=0
+		TERM=$term in_ns host timeout 20 script -qec "$FLOWTALLY top" "$WORK/typed" \
+			>"$WORK/answer" 2>&1 </dev/null || STATUS=$?
+		expect_equal "exit status with TERM=$term" 0 "$STATUS"
+		grep -q '^udp ' "$WORK/answer" || fail "TERM=$term:" "$(cat "$WORK/answer")"
+	done
+	: >"$WORK/typed"
+	(
+		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
+		printf 'isn/proto:udp\nq'
+	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
+		>"$WORK/answer" 2>&1 || STATUS=$?
+	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
+	stop_agent host
+}
+
+once_report_and_reload_on_request() {
+	make_ns host peer
+	wire host v0 peer v1
+	printf '[interfaces]\nexclude = lo\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	stray 10 peer v1
+	expect_reply '{"request":"report"}' '.done == "report"'
+	expect_report host 10 "$STRAY Bytes: 1280"
+	printf '[interfaces]\nexclude = lo v0\n' >"$WORK/flowtally.conf"
+	expect_reply '{"request":"reload"}' '.done == "reload"'
+	wait_for 'v0 to be let go' leaves_alone host v0
+	printf '[interfaces]\ncolour = red\n' >"$WORK/flowtally.conf"
+	expect_reply '{"request":"reload"}' '.error | contains("not changed")'
+	agent_log_has host "$WORK/flowtally.conf:2:" || fail 'the mistake is not in the log'
+	expect_reply '{"request":"flows","limit":1001}' '.error | contains("1 to 1000")'
+	stop_agent host
+}
+
+leaves_alone() { # NS DEV
+	ask "$1" interfaces --json
+	[[ $(jq -r --arg name "$2" '.interfaces[] | select(.name == $name) | .state' \
+		"$WORK/answer") == excluded ]]
+}
+
 once_nobody_to_ask() {
 	make_ns host peer
 	ask host status

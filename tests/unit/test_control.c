@@ -111,6 +111,52 @@ static void test_requests(void **state)
 	assert_refused(deep, sizeof(deep), "JSON object");
 }
 
+static void test_flow_queries(void **state)
+{
+	static const char whole[] = "{\"request\":\"flows\",\"limit\":7,\"sort\":\"rate\","
+				    "\"address\":\"2001:db8::/32\","
+				    "\"port\":443,\"protocol\":\"tcp\",\"interface\":\"eth*\"}";
+	static const char *const wrong[] = {
+		"\"limit\":0",
+		"\"limit\":1001",
+		"\"limit\":\"5\"",
+		"\"limit\":1.5",
+		"\"sort\":\"colour\"",
+		"\"sort\":1",
+		"\"address\":\"1.2\"",
+		"\"address\":\"1.2.3.4/33\"",
+		"\"address\":\"::/129\"",
+		"\"address\":\"1.2.3.4/\"",
+		"\"address\":4",
+		"\"port\":65536",
+		"\"port\":\"http\"",
+		"\"protocol\":\"tcpp\"",
+		"\"protocol\":\"256\"",
+		"\"protocol\":6",
+		"\"interface\":\"\"",
+		"\"colour\":\"red\"",
+	};
+	struct control_request request;
+
+	(void)state;
+	assert_parses("{\"request\":\"flows\"}", CONTROL_FLOWS);
+	assert_int_equal(control_request_parse(&request, whole, sizeof(whole) - 1, problem,
+					       sizeof(problem)),
+			 0);
+	assert_int_equal(request.query.limit, 7);
+	assert_int_equal(request.query.sort, QUERY_RATE);
+	assert_int_equal(request.query.prefix, 32);
+	assert_int_equal(request.query.port, 443);
+	assert_int_equal(request.query.protocol, 6);
+	assert_string_equal(request.query.interface, "eth*");
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "{\"request\":\"flows\",%s}", wrong[i]);
+		assert_refused(line, strlen(line), " ");
+	}
+}
+
 static struct control_place *claim(void)
 {
 	struct control_place *place = NULL;
@@ -452,6 +498,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flow_queries, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_place_each, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_is_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_is_swept, setup, teardown),

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Looks at a running interval: what the interfaces showed, and copies of a merge. */
+#include "control/query.h"
+#include "report/rates.h"
 #include "tests/unit/stack.h"
 
+#include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -165,6 +169,75 @@ static void test_copy_owes_the_same(void **state)
 	stack.merge = original;
 }
 
+/* The same flow seen at two times, and one that is new. */
+static void test_rates(void **state)
+{
+	struct rates rates = {0};
+
+	(void)state;
+	cross(&key, 10);
+	make_report();
+	report.duration_ns = 2000000000;
+	/* since the interval began */
+	assert_true(rates_of(&rates, &report, &report.flows[0], 0) == 500);
+	assert_true(rates_of(&rates, &report, &report.flows[0], 1) == 0);
+	assert_int_equal(rates_note(&rates, &report), 0);
+	/* no time has passed */
+	assert_true(rates_of(&rates, &report, &report.flows[0], 0) == 0);
+	cross(&key, 30);
+	cross(&other, 5);
+	make_report();
+	report.duration_ns = 3000000000;
+	assert_int_equal(report.flow_count, 2);
+	assert_true(rates_of(&rates, &report, &report.flows[0], 0) == 3000);
+	assert_true(rates_of(&rates, &report, &report.flows[1], 0) == 500);
+	/* less than before: not backwards */
+	report.flows[0].sent[0].bytes = 1;
+	assert_true(rates_of(&rates, &report, &report.flows[0], 0) == 0);
+	rates_clean(&rates);
+}
+
+static bool matches(const char *words)
+{
+	json_t *request = json_object();
+	char copy[256], problem[256], *rest = NULL;
+	struct query query;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+		assert_int_equal(query_add_word(request, word), 0);
+	assert_int_equal(query_parse(&query, request, problem, sizeof(problem)), 0);
+	json_decref(request);
+	return query_matches(&query, &report, &report.flows[0]);
+}
+
+static void test_filters(void **state)
+{
+	json_t *request = json_object();
+
+	(void)state;
+	cross(&key, 1);
+	make_report();
+	assert_true(matches(""));
+	assert_true(matches("net:172.17.0.2"));
+	assert_true(matches("net:203.0.0.0/8"));
+	assert_true(matches("net:172.16.0.0/12 port:43512 proto:tcp interface:vc*"));
+	assert_true(matches("net:0.0.0.0/0 proto:6"));
+	assert_true(matches("net:::/0"));
+	assert_false(matches("net:172.17.0.3"));
+	assert_false(matches("net:172.32.0.0/12"));
+	/* the port of that end, not of the other one */
+	assert_false(matches("net:172.17.0.2 port:5201"));
+	assert_false(matches("net:2001:db8::/32"));
+	assert_false(matches("port:5202"));
+	assert_false(matches("proto:udp"));
+	assert_false(matches("interface:eth1"));
+	assert_int_equal(query_add_word(request, "colour:red"), -EINVAL);
+	assert_int_equal(query_add_word(request, "net"), -EINVAL);
+	assert_int_equal(query_add_word(request, "interface:\xff"), -EINVAL);
+	json_decref(request);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +247,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_copy_is_another_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copy_of_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copy_owes_the_same, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rates, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_filters, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

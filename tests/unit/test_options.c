@@ -86,6 +86,7 @@ static void test_commands(void **state)
 		{"flowtally cleanup", COMMAND_CLEANUP},
 		{"flowtally status --json", COMMAND_STATUS},
 		{"flowtally interfaces", COMMAND_INTERFACES},
+		{"flowtally top -n 2 -s rate --names port:443 proto:tcp", COMMAND_TOP},
 		{"flowtally --help", COMMAND_HELP},
 		{"flowtally run -h", COMMAND_HELP},
 		{"flowtally --version", COMMAND_VERSION},

@@ -114,6 +114,32 @@ static void test_interfaces(void **state)
 		   "   12  a\\x20b\\x1B  veth      cannot attach: No memory\n");
 }
 
+static void test_flows(void **state)
+{
+	json_t *answer = parse(
+		"{\"interval\":{\"start\":\"2026-11-22T10:00:00.000Z\",\"seconds\":12.5},\"sort\":"
+		"\"bytes\",\"matched\":3,\"network\":{\"bytes\":3172,\"packets\":32},\"rate\":{"
+		"\"sent\":2048.7,\"received\":10},\"flows\":[{\"source\":{\"ip\":\"192.0.2.1\","
+		"\"port\":40000,\"bytes\":3000,\"rate\":2048.7},\"destination\":{\"ip\":"
+		"\"2001:db8::1\",\"port\":443,\"bytes\":72,\"rate\":0},\"network\":{\"transport\":"
+		"\"tcp\",\"bytes\":3072,\"packets\":30},\"flowtally\":{\"interfaces\":[\"br0\","
+		"\"e\\u001b0\"]}},{\"source\":{\"ip\":\"192.0.2.1\",\"port\":0},\"destination\":{"
+		"\"ip\":\"192.0.2.2\",\"port\":0},\"network\":{\"transport\":null,\"iana_number\":"
+		"\"200\",\"bytes\":100,\"packets\":2}}]}");
+
+	(void)state;
+	view_flows(&out, answer, false);
+	json_decref(answer);
+	assert_out("3 flows, 3.1 KiB in 32 packets since 2026-11-22T10:00:00.000Z (12.5 s); now "
+		   "2.0 KiB/s -> and 10 B/s <-; by bytes\n"
+		   "PROTO  LEFT             RIGHT                 ->/s  <-/s    BYTES  PACKETS  "
+		   "SHARE       INTERFACES\n"
+		   "tcp    192.0.2.1:40000  [2001:db8::1]:443  2.0 KiB   0 B  3.0 KiB       30  "
+		   "##########  br0>e\\x1B0\n"
+		   "200    192.0.2.1:0      192.0.2.2:0            0 B   0 B    100 B        2  "
+		   "#\n");
+}
+
 /* An agent of another version, or something else altogether. */
 static void test_answers_that_lack_all(void **state)
 {
@@ -128,6 +154,7 @@ static void test_answers_that_lack_all(void **state)
 
 		view_status(&out, answer);
 		view_interfaces(&out, answer);
+		view_flows(&out, answer, true);
 		assert_false(view_is_healthy(answer));
 		json_decref(answer);
 	}
@@ -193,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers_that_lack_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strings_are_valid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
