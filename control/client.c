@@ -59,7 +59,9 @@ static int client_find(char *problem, size_t size)
 				 fd == -EAGAIN ? "the agent is busy" : strerror(-fd));
 		return fd == -EPERM ? -EACCES : fd;
 	}
-	snprintf(problem, size, "%s", client_nobody);
+	/* one that could not make its socket has said so in its log */
+	snprintf(problem, size, "%s, or it has no control socket (its log says why)",
+		 client_nobody);
 	return -ESRCH;
 }
 

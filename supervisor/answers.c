@@ -9,6 +9,7 @@
 #include "report/merge.h"
 #include "report/nat.h"
 #include "supervisor/answers_common.h"
+#include "supervisor/explain.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 #include "supervisor/own_cost.h"
@@ -186,7 +187,7 @@ static void find_not_attached(void *data, const struct interface *interface)
 		return;
 	if (problems->not_attached++ < NAMED_PROBLEMS)
 		add_problem(problems, "%s: cannot attach: %s", interface->link.name,
-			    strerror(-interface->attach_error));
+			    explain_attach(interface->attach_error));
 }
 
 /* What was lost in the last report or in the running interval; what was lost long ago is history.

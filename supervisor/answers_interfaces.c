@@ -7,6 +7,7 @@
 #include "report/merge.h"
 #include "supervisor/answers.h"
 #include "supervisor/answers_common.h"
+#include "supervisor/explain.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 
@@ -103,7 +104,8 @@ static const char *find_state(const struct interface *interface, char *reason, s
 		return "not_included";
 	}
 	if (interface->attach_error) {
-		snprintf(reason, size, "cannot attach: %s", strerror(-interface->attach_error));
+		snprintf(reason, size, "cannot attach: %s",
+			 explain_attach(interface->attach_error));
 		return "failed";
 	}
 	snprintf(reason, size, "not attached to yet");

@@ -9,6 +9,7 @@
 #include "report/sort.h"
 #include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/explain.h"
 #include "supervisor/held.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
@@ -715,7 +716,7 @@ static void table_attach_failed(struct interface_table *table, const struct inte
 	if (err != err_before)
 		log_error("%s: cannot attach: %s; trying again", interface->link.name,
 			  err == -ENOSPC ? "others have both places of its index in the slot table"
-					 : strerror(-err));
+					 : explain_attach(err));
 	table_retry(table);
 }
 

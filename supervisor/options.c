@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const char options_help[] =
-	"Usage: flowtally [run] [OPTIONS]         watch and report until SIGTERM or SIGINT\n"
+	"Usage: flowtally [run] [OPTIONS]         watch and report until it is ended\n"
 	"       flowtally check-config [-c FILE]  validate the configuration\n"
 	"       flowtally cleanup                 remove what a dead agent left behind\n"
 	"       flowtally --help | --version\n"

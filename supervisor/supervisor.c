@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/supervisor.h"
 #include "config/config.h"
+#include "control/place.h"
 #include "control/request.h"
 #include "control/server.h"
 #include "lib/buffer.h"
@@ -13,9 +14,11 @@
 #include "report/locals.h"
 #include "report/merge.h"
 #include "report/tunnel.h"
+#include "supervisor/absent.h"
 #include "supervisor/answers.h"
 #include "supervisor/attach.h"
 #include "supervisor/continuity.h"
+#include "supervisor/explain.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
@@ -532,6 +535,7 @@ static int supervisor_reload(struct supervisor *sup)
 		if (err)
 			log_error("the report timer cannot be set: %s", strerror(-err));
 	}
+	absent_warn(&sup->config.include, sup->table);
 	log_notice("configuration is read again");
 	return 0;
 }
@@ -700,13 +704,25 @@ static int supervisor_fail(const char *what, int err)
 	return err;
 }
 
+/* The pid is 0 if the other one is in a pid namespace that we do not see. */
+static void supervisor_name_other(pid_t other)
+{
+	char pid[32] = "its pid is not known here";
+
+	if (other)
+		snprintf(pid, sizeof(pid), "pid %d", (int)other);
+	log_error("another flowtally runs in this network namespace, %s; ask it (flowtally "
+		  "status), or end it first",
+		  pid);
+}
+
 static int supervisor_open_instance(struct supervisor *sup)
 {
 	pid_t other = 0;
 
 	sup->instance_fd = instance_claim(&other);
 	if (sup->instance_fd == -EADDRINUSE) {
-		log_error("another flowtally runs in this network namespace, pid %d", (int)other);
+		supervisor_name_other(other);
 		return -EADDRINUSE;
 	}
 	return sup->instance_fd < 0
@@ -732,23 +748,13 @@ static int supervisor_open_program(struct supervisor *sup)
 {
 	int err = supervisor_load_program(sup);
 
-	if (err == -EPERM) {
-		log_error(
-			"the kernel does not allow BPF: %s (needs root, or CAP_BPF, "
-			"CAP_NET_ADMIN and CAP_PERFMON, before Linux 5.11 also CAP_SYS_RESOURCE to "
-			"lock memory; lockdown, seccomp and containers may forbid it to root too)",
-			strerror(-err));
+	if (err) {
+		char text[512];
+
+		explain_program(err, text, sizeof(text));
+		log_error("%s", text);
 		return err;
 	}
-	if (err == -EACCES) {
-		log_error("the kernel refuses the BPF program: %s (it does so without CAP_PERFMON; "
-			  "-vv shows its words)",
-			  strerror(-err));
-		return err;
-	}
-	if (err)
-		return supervisor_fail("cannot load the BPF program (-vv shows the kernel's words)",
-				       err);
 	if (continuity_error(sup->continuity))
 		log_warning("no BPF file system (/sys/fs/bpf): %s; if the agent is killed, what it "
 			    "counted since the last report is lost",
@@ -905,8 +911,12 @@ static int supervisor_attach_all(struct supervisor *sup)
 	while (interface_table_reconcile(sup->table, START_BUDGET_NS))
 		;
 	counts = interface_table_count(sup->table);
-	if (counts.wanted && !counts.monitored && counts.attach_error)
-		return supervisor_fail("no interface could be attached to", counts.attach_error);
+	if (counts.wanted && !counts.monitored && counts.attach_error) {
+		log_error("no interface could be attached to: %s",
+			  explain_attach(counts.attach_error));
+		return counts.attach_error;
+	}
+	absent_warn(&sup->config.include, sup->table);
 	if (!counts.wanted)
 		log_warning("no interface matches the include and exclude lists; waiting for one");
 	return 0;
@@ -1137,11 +1147,13 @@ int supervisor_cleanup(void)
 	int removed, pinned;
 
 	if (instance_fd < 0) {
-		log_error("flowtally runs in this network namespace (pid %d): what it uses is not "
-			  "cleaned up",
-			  (int)other);
+		if (instance_fd == -EADDRINUSE)
+			supervisor_name_other(other);
+		else
+			(void)supervisor_fail("cannot tell whether an agent runs", instance_fd);
 		return SUPERVISOR_FAILED;
 	}
+	(void)control_place_sweep();
 	removed = attach_sweep(NULL, NULL);
 	pinned = removed < 0 ? 0 : supervisor_clean_pins();
 	if (removed < 0 || pinned < 0) {
