@@ -303,6 +303,19 @@ static bool has_addr(struct view *view, const char *name, const char *text)
 	return find_addr(view, if_nametoindex(name), local) != NULL;
 }
 
+/* Modules of tunnels put devices of their own into every new namespace. */
+static int links_here(void)
+{
+	struct if_nameindex *links = if_nameindex();
+	int count = 0;
+
+	assert_non_null(links);
+	while (links[count].if_index)
+		count++;
+	if_freenameindex(links);
+	return count;
+}
+
 static void test_dump_tells_what_is_there(void **state)
 {
 	struct view *view = *state;
@@ -320,7 +333,7 @@ static void test_dump_tells_what_is_there(void **state)
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	assert_int_equal(view->begins, 1);
 	assert_int_equal(view->ends, 1);
-	assert_int_equal(view->told, 4);
+	assert_int_equal(view->told, links_here());
 	assert_true(view_is_true(view));
 
 	lo = by_name(view, "lo");
