@@ -443,11 +443,14 @@ static void table_note_unread(int err)
 			  strerror(-err));
 }
 
-static bool table_has_counted(const struct interface_table *table,
-			      const struct interface *interface)
+/*
+ * An idle map need not be swapped, unless a hook is judged by what others saw: the next packet may
+ * pass a reference while maps are made for the swap, and a judged hook before its map is swapped.
+ */
+static bool table_takes_part(const struct interface_table *table, const struct interface *interface)
 {
 	return interface->state == INTERFACE_COUNTING &&
-	       !flow_maps_idle(table->monitor->maps, &interface->map);
+	       (table->judged || !flow_maps_idle(table->monitor->maps, &interface->map));
 }
 
 /* Keeps the interfaces in the selection whose maps could not be swapped. */
@@ -540,7 +543,7 @@ void interface_table_drain(struct interface_table *table)
 
 	if (!err) {
 		FOR_EACH_INTERFACE (table, interface)
-			if (table_has_counted(table, interface))
+			if (table_takes_part(table, interface))
 				selection_add(&selection, interface);
 		err = table_drain_by_rounds(table, &selection);
 	}
