@@ -28,7 +28,8 @@ struct text {
 };
 
 struct agent {
-	pid_t pid; /* 0: it has ended */
+	pid_t pid;  /* 0: it has ended */
+	bool asked; /* for a report that has not come */
 	struct text log, out;
 };
 
@@ -350,12 +351,42 @@ static int read_report(struct agent *agent, struct tally *tally)
 		if (!parse_flow(line, tally))
 			return -EBADMSG;
 	}
+	/* room for more; without many reports all of them are kept, to be looked at */
+	if (agent->out.size > OUT_SIZE / 2 && agent->out.at == agent->out.size)
+		agent->out.at = agent->out.size = 0;
 	return 0;
 }
 
 int agent_report(struct agent *agent, struct tally *tally)
 {
 	return kill(agent->pid, SIGUSR1) ? -errno : read_report(agent, tally);
+}
+
+int agent_ask(struct agent *agent)
+{
+	if (agent->asked)
+		return 0;
+	agent->asked = true;
+	return kill(agent->pid, SIGUSR1) ? -errno : 0;
+}
+
+int agent_take_last(struct agent *agent, struct tally *tally)
+{
+	if (!agent->asked)
+		return 0;
+	agent->asked = false;
+	return read_report(agent, tally);
+}
+
+int agent_take(struct agent *agent, struct tally *tally)
+{
+	struct pollfd ready = {.fd = agent->out.fd, .events = POLLIN};
+	int err;
+
+	if (!agent->asked || poll(&ready, 1, 0) <= 0)
+		return 0;
+	err = agent_take_last(agent, tally);
+	return err ? err : 1;
 }
 
 int agent_stop(struct agent *agent, struct tally *tally)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct plan {
 	const struct plan_options *options; /* borrowed */
@@ -15,6 +16,7 @@ struct plan {
 	struct random random;
 	struct world world; /* as it will be */
 	struct script_mark mark;
+	struct lists lists; /* as last written */
 };
 
 static int number_of(const struct plan *plan, const struct device *device)
@@ -22,25 +24,51 @@ static int number_of(const struct plan *plan, const struct device *device)
 	return script_device(&plan->world, device);
 }
 
-static void write_lists(struct plan *plan, const struct lists *lists)
+static void write_lists(struct plan *plan)
 {
-	buffer_printf(plan->script, "include %s\nexclude %s\n", lists->include, lists->exclude);
+	buffer_printf(plan->script, "include %s\nexclude %s\n", plan->lists.include,
+		      plan->lists.exclude);
+}
+
+/*
+ * Whether every packet says by itself at each hook whether it was seen before. Where hooks are
+ * judged by what others saw, a packet that is between them when their maps are swapped, one after
+ * the other, may be counted twice (doc/dedup.md).
+ */
+static bool all_say(struct plan *plan)
+{
+	lists_apply(&plan->lists, &plan->world);
+	for (size_t i = 0; i < plan->world.device_count; i++) {
+		const struct device *device = &plan->world.devices[i];
+
+		if (device->space == HOST && !device->gone && strcmp(device->name, SENTINEL_OFF) &&
+		    (!device->monitored || device->kind == KIND_MACVLAN))
+			return false;
+	}
+	return true;
+}
+
+static void plan_send(struct plan *plan)
+{
+	if (random_chance(&plan->random, 25) && (plan->options->traps || all_say(plan)))
+		buffer_printf(plan->script, "storm %u\n", random_between(&plan->random, 1, 5));
+	else
+		buffer_str(plan->script, "send\n");
 }
 
 static void plan_begin(struct plan *plan, bool faces)
 {
-	struct lists lists;
-
-	grammar_choose_lists(&plan->random, &plan->world, &lists);
+	grammar_choose_lists(&plan->random, &plan->world, &plan->lists);
 	/* a line for each face of a translated conversation: where only a part of the devices is
 	 * monitored nobody can tell then whether a face was counted as another one */
 	if (faces)
-		grammar_choose_all(&lists);
+		grammar_choose_all(&plan->lists);
 	buffer_printf(plan->script, "join %s\nattach %s\n", plan->options->join ? "yes" : "no",
 		      random_chance(&plan->random, 85) ? "clsact" : "tcx");
-	write_lists(plan, &lists);
+	write_lists(plan);
 	script_describe(plan->script, &plan->world, &plan->mark);
-	buffer_str(plan->script, "start\nsend\n");
+	buffer_str(plan->script, "start\n");
+	plan_send(plan);
 }
 
 static void talk_more(struct plan *plan)
@@ -51,10 +79,8 @@ static void talk_more(struct plan *plan)
 
 static void plan_lists(struct plan *plan)
 {
-	struct lists lists;
-
-	grammar_choose_lists(&plan->random, &plan->world, &lists);
-	write_lists(plan, &lists);
+	grammar_choose_lists(&plan->random, &plan->world, &plan->lists);
+	write_lists(plan);
 	buffer_str(plan->script, "reload\n");
 }
 
@@ -177,7 +203,7 @@ int plan_write(struct buffer *script, uint64_t seed, const struct plan_options *
 		plan_report(plan, 40);
 		plan_change(plan);
 		plan_report(plan, 30);
-		buffer_str(script, "send\n");
+		plan_send(plan);
 	}
 	buffer_str(script, "stop\n");
 	free(plan);

@@ -17,6 +17,7 @@
  *   start                    makes all that is described, and starts the agent
  *   create                   makes what was described since
  *   send, report, reload
+ *   storm ROUNDS             sends, and asks for reports all the time
  *   rename DEVICE NAME, enslave DEVICE MASTER, move DEVICE SPACE, delete DEVICE
  *   settle DEVICE SEGMENT ADDRESS
  *   reroute ROUTE DEVICE GATEWAY

@@ -184,7 +184,13 @@ static int receive(int fd, unsigned int size, struct sockaddr_storage *from, soc
 	return got == (ssize_t)size ? 0 : -EBADMSG;
 }
 
-static int send_datagrams(const struct conversation *c, const struct path *paths, struct sent *sent)
+static int rest(const struct traffic *traffic)
+{
+	return traffic->pause ? traffic->pause(traffic->pause_data) : 0;
+}
+
+static int send_datagrams(const struct traffic *traffic, const struct conversation *c,
+			  const struct path *paths, struct sent *sent)
 {
 	static const char data[65536];
 	struct sockaddr_storage to[2], seen;
@@ -199,7 +205,7 @@ static int send_datagrams(const struct conversation *c, const struct path *paths
 			if (sendto(c->fd[sender], data, c->size, 0, (struct sockaddr *)&to[sender],
 				   to_size[sender]) < 0)
 				return -errno;
-			err = receive(c->fd[!sender], c->size, &seen, &seen_size);
+			err = receive(c->fd[!sender], c->size, &seen, &seen_size) ?: rest(traffic);
 			if (err)
 				return err;
 		}
@@ -215,22 +221,24 @@ static int send_datagrams(const struct conversation *c, const struct path *paths
 	return 0;
 }
 
-static int send_conversation(struct kernel *kernel, struct conversation *c,
+static int send_conversation(const struct traffic *traffic, struct conversation *c,
 			     const struct path *paths, struct sent *sent)
 {
 	struct sockaddr_storage from[2], to;
 	socklen_t size = socket_address(&c->sent, 0, &from[0]);
 
 	if (!c->stream)
-		return open_sockets(kernel, c) ?: send_datagrams(c, paths, sent);
+		return open_sockets(traffic->kernel, c) ?: send_datagrams(traffic, c, paths, sent);
 	socket_address(&c->arrives, 1, &from[1]);
 	socket_address(&c->sent, 1, &to);
-	return stream_open(c, kernel, from, &to, size) ?: stream_send(c, sent);
+	return stream_open(c, traffic->kernel, from, &to, size)
+		       ?: stream_send(c, sent) ?: rest(traffic);
 }
 
-int traffic_send(struct world *world, struct kernel *kernel, bool join, struct tally *expected,
-		 const struct conversation **failed)
+int traffic_send(struct traffic *traffic)
 {
+	struct world *world = traffic->world;
+
 	for (size_t i = 0; i < world->conversation_count; i++) {
 		struct conversation *c = &world->conversations[i];
 		struct sent sent[2];
@@ -239,14 +247,15 @@ int traffic_send(struct world *world, struct kernel *kernel, bool join, struct t
 
 		if (c->ended || !traffic_paths(world, c, paths))
 			continue;
-		*failed = c;
-		err = send_conversation(kernel, c, paths, sent);
+		traffic->failed = c;
+		err = send_conversation(traffic, c, paths, sent);
 		if (err)
 			return err;
 		for (int sender = 0; sender < 2; sender++)
-			book(expected, c, sender, &paths[sender], &sent[sender], join);
+			book(traffic->expected, c, sender, &paths[sender], &sent[sender],
+			     traffic->join);
 	}
-	*failed = NULL;
+	traffic->failed = NULL;
 	return 0;
 }
 

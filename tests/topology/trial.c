@@ -8,12 +8,14 @@
 
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LINE_SIZE (LIST_SIZE + 64)
@@ -98,14 +100,47 @@ static void trial_print_world(const struct trial *trial)
 		traffic_print(&trial->world, &trial->world.conversations[i]);
 }
 
+static int send_round(struct trial *trial, traffic_pause pause)
+{
+	struct traffic traffic = {.world = &trial->world,
+				  .kernel = trial->kernel,
+				  .join = trial->join,
+				  .expected = &trial->expected,
+				  .pause = pause,
+				  .pause_data = trial};
+	int err = traffic_send(&traffic);
+
+	trial->failed = traffic.failed;
+	return step("what was sent does not arrive", err);
+}
+
 static int trial_send(struct trial *trial, const char *line)
 {
 	(void)line;
 	if (trial->options->verbose)
 		trial_print_world(trial);
-	return step("what was sent does not arrive",
-		    traffic_send(&trial->world, trial->kernel, trial->join, &trial->expected,
-				 &trial->failed));
+	return send_round(trial, NULL);
+}
+
+static int report_meanwhile(void *data)
+{
+	struct trial *trial = data;
+	const struct timespec moment = {.tv_nsec = NSEC_PER_MSEC / 2};
+	int err = agent_take(trial->agent, &trial->got);
+
+	nanosleep(&moment, NULL);
+	return err < 0 ? err : agent_ask(trial->agent);
+}
+
+/* Maps are swapped while packets pass: what one report lacks another one has. */
+static int trial_storm(struct trial *trial, const char *line)
+{
+	unsigned int rounds;
+	int err = sscanf(line, "%u", &rounds) == 1 ? 0 : -EINVAL;
+
+	while (!err && rounds--)
+		err = send_round(trial, report_meanwhile);
+	return err ?: step("no report", agent_take_last(trial->agent, &trial->got));
 }
 
 static int trial_compare(struct trial *trial)
@@ -309,11 +344,12 @@ static const struct verb {
 	{"include", trial_include, false, false}, {"exclude", trial_exclude, false, false},
 	{"start", trial_start, false, false},	  {"create", trial_create, true, true},
 	{"send", trial_send, false, true},	  {"report", trial_report, false, true},
-	{"reload", trial_reload, true, true},	  {"seen", trial_seen, false, true},
-	{"rename", trial_rename, true, true},	  {"enslave", trial_enslave, true, true},
-	{"move", trial_move, true, true},	  {"settle", trial_settle, false, true},
-	{"delete", trial_delete, true, true},	  {"reroute", trial_reroute, true, true},
-	{"end", trial_end, false, false},	  {"stop", trial_stop, false, true},
+	{"reload", trial_reload, true, true},	  {"storm", trial_storm, false, true},
+	{"seen", trial_seen, false, true},	  {"rename", trial_rename, true, true},
+	{"enslave", trial_enslave, true, true},	  {"move", trial_move, true, true},
+	{"settle", trial_settle, false, true},	  {"delete", trial_delete, true, true},
+	{"reroute", trial_reroute, true, true},	  {"end", trial_end, false, false},
+	{"stop", trial_stop, false, true},
 };
 
 static const struct verb *find_verb(const char *line, const char **rest)
