@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_NS	 (10 * NSEC_PER_SEC)
+#define WAIT_NS	 (60 * NSEC_PER_SEC)
 #define LOG_SIZE (64 << 10)
 #define OUT_SIZE (256 << 10)
 

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define MESSAGE_SIZE 2048
-#define UP_WAIT_NS   (5 * NSEC_PER_SEC)
+#define UP_WAIT_NS   (60 * NSEC_PER_SEC)
 
 struct kernel {
 	struct world *world; /* borrowed */

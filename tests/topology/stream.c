@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS		 5000
+#define WAIT_MS		 20000
 #define IPV4_HEADER	 20
 #define IPV6_HEADER	 40
 #define TCP_HEADER	 32 /* with timestamps, as all segments have them ... */

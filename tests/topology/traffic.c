@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define WAIT_MS		2000
+#define WAIT_MS		20000
 #define IPV4_HEADER	20
 #define IPV6_HEADER	40
 #define FRAGMENT_HEADER 8
