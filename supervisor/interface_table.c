@@ -319,34 +319,42 @@ static int table_by_swap_rank(const void *a, const void *b)
 	return (x->role.swap_rank > y->role.swap_rank) - (x->role.swap_rank < y->role.swap_rank);
 }
 
-static bool table_has_slot(const struct interface *interface, uint32_t slot)
+static bool table_has_slot(const struct interface *interface)
 {
-	return interface->map.fd >= 0 && interface->map.slot == slot;
+	return interface->map.fd >= 0 && interface->map.slot < FLOW_SLOTS;
 }
 
-static struct interface *table_find_slot(struct interface_table *table, uint32_t slot)
+/* Whose is what CPUs hold: an array of FLOW_SLOTS by slot (free()); NULL: no memory. */
+static struct interface **table_list_slots(struct interface_table *table)
 {
-	for (struct interface *gone = table->gone; gone; gone = gone->next)
-		if (table_has_slot(gone, slot))
-			return gone;
-	for (struct interface *ended = table->ended; ended; ended = ended->next)
-		if (table_has_slot(ended, slot))
-			return ended;
+	struct interface **owners = calloc(FLOW_SLOTS, sizeof(struct interface *));
+
+	if (!owners)
+		return NULL;
 	FOR_EACH_INTERFACE (table, interface)
-		if (table_has_slot(interface, slot))
-			return interface;
-	return NULL;
+		if (table_has_slot(interface))
+			owners[interface->map.slot] = interface;
+	for (struct interface *ended = table->ended; ended; ended = ended->next)
+		if (table_has_slot(ended))
+			owners[ended->map.slot] = ended;
+	for (struct interface *gone = table->gone; gone; gone = gone->next)
+		if (table_has_slot(gone))
+			owners[gone->map.slot] = gone;
+	return owners;
 }
 
 static int table_merge_train(struct merge *merge, uint32_t phase, const struct flow_train *train)
 {
 	struct flow_value value = {0};
+	struct flow_key key;
+	uint32_t sender;
 
-	if (train->cell >= 2 * FLOW_CLASSES)
+	if (train->class >= FLOW_CLASSES)
 		return -EBADMSG;
-	(&value.count[0][0])[train->cell] =
+	sender = flow_key_order(&train->key, &key);
+	value.count[sender][train->class] =
 		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
-	return merge_add(merge, phase, &train->key, &value, 1);
+	return merge_add(merge, phase, &key, &value, 1);
 }
 
 int interface_table_merge_trains(struct merge *merge, const struct held_train *trains, size_t n)
@@ -358,18 +366,25 @@ int interface_table_merge_trains(struct merge *merge, const struct held_train *t
 	return err;
 }
 
-/* Trains on their way from a set into the merge. */
+/* Trains on their way from a set into a merge. */
 struct table_trains {
-	struct interface_table *table;
+	struct interface **owners;
+	struct merge *merge; /* that looks at them */
 	struct held_train *list;
 	size_t count, capacity;
 };
+
+static struct interface *table_train_owner(const struct table_trains *trains,
+					   const struct flow_train *train)
+{
+	return train->slot < FLOW_SLOTS ? trains->owners[train->slot] : NULL;
+}
 
 /* What a CPU held of a flow belongs to the interface whose map is in that slot. */
 static int table_find_train(void *data, const struct flow_train *train)
 {
 	struct table_trains *trains = data;
-	struct interface *interface = table_find_slot(trains->table, train->slot);
+	struct interface *interface = table_train_owner(trains, train);
 
 	if (!interface) {
 		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
@@ -396,8 +411,9 @@ static int table_find_train(void *data, const struct flow_train *train)
 static int table_take_trains(struct interface_table *table)
 {
 	const struct monitor *monitor = table->monitor;
-	struct table_trains trains = {.table = table};
-	int err = program_read_trains(monitor->program, table_find_train, &trains);
+	struct table_trains trains = {.owners = table_list_slots(table)};
+	int err = trains.owners ? program_read_trains(monitor->program, table_find_train, &trains)
+				: -ENOMEM;
 
 	if (!err)
 		err = held_put_trains(monitor->held, program_quiet_set(monitor->program),
@@ -408,6 +424,7 @@ static int table_take_trains(struct interface_table *table)
 	if (!err)
 		err = interface_table_merge_trains(monitor->merge, trains.list, trains.count);
 	free(trains.list);
+	free(trains.owners);
 	return err;
 }
 
@@ -1193,23 +1210,26 @@ static int table_peek_map(struct interface_table *table, const struct interface 
 
 static int table_peek_train(void *data, const struct flow_train *train)
 {
-	struct interface_table *table = data;
-	const struct interface *interface = table_find_slot(table, train->slot);
+	const struct table_trains *trains = data;
+	const struct interface *interface = table_train_owner(trains, train);
 
-	return interface ? table_merge_train(table->into, interface->map.phase, train) : 0;
+	return interface ? table_merge_train(trains->merge, interface->map.phase, train) : 0;
 }
 
 int interface_table_peek(struct interface_table *table, struct merge *merge)
 {
-	int err = 0;
+	struct table_trains trains = {.owners = table_list_slots(table), .merge = merge};
+	int err = trains.owners ? 0 : -ENOMEM;
 
 	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
 		err = table_peek_map(table, ended, merge);
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_COUNTING && !err)
 			err = table_peek_map(table, interface, merge);
-	table->into = merge;
-	return err ? err : program_peek_trains(table->monitor->program, table_peek_train, table);
+	if (!err)
+		err = program_peek_trains(table->monitor->program, table_peek_train, &trains);
+	free(trains.owners);
+	return err;
 }
 
 static struct merge_interface table_merge_interface(const struct interface *interface)

@@ -27,8 +27,7 @@ struct interface_table {
 			  */
 	uint64_t losses; /* maps that could not be read to their end */
 	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
-	struct merge *into; /* where trains that are looked at go */
-	bool changed;	    /* since the last reconciliation */
+	bool changed;	 /* since the last reconciliation */
 	bool rematch;
 	int64_t retry_ns;
 	int64_t gathering_ns; /* since when attached interfaces wait to be started; 0: none does */

@@ -22,12 +22,14 @@ struct program {
 	struct flow_fill *fill;	      /* mapped: FLOW_SLOTS of them */
 	struct flow_control *control; /* mapped */
 	int trains_fd;		      /* borrowed from object */
-	struct flow_trains *set;      /* of all CPUs, as read */
-	int cpus;
+	uint32_t cpus, trains;	      /* how many of these in a set */
 	struct ring_buffer *nearly_full;
 	void (*full_found)(void *data, uint32_t slot); /* during program_take_full() */
 	void *full_data;
 };
+
+/* What the trains of all CPUs may take of the kernel's memory. */
+#define TRAINS_MEMORY (32U << 20)
 
 #define SLOTS_SIZE (FLOW_SLOT_TABLE_SIZE * sizeof(struct flow_slot))
 #define FILL_SIZE  (FLOW_SLOTS * sizeof(struct flow_fill))
@@ -79,6 +81,26 @@ static int program_on_full(void *context, void *data, size_t size)
 	memcpy(&slot, data, sizeof(slot));
 	program->full_found(program->full_data, slot);
 	return 0;
+}
+
+static size_t program_trains_size(const struct program *program)
+{
+	return (size_t)program->cpus * FLOW_EPOCHS * program->trains * sizeof(struct flow_train);
+}
+
+/* Sets for all CPUs that there may be: fewer trains in each where these are very many. */
+static int program_size_trains(struct program *program)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(program->object, "trains");
+	int cpus = libbpf_num_possible_cpus();
+
+	if (!map || cpus < 0)
+		return map ? cpus : -ENOENT;
+	program->cpus = (uint32_t)cpus;
+	program->trains = FLOW_TRAINS_MAX;
+	while (program_trains_size(program) > TRAINS_MEMORY && program->trains > 1)
+		program->trains /= 2;
+	return bpf_map__set_max_entries(map, program->cpus * FLOW_EPOCHS * program->trains);
 }
 
 /* The file system takes no dots in names. */
@@ -143,7 +165,9 @@ static int program_load_object(struct program *program, const struct pins *pins,
 		bpf_object__open_mem(flow_object, (size_t)(flow_object_end - flow_object), &opts);
 	if (!program->object)
 		return -errno;
-	err = go_on ? program_reuse_maps(program, pins) : 0;
+	err = program_size_trains(program);
+	if (!err && go_on)
+		err = program_reuse_maps(program, pins);
 	if (!err)
 		err = bpf_object__load(program->object);
 	if (!err && !go_on)
@@ -169,12 +193,8 @@ static int program_open(struct program *program, const struct pins *pins, bool g
 	if (!program->nearly_full)
 		return -errno;
 	program->trains_fd = program_map_fd(program, "trains");
-	program->cpus = libbpf_num_possible_cpus();
-	if (program->trains_fd < 0 || program->cpus < 0)
-		return program->trains_fd < 0 ? program->trains_fd : program->cpus;
-	program->set = calloc((size_t)program->cpus, sizeof(*program->set));
-	if (!program->set)
-		return -ENOMEM;
+	if (program->trains_fd < 0)
+		return program->trains_fd;
 	err = program_mmap(program, ".data.control", sizeof(*program->control),
 			   (void **)&program->control);
 	if (err)
@@ -210,7 +230,6 @@ void program_free(struct program *program)
 		munmap(program->fill, FILL_SIZE);
 	if (program->control)
 		munmap(program->control, sizeof(*program->control));
-	free(program->set);
 	ring_buffer__free(program->nearly_full);
 	bpf_object__close(program->object);
 	free(program);
@@ -339,7 +358,46 @@ uint32_t program_quiet_set(const struct program *program)
 
 void program_use_trains(struct program *program, bool use)
 {
-	__atomic_store_n(&program->control->trains, use, __ATOMIC_RELEASE);
+	__atomic_store_n(&program->control->trains, use ? program->trains : 0, __ATOMIC_RELEASE);
+}
+
+/* Mapped only while they are looked at: kernel memory that would count as the agent's else. */
+static int program_map_trains(const struct program *program, struct flow_train **ret)
+{
+	void *memory = mmap(NULL, program_trains_size(program), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    program->trains_fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret = memory;
+	return 0;
+}
+
+/* The CPU's set of the epoch; trains are those of all. */
+static struct flow_train *program_set(const struct program *program, struct flow_train *trains,
+				      uint32_t cpu, uint32_t epoch)
+{
+	return &trains[(size_t)(cpu * FLOW_EPOCHS + epoch) * program->trains];
+}
+
+static int program_read_set(const struct program *program, const struct flow_train *set,
+			    program_train_found found, void *data)
+{
+	for (uint32_t i = 0; i < program->trains; i++) {
+		int err = set[i].packets ? found(data, &set[i]) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* What holds nothing is not written to, as most of it was never used. */
+static void program_empty_set(const struct program *program, struct flow_train *set)
+{
+	for (uint32_t i = 0; i < program->trains; i++)
+		if (set[i].packets)
+			set[i] = (struct flow_train){0};
 }
 
 /* Where the set is that became quiet when the epoch began. */
@@ -348,35 +406,38 @@ static uint32_t program_quiet_place(const struct program *program)
 	return (program->control->epoch + 1) % FLOW_EPOCHS;
 }
 
-static int program_read_set(struct program *program, uint32_t place, program_train_found found,
-			    void *data)
+static int program_read_sets(struct program *program, uint32_t place, program_train_found found,
+			     void *data)
 {
-	if (bpf_map_lookup_elem(program->trains_fd, &place, program->set))
-		return -errno;
-	for (int cpu = 0; cpu < program->cpus; cpu++) {
-		const struct flow_train *train = &program->set[cpu].train[0][0];
+	struct flow_train *trains = NULL;
+	int err = program_map_trains(program, &trains);
 
-		for (size_t i = 0; i < 2 * FLOW_TRAIN_PLACES; i++) {
-			int err = train[i].packets ? found(data, &train[i]) : 0;
-
-			if (err)
-				return err;
-		}
-	}
-	return 0;
+	if (err)
+		return err;
+	for (uint32_t cpu = 0; cpu < program->cpus && !err; cpu++)
+		err = program_read_set(program, program_set(program, trains, cpu, place), found,
+				       data);
+	munmap(trains, program_trains_size(program));
+	return err;
 }
 
 int program_read_trains(struct program *program, program_train_found found, void *data)
 {
-	return program_read_set(program, program_quiet_place(program), found, data);
+	return program_read_sets(program, program_quiet_place(program), found, data);
 }
 
 int program_empty_trains(struct program *program)
 {
 	uint32_t place = program_quiet_place(program);
+	struct flow_train *trains = NULL;
+	int err = program_map_trains(program, &trains);
 
-	memset(program->set, 0, (size_t)program->cpus * sizeof(*program->set));
-	return bpf_map_update_elem(program->trains_fd, &place, program->set, BPF_ANY) ? -errno : 0;
+	if (err)
+		return err;
+	for (uint32_t cpu = 0; cpu < program->cpus; cpu++)
+		program_empty_set(program, program_set(program, trains, cpu, place));
+	munmap(trains, program_trains_size(program));
+	return 0;
 }
 
 int program_peek_trains(struct program *program, program_train_found found, void *data)
@@ -384,7 +445,7 @@ int program_peek_trains(struct program *program, program_train_found found, void
 	int err = 0;
 
 	for (uint32_t place = 0; place < FLOW_EPOCHS && !err; place++)
-		err = program_read_set(program, place, found, data);
+		err = program_read_sets(program, place, found, data);
 	return err;
 }
 

@@ -53,7 +53,8 @@ void program_clear_turners(struct program *program);
  */
 void program_flip_epoch(struct program *program);
 
-/* Whether CPUs keep trains at all. What they hold stays until it is taken. */
+/* Whether CPUs keep trains at all: not before they are told to. What they hold stays until it is
+ * taken. */
 void program_use_trains(struct program *program, bool use);
 
 /* The number of the quiet set: one more with every flip; 0: there was none yet. */
