@@ -92,7 +92,9 @@ test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)
 
-bench: all tests ## measure: cost of a packet, swap and drain, links that come and go (root)
+bench: deps ## measure: cost of a packet, throughput, swap and drain, links (root); DOC=1: into doc/performance.md
+	$(Q)DEPS_TESTS=1 DEPS_BENCH=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
 
 deps:

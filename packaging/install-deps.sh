@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs the distribution's packages that building and running flowtally takes, and with DEPS_TESTS=1
-# those that testing takes. Only what is missing: when nothing is, it needs neither root nor a network.
+# Installs the distribution's packages that building and running flowtally takes, with DEPS_TESTS=1
+# those that testing takes, and with DEPS_BENCH=1 the tools that make bench compares it with. Only what is missing: when nothing is, it needs neither root nor a network.
 set -euo pipefail
 
 tests=${DEPS_TESTS:-0}
+bench=${DEPS_BENCH:-0}
+# other distributions' lists name none: make bench says which tools it did not find
+bench_packages=()
 
 die() {
 	printf 'install-deps: %s\n' "$*" >&2
@@ -28,11 +31,13 @@ choose_debian() {
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
 		qemu-system-x86)
+	bench_packages=(softflowd pmacct)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}
 	install_packages() {
-		export DEBIAN_FRONTEND=noninteractive
+		# and start no service that comes with a package
+		export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 		apt-get -q update && apt-get -q install -y --no-install-recommends "$@"
 	}
 }
@@ -114,6 +119,7 @@ choose_distribution() {
 
 choose_distribution
 ((tests)) && packages+=("${test_packages[@]}")
+((bench)) && packages+=("${bench_packages[@]}")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 bench=$build/tests/bench
 doc=doc/performance.md
-tables=(cost contention drain attach conntrack)
+tables=(cost contention throughput tools drain attach conntrack)
 
 table_cost() {
 	"$bench/bench_packet" cost "$bench/packet.bpf.o"
@@ -19,6 +19,14 @@ table_cost() {
 
 table_contention() {
 	"$bench/bench_packet" contention "$bench/packet.bpf.o"
+}
+
+table_throughput() {
+	tests/bench/load.sh throughput
+}
+
+table_tools() {
+	tests/bench/load.sh tools
 }
 
 table_drain() {
