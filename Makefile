@@ -84,8 +84,9 @@ check: unit-build lint ## tests that need no root: format, static analysis, shel
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh unit
 
-soak: all tests ## thousands of random hosts, compared to the byte (root); SEEDS=FIRST..LAST
+soak: all tests ## thousands of random hosts and 10,000 veth pairs, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
+	$(Q)BUILD=$(BUILD) STORM_PAIRS=$${STORM_PAIRS:-10000} STORY='*_storm*' timeout_s=86400 tests/run.sh netns
 
 test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh

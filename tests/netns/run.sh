@@ -5,6 +5,7 @@
 #
 #   V=1        streams what a story prints
 #   STORY=GLOB runs those stories only
+#   timeout_s  how long a story may take
 #   BUILD      the build folder
 #   PATIENCE   a factor for all deadlines, 1 if not given
 #   RESULTS    a file that gets one line a story: ok, FAIL or SKIP
@@ -22,7 +23,7 @@ for binary in flowtally tests/netns/traffic tests/netns/count.bpf.o; do
 done
 story_glob=${STORY:-*}
 export PATIENCE=${PATIENCE:-1}
-timeout_s=$((60 * PATIENCE))
+timeout_s=$((${timeout_s:-60} * PATIENCE))
 RESULTS=${RESULTS:-/dev/null}
 passed=0
 failed=0
