@@ -2,6 +2,7 @@
 #include "control/query.h"
 #include "lib/cleanup.h"
 #include "lib/number.h"
+#include "lib/protocol.h"
 #include "report/format_common.h"
 #include "report/merge.h"
 
@@ -103,7 +104,7 @@ static const char *parse_protocol(struct query *query, const json_t *value)
 		return NULL;
 	}
 	for (number = 0; text && number <= UINT8_MAX; number++) {
-		const char *name = format_protocol((uint8_t)number);
+		const char *name = protocol_name((uint8_t)number);
 
 		query->protocol = (uint8_t)number;
 		if (name && !strcmp(name, text))

@@ -2,6 +2,7 @@
 #include "control/query.h"
 #include "control/text.h"
 #include "lib/cleanup.h"
+#include "lib/protocol.h"
 #include "report/flow_table.h"
 #include "report/format_common.h"
 #include "report/merge.h"
@@ -132,7 +133,7 @@ static json_t *make_path(const struct report *report, const struct report_flow *
 
 static json_t *make_protocol(uint8_t protocol)
 {
-	const char *name = format_protocol(protocol);
+	const char *name = protocol_name(protocol);
 
 	return name ? json_string(name) : json_null();
 }

@@ -31,11 +31,17 @@ static const char options_help[] =
 	"  -i, --include PATTERN   interface to monitor, may repeat (*)\n"
 	"  -x, --exclude PATTERN   interface to leave alone, may repeat; both replace\n"
 	"                          the file's; a glob on the name, kind:GLOB, or index:N\n"
+	"      --only TERMS        conversations to report, may repeat (all): net:ADDRESS/LEN,\n"
+	"      --ignore TERMS      not to report (none)  port:N-M, proto:NAME, interface:GLOB\n"
 	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
 	"  -v, -q                  more, fewer log lines; may repeat\n"
 	"\n"
 	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
 	"Manual: flowtally(8), flowtally.conf(5).\n";
+
+/* Options without a letter on the command line have one here that options_short does not name. */
+#define OPTION_ONLY   'O'
+#define OPTION_IGNORE 'I'
 
 static const struct {
 	const char *name;
@@ -43,7 +49,7 @@ static const struct {
 	const char *options; /* letters of those that it takes */
 	bool words;	     /* takes some behind the options */
 } options_commands[] = {
-	{"run", COMMAND_RUN, "ctnfoixavqhV", false},
+	{"run", COMMAND_RUN, "ctnfoixOIavqhV", false},
 	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV", false},
 	{"cleanup", COMMAND_CLEANUP, "vqhV", false},
 	{"status", COMMAND_STATUS, "jhV", false},
@@ -55,25 +61,41 @@ static const struct {
 static const char options_short[] = "+:c:t:n:f:o:i:x:a:jNs:vqhV";
 
 static const struct option options_long[] = {
-	{"config", required_argument, NULL, 'c'},  {"interval", required_argument, NULL, 't'},
-	{"count", required_argument, NULL, 'n'},   {"format", required_argument, NULL, 'f'},
-	{"output", required_argument, NULL, 'o'},  {"include", required_argument, NULL, 'i'},
-	{"exclude", required_argument, NULL, 'x'}, {"attach", required_argument, NULL, 'a'},
-	{"names", no_argument, NULL, 'N'},	   {"sort", required_argument, NULL, 's'},
-	{"json", no_argument, NULL, 'j'},	   {"verbose", no_argument, NULL, 'v'},
-	{"quiet", no_argument, NULL, 'q'},	   {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	   {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"interval", required_argument, NULL, 't'},
+	{"count", required_argument, NULL, 'n'},
+	{"format", required_argument, NULL, 'f'},
+	{"output", required_argument, NULL, 'o'},
+	{"include", required_argument, NULL, 'i'},
+	{"exclude", required_argument, NULL, 'x'},
+	{"only", required_argument, NULL, OPTION_ONLY},
+	{"ignore", required_argument, NULL, OPTION_IGNORE},
+	{"attach", required_argument, NULL, 'a'},
+	{"names", no_argument, NULL, 'N'},
+	{"sort", required_argument, NULL, 's'},
+	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"quiet", no_argument, NULL, 'q'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 /* Options that are settings of the file. */
-static const struct {
+static const struct option_key {
 	int letter;
 	const char *section, *key;
-	bool list; /* may repeat */
+	const char
+		*joint; /* it may repeat, with that between its values; NULL: the last one holds */
 } options_settings[] = {
-	{'t', "report", "interval", false},   {'f', "report", "format", false},
-	{'o', "report", "output", false},     {'i', "interfaces", "include", true},
-	{'x', "interfaces", "exclude", true}, {'a', "attach", "mode", false},
+	{'t', "report", "interval", NULL},
+	{'f', "report", "format", NULL},
+	{'o', "report", "output", NULL},
+	{'i', "interfaces", "include", " "},
+	{'x', "interfaces", "exclude", " "},
+	{OPTION_ONLY, "flows", "only", " or "},
+	{OPTION_IGNORE, "flows", "ignore", " or "},
+	{'a', "attach", "mode", NULL},
 };
 
 void options_print_help(void)
@@ -110,35 +132,42 @@ static const char *options_long_name(int letter)
 
 /* A setting is tried on a scratch configuration, so that a mistake is told before anything else is
  * done. */
-static int options_check_setting(int letter, const char *section, const char *key,
-				 const char *value)
+static int options_check_setting(const struct option_key *key, const char *value)
 {
 	struct config scratch = {0};
 	const char *problem = NULL;
 	int err = config_init(&scratch);
 
 	if (!err)
-		err = config_set(&scratch, section, key, value, &problem);
+		err = config_set(&scratch, key->section, key->key, value, &problem);
 	config_clean(&scratch);
 	if (err == -EINVAL)
-		return options_misuse("option --%s: %s", options_long_name(letter), problem);
+		return options_misuse("option --%s: %s", options_long_name(key->letter), problem);
 	return err;
 }
 
-static int options_add_setting(struct options *options, int letter, const char *section,
-			       const char *key, bool list, const char *value)
+static bool options_is_blank(const char *value)
+{
+	return !value[strspn(value, " \t")];
+}
+
+static int options_add_setting(struct options *options, const struct option_key *key,
+			       const char *value)
 {
 	struct option_setting *setting = NULL;
 	char *joined;
-	int err = options_check_setting(letter, section, key, value);
+	int err = options_check_setting(key, value);
 
 	if (err)
 		return err;
 	for (size_t i = 0; i < options->setting_count; i++)
-		if (options->settings[i].section == section && options->settings[i].key == key)
+		if (options->settings[i].section == key->section &&
+		    options->settings[i].key == key->key)
 			setting = &options->settings[i];
-	if (setting && list) {
-		if (asprintf(&joined, "%s %s", setting->value, value) < 0)
+	if (setting && key->joint) {
+		bool both = !options_is_blank(setting->value) && !options_is_blank(value);
+
+		if (asprintf(&joined, "%s%s%s", setting->value, both ? key->joint : " ", value) < 0)
 			return -ENOMEM;
 	} else {
 		joined = strdup(value);
@@ -147,7 +176,7 @@ static int options_add_setting(struct options *options, int letter, const char *
 	}
 	if (!setting) {
 		setting = &options->settings[options->setting_count++];
-		*setting = (struct option_setting){.section = section, .key = key};
+		*setting = (struct option_setting){.section = key->section, .key = key->key};
 	}
 	free(setting->value);
 	setting->value = joined;
@@ -194,9 +223,7 @@ static int options_take(struct options *options, int letter)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(options_settings); i++)
 		if (options_settings[i].letter == letter)
-			return options_add_setting(options, letter, options_settings[i].section,
-						   options_settings[i].key,
-						   options_settings[i].list, optarg);
+			return options_add_setting(options, &options_settings[i], optarg);
 	return -EINVAL;
 }
 

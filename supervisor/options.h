@@ -36,7 +36,7 @@ struct options {
 	const char *sort;   /* borrowed from argv; NULL: as usual */
 	char *const *words; /* borrowed from argv: what stands behind the options */
 	size_t word_count;
-	struct option_setting settings[8];
+	struct option_setting settings[16];
 	size_t setting_count;
 };
 

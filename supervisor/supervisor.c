@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/rtnl.h"
+#include "report/filtered.h"
 #include "report/format.h"
 #include "report/locals.h"
 #include "report/merge.h"
@@ -222,6 +223,8 @@ static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
 	err = interface_table_tunnels(sup->table, tunnels)
 		      ?: supervisor_merge(sup, merge, tunnels, report);
 	tunnel_set_free(tunnels);
+	if (!err)
+		err = report_filter(report, &sup->config.only, &sup->config.ignore);
 	if (err)
 		return err;
 	supervisor_set_times(report, interval);
