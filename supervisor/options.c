@@ -22,8 +22,7 @@ static const char options_help[] =
 	"       flowtally top [-n N] [-s KEY] [--names] [net:ADDRESS[/LENGTH]] [port:N]\n"
 	"                     [proto:NAME] [interface:GLOB]       the largest flows, live\n"
 	"\n"
-	"  -c, --config FILE       configuration file\n"
-	"                          (" CONFIG_DEFAULT_FILE ")\n"
+	"  -c, --config FILE       configuration file (/etc/flowtally/flowtally.conf)\n"
 	"  -t, --interval SECONDS  report period, 1 to 86400 (60)\n"
 	"  -n, --count N           stop after N reports (0: never)\n"
 	"  -f, --format FORMAT     text, table or json (text)\n"
@@ -31,11 +30,10 @@ static const char options_help[] =
 	"  -i, --include PATTERN   interface to monitor, may repeat (*)\n"
 	"  -x, --exclude PATTERN   interface to leave alone, may repeat; both replace\n"
 	"                          the file's; a glob on the name, kind:GLOB, or index:N\n"
-	"      --only TERMS        conversations to report, may repeat (all): net:ADDRESS/LEN,\n"
-	"      --ignore TERMS      not to report (none)  port:N-M, proto:NAME, interface:GLOB\n"
+	"  --only, --ignore TERMS  conversations to report (all), not to report (none),\n"
+	"                          by terms as those of top; both may repeat\n"
 	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
 	"  -v, -q                  more, fewer log lines; may repeat\n"
-	"\n"
 	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
 	"Manual: flowtally(8), flowtally.conf(5).\n";
 

@@ -188,6 +188,7 @@ once_auto_follows_others_to_tcx() {
 
 # An ingress qdisc has the place of clsact.
 once_auto_finds_another_way() {
+	# shellcheck disable=SC2034
 	ATTACH=auto
 	topology_wire
 	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
