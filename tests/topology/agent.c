@@ -19,6 +19,14 @@
 #define LOG_SIZE (64 << 10)
 #define OUT_SIZE (256 << 10)
 
+/* $PATIENCE times as long on a slow machine. */
+static int64_t wait_ns(void)
+{
+	const char *patience = getenv("PATIENCE");
+
+	return WAIT_NS * (patience ? atoi(patience) : 1);
+}
+
 struct text {
 	char *data; /* owned; terminated */
 	size_t size, capacity;
@@ -180,7 +188,7 @@ int agent_configure(const char *directory, const char *include, const char *excl
 
 int agent_wait_log(struct agent *agent, const char *line)
 {
-	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	int64_t end_ns = clock_boottime_ns() + wait_ns();
 	struct text *log = &agent->log;
 	char wanted[128];
 
@@ -223,7 +231,7 @@ static bool is_attached(const char *log, const char *end, const char *name)
 
 int agent_wait_attached(struct agent *agent, const char *name, bool attached)
 {
-	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	int64_t end_ns = clock_boottime_ns() + wait_ns();
 	const struct text *log = &agent->log;
 	int err = 0;
 
@@ -335,7 +343,7 @@ static int read_line(struct agent *agent, int64_t end_ns, char **line)
 
 static int read_report(struct agent *agent, struct tally *tally)
 {
-	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	int64_t end_ns = clock_boottime_ns() + wait_ns();
 	uint64_t flows;
 	char *line;
 	int err = read_line(agent, end_ns, &line);
