@@ -9,7 +9,6 @@
 #include "report/sort.h"
 #include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
-#include "supervisor/explain.h"
 #include "supervisor/held.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
@@ -20,14 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RETRY_NS (2 * NSEC_PER_SEC)
-/* Looking for memory means to take it. */
-#define MEMORY_RETRY_NS (10 * NSEC_PER_SEC)
-/* Interfaces attached at once: a grace period for all their maps, few messages for all their
- * filters. */
-#define ATTACH_TOGETHER 128
-/* Kept ready for links that come one by one: both ends of a veth pair. */
-#define READY_MAPS 2
 /* How long the first interfaces of a storm wait for others, before the roles of all are resolved.
  */
 #define GATHER_NS (250 * NSEC_PER_MSEC)
@@ -43,6 +34,7 @@ int interface_table_new(struct interface_table **ret, const struct monitor *moni
 		return -ENOMEM;
 	table->monitor = monitor;
 	table->config = config;
+	table->admission = (struct admission){.monitor = monitor, .config = config};
 	*ret = table;
 	return 0;
 }
@@ -720,77 +712,6 @@ static int table_end_unwanted(struct interface_table *table)
 	return err;
 }
 
-static void table_retry(struct interface_table *table)
-{
-	table->retry_ns = clock_boottime_ns() + RETRY_NS;
-}
-
-static void table_attach_failed(struct interface_table *table, const struct interface *interface,
-				int err_before)
-{
-	int err = interface->attach_error;
-
-	/* its going will be told */
-	if (err == -ENODEV)
-		return;
-	if (err != err_before)
-		log_error("%s: cannot attach: %s; trying again", interface->link.name,
-			  err == -ENOSPC ? "others have both places of its index in the slot table"
-					 : explain_attach(err));
-	table_retry(table);
-}
-
-/* At most ATTACH_TOGETHER, for which there are maps. */
-static void table_attach_some(struct interface_table *table, struct interface *const *interfaces,
-			      size_t n)
-{
-	struct interface *placed[ATTACH_TOGETHER] = {0};
-	int before[ATTACH_TOGETHER];
-	size_t count = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		before[i] = interfaces[i]->attach_error;
-		if (program_has_place(table->monitor->program, interfaces[i]->link.ifindex))
-			placed[count++] = interfaces[i];
-		else
-			interfaces[i]->attach_error = -ENOSPC;
-	}
-	interface_attach_each(placed, count, table->monitor, &table->last_id);
-	for (size_t i = 0; i < n; i++)
-		if (interfaces[i]->attach_error)
-			table_attach_failed(table, interfaces[i], before[i]);
-		else if (!table->gathering_ns)
-			table->gathering_ns = clock_boottime_ns();
-}
-
-/*
- * How many of n may be attached now: there are descriptors, and maps are ready. *err says why not
- * all. Of the last memory half is given back, for swaps, and as who has none left is killed by the
- * kernel; and until there is enough for all that wait, none of it is taken.
- */
-static size_t table_make_room(struct interface_table *table, size_t n, int *err)
-{
-	struct interface_table_counts counts = interface_table_count(table);
-	bool with_tcx = table->config->attach == CONFIG_ATTACH_TCX || counts.tcx;
-	size_t room = shortage_room(counts.attached, counts.tcx, with_tcx);
-	int prepare_err;
-
-	*err = room < n ? -EMFILE : 0;
-	if (room < n)
-		n = room;
-	prepare_err = n ? flow_maps_prepare(table->monitor->maps, n) : 0;
-	if (!prepare_err)
-		return n;
-	*err = prepare_err;
-	if (prepare_err == -ENOMEM)
-		flow_maps_release(table->monitor->maps,
-				  table->shortage.err == -ENOMEM
-					  ? 0
-					  : flow_maps_ready(table->monitor->maps) / 2);
-	return n < flow_maps_ready(table->monitor->maps) ? n
-							 : flow_maps_ready(table->monitor->maps);
-}
-
 static size_t table_list_waiting(struct interface_table *table, bool retry,
 				 struct interface **waiting)
 {
@@ -807,27 +728,18 @@ static size_t table_list_waiting(struct interface_table *table, bool retry,
 static bool table_attach_wanted(struct interface_table *table, int64_t deadline_ns, bool retry)
 {
 	_free_ struct interface **waiting = calloc(table->count + 1, sizeof(struct interface *));
-	size_t count = waiting ? table_list_waiting(table, retry, waiting) : 0, done = 0;
-	int err = waiting ? 0 : -ENOMEM;
+	struct interface_table_counts counts = interface_table_count(table);
+	size_t count;
 
-	while (done < count && !err && clock_boottime_ns() <= deadline_ns) {
-		size_t left = count - done;
-		size_t some =
-			table_make_room(table, left < ATTACH_TOGETHER ? left : ATTACH_TOGETHER,
-					&err);
-
-		table_attach_some(table, waiting + done, some);
-		done += some;
+	if (!waiting) {
+		admission_retry(&table->admission);
+		return false;
 	}
-	/* the room may have been for what was left exactly */
-	if (done == count && waiting)
-		err = 0;
-	if (err)
-		table->retry_ns =
-			clock_boottime_ns() + (err == -ENOMEM ? MEMORY_RETRY_NS : RETRY_NS);
-	if (err || done == count)
-		shortage_note(&table->shortage, err, count - done);
-	return !err && done < count;
+	count = table_list_waiting(table, retry, waiting);
+	if (count && !table->gathering_ns)
+		table->gathering_ns = clock_boottime_ns();
+	return admission_let_in(&table->admission, waiting, count, counts.attached, counts.tcx,
+				deadline_ns);
 }
 
 static void table_describe(const struct interface *interface, struct topology_link *link)
@@ -1014,7 +926,7 @@ static int table_find_idle(struct interface_table *table)
 static int table_begin_phase(struct interface_table *table, struct interface *interface)
 {
 	struct flow_maps *maps = table->monitor->maps;
-	uint32_t id = table->last_id + 1;
+	uint32_t id = table->admission.last_id + 1;
 	struct flow_map map = interface->map;
 	int err =
 		interface->idle ? flow_maps_rename(maps, &map, id) : flow_maps_take(maps, id, &map);
@@ -1031,7 +943,7 @@ static int table_begin_phase(struct interface_table *table, struct interface *in
 	if (err)
 		return err;
 	topology_role_clean(&interface->interval_role);
-	table->last_id = interface->id = id;
+	table->admission.last_id = interface->id = id;
 	interface->map = map;
 	interface->recorded = false;
 	interface->era = table->era;
@@ -1110,21 +1022,13 @@ static bool table_gathers(const struct interface_table *table, bool more)
 	return more && table->gathering_ns && clock_boottime_ns() - table->gathering_ns < GATHER_NS;
 }
 
-/* While nothing else is to be done, so that the next link need not wait for it. A failure is told
- * when a map is needed. */
-static void table_refill(struct interface_table *table)
-{
-	if (flow_maps_ready(table->monitor->maps) < READY_MAPS && !table->shortage.err)
-		(void)flow_maps_prepare(table->monitor->maps, READY_MAPS);
-}
-
 static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, bool retry)
 {
 	int err;
 	bool more;
 
 	if (retry)
-		table->retry_ns = 0;
+		table->admission.retry_ns = 0;
 	if (table->rematch)
 		table_match_all(table);
 	err = table_end_unwanted(table);
@@ -1136,7 +1040,7 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 	if (err) {
 		log_error("interfaces could not all be reconciled: %s; trying again",
 			  strerror(-err));
-		table_retry(table);
+		admission_retry(&table->admission);
 	}
 	return more;
 }
@@ -1144,19 +1048,20 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 {
 	int64_t now_ns = clock_boottime_ns();
-	bool retry = table->retry_ns && now_ns >= table->retry_ns;
+	bool retry = table->admission.retry_ns && now_ns >= table->admission.retry_ns;
 
 	if (!table->changed && !retry) {
-		table_refill(table);
+		/* so that the next link need not wait for it */
+		admission_refill(&table->admission);
 		return false;
 	}
 	table->changed = table_reconcile(table, now_ns + budget_ns, retry);
-	return table->changed || flow_maps_ready(table->monitor->maps) < READY_MAPS;
+	return table->changed || admission_is_low(&table->admission);
 }
 
 int64_t interface_table_retry_ns(const struct interface_table *table)
 {
-	return table->retry_ns;
+	return table->admission.retry_ns;
 }
 
 void interface_table_stop(struct interface_table *table)
@@ -1385,7 +1290,7 @@ struct interface_table_counts interface_table_count(const struct interface_table
 {
 	struct interface_table_counts counts = {
 		.links = table->count,
-		.attach_error = table->shortage.err,
+		.attach_error = table->admission.shortage.err,
 	};
 
 	FOR_EACH_INTERFACE (table, interface) {

@@ -3,8 +3,8 @@
 #ifndef FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 #define FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 
+#include "supervisor/admission.h"
 #include "supervisor/interface_table.h"
-#include "supervisor/shortage.h"
 
 #define TABLE_BUCKETS 4096 /* a power of two */
 
@@ -16,22 +16,20 @@ struct interface_table {
 	struct interface *gone;	 /* links that went, not looked at yet */
 	struct interface *ended; /* phases that ended in this interval, for its report */
 	size_t waiting;		 /* of them have a map that is not read yet */
-	uint32_t last_id;
-	uint32_t era;		/* counts the changes of roles, and of who is monitored */
-	bool monitored_changed; /* who is monitored changed since the last of them */
-	bool judged;		/* a hook is: what it is judged by must be of its time */
-	uint32_t known_ifindex; /* the highest that was seen */
-	bool recovered;		/* from what a dead agent left */
-	bool started;		/* the first dump is done */
+	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
+	bool monitored_changed;	 /* who is monitored changed since the last of them */
+	bool judged;		 /* a hook is: what it is judged by must be of its time */
+	uint32_t known_ifindex;	 /* the highest that was seen */
+	bool recovered;		 /* from what a dead agent left */
+	bool started;		 /* the first dump is done */
 	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
 			  */
 	uint64_t losses; /* maps that could not be read to their end */
 	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
 	bool changed;	 /* since the last reconciliation */
 	bool rematch;
-	int64_t retry_ns;
-	int64_t gathering_ns; /* since when attached interfaces wait to be started; 0: none does */
-	struct shortage shortage;
+	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
+	struct admission admission;
 };
 
 #define FOR_EACH_INTERFACE(table, entry)                                         \

@@ -68,7 +68,7 @@ int interface_table_describe(struct interface_table *table, struct checkpoint_ph
 
 int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint)
 {
-	checkpoint->last_id = table->last_id;
+	checkpoint->last_id = table->admission.last_id;
 	checkpoint->era = table->era;
 	checkpoint->known_ifindex = table->known_ifindex;
 	return interface_table_describe(table, &checkpoint->phases, &checkpoint->phase_count);
@@ -244,7 +244,7 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 				    .map_count = map_count};
 	int err = 0;
 
-	table->last_id = checkpoint->last_id;
+	table->admission.last_id = checkpoint->last_id;
 	table->era = checkpoint->era;
 	table->known_ifindex = checkpoint->known_ifindex;
 	table->recovered = table->untaken = true;
