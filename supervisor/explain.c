@@ -12,9 +12,10 @@ static const char *explain_refusal(void)
 {
 	if (geteuid())
 		return "not permitted; run it as root, or give it CAP_BPF, CAP_NET_ADMIN and "
-		       "CAP_PERFMON";
+		       "CAP_PERFMON, before Linux 5.11 also CAP_SYS_RESOURCE to lock memory";
 	return "not permitted, though we are root; kernel lockdown, seccomp or the container "
-	       "forbids BPF: allow it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+	       "forbids BPF: allow it CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, before Linux 5.11 "
+	       "also CAP_SYS_RESOURCE to lock memory";
 }
 
 static const char *explain_program_error(int err)

@@ -51,4 +51,29 @@ void table_push_ended(struct interface_table *table, struct interface *ended);
 void table_read_and_close(struct interface_table *table, struct interface *interface,
 			  struct flow_map *map, bool for_long);
 
+/* A list of interfaces for the calls that do many at once. */
+struct selection {
+	struct interface **interfaces;
+	struct flow_map **maps; /* as many */
+	struct flow_map *old;	/* as many */
+	size_t count;
+};
+
+/* 0 or -ENOMEM; selection_clean() in any case. */
+int selection_new(struct selection *selection, size_t capacity);
+void selection_clean(struct selection *selection);
+void selection_add(struct selection *selection, struct interface *interface);
+
+/* Reads the maps of ended phases before their time, when there are many. */
+void table_settle_ended(struct interface_table *table);
+
+/*
+ * What was counted under an id goes into the report with the role of that time. It becomes an
+ * object of its own, so that the interface may go on under another id in the same interval.
+ */
+int table_end_phase(struct interface_table *table, struct interface *interface);
+
+/* Every interface, and the program, gets the role that it has now. 0 or negative errno. */
+int table_update_roles(struct interface_table *table);
+
 #endif

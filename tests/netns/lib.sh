@@ -131,6 +131,14 @@ topology_wire() {
 	make_neighbours host v0 peer v1
 }
 
+# host v0 --- v1 peer, which takes whatever is sent into 10.64.0.0/10 and answers none of it.
+topology_flood() {
+	topology_wire
+	in_ns peer sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.ip_forward=0
+	ip_in peer route add blackhole 10.64.0.0/10
+	ip_in host route add 10.64.0.0/10 via 10.1.0.2
+}
+
 # c1 eth0 --- p1 \
 #                 br0 host wan --- w0 world
 # c2 eth0 --- p2 /

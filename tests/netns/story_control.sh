@@ -370,17 +370,12 @@ once_degraded() {
 }
 
 once_degraded_by_a_full_map() {
-	make_ns host peer
-	wire host v0 peer v1
+	topology_flood
 	printf '[flows]\nmap_entries = 1\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
 	signal_agent host STOP
-	local i frames=()
-	for ((i = 0; i < 20; i++)); do
-		frames+=("$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 \
-			"$(udp_payload $((40000 + i)) 5001 100)")")")
-	done
-	frames peer v1 "${frames[@]}"
+	# more than the CPUs keep by themselves
+	"$TOOLS/flood" "$PREFIX-host" 20000 0 >/dev/null
 	signal_agent host CONT
 	ask host status --json
 	expect_equal 'exit status' 3 "$STATUS"

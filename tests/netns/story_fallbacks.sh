@@ -57,8 +57,8 @@ once_without_tcx_asked_for() {
 	in_ns host timeout $((5 * PATIENCE)) "$FLOWTALLY" run -t 3600 -a tcx >"$WORK/out" 2>"$WORK/errors" ||
 		status=$?
 	expect_equal 'exit status' 1 "$status"
-	expect_equal 'last line' 'flowtally: no interface could be attached to: Operation not supported' \
-		"$(tail -n 1 "$WORK/errors")"
+	tail -n 1 "$WORK/errors" | grep -q '^flowtally: no interface could be attached to: .* tcx takes Linux 6.6' ||
+		fail "it says: $(cat "$WORK/errors")"
 }
 
 # Before 5.11 maps are charged against RLIMIT_MEMLOCK, which only CAP_SYS_RESOURCE may raise.
