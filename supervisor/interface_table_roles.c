@@ -169,9 +169,13 @@ static int table_note_train(void *data, const struct flow_train *train)
 	return 0;
 }
 
-/* Notes which of the changed interfaces have counted nothing in their maps. Returns how many have,
- * or a negative errno. */
-static int table_find_idle(struct interface_table *table)
+/*
+ * Notes which of the changed interfaces have counted nothing in their maps. Returns how many have,
+ * or a negative errno. together: none is taken for idle, as phases of judged hooks and of what they
+ * are judged by begin at one instant, when the slot table says so: what an idle one counts from now
+ * until then would be of its next phase, and at the others of the last.
+ */
+static int table_find_idle(struct interface_table *table, bool together)
 {
 	bool in_trains[FLOW_SLOTS] = {false};
 	int busy = 0;
@@ -182,7 +186,8 @@ static int table_find_idle(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface) {
 		if (!interface->changed)
 			continue;
-		interface->idle = flow_maps_idle(table->monitor->maps, &interface->map) &&
+		interface->idle = !together &&
+				  flow_maps_idle(table->monitor->maps, &interface->map) &&
 				  !in_trains[interface->map.slot];
 		busy += !interface->idle;
 	}
@@ -221,10 +226,10 @@ static int table_begin_phase(struct interface_table *table, struct interface *in
 	return 0;
 }
 
-static int table_begin_phases(struct interface_table *table)
+static int table_begin_phases(struct interface_table *table, bool together)
 {
 	struct topology_role *renamed;
-	int busy = table_find_idle(table);
+	int busy = table_find_idle(table, together);
 	int err = busy > 0 ? flow_maps_prepare(table->monitor->maps, (size_t)busy) : busy;
 
 	FOR_EACH_INTERFACE (table, interface)
@@ -256,7 +261,7 @@ int table_update_roles(struct interface_table *table)
 {
 	struct topology_role *roles;
 	int changed, err = table_resolve_roles(table, &roles);
-	bool judged;
+	bool judged, together;
 
 	if (err)
 		return err;
@@ -266,7 +271,8 @@ int table_update_roles(struct interface_table *table)
 			table->monitored_changed = true;
 		}
 	judged = table_has_judged(table, roles);
-	changed = table_mark_changed(table, roles, judged || table->judged);
+	together = judged || table->judged;
+	changed = table_mark_changed(table, roles, together);
 	table->judged = judged;
 	table->era += changed > 0 || table->monitored_changed;
 	table->monitored_changed = false;
@@ -275,7 +281,7 @@ int table_update_roles(struct interface_table *table)
 			interface->era = table->era;
 	table_set_roles(table, roles);
 	if (changed > 0)
-		err = table_begin_phases(table);
+		err = table_begin_phases(table, together);
 	if (!err)
 		err = table_note_interval_roles(table);
 	table->monitor->checkpoint(table->monitor->data);
