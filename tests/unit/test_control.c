@@ -485,7 +485,11 @@ static void test_nobody_runs(void **state)
 	struct control_client *client;
 
 	(void)state;
-	assert_int_equal(control_client_new(&client, problem, sizeof(problem)), -ESRCH);
+	if (!control_client_new(&client, problem, sizeof(problem))) {
+		control_client_free(client);
+		print_message("flowtally runs on this host\n");
+		skip();
+	}
 	assert_non_null(strstr(problem, "no flowtally runs"));
 	leave_stale("control.sock");
 	assert_int_equal(control_client_new(&client, problem, sizeof(problem)), -ESRCH);
