@@ -38,6 +38,8 @@ clean_story() {
 		pids=$(ip netns pids "$ns")
 		# shellcheck disable=SC2086
 		[[ -z $pids ]] || kill -KILL $pids 2>/dev/null || true
+		# what a killed agent has pinned
+		ip netns exec "$ns" "$BUILD/flowtally" cleanup >/dev/null 2>&1 || true
 		ip netns del "$ns"
 	done
 	awk -v work="$WORK/" 'index($2, work) == 1 { print $2 }' /proc/mounts | xargs -r umount -l
