@@ -172,29 +172,6 @@ static void supervisor_note_output(struct supervisor *sup, int err)
 	sup->output_error = err;
 }
 
-static struct merge_ends supervisor_ends(const struct supervisor *sup,
-					 const struct tunnel_set *tunnels)
-{
-	return (struct merge_ends){
-		.nat = translation_table(sup->translation),
-		.locals = sup->locals,
-		.ephemeral_first = sup->ephemeral_first,
-		.ephemeral_last = sup->ephemeral_last,
-		.tunnels = tunnels,
-		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
-	};
-}
-
-static int supervisor_merge(struct supervisor *sup, struct merge *merge,
-			    const struct tunnel_set *tunnels, struct report *report)
-{
-	size_t count;
-	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
-	const struct merge_ends ends = supervisor_ends(sup, tunnels);
-
-	return interfaces ? merge_report(merge, interfaces, count, &ends, report) : -ENOMEM;
-}
-
 static struct checkpoint_interval supervisor_interval_until_now(const struct supervisor *sup)
 {
 	struct checkpoint_interval interval = sup->interval;
@@ -211,24 +188,60 @@ static void supervisor_set_times(struct report *report, const struct checkpoint_
 	report->duration_ns = interval->end_ns - interval->start_ns;
 }
 
-/* The report of what is in merge, of the interval so far or whole. */
+/* What a report is made of: the interfaces that there are records of, and the tunnels of its time.
+ */
+struct supervisor_sources {
+	struct merge_interface *interfaces; /* owned */
+	size_t count;
+	struct tunnel_set *tunnels; /* owned */
+};
+
+static void supervisor_clean_sources(struct supervisor_sources *sources)
+{
+	free(sources->interfaces);
+	tunnel_set_free(sources->tunnels);
+}
+
+/* The report of what is in merge, without a number yet. */
 static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
+				  const struct supervisor_sources *sources,
 				  const struct checkpoint_interval *interval, struct report *report)
 {
-	struct tunnel_set *tunnels;
-	int err = tunnel_set_new(&tunnels);
+	const struct merge_ends ends = {
+		.nat = translation_table(sup->translation),
+		.locals = sup->locals,
+		.ephemeral_first = sup->ephemeral_first,
+		.ephemeral_last = sup->ephemeral_last,
+		.tunnels = sources->tunnels,
+		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
+	};
+	int err = merge_report(merge, sources->interfaces, sources->count, &ends, report);
 
-	if (err)
-		return err;
-	err = interface_table_tunnels(sup->table, tunnels)
-		      ?: supervisor_merge(sup, merge, tunnels, report);
-	tunnel_set_free(tunnels);
 	if (!err)
 		err = report_filter(report, &sup->config.only, &sup->config.ignore);
-	if (err)
-		return err;
-	supervisor_set_times(report, interval);
-	return 0;
+	if (!err)
+		supervisor_set_times(report, interval);
+	return err;
+}
+
+/* The report of the running interval, so far or whole. */
+static int supervisor_report_interval(struct supervisor *sup, struct merge *merge,
+				      const struct checkpoint_interval *interval,
+				      struct report *report)
+{
+	struct supervisor_sources sources = {0};
+	int err = tunnel_set_new(&sources.tunnels);
+
+	if (!err)
+		err = interface_table_tunnels(sup->table, sources.tunnels);
+	if (!err) {
+		sources.interfaces = interface_table_interval(sup->table, &sources.count);
+		err = sources.interfaces ? 0 : -ENOMEM;
+	}
+	if (!err)
+		err = supervisor_make_report(sup, merge, &sources, interval, report);
+	supervisor_clean_sources(&sources);
+	return err;
 }
 
 static void supervisor_checkpoint(void *data)
@@ -254,10 +267,13 @@ static int supervisor_send(struct supervisor *sup)
 	return sink_write(sup->sink, sup->text.data, sup->text.size);
 }
 
-static int supervisor_write(struct supervisor *sup, const struct report *report)
+/* Its number, and its text as it is to be sent. */
+static int supervisor_finish_report(struct supervisor *sup, struct report *report, uint64_t id)
 {
+	report->id = id;
+	report_limit(report, sup->config.top);
 	supervisor_format(sup, report);
-	return buffer_error(&sup->text) ?: supervisor_send(sup);
+	return buffer_error(&sup->text);
 }
 
 static struct merge_interface supervisor_merge_interface(const struct checkpoint_phase *phase)
@@ -273,38 +289,36 @@ static struct merge_interface supervisor_merge_interface(const struct checkpoint
 	};
 }
 
-/* The report that an agent that died has left in doubt: it goes before all others. */
-static int supervisor_make_doubtful(struct supervisor *sup, const struct checkpoint_report *left,
-				    struct merge *merge, struct report *report)
+static int supervisor_find_sources(const struct checkpoint_report *left,
+				   struct supervisor_sources *sources)
 {
-	_free_ struct merge_interface *interfaces =
-		calloc(left->phase_count + 1, sizeof(*interfaces));
-	struct tunnel_set *tunnels;
-	size_t count = 0;
-	int err = interfaces ? tunnel_set_new(&tunnels) : -ENOMEM;
+	int err = tunnel_set_new(&sources->tunnels);
 
-	if (err)
-		return err;
+	sources->interfaces = calloc(left->phase_count + 1, sizeof(*sources->interfaces));
+	if (!err && !sources->interfaces)
+		err = -ENOMEM;
 	for (size_t i = 0; i < left->phase_count && !err; i++) {
 		const struct checkpoint_phase *phase = &left->phases[i];
 
 		if (phase->id)
-			interfaces[count++] = supervisor_merge_interface(phase);
+			sources->interfaces[sources->count++] = supervisor_merge_interface(phase);
 		if (phase->was_up && !phase->lower_abroad)
-			err = tunnel_set_add(tunnels, phase->id, &phase->tunnel);
+			err = tunnel_set_add(sources->tunnels, phase->id, &phase->tunnel);
 	}
-	if (!err) {
-		const struct merge_ends ends = supervisor_ends(sup, tunnels);
+	return err;
+}
 
-		err = merge_report(merge, interfaces, count, &ends, report);
-	}
-	tunnel_set_free(tunnels);
-	if (err)
-		return err;
-	report->id = left->id;
-	supervisor_set_times(report, &left->interval);
-	report_limit(report, sup->config.top);
-	return 0;
+/* The report that an agent that died has left in doubt: it goes before all others. */
+static int supervisor_make_doubtful(struct supervisor *sup, const struct checkpoint_report *left,
+				    struct merge *merge, struct report *report)
+{
+	struct supervisor_sources sources = {0};
+	int err = supervisor_find_sources(left, &sources);
+
+	if (!err)
+		err = supervisor_make_report(sup, merge, &sources, &left->interval, report);
+	supervisor_clean_sources(&sources);
+	return err;
 }
 
 static int supervisor_write_doubtful(struct supervisor *sup)
@@ -324,7 +338,9 @@ static int supervisor_write_doubtful(struct supervisor *sup)
 	if (!left->file_size || !sink_has_whole(sup->sink, &begin, left->file_size)) {
 		err = supervisor_make_doubtful(sup, left, merge, &report);
 		if (!err)
-			err = supervisor_write(sup, &report);
+			err = supervisor_finish_report(sup, &report, id);
+		if (!err)
+			err = supervisor_send(sup);
 		report_clean(&report);
 		supervisor_note_output(sup, err);
 		if (err)
@@ -363,13 +379,9 @@ static int supervisor_report(struct supervisor *sup)
 	/* one at a time is in doubt */
 	err = continuity_has_sent(sup->continuity) ? -EAGAIN : 0;
 	if (!err)
-		err = supervisor_make_report(sup, sup->merge, &interval, &report);
-	if (!err) {
-		report.id = report_id_next(sup->report_id);
-		report_limit(&report, sup->config.top);
-		supervisor_format(sup, &report);
-		err = buffer_error(&sup->text);
-	}
+		err = supervisor_report_interval(sup, sup->merge, &interval, &report);
+	if (!err)
+		err = supervisor_finish_report(sup, &report, report_id_next(sup->report_id));
 	if (!err)
 		err = continuity_begin_report(sup->continuity, sup->table, &report, &interval,
 					      sup->sink, sup->text.size);
@@ -441,7 +453,7 @@ static int supervisor_look(void *data, struct report *report)
 		return err;
 	err = interface_table_peek(sup->table, look);
 	if (!err)
-		err = supervisor_make_report(sup, look, &interval, report);
+		err = supervisor_report_interval(sup, look, &interval, report);
 	merge_free(look);
 	return err;
 }

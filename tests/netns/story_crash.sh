@@ -208,6 +208,21 @@ two_flows() { # PACKETS OF EACH
 	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
 }
 
+# The next agent makes the report that was on its way as it makes its own.
+story_doubtful_report_is_filtered() {
+	local filtered='# filtered flows=1 bytes=256 packets=2'
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host --ignore port:5002
+	two_flows 2
+	kill_at_system_call host write 1
+	has_died host || fail 'it wrote its report'
+	start_agent host --ignore port:5002
+	expect_report host 2 "$(flow 2)" "$filtered"
+	stop_agent host
+}
+
 # Fault injection: the agent is killed on its first, second, ... call until it gets through a report alive.
 kill_at_each_call() { # NAME STEP
 	local call=$((RANDOM % $2 + 1))
