@@ -357,10 +357,15 @@ void continuity_cancel_report(struct continuity *continuity)
 	continuity_forget_report(continuity);
 }
 
+bool continuity_has_sent(const struct continuity *continuity)
+{
+	return continuity->report.id && !continuity->doubt;
+}
+
 void continuity_end_report(struct continuity *continuity, struct interface_table *table,
 			   const struct checkpoint_interval *interval)
 {
-	if (!continuity->report.id)
+	if (!continuity_has_sent(continuity))
 		return;
 	free(continuity->reported_maps.numbers);
 	continuity->reported_maps = continuity->report.maps;
@@ -369,11 +374,6 @@ void continuity_end_report(struct continuity *continuity, struct interface_table
 	continuity_forget_report(continuity);
 	continuity_save(continuity, table, interval);
 	held_release(continuity->held, continuity->report_held, continuity->reported_train_set);
-}
-
-bool continuity_has_sent(const struct continuity *continuity)
-{
-	return continuity->report.id && !continuity->doubt;
 }
 
 const struct checkpoint_report *continuity_doubt(const struct continuity *continuity,

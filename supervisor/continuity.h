@@ -71,6 +71,7 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 			    const struct report *report, const struct checkpoint_interval *interval,
 			    const struct sink *sink, size_t size);
 void continuity_cancel_report(struct continuity *continuity);
+/* Does nothing unless one was sent. */
 void continuity_end_report(struct continuity *continuity, struct interface_table *table,
 			   const struct checkpoint_interval *interval);
 /* Whether one was sent and did not end. */

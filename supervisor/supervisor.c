@@ -746,6 +746,13 @@ static int supervisor_open_instance(struct supervisor *sup)
 		       : 0;
 }
 
+static int supervisor_open_continuity(struct supervisor *sup)
+{
+	int err = continuity_new(&sup->continuity);
+
+	return err ? supervisor_fail("cannot look for what a dead agent left", err) : 0;
+}
+
 /* With the maps that a dead agent left, if there are any and they are like ours. */
 static int supervisor_load_program(struct supervisor *sup)
 {
@@ -990,7 +997,7 @@ static int supervisor_start(struct supervisor *sup)
 		return supervisor_fail("cannot start", err);
 	err = supervisor_open_instance(sup);
 	if (!err)
-		err = continuity_new(&sup->continuity);
+		err = supervisor_open_continuity(sup);
 	if (!err)
 		err = supervisor_open_program(sup);
 	if (!err)
@@ -1062,9 +1069,7 @@ static int supervisor_hand_over(struct supervisor *sup)
 	if (err)
 		log_error("%s: the last report is not finished: %s; it will be written again",
 			  sink_name(sup->sink), strerror(-err));
-	else
-		continuity_end_report(sup->continuity, sup->table, &sup->interval);
-	supervisor_checkpoint(sup);
+	supervisor_end_report(sup);
 	log_notice("handing over: the kernel goes on counting");
 	return err;
 }
@@ -1127,6 +1132,11 @@ int supervisor_run(const struct options *options)
 	if (options_load_config(options, &sup.config, supervisor_complain, NULL))
 		return SUPERVISOR_MISUSE;
 	err = supervisor_start(&sup);
+	/* what a dead agent left is not lost because we could not begin: it waits for the next
+	 * start
+	 */
+	if (err)
+		sup.hand_over = sup.continuity && continuity_found(sup.continuity);
 	if (!err) {
 		int finish_err;
 

@@ -126,13 +126,50 @@ story_excluded_when_started_again() {
 	expect_equal 'own filters' 0 "$(own_filters host v0)"
 }
 
+# A start that fails leaves what it found to the next one.
+story_start_fails_after_a_death() {
+	topology_wire
+	start_agent host
+	send 10
+	kill_agent host
+	expect_status 1 'cannot be opened for reports' run -o "$WORK/nowhere/report"
+	send 10
+	start_agent host
+	stop_agent host
+	expect_report host 20 "$(flow 20)"
+}
+
+# A 4 KiB file system in $WORK/small, without room for anything more.
+fill_small_disk() {
+	mkdir "$WORK/small"
+	mount -t tmpfs -o size=4k tmpfs "$WORK/small"
+	touch "$WORK/small/report"
+	dd if=/dev/zero of="$WORK/small/fill" bs=4k count=1 status=none
+}
+
+# Nor can the next agent write the report in doubt: the one after it does.
+story_doubtful_report_is_handed_over() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	fill_small_disk
+	start_agent host
+	send 10
+	kill_at_system_call host write 1
+	has_died host || fail 'it wrote its report'
+	start_agent host -o "$WORK/small/report"
+	agent_log_has host 'cannot write the report' || fail 'there is room on the small disk'
+	signal_agent host USR2
+	wait "${AGENT[host]}" || fail 'the agent does not end well'
+	start_agent host
+	stop_agent host
+	expect_equal 'bytes of all reports' "$((10 * 128))" "$(sum_of_reports host)"
+}
+
 # The last report finds no room, and is in the first one of the next agent.
 story_last_report_stays_for_the_next_agent() {
 	topology_wire
-	mkdir "$WORK/small"
-	mount -t tmpfs -o size=4k tmpfs "$WORK/small"
+	fill_small_disk
 	start_agent host -o "$WORK/small/report"
-	dd if=/dev/zero of="$WORK/small/fill" bs=4k count=1 status=none
 	send 10
 	signal_agent host TERM
 	! wait "${AGENT[host]}" || fail 'a lost report is no success'
