@@ -198,8 +198,11 @@ static int continuity_take_train_set(void *data, uint32_t set)
 	size_t n;
 	int err;
 
-	if (set <= continuity->left.reported_train_set)
+	/* the next checkpoint does not know of it any more */
+	if (set <= continuity->left.reported_train_set) {
+		held_forget_trains(continuity->held, set);
 		return 0;
+	}
 	if (continuity->report.id && set <= continuity->report.last_train_set)
 		merge = continuity->doubt;
 	err = held_get_trains(continuity->held, set, &trains, &n);

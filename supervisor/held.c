@@ -151,17 +151,21 @@ int held_list(const struct held *held, struct checkpoint_list *maps, uint64_t *l
 	return 0;
 }
 
+void held_forget_trains(struct held *held, uint64_t set)
+{
+	struct held_pin pin = held_train_pin(set);
+	int err = pins_drop(held->pins, pin.name);
+
+	if (err)
+		log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
+}
+
 void held_release(struct held *held, size_t n, uint64_t last_train_set)
 {
 	for (size_t i = 0; i < n; i++)
 		flow_maps_forget(held->maps, held->list[i].phase, held->list[i].serial);
 	held->count -= n;
 	memmove(held->list, held->list + n, held->count * sizeof(*held->list));
-	while (held->first_train_set < last_train_set) {
-		struct held_pin pin = held_train_pin(++held->first_train_set);
-		int err = pins_drop(held->pins, pin.name);
-
-		if (err)
-			log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
-	}
+	while (held->first_train_set < last_train_set)
+		held_forget_trains(held, ++held->first_train_set);
 }

@@ -39,6 +39,9 @@ int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, si
 /* Calls found with the number of each set that is held. 0 or negative errno. */
 int held_each_train_set(struct held *held, int (*found)(void *data, uint32_t set), void *data);
 
+/* Lets go of the trains under that number, if there are any. */
+void held_forget_trains(struct held *held, uint64_t set);
+
 /* All that is held now, for a report: the serial numbers of maps (free()), and the last set. */
 int held_list(const struct held *held, struct checkpoint_list *maps, uint64_t *last_train_set);
 /* Lets go of the first n maps, and of the sets up to that one: their report is written. */

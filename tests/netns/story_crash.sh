@@ -272,6 +272,9 @@ kill_at_each_call() { # NAME STEP
 		KILLED=$((KILLED + 1))
 		two_flows 1
 		SENT=$((SENT + 2))
+		# what the first one made of it has to serve a second one
+		start_agent host
+		kill_agent host
 		start_agent host
 		call=$((call + $2))
 	done
