@@ -295,3 +295,46 @@ story_killed_at_system_calls() {
 	expect_equal "bytes of all reports, killed $KILLED times" "$((SENT * 128))" \
 		"$(sum_of_reports host)"
 }
+
+# Starts the agent and kills it on its COUNTth call of NAME. Fails if it gets as far as its first interval.
+dies_starting() { # NS NAME COUNT
+	# -D: what is started is the agent, and the tracer its descendant
+	strace -D -qq -o "$WORK/strace" -e inject="$2":signal=KILL:when="$3" \
+		ip netns exec "$PREFIX-$1" "$FLOWTALLY" run -t 3600 -a "$ATTACH" -o "$WORK/$1.report" \
+		2>"$WORK/starting.log" </dev/null &
+	AGENT[$1]=$!
+	wait_for 'death or a start' died_or_started "$1"
+	! grep -qF 'first report' "$WORK/starting.log" || return 1
+	unset "AGENT[$1]"
+}
+
+died_or_started() { # NS
+	grep -qF 'first report' "$WORK/starting.log" || has_died "$1"
+}
+
+# Fault injection into the recovery: successors die on their first, second, ... call until one is there.
+story_killed_while_it_recovers() {
+	local name call sent=0 killed=0
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host
+	for name in bpf renameat unlinkat; do
+		call=$((RANDOM % ${CRASH_STEP:-15} + 1))
+		two_flows 2
+		kill_agent host
+		while dies_starting host "$name" "$call"; do
+			two_flows 1
+			sent=$((sent + 2)) killed=$((killed + 1)) call=$((call + ${CRASH_STEP:-15}))
+			# it looks at all slots, one like the other
+			((call < 60 || call > 16384)) || call=16384
+		done
+		sent=$((sent + 4))
+	done
+	((killed >= 3)) || fail "killed only $killed times"
+	# the last one is to die yet
+	kill_agent host
+	start_agent host
+	stop_agent host
+	expect_equal "bytes of all reports, killed $killed times" "$((sent * 128))" "$(sum_of_reports host)"
+}
