@@ -31,16 +31,24 @@ skipped=0
 prefix_base=ft$$
 number=0
 
+# Nothing runs in NS any more, and what a killed agent has pinned is gone.
+clean_ns() { # NS
+	local pids end=$((SECONDS + 10 * PATIENCE))
+
+	while pids=$(ip netns pids "$1") && [[ -n $pids ]] && ((SECONDS < end)); do
+		# shellcheck disable=SC2086
+		kill -KILL $pids 2>/dev/null || true
+		sleep 0.02
+	done
+	ip netns exec "$1" "$BUILD/flowtally" cleanup >/dev/null 2>&1 || true
+	ip netns del "$1"
+}
+
 clean_story() {
-	local ns pids
+	local ns
 
 	for ns in $(ip netns list | awk -v prefix="$PREFIX-" 'index($1, prefix) == 1 { print $1 }'); do
-		pids=$(ip netns pids "$ns")
-		# shellcheck disable=SC2086
-		[[ -z $pids ]] || kill -KILL $pids 2>/dev/null || true
-		# what a killed agent has pinned
-		ip netns exec "$ns" "$BUILD/flowtally" cleanup >/dev/null 2>&1 || true
-		ip netns del "$ns"
+		clean_ns "$ns"
 	done
 	awk -v work="$WORK/" 'index($2, work) == 1 { print $2 }' /proc/mounts | xargs -r umount -l
 	rm -rf "$WORK"
