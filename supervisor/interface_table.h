@@ -69,9 +69,10 @@ int64_t interface_table_retry_ns(const struct interface_table *table);
 
 /*
  * Reads all maps into the merge: those that were written to are swapped first. An interface whose
- * map cannot be swapped or read keeps it for the next time, and that is logged.
+ * map cannot be swapped or read keeps it for the next time, and that is logged. for_long: the
+ * report that has it may be far away, so what is held for a crash is made small.
  */
-void interface_table_drain(struct interface_table *table);
+void interface_table_drain(struct interface_table *table, bool for_long);
 
 /* Reads the maps that near their limit into the merge, so that new flows find room in fresh ones. 0
  * or negative errno. */

@@ -312,21 +312,22 @@ static int table_drain(struct interface_table *table, struct selection *selectio
 
 /* All at one instant; but if there is no room for as many maps again, some by some, as those that
  * were read make room for others. */
-static int table_drain_by_rounds(struct interface_table *table, struct selection *selection)
+static int table_drain_by_rounds(struct interface_table *table, struct selection *selection,
+				 bool for_long)
 {
 	size_t before;
 	int err;
 
 	do {
 		before = selection->count;
-		err = table_drain(table, selection, false);
+		err = table_drain(table, selection, for_long);
 		if (err)
 			selection_keep_unswapped(selection);
 	} while (err && selection->count && selection->count < before);
 	return err;
 }
 
-void interface_table_drain(struct interface_table *table)
+void interface_table_drain(struct interface_table *table, bool for_long)
 {
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
@@ -335,7 +336,7 @@ void interface_table_drain(struct interface_table *table)
 		FOR_EACH_INTERFACE (table, interface)
 			if (table_takes_part(table, interface))
 				selection_add(&selection, interface);
-		err = table_drain_by_rounds(table, &selection);
+		err = table_drain_by_rounds(table, &selection, for_long);
 	}
 	table_note_unread(err);
 	selection_clean(&selection);

@@ -428,7 +428,9 @@ static int supervisor_report_now(struct supervisor *sup)
 
 	/* links that went in this round of events end their part of the interval */
 	supervisor_reconcile(sup);
-	interface_table_drain(sup->table);
+	/* while the output is broken, what was read before has no report for how long nobody knows
+	 */
+	interface_table_drain(sup->table, sup->output_error);
 	translation_catch_up(sup->translation);
 	/* a failure is told, and made up for by the next report */
 	err = supervisor_write_doubtful(sup);
@@ -972,7 +974,7 @@ static void supervisor_begin_interval(struct supervisor *sup)
  * it is told, and it is tried again with the next one. */
 static void supervisor_settle(struct supervisor *sup)
 {
-	interface_table_drain(sup->table);
+	interface_table_drain(sup->table, false);
 	(void)supervisor_write_doubtful(sup);
 }
 

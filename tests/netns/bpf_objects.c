@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Looks at BPF objects of the kernel by their ids.
+ * Looks at BPF objects of the kernel, by their ids or where they are pinned.
  *
  *   bpf_objects alive prog:ID|map:ID...   prints those of them that the kernel still has
  *   bpf_objects count ID                  prints what count.bpf.o, loaded as program ID, has seen
+ *   bpf_objects entries PATH...           prints how many entries the map pinned there has room for
  */
 #include "lib/cleanup.h"
 
@@ -49,12 +50,28 @@ static int print_count(uint32_t program_id)
 	return 0;
 }
 
+static int print_entries(char **paths)
+{
+	for (; *paths; paths++) {
+		uint32_t size = sizeof(struct bpf_map_info);
+		struct bpf_map_info info = {0};
+		_close_ int fd = bpf_obj_get(*paths);
+
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size))
+			return perror(*paths), 1;
+		printf("%u\n", info.max_entries);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 2 && !strcmp(argv[1], "alive"))
 		return print_alive(argv + 2);
 	if (argc == 3 && !strcmp(argv[1], "count"))
 		return print_count((uint32_t)strtoul(argv[2], NULL, 10));
+	if (argc >= 2 && !strcmp(argv[1], "entries"))
+		return print_entries(argv + 2);
 	fputs("usage: see the top of bpf_objects.c\n", stderr);
 	return 1;
 }

@@ -324,6 +324,14 @@ header_field() { # NS FIELD
 	last_report "$1" | sed -nE "1s/^# flowtally .* $2=([^ ]+).*/\1/p"
 }
 
+# Bytes and packets of the report's flows and of what found no room, together: "BYTES PACKETS".
+accounted() { # NS
+	last_report "$1" | awk '
+		function field(name) { match($0, name "=[0-9]+"); return substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 1) }
+		/^# flowtally / || /reason=map_full/ { bytes += field("bytes"); packets += field("packets") }
+		END { print bytes, packets }'
+}
+
 # The last report of NS has these lines behind its header, in any order, and no others; its header counts
 # them right and says PACKETS; the largest flow is first.
 expect_report() { # NS PACKETS LINE...

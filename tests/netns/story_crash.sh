@@ -165,6 +165,36 @@ story_doubtful_report_is_handed_over() {
 	expect_equal 'bytes of all reports' "$((10 * 128))" "$(sum_of_reports host)"
 }
 
+# The maps that are pinned for this network namespace, the agent's only one with a BPF file system.
+pinned_maps() {
+	"$TOOLS/bpf_objects" entries /sys/fs/bpf/flowtally/*/flows-*
+}
+
+# However long reports cannot be written, what is held for a crash is what was counted.
+story_broken_output_holds_little() {
+	local status
+
+	export RUNTIME_DIRECTORY=$WORK
+	topology_flood
+	fill_small_disk
+	start_agent host -o "$WORK/small/report"
+	for _ in {1..6}; do
+		# more than the CPUs keep by themselves
+		"$TOOLS/flood" "$PREFIX-host" 20000 0 >/dev/null
+		signal_agent host USR1
+		# it answers when that is done
+		status=0
+		in_ns host "$FLOWTALLY" status >/dev/null || status=$?
+		expect_equal 'exit status of flowtally status' 3 "$status"
+	done
+	# those of v0 and lo, and that of the report after which it was known
+	expect_equal 'maps of full size' 3 "$(pinned_maps | awk '$1 == 65536' | wc -l)"
+	kill_agent host
+	start_agent host
+	expect_equal 'bytes and packets' "$((6 * 20000 * 29)) $((6 * 20000))" "$(accounted host)"
+	stop_agent host
+}
+
 # The last report finds no room, and is in the first one of the next agent.
 story_last_report_stays_for_the_next_agent() {
 	topology_wire

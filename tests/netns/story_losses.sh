@@ -7,14 +7,6 @@ start_agent_with_entries() { # ENTRIES
 	start_agent host -c "$WORK/flowtally.conf"
 }
 
-# Bytes and packets of the report's flows and of what found no room, together: "BYTES PACKETS".
-accounted() { # NS
-	last_report "$1" | awk '
-		function field(name) { match($0, name "=[0-9]+"); return substr($0, RSTART + length(name) + 1, RLENGTH - length(name) - 1) }
-		/^# flowtally / || /reason=map_full/ { bytes += field("bytes"); packets += field("packets") }
-		END { print bytes, packets }'
-}
-
 # However many flows come, map_entries bounds what is open between two swaps, not the report.
 story_more_flows_than_entries() {
 	local count=100000
