@@ -36,8 +36,10 @@ struct text {
 };
 
 struct agent {
-	pid_t pid;  /* 0: it has ended */
-	bool asked; /* for a report that has not come */
+	struct kernel *kernel; /* borrowed */
+	const char *program;   /* borrowed */
+	pid_t pid;	       /* 0: it has ended */
+	bool asked;	       /* for a report that has not come */
 	struct text log, out;
 };
 
@@ -133,6 +135,8 @@ int agent_new(struct agent **ret, struct kernel *kernel, const char *program, co
 
 	if (!agent)
 		return -ENOMEM;
+	agent->kernel = kernel;
+	agent->program = program;
 	agent->log.fd = agent->out.fd = -1;
 	err = text_init(&agent->log, LOG_SIZE, &log) ?: text_init(&agent->out, OUT_SIZE, &out);
 	if (!err)
@@ -159,6 +163,24 @@ int agent_new(struct agent **ret, struct kernel *kernel, const char *program, co
 	return 0;
 }
 
+/* What a killed agent has pinned outlives its namespace. */
+static void agent_clean_up(const struct agent *agent)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+		if (nowhere < 0 || kernel_enter(agent->kernel, HOST))
+			_exit(127);
+		dup2(nowhere, STDERR_FILENO);
+		execl(agent->program, agent->program, "cleanup", NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
 void agent_free(struct agent *agent)
 {
 	if (!agent)
@@ -166,6 +188,7 @@ void agent_free(struct agent *agent)
 	if (agent->pid) {
 		kill(agent->pid, SIGKILL);
 		waitpid(agent->pid, NULL, 0);
+		agent_clean_up(agent);
 	}
 	text_clean(&agent->log);
 	text_clean(&agent->out);
