@@ -45,7 +45,7 @@ story_descriptors() {
 	done
 	stop_agent host
 	expect_report host "$count" "$STRAY Bytes: $((count * 128))"
-	expect_equal 'complaints' 1 "$(grep -cvE 'attached with|watching|joining|: detached|room again' \
+	expect_equal 'complaints' 1 "$(grep -cvE 'attached with|watching|joining|mounted|: detached|room again' \
 		"$WORK/host.log")"
 }
 
