@@ -220,11 +220,11 @@ static struct nlmsghdr *put_filter_request(void *buffer, uint16_t type, uint16_t
 	return request;
 }
 
-static int put_filter(struct tc *tc, enum tc_change_kind kind, uint32_t ifindex, enum tc_hook hook,
-		      uint16_t priority, uint32_t handle, int program_fd, const char *name)
+int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		  uint32_t handle, int program_fd, const char *name)
 {
 	struct tc_change change = {
-		.kind = kind,
+		.kind = TC_FILTER_ADD,
 		.ifindex = ifindex,
 		.hook = hook,
 		.priority = priority,
@@ -235,18 +235,6 @@ static int put_filter(struct tc *tc, enum tc_change_kind kind, uint32_t ifindex,
 
 	tc_change(tc, &change, 1);
 	return change.result;
-}
-
-int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
-		  uint32_t handle, int program_fd, const char *name)
-{
-	return put_filter(tc, TC_FILTER_ADD, ifindex, hook, priority, handle, program_fd, name);
-}
-
-int tc_filter_replace(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
-		      uint32_t handle, int program_fd, const char *name)
-{
-	return put_filter(tc, TC_FILTER_REPLACE, ifindex, hook, priority, handle, program_fd, name);
 }
 
 int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,

@@ -47,7 +47,8 @@ struct tc_change {
 		TC_CLSACT_ADD,
 		TC_CLSACT_DELETE,
 		TC_FILTER_ADD,
-		TC_FILTER_REPLACE,
+		TC_FILTER_REPLACE, /* another program, which no packet passes by; added if there is
+				      none */
 		TC_FILTER_DELETE,
 	} kind;
 	uint32_t ifindex;
@@ -57,7 +58,8 @@ struct tc_change {
 	uint32_t handle;
 	int program_fd;
 	const char *name;
-	int result; /* what the call of that name would have returned */
+	int result; /* what the call of that name would have returned; a replacement: that of adding
+		     */
 };
 
 /* Makes the changes in their order; an error of one does not keep the others. */
@@ -73,11 +75,6 @@ int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), v
  */
 int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		  uint32_t handle, int program_fd, const char *name);
-
-/* Puts another program into that one BPF filter, which sees every packet with the one or the other.
- * It is added if it is not there. Errors as those of tc_filter_add(). */
-int tc_filter_replace(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
-		      uint32_t handle, int program_fd, const char *name);
 
 /*
  * Deletes that one BPF filter (hook, priority and handle, neither of them 0). -ENOENT: it is gone

@@ -213,15 +213,6 @@ static void clsact_remove(struct attacher *attacher, struct attachment *attachme
 	clsact_detach(attacher, jobs, 1);
 }
 
-/* Puts our program into a filter that is there. */
-static int clsact_replace(struct attacher *attacher, const struct attachment *attachment,
-			  enum tc_hook hook)
-{
-	return tc_filter_replace(attacher->tc, attachment->ifindex, hook,
-				 attachment->clsact.priority[hook], clsact_handle(attachment),
-				 attacher->program_fd[hook], CLSACT_FILTER_NAME);
-}
-
 static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attachment *described,
 			struct attachment *attachment)
 {
@@ -230,8 +221,13 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 	attachment->clsact.created = described->created;
 	memcpy(attachment->clsact.priority, described->priority, sizeof(described->priority));
 	err = clsact_check(attacher, attachment) ? 0 : -ENOENT;
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++)
-		err = clsact_replace(attacher, attachment, hook);
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
+		struct tc_change change =
+			clsact_filter(attacher, hook, attachment, TC_FILTER_REPLACE);
+
+		tc_change(attacher->tc, &change, 1);
+		err = change.result;
+	}
 	if (err)
 		clsact_remove(attacher, attachment);
 	return err;
