@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/flow_table.h"
+#include "lib/array.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +8,6 @@
 #include <sys/random.h>
 
 #define SLOTS_FIRST   1024
-#define ARRAY_FIRST   512
 #define ENTRIES_LIMIT ((size_t)1 << 31) /* an entry's index plus 1 fits 32 bits */
 #define CELLS_LIMIT   ((size_t)FLOW_CELL_NONE)
 
@@ -131,43 +131,19 @@ static int reserve_slots(struct flow_table *table, size_t entries)
 	return 0;
 }
 
-/* Grows *array in doublings; large ones move by remapping and cost memory only where written to. */
-static int reserve_array(void **array, size_t *capacity, size_t size, size_t needed, size_t limit)
-{
-	size_t wanted = *capacity ? *capacity : ARRAY_FIRST;
-	void *bigger;
-
-	if (needed <= *capacity)
-		return 0;
-	if (needed > limit)
-		return -ENOMEM;
-	while (wanted < needed)
-		wanted *= 2;
-	bigger = reallocarray(*array, wanted, size);
-	if (!bigger)
-		return -ENOMEM;
-	*array = bigger;
-	*capacity = wanted;
-	return 0;
-}
-
 int flow_table_reserve(struct flow_table *table, size_t entries, size_t cells)
 {
-	void *array;
 	int err;
 
 	entries += table->entry_count;
 	cells += table->cell_count;
-	array = table->entries;
-	err = reserve_array(&array, &table->entry_capacity, sizeof(*table->entries), entries,
-			    ENTRIES_LIMIT);
-	table->entries = array;
-	if (err)
-		return err;
-	array = table->cells;
-	err = reserve_array(&array, &table->cell_capacity, sizeof(*table->cells), cells,
-			    CELLS_LIMIT);
-	table->cells = array;
+	if (entries > ENTRIES_LIMIT || cells > CELLS_LIMIT)
+		return -ENOMEM;
+	err = array_reserve(&table->entries, &table->entry_capacity, sizeof(*table->entries),
+			    entries);
+	if (!err)
+		err = array_reserve(&table->cells, &table->cell_capacity, sizeof(*table->cells),
+				    cells);
 	if (err)
 		return err;
 	return reserve_slots(table, entries);

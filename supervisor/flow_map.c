@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/flow_map.h"
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/pins.h"
@@ -534,15 +535,11 @@ struct flow_map_recovery {
 static int flow_maps_open_pinned(struct flow_map_recovery *recovery, const char *name,
 				 struct flow_map *map)
 {
-	if (recovery->count == recovery->capacity) {
-		size_t capacity = recovery->capacity ? 2 * recovery->capacity : 64;
-		void *grown = reallocarray(recovery->found, capacity, sizeof(*recovery->found));
+	int err = array_reserve(&recovery->found, &recovery->capacity, sizeof(*recovery->found),
+				recovery->count + 1);
 
-		if (!grown)
-			return -ENOMEM;
-		recovery->found = grown;
-		recovery->capacity = capacity;
-	}
+	if (err)
+		return err;
 	map->fd = pins_get(recovery->maps->pins, name);
 	if (map->fd < 0)
 		return map->fd;

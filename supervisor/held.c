@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/held.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/log.h"
 #include "supervisor/flow_map.h"
@@ -58,17 +59,13 @@ void held_free(struct held *held)
 
 int held_add(struct held *held, const struct flow_map *map)
 {
+	int err;
+
 	if (!held->pins)
 		return 0;
-	if (held->count == held->capacity) {
-		size_t capacity = held->capacity ? 2 * held->capacity : 64;
-		void *grown = reallocarray(held->list, capacity, sizeof(*held->list));
-
-		if (!grown)
-			return -ENOMEM;
-		held->list = grown;
-		held->capacity = capacity;
-	}
+	err = array_reserve(&held->list, &held->capacity, sizeof(*held->list), held->count + 1);
+	if (err)
+		return err;
 	held->list[held->count++] = (struct held_map){.phase = map->phase, .serial = map->serial};
 	return 0;
 }

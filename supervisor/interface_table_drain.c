@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Out of the maps and the CPUs' trains into the merge. */
+#include "lib/array.h"
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/held.h"
@@ -158,21 +159,17 @@ static int table_find_train(void *data, const struct flow_train *train)
 {
 	struct table_trains *trains = data;
 	struct interface *interface = table_train_owner(trains, train);
+	int err;
 
 	if (!interface) {
 		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
 			  train->slot);
 		return 0;
 	}
-	if (trains->count == trains->capacity) {
-		size_t capacity = trains->capacity ? 2 * trains->capacity : 32;
-		void *grown = reallocarray(trains->list, capacity, sizeof(*trains->list));
-
-		if (!grown)
-			return -ENOMEM;
-		trains->list = grown;
-		trains->capacity = capacity;
-	}
+	err = array_reserve(&trains->list, &trains->capacity, sizeof(*trains->list),
+			    trains->count + 1);
+	if (err)
+		return err;
 	interface->recorded = true;
 	trains->list[trains->count++] =
 		(struct held_train){.phase = interface->map.phase, .train = *train};
