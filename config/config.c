@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/config.h"
 
+#include "config/term.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/number.h"
@@ -10,6 +11,7 @@
 #include <ini.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,8 @@ void config_clean(struct config *config)
 {
 	match_list_clean(&config->include);
 	match_list_clean(&config->exclude);
+	filter_clean(&config->only);
+	filter_clean(&config->ignore);
 	free(config->output);
 	*config = (struct config){0};
 }
@@ -179,28 +183,69 @@ static int config_set_output(struct config *config, const char *value, const cha
 	return 0;
 }
 
-static struct match_list *config_include(struct config *config)
+/* What the kinds of lists have in common; a list that is all zeros is empty. */
+struct config_list {
+	size_t size;
+	/* 0; -EINVAL, then *problem says what is wrong with the word; -ENOMEM */
+	int (*add)(void *list, const char *word, const char **problem);
+	/* NULL, or why the list may not end here */
+	const char *(*check_end)(const void *list);
+	void (*clean)(void *list);
+};
+
+static int config_add_pattern(void *list, const char *word, const char **problem)
 {
-	return &config->include;
+	*problem = match_check(word);
+	return *problem ? -EINVAL : match_list_add(list, word);
 }
 
-static struct match_list *config_exclude(struct config *config)
+static const char *config_check_patterns(const void *list)
 {
-	return &config->exclude;
+	(void)list;
+	return NULL;
 }
 
-/* A key has one value (set), or is a list of patterns (list). */
+static void config_clean_patterns(void *list)
+{
+	match_list_clean(list);
+}
+
+static const struct config_list config_patterns = {sizeof(struct match_list), config_add_pattern,
+						   config_check_patterns, config_clean_patterns};
+
+static int config_add_term(void *list, const char *word, const char **problem)
+{
+	return term_add(list, word, problem);
+}
+
+static const char *config_check_terms(const void *list)
+{
+	return term_check_end(list);
+}
+
+static void config_clean_terms(void *list)
+{
+	filter_clean(list);
+}
+
+static const struct config_list config_terms = {sizeof(struct filter), config_add_term,
+						config_check_terms, config_clean_terms};
+
+/* A key has one value (set), or is a list of words (list, which is at offset in struct config). */
 struct config_key {
 	const char *section;
 	const char *name;
 	int (*set)(struct config *config, const char *value, const char **problem);
-	struct match_list *(*list)(struct config *config);
+	const struct config_list *list;
+	size_t offset;
 	bool may_be_empty;
 };
 
+#define CONFIG_LIST(kind, member) .list = &(kind), .offset = offsetof(struct config, member)
+
 static const struct config_key config_keys[] = {
-	{"interfaces", "include", .list = config_include},
-	{"interfaces", "exclude", .list = config_exclude, .may_be_empty = true},
+	{"interfaces", "include", CONFIG_LIST(config_patterns, include)},
+	{"interfaces", "exclude", CONFIG_LIST(config_patterns, exclude), .may_be_empty = true},
 	{"report", "interval", .set = config_set_interval},
 	{"report", "format", .set = config_set_format},
 	{"report", "output", .set = config_set_output},
@@ -208,8 +253,15 @@ static const struct config_key config_keys[] = {
 	{"flows", "map_entries", .set = config_set_map_entries},
 	{"flows", "nat", .set = config_set_nat},
 	{"flows", "tunnels", .set = config_set_tunnels},
+	{"flows", "only", CONFIG_LIST(config_terms, only), .may_be_empty = true},
+	{"flows", "ignore", CONFIG_LIST(config_terms, ignore), .may_be_empty = true},
 	{"attach", "mode", .set = config_set_attach},
 };
+
+static void *config_list_of(struct config *config, const struct config_key *key)
+{
+	return (char *)config + key->offset;
+}
 
 static const struct config_key *config_find_key(const char *section, const char *name)
 {
@@ -220,12 +272,14 @@ static const struct config_key *config_find_key(const char *section, const char 
 }
 
 /* Adds the first word of *value to list and moves *value behind it. -ENOENT: there is none. */
-static int config_take_word(struct match_list *list, const char **value, const char **problem)
+static int config_take_word(const struct config_list *kind, void *list, const char **value,
+			    const char **problem)
 {
 	const char *start = *value + strspn(*value, CONFIG_BLANKS);
 	size_t size = strcspn(start, CONFIG_BLANKS);
 	_free_ char *word = NULL;
 	const char *bad;
+	int error;
 
 	*value = start + size;
 	if (!size)
@@ -233,32 +287,42 @@ static int config_take_word(struct match_list *list, const char **value, const c
 	word = strndup(start, size);
 	if (!word)
 		return -ENOMEM;
-	bad = match_check(word);
-	if (bad)
-		return config_wrong(problem, "'%s': %s", word, bad);
-	return match_list_add(list, word);
+	error = kind->add(list, word, &bad);
+	return error == -EINVAL ? config_wrong(problem, "'%s': %s", word, bad) : error;
+}
+
+/* Adds all words of value. */
+static int config_take_words(const struct config_key *key, void *list, const char *value,
+			     const char **problem)
+{
+	bool empty = true;
+	const char *bad;
+	int error;
+
+	while (!(error = config_take_word(key->list, list, &value, problem)))
+		empty = false;
+	if (error != -ENOENT)
+		return error;
+	if (empty && !key->may_be_empty)
+		return config_wrong(problem, "the list is empty");
+	bad = key->list->check_end(list);
+	return bad ? config_wrong(problem, "%s", bad) : 0;
 }
 
 static int config_set_list(struct config *config, const struct config_key *key, const char *value,
 			   const char **problem)
 {
-	struct match_list *list = key->list(config);
-	struct match_list fresh = {0};
-	int error;
+	_free_ void *fresh = calloc(1, key->list->size);
+	void *list = config_list_of(config, key);
+	int error = fresh ? config_take_words(key, fresh, value, problem) : -ENOMEM;
 
-	do
-		error = config_take_word(&fresh, &value, problem);
-	while (!error);
-	if (error == -ENOENT)
-		error = fresh.count || key->may_be_empty
-				? 0
-				: config_wrong(problem, "the list is empty");
 	if (error) {
-		match_list_clean(&fresh);
+		if (fresh)
+			key->list->clean(fresh);
 		return error;
 	}
-	match_list_clean(list);
-	*list = fresh;
+	key->list->clean(list);
+	memcpy(list, fresh, key->list->size);
 	return 0;
 }
 
@@ -327,19 +391,25 @@ config_mistake(struct config_parse *parse, unsigned int line, const char *format
 static void config_end_list(struct config_parse *parse)
 {
 	const struct config_key *key = parse->key;
+	const char *bad = NULL;
 
 	if (key && key->list && !key->may_be_empty && !parse->listed)
-		config_mistake(parse, parse->key_line, "%s: the list is empty", key->name);
+		bad = "the list is empty";
+	else if (key && key->list)
+		bad = key->list->check_end(config_list_of(parse->config, key));
+	if (bad)
+		config_mistake(parse, parse->key_line, "%s: %s", key->name, bad);
 	parse->key = NULL;
 }
 
 static void config_add_to_list(struct config_parse *parse, const char *value)
 {
-	struct match_list *list = parse->key->list(parse->config);
+	const struct config_list *kind = parse->key->list;
+	void *list = config_list_of(parse->config, parse->key);
 	const char *problem;
 	int error;
 
-	while ((error = config_take_word(list, &value, &problem)) != -ENOENT) {
+	while ((error = config_take_word(kind, list, &value, &problem)) != -ENOENT) {
 		parse->listed = true;
 		if (error == -EINVAL) {
 			config_mistake(parse, parse->line, "%s: %s", parse->key->name, problem);
@@ -410,7 +480,7 @@ static void config_take_key(struct config_parse *parse, const char *section, con
 	parse->key = key;
 	parse->listed = false;
 	if (key->list)
-		match_list_clean(key->list(parse->config));
+		key->list->clean(config_list_of(parse->config, key));
 	config_take_value(parse, value);
 }
 

@@ -5,6 +5,7 @@
 #define FLOWTALLY_CONFIG_H
 
 #include "config/match.h"
+#include "lib/filter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ struct config {
 	uint32_t map_entries; /* per interface */
 	enum config_nat nat;
 	enum config_tunnels tunnels;
+	struct filter only;   /* conversations to report; empty: all */
+	struct filter ignore; /* of those, the ones not to report */
 	enum config_attach attach;
 };
 

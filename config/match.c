@@ -63,7 +63,7 @@ static const char *match_bracket_end(const char *p)
 
 /* fnmatch(3) takes a '[' that is never closed as a plain character, and a '\' at the end matches
  * nothing. Nobody means that. */
-static const char *match_check_glob(const char *glob)
+const char *match_check_glob(const char *glob)
 {
 	while (*glob) {
 		if (*glob == '\\') {

@@ -27,6 +27,9 @@ struct match_list {
  * wants a number", ...). */
 const char *match_check(const char *pattern);
 
+/* The same for a glob alone. */
+const char *match_check_glob(const char *glob);
+
 /* Appends a copy of pattern. 0, -EINVAL if match_check() objects, -ENOMEM. */
 int match_list_add(struct match_list *list, const char *pattern);
 void match_list_clean(struct match_list *list);

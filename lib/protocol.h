@@ -20,4 +20,10 @@ static inline bool protocol_has_ports(uint8_t protocol)
 	return false;
 }
 
+/* "tcp"; NULL for a protocol without a name here. Lower case, as ECS network.transport. */
+const char *protocol_name(uint8_t protocol);
+
+/* The number of a protocol by that name; ICMPv6 also as nft(8) and tcpdump(8) call it. */
+bool protocol_from_name(const char *name, uint32_t *ret);
+
 #endif

@@ -7,7 +7,6 @@
 #include "report/nat.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -146,39 +145,6 @@ void format_time_milliseconds(struct buffer *out, int64_t ns)
 	int64_t rest = put_time(out, ns);
 
 	buffer_printf(out, ".%03dZ", (int)(rest / NSEC_PER_MSEC));
-}
-
-const char *format_protocol(uint8_t protocol)
-{
-	/* IANA's assigned internet protocol numbers */
-	static const char *const names[256] = {
-		[IPPROTO_ICMP] = "icmp",
-		[IPPROTO_IGMP] = "igmp",
-		[IPPROTO_IPIP] = "ipv4",
-		[IPPROTO_TCP] = "tcp",
-		[IPPROTO_EGP] = "egp",
-		[IPPROTO_UDP] = "udp",
-		[IPPROTO_DCCP] = "dccp",
-		[IPPROTO_IPV6] = "ipv6",
-		[IPPROTO_RSVP] = "rsvp",
-		[IPPROTO_GRE] = "gre",
-		[IPPROTO_ESP] = "esp",
-		[IPPROTO_AH] = "ah",
-		[IPPROTO_ICMPV6] = "ipv6-icmp",
-		[IPPROTO_NONE] = "ipv6-nonxt",
-		[88] = "eigrp",
-		[89] = "ospf",
-		[97] = "etherip",
-		[IPPROTO_PIM] = "pim",
-		[IPPROTO_COMP] = "ipcomp",
-		[112] = "vrrp",
-		[115] = "l2tp",
-		[IPPROTO_SCTP] = "sctp",
-		[IPPROTO_UDPLITE] = "udplite",
-		[IPPROTO_MPLS] = "mpls-in-ip",
-	};
-
-	return names[protocol];
 }
 
 size_t format_utf8_length(const char *text)

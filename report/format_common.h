@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the formats of a report share: addresses, times, names of protocols. */
+/* What the formats of a report share: addresses, times, names of interfaces. */
 #ifndef FLOWTALLY_FORMAT_COMMON_H
 #define FLOWTALLY_FORMAT_COMMON_H
 
@@ -24,9 +24,6 @@ void format_nat_end(struct buffer *out, uint8_t family, const struct nat_end *en
 /* UTC, cut off, not rounded: "2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000Z" */
 void format_time_seconds(struct buffer *out, int64_t ns);
 void format_time_milliseconds(struct buffer *out, int64_t ns);
-
-/* "tcp"; NULL for a protocol without a name here. Lower case, as ECS network.transport. */
-const char *format_protocol(uint8_t protocol);
 
 /* Length of the valid UTF-8 character (RFC 3629) that text begins with; 0: it begins with none. */
 size_t format_utf8_length(const char *text);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/protocol.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/merge.h"
@@ -58,11 +59,14 @@ static void put_event(struct buffer *out, const struct report *report, const cha
 	buffer_printf(out, "\",\"duration\":%lld}", (long long)report->duration_ns);
 }
 
-static void put_other(struct buffer *out, const struct report *report)
+/* name: with the comma before it and the quotes around it. */
+static void put_sum(struct buffer *out, const char *name, size_t flows,
+		    const struct flow_count *count)
 {
-	put_field(out, ",\"other\":{\"flows\":", report->flow_count - report->named);
+	buffer_str(out, name);
+	put_field(out, ":{\"flows\":", flows);
 	put_literal(out, ",\"network\":{");
-	put_counts(out, report->other.bytes, report->other.packets);
+	put_counts(out, count->bytes, count->packets);
 	put_literal(out, "}}");
 }
 
@@ -111,7 +115,9 @@ static void put_report(struct buffer *out, const struct report *report)
 	put_counts(out, report->total.bytes, report->total.packets);
 	buffer_char(out, '}');
 	if (report->named < report->flow_count)
-		put_other(out, report);
+		put_sum(out, ",\"other\"", report->flow_count - report->named, &report->other);
+	if (report->filtered.flows)
+		put_sum(out, ",\"filtered\"", report->filtered.flows, &report->filtered.count);
 	if (report->tunnel_count)
 		put_tunnels(out, report);
 	put_unattributed(out, report);
@@ -155,7 +161,7 @@ static void put_end(struct buffer *out, const struct report *report, const struc
 
 static void put_network(struct buffer *out, const struct report_flow *flow)
 {
-	const char *transport = format_protocol(flow->key.protocol);
+	const char *transport = protocol_name(flow->key.protocol);
 
 	put_literal(out, ",\"network\":{\"type\":\"ipv");
 	buffer_char(out, flow->key.family == FLOW_IPV4 ? '4' : '6');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/protocol.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/merge.h"
@@ -54,7 +55,7 @@ static void put_size(struct buffer *out, uint64_t bytes)
 
 static void put_protocol(struct buffer *out, uint8_t protocol)
 {
-	const char *name = format_protocol(protocol);
+	const char *name = protocol_name(protocol);
 
 	if (name)
 		buffer_str(out, name);
@@ -231,6 +232,8 @@ static void put_summary(struct buffer *out, const struct report *report)
 	if (report->named < report->flow_count)
 		put_sum(out, "other", report->flow_count - report->named, &report->other);
 	put_sum(out, "total", report->flow_count, &report->total);
+	if (report->filtered.flows)
+		put_sum(out, "filtered", report->filtered.flows, &report->filtered.count);
 	for (size_t i = 0; i < report->tunnel_count; i++)
 		put_tunnel(out, report, &report->tunnels[i]);
 	for (size_t i = 0; i < report->unattributed_count; i++) {

@@ -58,6 +58,10 @@ void format_text(struct buffer *out, const struct report *report)
 		buffer_printf(out, "# other flows=%zu bytes=%llu packets=%llu\n",
 			      report->flow_count - report->named, report->other.bytes,
 			      report->other.packets);
+	if (report->filtered.flows)
+		buffer_printf(out, "# filtered flows=%zu bytes=%llu packets=%llu\n",
+			      report->filtered.flows, report->filtered.count.bytes,
+			      report->filtered.count.packets);
 	for (size_t i = 0; i < report->tunnel_count; i++)
 		put_tunnel(out, report, &report->tunnels[i]);
 	for (size_t i = 0; i < report->unattributed_count; i++)

@@ -71,6 +71,12 @@ struct report_tunnel {
 	struct flow_count count;
 };
 
+/* What a filter took out. */
+struct report_filtered {
+	size_t flows;
+	struct flow_count count;
+};
+
 struct report_unattributed {
 	uint32_t interface; /* into report.interfaces */
 	const char *reason; /* static: "non_ip", "malformed", "map_full", "before_attach" */
@@ -105,7 +111,8 @@ struct report {
 	struct report_unattributed
 		*unattributed; /* sorted by interface, then reason; none that is zero */
 	size_t unattributed_count;
-	struct flow_count total; /* of the flows */
+	struct flow_count total;	 /* of the flows */
+	struct report_filtered filtered; /* set by report_filter() (report/filtered.h) */
 
 	size_t named; /* flows that the report names one by one; the rest is summed up in other. Set
 			 by report_limit() */

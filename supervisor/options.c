@@ -26,6 +26,8 @@ static const char options_help[] =
 	"  -o, --output PATH       file to append reports to, - is standard output (-)\n"
 	"  -i, --include PATTERN   interface to monitor, may repeat; replaces the file's list (*)\n"
 	"  -x, --exclude PATTERN   interface to leave alone, may repeat; replaces the file's list\n"
+	"      --only TERMS        conversations to report; may repeat, any of them selects (all)\n"
+	"      --ignore TERMS      conversations not to report, likewise; over the file's (none)\n"
 	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
 	"  -v, --verbose           more log lines; may repeat\n"
 	"  -q, --quiet             fewer log lines; may repeat\n"
@@ -33,15 +35,20 @@ static const char options_help[] =
 	"  -V, --version           the version\n"
 	"\n"
 	"A PATTERN is a shell glob on the name, kind:GLOB on the link kind, or index:N.\n"
+	"TERMS are net:ADDRESS[/LENGTH], port:N[-M], proto:NAME, interface:GLOB.\n"
 	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
 	"Manual: flowtally(8), flowtally.conf(5).\n";
+
+/* Options without a letter on the command line have one here that options_short does not name. */
+#define OPTION_ONLY   'O'
+#define OPTION_IGNORE 'I'
 
 static const struct {
 	const char *name;
 	enum command command;
 	const char *options; /* letters of those that it takes */
 } options_commands[] = {
-	{"run", COMMAND_RUN, "ctnfoixavqhV"},
+	{"run", COMMAND_RUN, "ctnfoixOIavqhV"},
 	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
 	{"cleanup", COMMAND_CLEANUP, "vqhV"},
 };
@@ -57,6 +64,8 @@ static const struct option options_long[] = {
 	{"output", required_argument, NULL, 'o'},
 	{"include", required_argument, NULL, 'i'},
 	{"exclude", required_argument, NULL, 'x'},
+	{"only", required_argument, NULL, OPTION_ONLY},
+	{"ignore", required_argument, NULL, OPTION_IGNORE},
 	{"attach", required_argument, NULL, 'a'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},
@@ -66,14 +75,20 @@ static const struct option options_long[] = {
 };
 
 /* Options that are settings of the file. */
-static const struct {
+static const struct option_key {
 	int letter;
 	const char *section, *key;
-	bool list; /* may repeat */
+	const char
+		*joint; /* it may repeat, with that between its values; NULL: the last one holds */
 } options_settings[] = {
-	{'t', "report", "interval", false},   {'f', "report", "format", false},
-	{'o', "report", "output", false},     {'i', "interfaces", "include", true},
-	{'x', "interfaces", "exclude", true}, {'a', "attach", "mode", false},
+	{'t', "report", "interval", NULL},
+	{'f', "report", "format", NULL},
+	{'o', "report", "output", NULL},
+	{'i', "interfaces", "include", " "},
+	{'x', "interfaces", "exclude", " "},
+	{OPTION_ONLY, "flows", "only", " or "},
+	{OPTION_IGNORE, "flows", "ignore", " or "},
+	{'a', "attach", "mode", NULL},
 };
 
 void options_print_help(void)
@@ -110,35 +125,42 @@ static const char *options_long_name(int letter)
 
 /* A setting is tried on a scratch configuration, so that a mistake is told before anything else is
  * done. */
-static int options_check_setting(int letter, const char *section, const char *key,
-				 const char *value)
+static int options_check_setting(const struct option_key *key, const char *value)
 {
 	struct config scratch = {0};
 	const char *problem = NULL;
 	int err = config_init(&scratch);
 
 	if (!err)
-		err = config_set(&scratch, section, key, value, &problem);
+		err = config_set(&scratch, key->section, key->key, value, &problem);
 	config_clean(&scratch);
 	if (err == -EINVAL)
-		return options_misuse("option --%s: %s", options_long_name(letter), problem);
+		return options_misuse("option --%s: %s", options_long_name(key->letter), problem);
 	return err;
 }
 
-static int options_add_setting(struct options *options, int letter, const char *section,
-			       const char *key, bool list, const char *value)
+static bool options_is_blank(const char *value)
+{
+	return !value[strspn(value, " \t")];
+}
+
+static int options_add_setting(struct options *options, const struct option_key *key,
+			       const char *value)
 {
 	struct option_setting *setting = NULL;
 	char *joined;
-	int err = options_check_setting(letter, section, key, value);
+	int err = options_check_setting(key, value);
 
 	if (err)
 		return err;
 	for (size_t i = 0; i < options->setting_count; i++)
-		if (options->settings[i].section == section && options->settings[i].key == key)
+		if (options->settings[i].section == key->section &&
+		    options->settings[i].key == key->key)
 			setting = &options->settings[i];
-	if (setting && list) {
-		if (asprintf(&joined, "%s %s", setting->value, value) < 0)
+	if (setting && key->joint) {
+		bool both = !options_is_blank(setting->value) && !options_is_blank(value);
+
+		if (asprintf(&joined, "%s%s%s", setting->value, both ? key->joint : " ", value) < 0)
 			return -ENOMEM;
 	} else {
 		joined = strdup(value);
@@ -147,7 +169,7 @@ static int options_add_setting(struct options *options, int letter, const char *
 	}
 	if (!setting) {
 		setting = &options->settings[options->setting_count++];
-		*setting = (struct option_setting){.section = section, .key = key};
+		*setting = (struct option_setting){.section = key->section, .key = key->key};
 	}
 	free(setting->value);
 	setting->value = joined;
@@ -185,9 +207,7 @@ static int options_take(struct options *options, int letter)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(options_settings); i++)
 		if (options_settings[i].letter == letter)
-			return options_add_setting(options, letter, options_settings[i].section,
-						   options_settings[i].key,
-						   options_settings[i].list, optarg);
+			return options_add_setting(options, &options_settings[i], optarg);
 	return -EINVAL;
 }
 

@@ -28,7 +28,7 @@ struct options {
 	const char *config_file; /* borrowed from argv; NULL: the default one, if it exists */
 	uint32_t count;		 /* reports; 0: no end */
 	int verbosity;		 /* -v less -q */
-	struct option_setting settings[8];
+	struct option_setting settings[16];
 	size_t setting_count;
 };
 

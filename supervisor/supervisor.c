@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/rtnl.h"
+#include "report/filtered.h"
 #include "report/format.h"
 #include "report/locals.h"
 #include "report/merge.h"
@@ -181,6 +182,8 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
 	err = interface_table_tunnels(sup->table, tunnels)
 		      ?: supervisor_merge(sup, tunnels, report);
 	tunnel_set_free(tunnels);
+	if (!err)
+		err = report_filter(report, &sup->config.only, &sup->config.ignore);
 	if (err)
 		return err;
 	report->id = report_id_next(sup->report_id);

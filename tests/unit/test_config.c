@@ -90,6 +90,8 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->map_entries, 65536);
 	assert_int_equal(config->nat, CONFIG_NAT_AUTO);
 	assert_int_equal(config->tunnels, CONFIG_TUNNELS_MARK);
+	assert_int_equal(config->only.count, 0);
+	assert_int_equal(config->ignore.count, 0);
 	assert_int_equal(config->attach, CONFIG_ATTACH_AUTO);
 }
 
@@ -387,6 +389,33 @@ static void test_empty_lists(void **state)
 		  "5: top: 'x' is not a number from 0 to 4294967295\n");
 	/* one mistake, told once */
 	check_bad("[interfaces]\ninclude = [\n", "2: include: '[': bad glob: '[' without ']'\n");
+}
+
+static void test_filters(void **state)
+{
+	struct config config;
+
+	(void)state;
+	check_good(&config, "[flows]\nonly = net:10.0.0.0/8 ; a comment\n  port:443\n"
+			    "  or proto:icmp\nignore = port:53\n");
+	assert_int_equal(config.only.count, 2);
+	assert_int_equal(config.ignore.count, 1);
+	config_clean(&config);
+	check_good(&config, "[flows]\nonly =\nignore =\n");
+	check_defaults(&config);
+	config_clean(&config);
+
+	check_bad("[flows]\nonly = port:1 port:x\n  or\n\nignore = or port:2\n  net:1.2.3.4/8\n",
+		  "2: only: 'port:x': port: wants N or N-M, from 1 to 65535\n"
+		  "2: only: 'or' at the end\n"
+		  "5: ignore: 'or': there is no term before it\n"
+		  "6: ignore: 'net:1.2.3.4/8': net: the address has bits set behind its length\n");
+	/* a wrong word is told once */
+	check_bad("[flows]\nonly = bogus or port:1\nignore = port:1 or bogus\n",
+		  "2: only: 'bogus': is not net:ADDRESS[/LENGTH], port:N[-M], proto:NAME, "
+		  "interface:GLOB or 'or'\n"
+		  "3: ignore: 'bogus': is not net:ADDRESS[/LENGTH], port:N[-M], proto:NAME, "
+		  "interface:GLOB or 'or'\n");
 }
 
 static void test_unknown_keys_and_sections(void **state)
@@ -775,7 +804,7 @@ static void test_shipped_file(void **state)
 		{"interfaces", "include"}, {"interfaces", "exclude"}, {"report", "interval"},
 		{"report", "format"},	   {"report", "output"},      {"report", "top"},
 		{"flows", "map_entries"},  {"flows", "nat"},	      {"flows", "tunnels"},
-		{"attach", "mode"},
+		{"flows", "only"},	   {"flows", "ignore"},	      {"attach", "mode"},
 	};
 	struct buffer content = {0};
 	struct config config;
@@ -855,6 +884,10 @@ static void test_random_pieces(void **state)
 		"map_entries",
 		"nat",
 		"tunnels",
+		"only",
+		"ignore",
+		"port:1",
+		"or",
 		"mode",
 		"=",
 		" = ",
@@ -923,6 +956,7 @@ int main(void)
 		cmocka_unit_test(test_words_refused),
 		cmocka_unit_test(test_patterns_refused),
 		cmocka_unit_test(test_empty_lists),
+		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_unknown_keys_and_sections),
 		cmocka_unit_test(test_unknown_key_takes_its_list_with_it),
 		cmocka_unit_test(test_keys_before_any_section),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/protocol.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/merge.h"
@@ -319,6 +320,22 @@ static void table_tunnel(void **state)
 		"unattributed: br0 non_ip, 420 B, 15 packets\n\n");
 }
 
+/* What was filtered out is one line, in no sum. */
+static void filtered(void **state)
+{
+	(void)state;
+	report.filtered.flows = 3;
+	report.filtered.count = (struct flow_count){.bytes = 5000, .packets = 40};
+	assert_non_null(strstr(text_of(format_text),
+			       "Bytes: 220000\n# filtered flows=3 bytes=5000 packets=40\n"
+			       "# unattributed "));
+	assert_non_null(strstr(text_of(format_json),
+			       "\"packets\":147781},\"filtered\":{\"flows\":3,\"network\":"
+			       "{\"bytes\":5000,\"packets\":40}},\"unattributed\":["));
+	assert_non_null(strstr(text_of(format_table),
+			       "147781 packets\nfiltered: 3 flows, 4.9 KiB, 40 packets\n"));
+}
+
 static void json_limited(void **state)
 {
 	(void)state;
@@ -361,8 +378,8 @@ static void names_of_protocols(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_string_equal(format_protocol(cases[i].number), cases[i].name);
-	assert_null(format_protocol(255));
+		assert_string_equal(protocol_name(cases[i].number), cases[i].name);
+	assert_null(protocol_name(255));
 }
 
 static void table(void **state)
@@ -563,6 +580,7 @@ int main(void)
 		test(text_tunnel),
 		test(json_tunnel),
 		test(table_tunnel),
+		test(filtered),
 		test(json_limited),
 		test(text_translated),
 		test(json_translated),

@@ -128,6 +128,35 @@ static void test_options_are_settings(void **state)
 	options_clean(&options);
 }
 
+/* Each --only and --ignore is a choice of its own; an empty one takes the file's away. */
+static void test_filters_are_choices(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t only, ignore; /* choices */
+	} cases[] = {
+		{"flowtally -c /dev/null", 0, 0},
+		{"flowtally -c /dev/null --only port:1 --only=port:2", 2, 0},
+		{"flowtally -c /dev/null --ignore net:10.0.0.0/8", 0, 1},
+		{"flowtally -c /dev/null --only= --only port:1 --ignore=", 1, 0},
+		{"flowtally -c /dev/null --only port:1 --only= --only=", 1, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct options options;
+		struct config config = {0};
+		char said[512];
+
+		assert_int_equal(parse(&options, cases[i].line, said, sizeof(said)), 0);
+		assert_int_equal(options_load_config(&options, &config, ignore, NULL), 0);
+		assert_int_equal(config.only.count, cases[i].only);
+		assert_int_equal(config.ignore.count, cases[i].ignore);
+		config_clean(&config);
+		options_clean(&options);
+	}
+}
+
 /* Options override the file, and do so again when it is read again. */
 static void test_options_override_the_file(void **state)
 {
@@ -167,6 +196,12 @@ static void test_misuse(void **state)
 	assert_refused("flowtally -vz", "option -z is not known");
 	assert_refused("flowtally -t", "option -t wants a value");
 	assert_refused("flowtally --interval", "option --interval wants a value");
+	assert_refused("flowtally --only", "option --only wants a value");
+	assert_refused("flowtally -O port:1", "option -O is not known");
+	assert_refused("flowtally --only=port:1 --ignore=port:x",
+		       "option --ignore: 'port:x': port: wants N or N-M, from 1 to 65535");
+	assert_refused("flowtally --ignore=or",
+		       "option --ignore: 'or': there is no term before it");
 	assert_refused("flowtally --quiet=3", "option --quiet=3 takes no value");
 	assert_refused("flowtally --in 3", "option --in is not known");
 	assert_refused("flowtally -n x",
@@ -188,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_options_are_settings),
+		cmocka_unit_test(test_filters_are_choices),
 		cmocka_unit_test(test_options_override_the_file),
 		cmocka_unit_test(test_misuse),
 	};
