@@ -24,7 +24,7 @@ else
   say = @printf '  %-8s%s\n' '$(1)' '$(2)'
 endif
 
-PACKAGES := libbpf libmnl libelf zlib inih
+PACKAGES := libbpf libmnl libelf zlib inih libmicrohttpd
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)
@@ -42,7 +42,7 @@ endif
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
-SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c supervisor/*.c)
+SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c metrics/*.c supervisor/*.c)
 MAIN := supervisor/main.c
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 LIBRARY := $(BUILD)/libflowtally.a
@@ -54,7 +54,7 @@ TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
-C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] supervisor/*.[ch] \
+C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] metrics/*.[ch] supervisor/*.[ch] \
 	tests/*/*.[ch])
 SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh) .ci/run
 

@@ -88,6 +88,7 @@ struct report_interface {
 	uint32_t life;
 	uint32_t ifindex;
 	char name[16];
+	struct flow_count counted[2]; /* of all flows, here and nowhere else; by enum hook */
 };
 
 struct report {

@@ -20,6 +20,10 @@ static size_t join_interfaces(struct report *report, uint32_t *renumbered)
 
 		if (!kept || report->interfaces[kept - 1].life != interface->life)
 			report->interfaces[kept++] = *interface;
+		else
+			for (int h = 0; h < 2; h++)
+				flow_count_add(&report->interfaces[kept - 1].counted[h],
+					       &interface->counted[h]);
 		renumbered[i] = (uint32_t)kept - 1;
 	}
 	return kept;

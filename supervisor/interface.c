@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
+#include "supervisor/attach_ops.h"
 #include "supervisor/program.h"
 
 #include <errno.h>
@@ -207,12 +208,17 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 
 	interface->state = INTERFACE_COUNTING;
 	err = interface_apply_role(interface, monitor);
-	if (err)
+	if (err) {
 		interface->state = INTERFACE_STOPPED;
+		return err;
+	}
+	if (interface->attachment.ops == &attach_tcx)
+		monitor->counts->attached_tcx++;
 	else
-		log_info("%s: attached with %s", interface->link.name,
-			 attach_mode_to_str(&interface->attachment));
-	return err;
+		monitor->counts->attached_clsact++;
+	log_info("%s: attached with %s", interface->link.name,
+		 attach_mode_to_str(&interface->attachment));
+	return 0;
 }
 
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered)
@@ -228,6 +234,7 @@ void interface_detach(struct interface *interface, const struct monitor *monitor
 	const char *mode = attach_mode_to_str(&interface->attachment);
 	int err = attach_detach(monitor->attacher, &interface->attachment);
 
+	monitor->counts->detached++;
 	if (err)
 		log_error("%s: cannot detach (%s): %s", interface->link.name, mode, strerror(-err));
 	else

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "metrics/metrics.h"
 #include "report/merge.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
@@ -409,6 +410,7 @@ int interface_table_drain_full(struct interface_table *table)
 		FOR_EACH_INTERFACE (table, interface)
 			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
 				selection_add(&selection, interface);
+		table->monitor->counts->early_swaps += selection.count;
 		if (selection.count)
 			err = table_swap(table, &selection, NULL);
 		table_read_selected(table, &selection);
@@ -542,6 +544,7 @@ static void table_attach_failed(struct interface_table *table, struct interface 
 	/* its going will be told */
 	if (err == -ENODEV)
 		return;
+	table->monitor->counts->attach_failures++;
 	if (interface->attach_error != err)
 		log_error("%s: cannot attach: %s; trying again", interface->link.name,
 			  strerror(-err));
@@ -1002,4 +1005,18 @@ struct interface_table_counts interface_table_count(const struct interface_table
 		counts.clsact += interface->attachment.ops == &attach_clsact;
 	}
 	return counts;
+}
+
+size_t interface_table_fills(const struct interface_table *table, struct metrics_map *fills,
+			     size_t n)
+{
+	size_t count = 0;
+
+	FOR_EACH_INTERFACE (table, interface) {
+		if (interface->state != INTERFACE_COUNTING || count == n)
+			continue;
+		memcpy(fills[count].name, interface->link.name, sizeof(fills[count].name));
+		fills[count++].flows = program_fill(table->monitor->program, interface->map.slot);
+	}
+	return count;
 }

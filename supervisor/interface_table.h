@@ -79,4 +79,10 @@ struct interface_table_counts {
 };
 struct interface_table_counts interface_table_count(const struct interface_table *table);
 
+/* The name of each monitored interface, and how many flows its map holds, for at most n. Returns
+ * for how many. */
+struct metrics_map;
+size_t interface_table_fills(const struct interface_table *table, struct metrics_map *fills,
+			     size_t n);
+
 #endif

@@ -13,6 +13,7 @@
 #include "report/merge.h"
 #include "report/tunnel.h"
 #include "supervisor/attach.h"
+#include "supervisor/exporter.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
@@ -58,7 +59,9 @@ struct supervisor {
 	struct translation *translation;
 	struct merge *merge;
 	struct monitor monitor;
+	struct monitor_counts counts;
 	struct interface_table *table;
+	struct exporter *exporter;
 	struct report_id *report_id;
 	struct sink *sink;
 	struct buffer text; /* of a report; kept for the next */
@@ -203,6 +206,7 @@ static int supervisor_report(struct supervisor *sup)
 	int64_t end_ns = clock_boottime_ns(), end_wall_ns = clock_realtime_ns();
 	struct report report = {0};
 	int err = supervisor_make_report(sup, end_ns, end_wall_ns, &report);
+	int64_t made_ns = exporter_end_stage(sup->exporter, METRICS_MERGE, end_ns);
 
 	if (!err) {
 		supervisor_format(sup, &report);
@@ -212,6 +216,8 @@ static int supervisor_report(struct supervisor *sup)
 	log_live("");
 	if (!err)
 		err = sink_write(sup->sink, sup->text.data, sup->text.size);
+	exporter_end_stage(sup->exporter, METRICS_WRITE, made_ns);
+	exporter_add_report(sup->exporter, err ? NULL : &report);
 	supervisor_note_output(sup, err);
 	if (!err) {
 		report_id_commit(sup->report_id, report.id);
@@ -230,10 +236,12 @@ static int supervisor_report(struct supervisor *sup)
 
 static void supervisor_report_now(struct supervisor *sup)
 {
+	int64_t begin_ns = clock_boottime_ns();
 	int err;
 
 	interface_table_drain(sup->table);
 	translation_catch_up(sup->translation);
+	exporter_end_stage(sup->exporter, METRICS_DRAIN, begin_ns);
 	/* a failure is told, and made up for by the next report */
 	err = supervisor_report(sup);
 	/* whoever asked for some reports and went away does not want more of them */
@@ -328,6 +336,7 @@ static void supervisor_reload(struct supervisor *sup)
 	attacher_set_mode(sup->attacher, sup->config.attach);
 	translation_set_mode(sup->translation, sup->config.nat);
 	flow_maps_set_entries(sup->maps, sup->config.map_entries);
+	exporter_listen(sup->exporter);
 	err = sink_reopen(sup->sink, sup->config.output);
 	if (err)
 		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
@@ -517,8 +526,12 @@ static int supervisor_open_links(struct supervisor *sup)
 		.attacher = sup->attacher,
 		.rtnl = sup->rtnl,
 		.merge = sup->merge,
+		.counts = &sup->counts,
 	};
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
+	if (!err)
+		err = exporter_new(&sup->exporter, sup->loop, sup->table, &sup->monitor,
+				   &sup->config);
 	if (!err)
 		err = rtnl_dump(sup->rtnl);
 	/* links change faster than they can be read: the monitor goes on trying */
@@ -632,6 +645,7 @@ static int supervisor_start(struct supervisor *sup)
 	if (err)
 		return err;
 	translation_look(sup->translation);
+	exporter_listen(sup->exporter);
 	sup->start_ns = clock_boottime_ns();
 	sup->start_wall_ns = clock_realtime_ns();
 	err = supervisor_schedule(sup, sup->start_ns);
@@ -666,6 +680,7 @@ static void supervisor_clean(struct supervisor *sup)
 		interface_table_stop(sup->table);
 		interface_table_detach(sup->table);
 	}
+	exporter_free(sup->exporter);
 	interface_table_free(sup->table);
 	sink_free(sup->sink);
 	report_id_free(sup->report_id);
