@@ -24,7 +24,7 @@ else
   say = @printf '  %-8s%s\n' '$(1)' '$(2)'
 endif
 
-PACKAGES := libbpf libmnl libelf zlib inih libmicrohttpd
+PACKAGES := libbpf libmnl libelf zlib inih libmicrohttpd libcap-ng
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)

@@ -24,7 +24,7 @@ distributions() {
 
 choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
-		libmicrohttpd-dev pkg-config linux-libc-dev libc6-dev)
+		libmicrohttpd-dev libcap-ng-dev pkg-config linux-libc-dev libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping)
 	is_installed() {
@@ -39,7 +39,8 @@ choose_debian() {
 # The packages' names differ between the two families, what they provide to pkg-config does not.
 choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
-		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(libmicrohttpd)' glibc-devel)
+		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(libmicrohttpd)'
+		'pkgconfig(libcap-ng)' glibc-devel)
 	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
@@ -65,8 +66,8 @@ choose_suse() {
 }
 
 choose_arch() {
-	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih libmicrohttpd pkgconf
-		linux-api-headers)
+	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih libmicrohttpd libcap-ng
+		pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
 		util-linux iputils)
 	is_installed() {
@@ -79,7 +80,7 @@ choose_arch() {
 
 choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
-		libmicrohttpd-dev pkgconf linux-headers)
+		libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
 		jq procps-ng util-linux iputils)
 	is_installed() {

@@ -256,15 +256,19 @@ int options_parse(struct options *options, int argc, char *argv[])
 	return 0;
 }
 
-/* The file, or nothing if none is named and the default one does not exist. */
+const char *options_config_file(const struct options *options)
+{
+	if (options->config_file)
+		return options->config_file;
+	return access(CONFIG_DEFAULT_FILE, F_OK) && errno == ENOENT ? NULL : CONFIG_DEFAULT_FILE;
+}
+
 static int options_load_file(const struct options *options, struct config *config,
 			     config_complain complain, void *data)
 {
-	if (options->config_file)
-		return config_load(config, options->config_file, complain, data);
-	if (access(CONFIG_DEFAULT_FILE, F_OK) && errno == ENOENT)
-		return 0;
-	return config_load(config, CONFIG_DEFAULT_FILE, complain, data);
+	const char *path = options_config_file(options);
+
+	return path ? config_load(config, path, complain, data) : 0;
 }
 
 int options_load_config(const struct options *options, struct config *config,

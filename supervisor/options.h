@@ -37,6 +37,9 @@ int options_parse(struct options *options, int argc, char *argv[]);
 void options_clean(struct options *options);
 void options_print_help(void);
 
+/* The configuration file in use: the one named, the default one if it exists, or NULL. */
+const char *options_config_file(const struct options *options);
+
 /*
  * Makes the configuration: defaults, the file over them, the options over that. *config is left
  * alone on failure, which is told through complain: -EINVAL for mistakes, another negative errno if

@@ -18,7 +18,9 @@
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/loop.h"
+#include "supervisor/notify.h"
 #include "supervisor/options.h"
+#include "supervisor/privileges.h"
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
 #include "supervisor/sink.h"
@@ -51,6 +53,7 @@ struct supervisor {
 	int report_timer_fd;
 	int retry_timer_fd;
 	int live_timer_fd;
+	int watchdog_timer_fd;
 	struct program *program;
 	struct flow_maps *maps;
 	struct attacher *attacher;
@@ -229,6 +232,8 @@ static int supervisor_report(struct supervisor *sup)
 		sup->reports++;
 		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
 			  report.total.bytes);
+		notify("STATUS=report %" PRIu64 ": %zu flows, %llu bytes", report.id,
+		       report.flow_count, report.total.bytes);
 	}
 	report_clean(&report);
 	return err;
@@ -287,6 +292,18 @@ static int supervisor_on_report_timer(void *data, uint32_t events)
 	return 0;
 }
 
+static int supervisor_on_watchdog_timer(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+	uint64_t periods;
+
+	(void)events;
+	if (read(sup->watchdog_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
+		return errno == EAGAIN ? 0 : -errno;
+	notify("WATCHDOG=1");
+	return 0;
+}
+
 static void supervisor_show_live(struct supervisor *sup)
 {
 	int64_t left_ns = sup->due_ns - clock_boottime_ns();
@@ -326,10 +343,14 @@ static int supervisor_on_live_timer(void *data, uint32_t events)
 static void supervisor_reload(struct supervisor *sup)
 {
 	uint32_t interval_s = sup->config.interval_s;
-	int err = options_load_config(sup->options, &sup->config, supervisor_complain, NULL);
+	int err;
+
+	notify_reloading();
+	err = options_load_config(sup->options, &sup->config, supervisor_complain, NULL);
 
 	if (err) {
 		log_error("configuration is not changed");
+		notify("READY=1");
 		return;
 	}
 	interface_table_rematch(sup->table);
@@ -347,6 +368,7 @@ static void supervisor_reload(struct supervisor *sup)
 			log_error("the report timer cannot be set: %s", strerror(-err));
 	}
 	log_notice("configuration is read again");
+	notify("READY=1");
 }
 
 static int supervisor_on_signal(void *data, uint32_t events)
@@ -496,6 +518,14 @@ static int supervisor_open_program(struct supervisor *sup)
 	return err ? supervisor_fail("cannot open a tc netlink socket", err) : 0;
 }
 
+/* From here on nothing is opened but what the network and the configuration bring. */
+static int supervisor_drop_privileges(const struct supervisor *sup)
+{
+	int err = privileges_drop(options_config_file(sup->options), sup->config.output);
+
+	return err ? supervisor_fail("cannot give up privileges", err) : 0;
+}
+
 static int supervisor_sweep(void)
 {
 	int removed = attach_sweep();
@@ -560,7 +590,9 @@ static int supervisor_open_loop(struct supervisor *sup)
 	sup->report_timer_fd = loop_timer(0, 0);
 	sup->retry_timer_fd = loop_timer(0, 0);
 	sup->live_timer_fd = loop_timer(0, 0);
-	if (sup->report_timer_fd < 0 || sup->retry_timer_fd < 0 || sup->live_timer_fd < 0)
+	sup->watchdog_timer_fd = loop_timer(notify_watchdog_ns() ? 1 : 0, notify_watchdog_ns());
+	if (sup->report_timer_fd < 0 || sup->retry_timer_fd < 0 || sup->live_timer_fd < 0 ||
+	    sup->watchdog_timer_fd < 0)
 		return supervisor_fail("cannot create a timer", -errno);
 	if (!err)
 		err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
@@ -578,6 +610,9 @@ static int supervisor_open_loop(struct supervisor *sup)
 	if (!err)
 		err = loop_add(sup->loop, sup->live_timer_fd, EPOLLIN, supervisor_on_live_timer,
 			       sup);
+	if (!err)
+		err = loop_add(sup->loop, sup->watchdog_timer_fd, EPOLLIN,
+			       supervisor_on_watchdog_timer, sup);
 	loop_set_idle(sup->loop, supervisor_reconcile, sup);
 	return err ? supervisor_fail("cannot wait for events", err) : 0;
 }
@@ -610,6 +645,7 @@ static void supervisor_announce(const struct supervisor *sup)
 		   "%" PRIu32 " s) to %s",
 		   counts.monitored, counts.links, counts.tcx, counts.clsact, at,
 		   sup->config.interval_s, sink_name(sup->sink));
+	notify("READY=1\nSTATUS=watching %zu of %zu interfaces", counts.monitored, counts.links);
 }
 
 static int supervisor_start(struct supervisor *sup)
@@ -634,6 +670,8 @@ static int supervisor_start(struct supervisor *sup)
 		err = supervisor_open_program(sup);
 	if (!err)
 		err = supervisor_open_output(sup);
+	if (!err)
+		err = supervisor_drop_privileges(sup);
 	if (!err)
 		err = supervisor_sweep();
 	if (!err)
@@ -660,6 +698,7 @@ static int supervisor_finish(struct supervisor *sup)
 	int err = 0;
 
 	log_live("");
+	notify("STOPPING=1");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
 	if (!sup->options->count || sup->reports < sup->options->count)
@@ -674,7 +713,7 @@ static int supervisor_finish(struct supervisor *sup)
 static void supervisor_clean(struct supervisor *sup)
 {
 	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
-			   sup->live_timer_fd};
+			   sup->live_timer_fd, sup->watchdog_timer_fd};
 
 	if (sup->table) {
 		interface_table_stop(sup->table);
@@ -711,6 +750,7 @@ int supervisor_run(const struct options *options)
 		.report_timer_fd = -1,
 		.retry_timer_fd = -1,
 		.live_timer_fd = -1,
+		.watchdog_timer_fd = -1,
 	};
 	int err;
 

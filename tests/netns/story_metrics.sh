@@ -119,8 +119,9 @@ once_metrics_over_http() {
 	[[ $(http 'GET / HTTP/1.1') == 'HTTP/1.1 404 '* ]]
 	[[ $(http 'POST /metrics HTTP/1.1' 'Content-Length: 5') == 'HTTP/1.1 405 '* ]]
 	[[ $(http 'nonsense') != 'HTTP/1.1 200 '* ]]
-	# more than a request may hold
-	[[ $(http "GET /$(zeros 20000) HTTP/1.1") == 'HTTP/1.1 4'* ]]
+	# more than a request may hold: refused, or the connection is reset while it is sent
+	[[ $(http "GET /$(zeros 20000) HTTP/1.1" 2>/dev/null || true) != 'HTTP/1.1 200 '* ]]
+	[[ $(http 'GET /metrics HTTP/1.1') == 'HTTP/1.1 200 OK'* ]]
 	stop_agent host
 }
 
