@@ -7,6 +7,11 @@ PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 
 CC ?= cc
@@ -56,7 +61,7 @@ TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
 C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] metrics/*.[ch] supervisor/*.[ch] \
 	tests/*/*.[ch])
-SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh) .ci/run
+SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh packaging/completion/*.bash) .ci/run
 
 UNIT_TESTS := $(filter-out %.bpf,$(UNIT_TESTS))
 PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
@@ -79,9 +84,10 @@ test: deps ## install what is missing, build, and run every test (root)
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh all
 
-check: unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
+check: all unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh unit
+	$(Q)BUILD=$(BUILD) tests/run.sh packaging
 
 soak: all tests ## thousands of random hosts, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
@@ -117,10 +123,21 @@ install: all ## install under DESTDIR, PREFIX
 		install -D -m 0644 config/flowtally.conf $(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf
 	install -D -m 0644 doc/flowtally.8 $(DESTDIR)$(MANDIR)/man8/flowtally.8
 	install -D -m 0644 doc/flowtally.conf.5 $(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,/usr/sbin/,$(SBINDIR)/,' packaging/flowtally.service > $(DESTDIR)$(UNITDIR)/flowtally.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/flowtally.service
+	install -D -m 0644 packaging/flowtally.sysusers $(DESTDIR)$(SYSUSERSDIR)/flowtally.conf
+	install -D -m 0644 packaging/flowtally.tmpfiles $(DESTDIR)$(TMPFILESDIR)/flowtally.conf
+	install -D -m 0644 packaging/flowtally.logrotate $(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally
+	install -D -m 0644 packaging/completion/flowtally.bash $(DESTDIR)$(BASHCOMPDIR)/flowtally
+	install -D -m 0644 packaging/completion/_flowtally $(DESTDIR)$(ZSHCOMPDIR)/_flowtally
 
 uninstall: ## remove what install put there, but for the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/flowtally $(DESTDIR)$(MANDIR)/man8/flowtally.8 \
-		$(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
+		$(DESTDIR)$(MANDIR)/man5/flowtally.conf.5 $(DESTDIR)$(UNITDIR)/flowtally.service \
+		$(DESTDIR)$(SYSUSERSDIR)/flowtally.conf $(DESTDIR)$(TMPFILESDIR)/flowtally.conf \
+		$(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally $(DESTDIR)$(BASHCOMPDIR)/flowtally \
+		$(DESTDIR)$(ZSHCOMPDIR)/_flowtally
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)

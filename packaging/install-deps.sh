@@ -26,7 +26,7 @@ choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
 		libmicrohttpd-dev libcap-ng-dev pkg-config linux-libc-dev libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
-		jq procps util-linux iputils-ping)
+		jq procps util-linux iputils-ping systemd logrotate bash-completion zsh)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}
@@ -41,7 +41,8 @@ choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
 		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(libmicrohttpd)'
 		'pkgconfig(libcap-ng)' glibc-devel)
-	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils)
+	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils
+		logrotate bash-completion zsh)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
 	}
@@ -69,7 +70,7 @@ choose_arch() {
 	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih libmicrohttpd libcap-ng
 		pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
-		util-linux iputils)
+		util-linux iputils logrotate bash-completion zsh)
 	is_installed() {
 		[[ -z $(pacman -T "$1") ]]
 	}
@@ -82,7 +83,7 @@ choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
 		libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
-		jq procps-ng util-linux iputils)
+		jq procps-ng util-linux iputils logrotate bash-completion zsh)
 	is_installed() {
 		apk info -q -e "$1"
 	}

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs tests: tests/run.sh unit|prog|netns|topology|all
+# Runs tests: tests/run.sh unit|packaging|prog|netns|topology|all
 #
 # One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
 # end one line "N passed, N failed, N skipped". BUILD: the build folder.
@@ -102,6 +102,11 @@ run_netns() {
 	tests/netns/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
+# every failed test is in the results
+run_packaging() {
+	tests/packaging/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
+}
+
 # Random hosts; SEEDS=FIRST..LAST takes others, or more of them, as make soak does.
 run_topology() {
 	skip_without_root tests/topology && return
@@ -109,15 +114,16 @@ run_topology() {
 }
 
 case ${1:-} in
-unit | prog | netns | topology) "run_$1" ;;
+unit | packaging | prog | netns | topology) "run_$1" ;;
 all)
 	run_unit
+	run_packaging
 	run_prog
 	run_netns
 	run_topology
 	;;
 *)
-	echo 'usage: tests/run.sh unit|prog|netns|topology|all' >&2
+	echo 'usage: tests/run.sh unit|packaging|prog|netns|topology|all' >&2
 	exit 2
 	;;
 esac
