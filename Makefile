@@ -68,7 +68,7 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test check bench soak install uninstall clean help deps unit unit-sanitize tests format lint
+.PHONY: all run test check bench soak install uninstall deb clean help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -139,6 +139,9 @@ uninstall: ## remove what install put there, but for the configuration
 		$(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally $(DESTDIR)$(BASHCOMPDIR)/flowtally \
 		$(DESTDIR)$(ZSHCOMPDIR)/_flowtally
 
+deb: ## build the Debian package in build/deb (debhelper, no root)
+	$(Q)BUILD=$(BUILD) packaging/make-deb.sh $(VERSION)
+
 clean: ## remove the build folder
 	rm -rf $(BUILD)
 
@@ -198,4 +201,4 @@ $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path '$(BUILD)/deb' -prune -o -type f -name '*.d' -print 2>/dev/null)
