@@ -29,7 +29,7 @@ else
   say = @printf '  %-8s%s\n' '$(1)' '$(2)'
 endif
 
-PACKAGES := libbpf libmnl libelf zlib inih libmicrohttpd libcap-ng
+PACKAGES := libbpf libmnl libelf zlib inih jansson ncursesw libmicrohttpd libcap-ng
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)
@@ -47,7 +47,7 @@ endif
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
-SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c metrics/*.c supervisor/*.c)
+SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c metrics/*.c control/*.c supervisor/*.c)
 MAIN := supervisor/main.c
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 LIBRARY := $(BUILD)/libflowtally.a
@@ -58,9 +58,10 @@ PROG_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/prog/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
+SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
-C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] metrics/*.[ch] supervisor/*.[ch] \
-	tests/*/*.[ch])
+C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] metrics/*.[ch] \
+	control/*.[ch] supervisor/*.[ch] tests/*/*.[ch])
 SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh packaging/completion/*.bash) .ci/run
 
 UNIT_TESTS := $(filter-out %.bpf,$(UNIT_TESTS))
@@ -68,7 +69,8 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test check bench soak install uninstall deb clean help deps unit unit-sanitize tests format lint
+.PHONY: all run test test-kernels check bench soak install uninstall deb clean help deps unit unit-sanitize tests \
+	format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -89,10 +91,18 @@ check: all unit-build lint ## tests that need no root: format, static analysis, 
 	$(Q)BUILD=$(BUILD) tests/run.sh unit
 	$(Q)BUILD=$(BUILD) tests/run.sh packaging
 
-soak: all tests ## thousands of random hosts, compared to the byte (root); SEEDS=FIRST..LAST
+soak: all tests ## thousands of random hosts and 10,000 veth pairs, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
+	$(Q)BUILD=$(BUILD) STORM_PAIRS=$${STORM_PAIRS:-10000} STORY='*_storm*' timeout_s=86400 tests/run.sh netns
 
-bench: all tests ## measure: cost of a packet, swap and drain (root)
+test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)
+
+bench: deps ## measure: cost of a packet, throughput, swap and drain, links (root); DOC=1: into doc/performance.md
+	$(Q)DEPS_TESTS=1 DEPS_BENCH=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
 
 deps:
@@ -101,7 +111,7 @@ deps:
 tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
 
 .PHONY: unit-build
-unit-build: $(UNIT_TESTS)
+unit-build: $(UNIT_TESTS) $(SIMULATION)
 
 lint: ## clang-format, static analyser, shellcheck
 	$(call say,FORMAT,$(words $(C_FILES)) files)
@@ -110,6 +120,8 @@ lint: ## clang-format, static analyser, shellcheck
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/cppcheck.suppressions -I. -D_GNU_SOURCE \
 		-DFLOWTALLY_VERSION='""' '-DLIBBPF_OPTS(TYPE,NAME,...)=struct TYPE NAME={0}' \
+		'-Djson_array_foreach(a,i,v)=for(i=0;(v=json_array_get(a,i));i++)' \
+		'-Djson_object_foreach(o,k,v)=for(k="";(v=json_object_get(o,k));)' \
 		$(SOURCES)
 	$(call say,SHELL,$(words $(SHELL_FILES)) files)
 	$(Q)shellcheck -x $(SHELL_FILES)
@@ -196,6 +208,11 @@ $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 $(PROG_TESTS): ALL_LIBS += -lcmocka
 
 $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(SIMULATION): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulation/*.c)) $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@

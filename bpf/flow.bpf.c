@@ -4,6 +4,7 @@
  * interface. A packet is only looked at, never held up or changed.
  */
 #include <linux/bpf.h>
+#include <linux/if_ether.h>
 #include <linux/pkt_cls.h>
 #include <stdbool.h>
 
@@ -13,9 +14,6 @@
 #include "bpf/parse.bpf.h"
 
 #define FLOW_MAP_ENTRIES 65536
-
-/* A train that gets longer is settled, before 32 bits run over. */
-#define TRAIN_PACKETS_MAX (1U << 30)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -54,15 +52,28 @@ struct {
 	__uint(max_entries, 65536);
 } nearly_full SEC(".maps");
 
-/* Each CPU's flows of the moment, one set an epoch. */
+/*
+ * Each CPU's flows of the moment. Not a per-CPU map: this one can be mapped by user space, and is
+ * found without a call by old kernels as well. It knows how many CPUs there are.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, FLOW_EPOCHS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FLOW_EPOCHS *FLOW_TRAINS_MAX);
 	__type(key, __u32);
-	__type(value, struct flow_trains);
+	__type(value, struct flow_train);
 } trains SEC(".maps");
 
-volatile struct flow_control control SEC(".data.control") = {.trains = 1};
+/* The keys are what counts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, FLOW_TURNERS);
+	__type(key, struct flow_turner);
+	__type(value, __u8);
+} turners SEC(".maps");
+
+volatile struct flow_control control SEC(".data.control") = {};
 
 /* User space stores a whole word at any time: one load, so that index and flags belong together. */
 static __always_inline bool read_slot(__u32 place, __u32 ifindex, struct flow_slot *ret)
@@ -87,15 +98,27 @@ static __always_inline bool find_slot(__u32 ifindex, struct flow_slot *ret)
 }
 
 static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
-						    const struct flow_slot *own)
+						    const struct flow_slot *own, __u8 *unsure)
 {
 	struct flow_slot received;
 
 	if (!skb->ingress_ifindex)
 		return own->flags & FLOW_SLOT_BORN_REPEAT ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
-	if (find_slot(skb->ingress_ifindex, &received) && received.flags & FLOW_SLOT_COVERED)
+	if (!find_slot(skb->ingress_ifindex, &received))
+		return FLOW_EGRESS;
+	if (received.flags & FLOW_SLOT_COVERED)
 		return FLOW_EGRESS_REPEAT;
+	*unsure = !!(received.flags & FLOW_SLOT_PARTIAL);
 	return FLOW_EGRESS;
+}
+
+static __always_inline bool is_turned_back(struct __sk_buff *skb)
+{
+	struct flow_turner turner = {.ifindex = skb->ifindex};
+
+	return !bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_source), turner.address,
+				   sizeof(turner.address)) &&
+	       bpf_map_lookup_elem(&turners, &turner);
 }
 
 /* Flows run on several CPUs at once: atomic adds. */
@@ -140,89 +163,115 @@ static __always_inline struct flow_value *insert(void *map, __u32 slot, const st
 	return bpf_map_lookup_elem(map, key);
 }
 
-/* Puts what a train carried into the map of its interface. */
-static __always_inline void settle(const struct flow_train *train)
+/*
+ * Puts what a train carried into the map of its interface. A function of its own: called from two
+ * places, and the stack of the programs has no room for both.
+ */
+static __noinline int settle(const struct flow_train *train)
 {
 	struct flow_key full = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_MAP_FULL};
+	__u32 slot = train->slot, cell = train->class;
 	struct flow_value *value;
-	__u32 slot = train->slot, cell = train->cell;
+	struct flow_key key;
 	void *map;
 
 	map = bpf_map_lookup_elem(&flow_maps, &slot);
 	if (!map) /* user space takes the map away when the counting ends */
-		return;
-	value = bpf_map_lookup_elem(map, &train->key);
+		return 0;
+	if (flow_key_order(&train->key, &key))
+		cell += FLOW_CLASSES;
+	value = bpf_map_lookup_elem(map, &key);
 	if (unlikely(!value))
-		value = insert(map, slot, &train->key);
+		value = insert(map, slot, &key);
 	if (unlikely(!value)) {
 		value = bpf_map_lookup_elem(map, &full);
 		cell %= FLOW_CLASSES; /* it has no ends */
 	}
 	if (value)
 		add(value, cell, train);
+	return 0;
 }
 
 static __always_inline bool same_flow(const struct flow_key *a, const struct flow_key *b)
 {
-	const __u64 *x = (const void *)a, *y = (const void *)b;
+	const __u64 *x = a->addr[0].halves, *y = b->addr[0].halves;
+	__u64 differ = (x[0] ^ y[0]) | (x[1] ^ y[1]);
 
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+	x = a->addr[1].halves;
+	y = b->addr[1].halves;
+	return !(differ | (x[0] ^ y[0]) | (x[1] ^ y[1]) | (a->tail ^ b->tail));
 }
 
-static __always_inline struct flow_train *find_train(__u32 slot, bool egress)
+/*
+ * Where the CPU keeps the flow. The factors are odd and have no pattern; the high bits of a product
+ * depend on all bits of the number, and choose the place. That flows collide costs time, no more.
+ */
+static __always_inline struct flow_train *find_train(const struct flow_key *key, __u32 slot,
+						     enum flow_class class, __u32 places)
 {
-	__u32 now = control.epoch & (FLOW_EPOCHS - 1);
-	struct flow_trains *set = bpf_map_lookup_elem(&trains, &now);
+	__u32 set = bpf_get_smp_processor_id() * FLOW_EPOCHS + (control.epoch & (FLOW_EPOCHS - 1));
+	__u64 hash =
+		(key->addr[0].halves[0] + (slot * FLOW_CLASSES + class)) * 0x9e3779b97f4a7c15ULL;
+	__u32 index;
 
-	return set ? &set->train[egress][slot & (FLOW_TRAIN_PLACES - 1)] : NULL;
+	hash += key->addr[0].halves[1] * 0xc2b2ae3d27d4eb4fULL;
+	hash += key->addr[1].halves[0] * 0x165667b19e3779f9ULL;
+	hash += key->addr[1].halves[1] * 0x27d4eb2f165667c5ULL;
+	hash += key->tail * 0x85ebca77c2b2ae63ULL;
+	index = set * places + ((hash >> 32) * places >> 32);
+	return bpf_map_lookup_elem(&trains, &index);
 }
 
-static __always_inline void start_train(struct flow_train *train, __u32 slot, __u32 cell,
+static __always_inline void start_train(struct flow_train *train, __u32 slot, enum flow_class class,
 					const struct packet *p)
 {
 	train->key = p->key;
 	train->slot = slot;
-	train->cell = cell;
+	train->class = class;
 	train->packets = p->packets;
 	train->bytes = p->bytes;
 }
 
 /* Nobody else is in this CPU's set meanwhile: tc runs with bottom halves off, and does not nest. */
-static __always_inline void count(__u32 slot, bool egress, enum flow_class class,
-				  const struct packet *p)
+static __always_inline void count(__u32 slot, enum flow_class class, const struct packet *p)
 {
-	__u32 cell = p->sender * FLOW_CLASSES + class;
+	__u32 places = control.trains;
 	struct flow_train *train, alone;
 
-	train = likely(control.trains) ? find_train(slot, egress) : NULL;
+	train = likely(places) ? find_train(&p->key, slot, class, places) : NULL;
 	if (!train) {
-		start_train(&alone, slot, cell, p);
+		start_train(&alone, slot, class, p);
 		settle(&alone);
 		return;
 	}
-	if (likely(train->slot == slot && train->cell == cell && same_flow(&train->key, &p->key) &&
-		   train->packets < TRAIN_PACKETS_MAX)) {
+	if (likely(train->slot == slot && train->class == class &&
+		   same_flow(&train->key, &p->key))) {
 		train->bytes += p->bytes;
 		train->packets += p->packets;
 		return;
 	}
 	if (train->packets)
 		settle(train);
-	start_train(train, slot, cell, p);
+	start_train(train, slot, class, p);
 }
 
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	enum flow_class class = FLOW_INGRESS;
 	struct flow_slot own;
-	struct packet p = {};
+	struct packet p;
+	__u8 unsure = 0;
 
 	if (!find_slot(skb->ifindex, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, own.flags & FLOW_SLOT_ETHERNET, &p);
 	if (egress)
-		class = egress_class(skb, &own);
-	count(own.slot, egress, class, &p);
+		class = egress_class(skb, &own, &unsure);
+	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
+		unsure = is_turned_back(skb);
+	if (unlikely(unsure))
+		p.key.unsure = 1;
+	count(own.slot, class, &p);
 	return TC_ACT_UNSPEC;
 }
 

@@ -9,6 +9,10 @@
 
 #include <linux/types.h>
 
+/* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
+ * read them alike. */
+#define FLOW_LAYOUT 1
+
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
 	FLOW_UNATTRIBUTED = 0, /* the protocol field holds an enum flow_reason, all else is zero */
@@ -35,12 +39,65 @@ struct flow_key {
 		__u32 words[4];
 		__u64 halves[2];
 	} addr[2];
-	__be16 port[2]; /* 0 for protocols without ports and for fragments whose first one was not
-			   seen */
-	__u8 protocol;	/* IANA number of the upper-layer header, or an enum flow_reason */
-	__u8 family;	/* enum flow_family */
-	__u8 zero[2];	/* padding takes part in the hash */
+	union {
+		struct {
+			__be16 port[2]; /* 0 for protocols without ports and for fragments whose
+					   first one was not seen */
+			__u8 protocol;	/* IANA number of the upper-layer header, or an enum
+					   flow_reason */
+			__u8 family;	/* enum flow_family */
+			__u8 unsure;	/* 1: packets that may have been seen before, where others
+					   of their class were not: rare, so an entry of their
+					   own. FLOW_EGRESS: received on a device of which only a
+					   part is watched (FLOW_SLOT_PARTIAL). FLOW_INGRESS: turned
+					   back by a device above (FLOW_SLOT_TURNS) */
+			__u8 zero;	/* padding takes part in the hash */
+		};
+		__u64 tail; /* all of these: a wide read would wait for narrow writes */
+	};
 };
+
+/* Bytes in network order, as a number. */
+static inline __u64 flow_network64(__u64 bytes)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap64(bytes);
+#else
+	return bytes;
+#endif
+}
+
+static inline int flow_ends_reversed(const struct flow_key *key)
+{
+	const __u64 *a = key->addr[0].halves, *b = key->addr[1].halves;
+
+	if (a[0] != b[0])
+		return flow_network64(b[0]) < flow_network64(a[0]);
+	if (a[1] != b[1])
+		return flow_network64(b[1]) < flow_network64(a[1]);
+	return flow_network64(key->port[1]) < flow_network64(key->port[0]);
+}
+
+/* A conversation's key, from one whose end 0 sent. Returns which end of the conversation that is.
+ * Written in whole words, as they are read just after. */
+static inline __u32 flow_key_order(const struct flow_key *sent, struct flow_key *ret)
+{
+	struct flow_key tail;
+
+	if (!flow_ends_reversed(sent)) {
+		*ret = *sent;
+		return 0;
+	}
+	ret->addr[0].halves[0] = sent->addr[1].halves[0];
+	ret->addr[0].halves[1] = sent->addr[1].halves[1];
+	ret->addr[1].halves[0] = sent->addr[0].halves[0];
+	ret->addr[1].halves[1] = sent->addr[0].halves[1];
+	tail.tail = sent->tail;
+	tail.port[0] = sent->port[1];
+	tail.port[1] = sent->port[0];
+	ret->tail = tail.tail;
+	return 1;
+}
 
 /*
  * At which hook a packet was seen, and what the packet itself says of an earlier sight
@@ -78,36 +135,35 @@ struct flow_slot {
 };
 
 /*
- * Packets come in trains of one flow. Each CPU keeps the last flow of a hook and an interface with
- * plain counters, and settles them into the interface's map when another flow comes: no hash and no
- * atomic add while the train lasts.
+ * Packets come in trains of one flow, and the flows of one moment are few. Each CPU keeps some of
+ * them with plain counters, in places chosen by a hash of the flow, and settles one into the
+ * interface's map when another comes to its place: no lookup and no atomic add while it stays.
  *
  * What a CPU holds is not forgotten at an interval's end: there are two sets, chosen by an epoch
  * word. User space changes the word before it swaps maps; after the grace period of the swap no
  * program uses the set of the old epoch, and user space reads and empties it.
  */
 struct flow_train {
-	struct flow_key key;
-	__u16 slot;
-	__u16 cell;    /* into flow_value.count: sender * FLOW_CLASSES + class */
-	__u32 packets; /* 0: none is held */
+	struct flow_key key; /* end 0 sent the packets */
 	__u64 bytes;
+	__u64 packets; /* 0: none is held */
+	__u16 slot;
+	__u16 class; /* enum flow_class */
+	__u32 zero;
 };
 
-/* A packet meets several interfaces on its way: each has a place of its own, as far as there are
- * any. */
-#define FLOW_TRAIN_PLACES 8
-
-struct flow_trains {
-	struct flow_train train[2][FLOW_TRAIN_PLACES]; /* by hook: 0 ingress, 1 egress; by slot */
-};
+/*
+ * Sets are behind each other in one map: set number CPU * FLOW_EPOCHS + epoch. How many trains are
+ * in one is said by flow_control. This many are 512 KiB a CPU.
+ */
+#define FLOW_TRAINS_MAX 4096
 
 #define FLOW_EPOCHS 2
 
 /* What user space tells the running program; mapped by it. */
 struct flow_control {
 	__u32 epoch;  /* which set of trains is in use */
-	__u32 trains; /* whether any is; else every packet goes into the map at once */
+	__u32 trains; /* in a set; 0: none is used, every packet goes into the map at once */
 };
 
 /*
@@ -127,6 +183,19 @@ struct flow_fill {
 	0x04 /* what is born here (ingress_ifindex 0) was seen at the counted master's egress */
 #define FLOW_SLOT_ETHERNET \
 	0x08 /* frames begin with an Ethernet header; else: read from the network header on */
+#define FLOW_SLOT_PARTIAL 0x10 /* what is received on it may have been seen: unsure at egress */
+#define FLOW_SLOT_TURNS \
+	0x20 /* it receives what a macvlan above, which is not watched, sends to a sibling */
+
+/* A macvlan that is not watched: its address and the device below it, which knows by the source of
+ * a frame that it did not come from the wire. */
+struct flow_turner {
+	__u32 ifindex; /* of the device below */
+	__u8 address[6];
+	__u8 zero[2];
+};
+
+#define FLOW_TURNERS 4096 /* at most */
 
 #define FLOW_SLOT_TABLE_SIZE 65536 /* places in the slot table; a power of two */
 #define FLOW_SLOTS	     16384 /* interfaces that can be counted at once */
@@ -143,7 +212,8 @@ static inline __u32 flow_slot_place(__u32 ifindex, int second)
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");
 _Static_assert(sizeof(struct flow_value) == 96, "flow_value has no holes");
 _Static_assert(sizeof(struct flow_slot) == 8, "flow_slot is one word");
-_Static_assert(sizeof(struct flow_train) == 56, "flow_train has no holes");
+_Static_assert(sizeof(struct flow_train) == 64, "flow_train has no holes");
+_Static_assert(sizeof(struct flow_turner) == 12, "flow_turner has no holes");
 _Static_assert(sizeof(struct flow_fill) == 16, "flow_fill has no holes");
 
 #endif

@@ -15,6 +15,7 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -29,6 +30,7 @@
 #define SCTP_HEADER	     12
 #define NEAR_UPPER_MASK	     0x7f /* 14 + 3 * 4 of link header and 60 of IP header at most */
 #define FRAGMENT_LIFETIME_NS (30 * 1000000000ULL) /* the kernel's ipfrag_time */
+#define IPV4_WITHOUT_OPTIONS 0x45		  /* version and length of the header in words */
 #define IPV4_MORE_FRAGMENTS  0x2000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV6_MORE_FRAGMENTS  0x0001
@@ -39,9 +41,8 @@
 #define PARSED (-1)
 
 struct packet {
-	struct flow_key key;
-	__u32 sender; /* the end of the key that sent it */
-	__u64 bytes;  /* as in struct flow_count */
+	struct flow_key key; /* end 0 sent it */
+	__u64 bytes;	     /* as in struct flow_count */
 	__u64 packets;
 };
 
@@ -280,15 +281,6 @@ static __always_inline int count_segments(const struct cursor *c, const struct n
 	return PARSED;
 }
 
-static __always_inline bool end_less(const struct end *a, const struct end *b)
-{
-	if (a->high != b->high)
-		return bpf_be64_to_cpu(a->high) < bpf_be64_to_cpu(b->high);
-	if (a->low != b->low)
-		return bpf_be64_to_cpu(a->low) < bpf_be64_to_cpu(b->low);
-	return bpf_ntohs(a->port) < bpf_ntohs(b->port);
-}
-
 static __always_inline void set_end(struct flow_key *key, int i, const struct end *end)
 {
 	key->addr[i].halves[0] = end->high;
@@ -298,18 +290,11 @@ static __always_inline void set_end(struct flow_key *key, int i, const struct en
 
 static __always_inline void set_key(const struct network *n, struct packet *p)
 {
+	set_end(&p->key, 0, &n->source);
+	set_end(&p->key, 1, &n->destination);
 	p->key.protocol = n->protocol;
 	p->key.family = n->family;
-	p->key.zero[0] = p->key.zero[1] = 0;
-	if (end_less(&n->destination, &n->source)) {
-		set_end(&p->key, 0, &n->destination);
-		set_end(&p->key, 1, &n->source);
-		p->sender = 1;
-	} else {
-		set_end(&p->key, 0, &n->source);
-		set_end(&p->key, 1, &n->destination);
-		p->sender = 0;
-	}
+	p->key.unsure = p->key.zero = 0;
 }
 
 /*
@@ -530,11 +515,11 @@ static __always_inline void set_unattributed(struct packet *p, enum flow_reason 
 	__builtin_memset(&p->key, 0, sizeof(p->key));
 	p->key.family = FLOW_UNATTRIBUTED;
 	p->key.protocol = reason;
-	p->sender = 0;
 }
 
-/* Every packet gets a key, of its flow or of the reason why it has none. */
-static __always_inline void parse_packet(struct __sk_buff *skb, bool ethernet, struct packet *p)
+/* Every packet gets a key, of its flow or of the reason why it has none. A function of its own: the
+ * plain packets do without its registers and stack. */
+static __noinline int parse_any(struct __sk_buff *skb, bool ethernet, struct packet *p)
 {
 	struct cursor c = {
 		.skb = skb,
@@ -545,10 +530,97 @@ static __always_inline void parse_packet(struct __sk_buff *skb, bool ethernet, s
 	int reason = parse_network(&c, p);
 
 	if (likely(reason == PARSED))
-		return;
+		return 0;
 	set_unattributed(p, reason);
 	p->bytes = skb->len - c.link;
 	p->packets = skb->gso_segs ?: 1;
+	return 0;
+}
+
+static __always_inline bool has_plain_ports(__u8 protocol)
+{
+	return likely(protocol == IPPROTO_TCP || protocol == IPPROTO_UDP);
+}
+
+/* Words of their own, as they are read whole just after. */
+static __always_inline void set_plain(struct packet *p, const __u32 *ports, __u8 protocol,
+				      enum flow_family family, __u32 length)
+{
+	union {
+		struct {
+			__u32 ports;
+			__u8 protocol;
+			__u8 family;
+			__u8 zero[2];
+		};
+		__u64 tail;
+	} key = {.ports = *ports, .protocol = protocol, .family = family};
+
+	p->key.tail = key.tail;
+	p->bytes = length;
+	p->packets = 1;
+}
+
+static __always_inline bool parse_plain_ipv4(const struct iphdr *ip, __u32 room, struct packet *p)
+{
+	__u32 length = bpf_ntohs(ip->tot_len);
+
+	if (*(const __u8 *)ip != IPV4_WITHOUT_OPTIONS ||
+	    ip->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET) ||
+	    length < sizeof(*ip) + sizeof(struct ports) || length > room ||
+	    !has_plain_ports(ip->protocol))
+		return false;
+	p->key.addr[0].halves[0] = p->key.addr[1].halves[0] = 0;
+	p->key.addr[0].halves[1] = ipv4_mapped(ip->saddr);
+	p->key.addr[1].halves[1] = ipv4_mapped(ip->daddr);
+	set_plain(p, (const __u32 *)(ip + 1), ip->protocol, FLOW_IPV4, length);
+	return true;
+}
+
+static __always_inline bool parse_plain_ipv6(const struct ipv6hdr *ip, __u32 room, struct packet *p)
+{
+	__u32 length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	const __u64 *addresses = (const void *)&ip->saddr;
+
+	if (ip->version != 6 || length < sizeof(*ip) + sizeof(struct ports) || length > room ||
+	    !has_plain_ports(ip->nexthdr))
+		return false;
+	p->key.addr[0].halves[0] = addresses[0];
+	p->key.addr[0].halves[1] = addresses[1];
+	p->key.addr[1].halves[0] = addresses[2];
+	p->key.addr[1].halves[1] = addresses[3];
+	set_plain(p, (const __u32 *)(ip + 1), ip->nexthdr, FLOW_IPV6, length);
+	return true;
+}
+
+/*
+ * What nearly all packets are: TCP or UDP right behind an IP header without options or extensions,
+ * in one piece, not tagged, not GSO, and linear up to the ports. What it does not know for certain
+ * to be so, malformed packets among them, is left to parse_any(), which comes to the same key.
+ */
+static __always_inline bool parse_plain(struct __sk_buff *skb, struct packet *p)
+{
+	const void *data = (const void *)(long)skb->data;
+	const void *data_end = (const void *)(long)skb->data_end;
+	const void *ip = data + sizeof(struct ethhdr);
+	__u32 room = skb->len - sizeof(struct ethhdr);
+	__be16 ethertype;
+
+	if (ip + sizeof(struct iphdr) + sizeof(struct ports) > data_end || skb->gso_size)
+		return false;
+	/* not by way of struct ethhdr: it is packed, and would be read byte by byte */
+	ethertype = *(const __be16 *)(data + offsetof(struct ethhdr, h_proto));
+	if (ethertype == bpf_htons(ETH_P_IP))
+		return parse_plain_ipv4(ip, room, p);
+	return ethertype == bpf_htons(ETH_P_IPV6) &&
+	       ip + sizeof(struct ipv6hdr) + sizeof(struct ports) <= data_end &&
+	       parse_plain_ipv6(ip, room, p);
+}
+
+static __always_inline void parse_packet(struct __sk_buff *skb, bool ethernet, struct packet *p)
+{
+	if (unlikely(!ethernet || !parse_plain(skb, p)))
+		parse_any(skb, ethernet, p);
 }
 
 #endif

@@ -33,7 +33,7 @@ struct histogram {
 
 struct interface_sums {
 	char name[16];
-	struct flow_count counted[2]; /* by enum hook */
+	struct flow_count counted[2]; /* in, out */
 	uint64_t report;	      /* the last one that it was in, by its number here */
 };
 
@@ -112,8 +112,8 @@ static struct interface_sums *get_interface(struct metrics *metrics, const char 
 
 static void add_counts(struct flow_count to[2], const struct flow_count from[2])
 {
-	for (int hook = 0; hook < 2; hook++)
-		flow_count_add(&to[hook], &from[hook]);
+	for (int out = 0; out < 2; out++)
+		flow_count_add(&to[out], &from[out]);
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -231,12 +231,12 @@ static void put_directions(struct exposition *e, const struct interface_sums *su
 	static const char *const directions[] = {
 		[HOOK_INGRESS] = "receive", [HOOK_EGRESS] = "transmit"};
 
-	for (int hook = 0; hook < 2; hook++) {
+	for (int out = 0; out < 2; out++) {
 		const struct exposition_label labels[EXPOSITION_LABELS] = {
-			{"interface", sums->name}, {"direction", directions[hook]}};
+			{"interface", sums->name}, {"direction", directions[out]}};
 
 		exposition_sample(e, labels,
-				  bytes ? sums->counted[hook].bytes : sums->counted[hook].packets);
+				  bytes ? sums->counted[out].bytes : sums->counted[out].packets);
 	}
 }
 
@@ -352,6 +352,9 @@ static void put_now(struct exposition *e, const struct metrics_now *now)
 	put_maps(e, now);
 	exposition_gauge(e, "flowtally_map_flows_limit", "Flows that an interface's map can hold.");
 	put_value(e, now->map_entries);
+	exposition_counter(e, "flowtally_maps_unread",
+			   "Maps that could not be read to their end, so that flows were lost.");
+	put_value(e, now->unread);
 	exposition_counter(e, "flowtally_map_early_swaps",
 			   "Maps that neared their limit and were read before a report was due.");
 	put_value(e, now->early_swaps);

@@ -46,10 +46,10 @@ struct metrics_map {
 struct metrics_now {
 	size_t links, wanted, monitored;
 	uint64_t attached_tcx, attached_clsact, attach_failures, detached; /* since the start */
-	uint64_t overruns; /* of the netlink socket, since the start */
-	uint64_t early_swaps;
-	uint32_t map_entries;	  /* that a map has room for */
-	struct metrics_map *maps; /* owned by the caller; is sorted */
+	uint64_t overruns;	      /* of the netlink socket, since the start */
+	uint64_t early_swaps, unread; /* maps */
+	uint32_t map_entries;	      /* that a map has room for */
+	struct metrics_map *maps;     /* owned by the caller; is sorted */
 	size_t map_count;
 };
 

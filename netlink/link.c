@@ -20,12 +20,27 @@ static int parse_kind(const struct nlattr *attr, void *data)
 	return attr_string(attr, link->kind, sizeof(link->kind));
 }
 
+static int parse_macvlan(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+	uint32_t mode;
+	int r;
+
+	if (mnl_attr_get_type(attr) != IFLA_MACVLAN_MODE)
+		return 0;
+	r = attr_u32(attr, &mode);
+	link->bridges = !r && mode == MACVLAN_MODE_BRIDGE;
+	return r;
+}
+
 static int parse_kind_data(const struct nlattr *attr, void *data)
 {
 	struct link *link = data;
 
 	if (mnl_attr_get_type(attr) != IFLA_INFO_DATA)
 		return 0;
+	if (!strcmp(link->kind, "macvlan") || !strcmp(link->kind, "macvtap"))
+		return attr_each_nested(attr, parse_macvlan, link);
 	return link_tunnel_parse(&link->tunnel, link->kind, attr);
 }
 
@@ -82,6 +97,10 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 	switch (mnl_attr_get_type(attr)) {
 	case IFLA_IFNAME:
 		return attr_string(attr, link->name, sizeof(link->name));
+	case IFLA_ADDRESS:
+		if (mnl_attr_get_payload_len(attr) == sizeof(link->address))
+			memcpy(link->address, mnl_attr_get_payload(attr), sizeof(link->address));
+		return 0;
 	case IFLA_MASTER:
 		return attr_u32(attr, &link->master);
 	case IFLA_LINK:

@@ -104,6 +104,37 @@ ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghd
 	return from.nl_pid == 0 ? size : 0;
 }
 
+int netlink_ask_each(struct netlink *netlink, void *requests, size_t size, int *results, size_t n)
+{
+	uint32_t first = netlink->sequence + 1;
+	const struct nlmsghdr *message;
+	struct nlmsghdr *request = requests;
+	size_t answered = 0;
+	int left = (int)size;
+
+	for (; mnl_nlmsg_ok(request, left); request = mnl_nlmsg_next(request, &left))
+		request->nlmsg_seq = ++netlink->sequence;
+	if (netlink->sequence - first + 1 != n)
+		return -EINVAL;
+	if (mnl_socket_sendto(netlink->mnl, requests, size) < 0)
+		return -errno;
+	while (answered < n) {
+		ssize_t received = netlink_receive(netlink, 0, &message);
+
+		if (received < 0)
+			return (int)received;
+		for (left = (int)received; mnl_nlmsg_ok(message, left);
+		     message = mnl_nlmsg_next(message, &left)) {
+			uint32_t i = message->nlmsg_seq - first;
+
+			if (message->nlmsg_pid == mnl_socket_get_portid(netlink->mnl) && i < n &&
+			    netlink_ends_answer(message, &results[i]))
+				answered++;
+		}
+	}
+	return 0;
+}
+
 bool netlink_is_answer(const struct netlink *netlink, const struct nlmsghdr *message)
 {
 	/* A notification may carry port and number of another one's request that caused it. */

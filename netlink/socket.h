@@ -20,6 +20,14 @@ int netlink_fd(const struct netlink *netlink);
 int netlink_send(struct netlink *netlink, struct nlmsghdr *request);
 
 /*
+ * Sends n requests that have NLM_F_ACK in one datagram of that size, stamps them, and waits until
+ * each is answered: results[i] is 0 or what the kernel says to the i-th. As many as their answers
+ * find room in the receive buffer: 64. 0, or a negative errno of the socket, then nobody knows what
+ * was done.
+ */
+int netlink_ask_each(struct netlink *netlink, void *requests, size_t size, int *results, size_t n);
+
+/*
  * Receives one datagram with flags as for recv(2). *ret points to its messages until the next call.
  * Returns its size, 0 for one that did not come from the kernel, or negative errno: -ENOBUFS after
  * notifications were lost.

@@ -18,6 +18,9 @@
 #define REQUEST_SIZE 512
 #define DUMP_TRIES   50
 #define KIND_SIZE    sizeof(((struct tc_filter *)NULL)->kind)
+#define NAME_SIZE    sizeof(((struct tc_filter *)NULL)->name)
+/* Their answers fit the smallest default receive buffer many times. */
+#define CHANGES_A_DATAGRAM 64
 
 struct tc {
 	struct netlink *netlink; /* owned */
@@ -69,9 +72,9 @@ static int ignore(void *data, const struct nlmsghdr *message)
 
 /* The kernel compares the kind with what is there, so an ingress qdisc is not taken for a clsact.
  */
-static int clsact_request(struct tc *tc, uint16_t type, uint16_t flags, uint32_t ifindex)
+static struct nlmsghdr *put_clsact_request(void *buffer, uint16_t type, uint16_t flags,
+					   uint32_t ifindex)
 {
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
 	struct nlmsghdr *request;
 	struct tcmsg *info;
 
@@ -79,29 +82,32 @@ static int clsact_request(struct tc *tc, uint16_t type, uint16_t flags, uint32_t
 	info->tcm_parent = TC_H_CLSACT;
 	info->tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
 	mnl_attr_put_strz(request, TCA_KIND, "clsact");
-	return netlink_ask(tc->netlink, request, ignore, NULL);
+	return request;
 }
 
 /* 0, or the kernel's error if there is none. */
 static int find_clsact(struct tc *tc, uint32_t ifindex)
 {
-	return clsact_request(tc, RTM_GETQDISC, 0, ifindex);
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+
+	return netlink_ask(tc->netlink, put_clsact_request(buffer, RTM_GETQDISC, 0, ifindex),
+			   ignore, NULL);
 }
 
 int tc_clsact_add(struct tc *tc, uint32_t ifindex)
 {
-	int r;
+	struct tc_change change = {.kind = TC_CLSACT_ADD, .ifindex = ifindex};
 
-	r = clsact_request(tc, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, ifindex);
-	/* A clsact and an ingress qdisc have the same handle, and so the same error. */
-	if (r == -EEXIST && find_clsact(tc, ifindex) == -EINVAL)
-		return -EBUSY;
-	return r;
+	tc_change(tc, &change, 1);
+	return change.result;
 }
 
 int tc_clsact_delete(struct tc *tc, uint32_t ifindex)
 {
-	return clsact_request(tc, RTM_DELQDISC, 0, ifindex);
+	struct tc_change change = {.kind = TC_CLSACT_DELETE, .ifindex = ifindex};
+
+	tc_change(tc, &change, 1);
+	return change.result;
 }
 
 /* What a dump has told so far: kept, so that a callback may use the same socket. */
@@ -214,36 +220,137 @@ static struct nlmsghdr *put_filter_request(void *buffer, uint16_t type, uint16_t
 	return request;
 }
 
+static int put_filter(struct tc *tc, enum tc_change_kind kind, uint32_t ifindex, enum tc_hook hook,
+		      uint16_t priority, uint32_t handle, int program_fd, const char *name)
+{
+	struct tc_change change = {
+		.kind = kind,
+		.ifindex = ifindex,
+		.hook = hook,
+		.priority = priority,
+		.handle = handle,
+		.program_fd = program_fd,
+		.name = name,
+	};
+
+	tc_change(tc, &change, 1);
+	return change.result;
+}
+
 int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		  uint32_t handle, int program_fd, const char *name)
 {
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct nlmsghdr *request;
-	struct nlattr *options;
+	return put_filter(tc, TC_FILTER_ADD, ifindex, hook, priority, handle, program_fd, name);
+}
 
-	if (strlen(name) >= sizeof(((struct tc_filter *)NULL)->name))
-		return -ENAMETOOLONG;
-	request = put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, ifindex,
-				     hook, priority, handle);
-	options = mnl_attr_nest_start(request, TCA_OPTIONS);
-	mnl_attr_put_u32(request, TCA_BPF_FD, program_fd);
-	mnl_attr_put_strz(request, TCA_BPF_NAME, name);
-	mnl_attr_put_u32(request, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
-	mnl_attr_nest_end(request, options);
-	return netlink_ask(tc->netlink, request, ignore, NULL);
+int tc_filter_replace(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		      uint32_t handle, int program_fd, const char *name)
+{
+	return put_filter(tc, TC_FILTER_REPLACE, ifindex, hook, priority, handle, program_fd, name);
 }
 
 int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		     uint32_t handle)
 {
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct nlmsghdr *request;
+	struct tc_change change = {
+		.kind = TC_FILTER_DELETE,
+		.ifindex = ifindex,
+		.hook = hook,
+		.priority = priority,
+		.handle = handle,
+	};
 
-	/* To the kernel no handle means the whole priority, and no priority means all of them. */
-	if (!priority || !handle)
-		return -EINVAL;
-	request = put_filter_request(buffer, RTM_DELTFILTER, 0, ifindex, hook, priority, handle);
-	return netlink_ask(tc->netlink, request, ignore, NULL);
+	tc_change(tc, &change, 1);
+	return change.result;
+}
+
+static struct nlmsghdr *put_filter_new(void *buffer, const struct tc_change *change, uint16_t flag)
+{
+	struct nlmsghdr *request;
+	struct nlattr *options;
+
+	request = put_filter_request(buffer, RTM_NEWTFILTER, NLM_F_CREATE | flag, change->ifindex,
+				     change->hook, change->priority, change->handle);
+	options = mnl_attr_nest_start(request, TCA_OPTIONS);
+	mnl_attr_put_u32(request, TCA_BPF_FD, change->program_fd);
+	mnl_attr_put_strz(request, TCA_BPF_NAME, change->name);
+	mnl_attr_put_u32(request, TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+	mnl_attr_nest_end(request, options);
+	return request;
+}
+
+static struct nlmsghdr *put_change(void *buffer, const struct tc_change *change)
+{
+	switch (change->kind) {
+	case TC_CLSACT_ADD:
+		return put_clsact_request(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL,
+					  change->ifindex);
+	case TC_CLSACT_DELETE:
+		return put_clsact_request(buffer, RTM_DELQDISC, 0, change->ifindex);
+	case TC_FILTER_ADD:
+		return put_filter_new(buffer, change, NLM_F_EXCL);
+	case TC_FILTER_REPLACE:
+		return put_filter_new(buffer, change, NLM_F_REPLACE);
+	case TC_FILTER_DELETE:
+		return put_filter_request(buffer, RTM_DELTFILTER, 0, change->ifindex, change->hook,
+					  change->priority, change->handle);
+	}
+	return NULL;
+}
+
+/* 0, or why the kernel is not even asked. */
+static int check_change(const struct tc_change *change)
+{
+	switch (change->kind) {
+	case TC_FILTER_ADD:
+	case TC_FILTER_REPLACE:
+		return strlen(change->name) < NAME_SIZE ? 0 : -ENAMETOOLONG;
+	case TC_FILTER_DELETE:
+		/* To the kernel no handle means the whole priority, and no priority means all of
+		 * them. */
+		return change->priority && change->handle ? 0 : -EINVAL;
+	case TC_CLSACT_ADD:
+	case TC_CLSACT_DELETE:
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* At most CHANGES_A_DATAGRAM. */
+static void change_together(struct tc *tc, struct tc_change *changes, size_t n)
+{
+	_Alignas(struct nlmsghdr) char buffer[CHANGES_A_DATAGRAM * REQUEST_SIZE];
+	struct tc_change *asked[CHANGES_A_DATAGRAM];
+	int results[CHANGES_A_DATAGRAM];
+	size_t count = 0, size = 0, i;
+	int r = 0;
+
+	for (i = 0; i < n; i++) {
+		changes[i].result = check_change(&changes[i]);
+		if (changes[i].result < 0)
+			continue;
+		asked[count++] = &changes[i];
+		size += MNL_ALIGN(put_change(buffer + size, &changes[i])->nlmsg_len);
+	}
+	if (count > 0)
+		r = netlink_ask_each(tc->netlink, buffer, size, results, count);
+	for (i = 0; i < count; i++)
+		asked[i]->result = r < 0 ? r : results[i];
+}
+
+void tc_change(struct tc *tc, struct tc_change *changes, size_t n)
+{
+	size_t i, together;
+
+	for (i = 0; i < n; i += together) {
+		together = n - i < CHANGES_A_DATAGRAM ? n - i : CHANGES_A_DATAGRAM;
+		change_together(tc, changes + i, together);
+	}
+	/* A clsact and an ingress qdisc have the same handle, and so the same error. */
+	for (i = 0; i < n; i++)
+		if (changes[i].kind == TC_CLSACT_ADD && changes[i].result == -EEXIST &&
+		    find_clsact(tc, changes[i].ifindex) == -EINVAL)
+			changes[i].result = -EBUSY;
 }
 
 struct found_filter {

@@ -7,6 +7,7 @@
 #define FLOWTALLY_TC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct tc;
@@ -40,6 +41,28 @@ int tc_clsact_add(struct tc *tc, uint32_t ifindex);
  * such link. */
 int tc_clsact_delete(struct tc *tc, uint32_t ifindex);
 
+/* Changes that go to the kernel together: one system call for dozens of them. */
+struct tc_change {
+	enum tc_change_kind {
+		TC_CLSACT_ADD,
+		TC_CLSACT_DELETE,
+		TC_FILTER_ADD,
+		TC_FILTER_REPLACE,
+		TC_FILTER_DELETE,
+	} kind;
+	uint32_t ifindex;
+	/* of filters, as for tc_filter_add() and tc_filter_delete() */
+	enum tc_hook hook;
+	uint16_t priority;
+	uint32_t handle;
+	int program_fd;
+	const char *name;
+	int result; /* what the call of that name would have returned */
+};
+
+/* Makes the changes in their order; an error of one does not keep the others. */
+void tc_change(struct tc *tc, struct tc_change *changes, size_t n);
+
 /* Calls found for each link that has a clsact qdisc. */
 int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data);
 
@@ -50,6 +73,11 @@ int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), v
  */
 int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
 		  uint32_t handle, int program_fd, const char *name);
+
+/* Puts another program into that one BPF filter, which sees every packet with the one or the other.
+ * It is added if it is not there. Errors as those of tc_filter_add(). */
+int tc_filter_replace(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		      uint32_t handle, int program_fd, const char *name);
 
 /*
  * Deletes that one BPF filter (hook, priority and handle, neither of them 0). -ENOENT: it is gone

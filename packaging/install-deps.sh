@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs the distribution's packages that building and running flowtally takes, and with DEPS_TESTS=1
-# those that testing takes. Only what is missing: when nothing is, it needs neither root nor a network.
+# Installs the distribution's packages that building and running flowtally takes, with DEPS_TESTS=1
+# those that testing takes, and with DEPS_BENCH=1 the tools that make bench compares it with. Only what is missing: when nothing is, it needs neither root nor a network.
 set -euo pipefail
 
 tests=${DEPS_TESTS:-0}
+bench=${DEPS_BENCH:-0}
+# other distributions' lists name none: make bench says which tools it did not find
+bench_packages=()
 
 die() {
 	printf 'install-deps: %s\n' "$*" >&2
@@ -24,14 +27,18 @@ distributions() {
 
 choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
-		libmicrohttpd-dev libcap-ng-dev pkg-config linux-libc-dev libc6-dev)
+		libjansson-dev libncurses-dev libmicrohttpd-dev libcap-ng-dev pkg-config linux-libc-dev
+		libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
-		jq procps util-linux iputils-ping systemd logrotate bash-completion zsh)
+		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
+		qemu-system-x86 systemd logrotate bash-completion zsh)
+	bench_packages=(softflowd pmacct)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}
 	install_packages() {
-		export DEBIAN_FRONTEND=noninteractive
+		# and start no service that comes with a package
+		export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 		apt-get -q update && apt-get -q install -y --no-install-recommends "$@"
 	}
 }
@@ -39,10 +46,10 @@ choose_debian() {
 # The packages' names differ between the two families, what they provide to pkg-config does not.
 choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
-		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(libmicrohttpd)'
-		'pkgconfig(libcap-ng)' glibc-devel)
+		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(jansson)' 'pkgconfig(ncursesw)'
+		'pkgconfig(libmicrohttpd)' 'pkgconfig(libcap-ng)' glibc-devel)
 	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils
-		logrotate bash-completion zsh)
+		strace wireguard-tools logrotate bash-completion zsh)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
 	}
@@ -67,10 +74,10 @@ choose_suse() {
 }
 
 choose_arch() {
-	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih libmicrohttpd libcap-ng
-		pkgconf linux-api-headers)
+	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson ncurses libmicrohttpd
+		libcap-ng pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
-		util-linux iputils logrotate bash-completion zsh)
+		util-linux iputils strace logrotate bash-completion zsh)
 	is_installed() {
 		[[ -z $(pacman -T "$1") ]]
 	}
@@ -81,9 +88,9 @@ choose_arch() {
 
 choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
-		libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
+		jansson-dev ncurses-dev libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
-		jq procps-ng util-linux iputils logrotate bash-completion zsh)
+		jq procps-ng util-linux iputils strace wireguard-tools logrotate bash-completion zsh)
 	is_installed() {
 		apk info -q -e "$1"
 	}
@@ -114,6 +121,7 @@ choose_distribution() {
 
 choose_distribution
 ((tests)) && packages+=("${test_packages[@]}")
+((bench)) && packages+=("${bench_packages[@]}")
 
 missing=()
 for package in "${packages[@]}"; do

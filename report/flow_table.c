@@ -31,6 +31,43 @@ void flow_table_clean(struct flow_table *table)
 	table->cell_count = table->cell_capacity = 0;
 }
 
+/* A copy of count elements with no room to spare; NULL if there are none. */
+static int copy_array(void *ret, const void *array, size_t count, size_t size)
+{
+	void *copy = NULL;
+
+	if (count) {
+		copy = reallocarray(NULL, count, size);
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, array, count * size);
+	}
+	*(void **)ret = copy;
+	return 0;
+}
+
+int flow_table_copy(struct flow_table *to, const struct flow_table *from)
+{
+	struct flow_table copy = *from;
+	int err;
+
+	copy.slots = NULL;
+	copy.entries = NULL;
+	copy.cells = NULL;
+	copy.entry_capacity = from->entry_count;
+	copy.cell_capacity = from->cell_count;
+	err = copy_array(&copy.slots, from->slots, from->slot_count, sizeof(*from->slots));
+	if (!err)
+		err = copy_array(&copy.entries, from->entries, from->entry_count,
+				 sizeof(*from->entries));
+	if (!err)
+		err = copy_array(&copy.cells, from->cells, from->cell_count, sizeof(*from->cells));
+	if (err)
+		flow_table_clean(&copy);
+	*to = copy;
+	return err;
+}
+
 void flow_table_reset(struct flow_table *table)
 {
 	/* one interval with a scan in it must not cost its memory for ever */

@@ -13,15 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLOW_CELL_KINDS                                                           \
-	8 /* what a cell counts: an enum flow_class, or what the owner adds to it \
-	   */
-#define FLOW_CELL_NONE UINT32_MAX
+/* What a cell counts: an enum flow_class, or what the owner adds to it. */
+#define FLOW_CELL_KINDS 16
+#define FLOW_CELL_NONE	UINT32_MAX
 
 struct flow_cell {
 	uint64_t bytes;
-	uint64_t packets : 60;
-	uint64_t kind : 3;
+	uint64_t packets : 59;
+	uint64_t kind : 4;
 	uint64_t sender : 1;
 	uint32_t id;   /* of the interface's monitored life */
 	uint32_t next; /* cell of the same flow, or FLOW_CELL_NONE */
@@ -51,6 +50,10 @@ struct flow_table {
 
 void flow_table_init(struct flow_table *table);
 void flow_table_clean(struct flow_table *table);
+
+/* *to is overwritten; it has the same seed, so one hash serves both. 0, or -ENOMEM, then it is
+ * empty. */
+int flow_table_copy(struct flow_table *to, const struct flow_table *from);
 
 /* Empties it. Memory far beyond what was used is given back. */
 void flow_table_reset(struct flow_table *table);

@@ -4,9 +4,11 @@
 #include "bpf/flow_types.h"
 #include "lib/buffer.h"
 #include "lib/clock.h"
+#include "lib/protocol.h"
 #include "report/nat.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -147,6 +149,32 @@ void format_time_milliseconds(struct buffer *out, int64_t ns)
 	buffer_printf(out, ".%03dZ", (int)(rest / NSEC_PER_MSEC));
 }
 
+void format_protocol_or_number(struct buffer *out, uint8_t protocol)
+{
+	const char *name = protocol_name(protocol);
+
+	if (name)
+		buffer_str(out, name);
+	else
+		buffer_u64(out, protocol);
+}
+
+void format_size(struct buffer *out, uint64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	unsigned int unit = 0;
+	double size = (double)bytes / 1024;
+
+	if (bytes < 1024) {
+		buffer_printf(out, "%" PRIu64 " B", bytes);
+		return;
+	}
+	/* 1023.95 would be rounded to 1024.0 */
+	for (; size >= 1023.95; unit++)
+		size /= 1024;
+	buffer_printf(out, "%.1f %s", size, units[unit]);
+}
+
 size_t format_utf8_length(const char *text)
 {
 	const uint8_t *byte = (const uint8_t *)text;
@@ -188,16 +216,41 @@ static bool is_printable(const char *text, size_t length)
 	return length;
 }
 
-void format_name(struct buffer *out, const char *name)
+static void put_printable(struct buffer *out, const char *text, bool blanks)
 {
-	while (*name) {
-		size_t length = format_utf8_length(name);
+	while (*text) {
+		size_t length = format_utf8_length(text);
 
-		if (is_printable(name, length)) {
-			buffer_append(out, name, length);
-			name += length;
+		if (is_printable(text, length) || (blanks && *text == ' ')) {
+			buffer_append(out, text, length);
+			text += length;
 		} else {
-			buffer_printf(out, "\\x%02X", (uint8_t)*name++);
+			buffer_printf(out, "\\x%02X", (uint8_t)*text++);
 		}
 	}
+}
+
+void format_name(struct buffer *out, const char *name)
+{
+	put_printable(out, name, false);
+}
+
+void format_words(struct buffer *out, const char *text)
+{
+	put_printable(out, text, true);
+}
+
+size_t format_width(const char *text, size_t size)
+{
+	size_t width = 0;
+
+	for (size_t i = 0; i < size; i++)
+		width += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return width;
+}
+
+void format_pad(struct buffer *out, size_t n)
+{
+	while (n--)
+		buffer_char(out, ' ');
 }

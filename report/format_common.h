@@ -25,10 +25,23 @@ void format_nat_end(struct buffer *out, uint8_t family, const struct nat_end *en
 void format_time_seconds(struct buffer *out, int64_t ns);
 void format_time_milliseconds(struct buffer *out, int64_t ns);
 
+/* Its name, or its number. */
+void format_protocol_or_number(struct buffer *out, uint8_t protocol);
+
+/* "999 B", "1.0 KiB": three digits or so, powers of 1024. */
+void format_size(struct buffer *out, uint64_t bytes);
+
 /* Length of the valid UTF-8 character (RFC 3629) that text begins with; 0: it begins with none. */
 size_t format_utf8_length(const char *text);
 
 /* An interface's name for a line of text: bytes that are no printable character as \xNN. */
 void format_name(struct buffer *out, const char *name);
+/* The same for several words: blanks stay. */
+void format_words(struct buffer *out, const char *text);
+
+/* Columns of a terminal, as far as one character is one column. */
+size_t format_width(const char *text, size_t size);
+/* Blanks. */
+void format_pad(struct buffer *out, size_t n);
 
 #endif

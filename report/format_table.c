@@ -5,7 +5,6 @@
 #include "report/format_common.h"
 #include "report/merge.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 enum column {
@@ -35,33 +34,6 @@ static const struct {
 	[COLUMN_TUNNEL] = {"TUNNEL", false},
 	[COLUMN_INTERFACES] = {"INTERFACES", false},
 };
-
-/* "999 B", "1.0 KiB": three digits or so, powers of 1024. */
-static void put_size(struct buffer *out, uint64_t bytes)
-{
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	unsigned int unit = 0;
-	double size = (double)bytes / 1024;
-
-	if (bytes < 1024) {
-		buffer_printf(out, "%" PRIu64 " B", bytes);
-		return;
-	}
-	/* 1023.95 would be rounded to 1024.0 */
-	for (; size >= 1023.95; unit++)
-		size /= 1024;
-	buffer_printf(out, "%.1f %s", size, units[unit]);
-}
-
-static void put_protocol(struct buffer *out, uint8_t protocol)
-{
-	const char *name = protocol_name(protocol);
-
-	if (name)
-		buffer_str(out, name);
-	else
-		buffer_u64(out, protocol);
-}
 
 static void put_crossed(struct buffer *out, const struct report *report,
 			const struct report_flow *flow)
@@ -98,7 +70,7 @@ static void put_cell(struct buffer *out, const struct report *report,
 
 	switch (column) {
 	case COLUMN_PROTOCOL:
-		put_protocol(out, flow->key.protocol);
+		format_protocol_or_number(out, flow->key.protocol);
 		break;
 	case COLUMN_LEFT:
 		put_end(out, report, flow, left);
@@ -107,13 +79,13 @@ static void put_cell(struct buffer *out, const struct report *report,
 		put_end(out, report, flow, !left);
 		break;
 	case COLUMN_BYTES:
-		put_size(out, flow->sent[0].bytes + flow->sent[1].bytes);
+		format_size(out, flow->sent[0].bytes + flow->sent[1].bytes);
 		break;
 	case COLUMN_SENT:
-		put_size(out, flow->sent[left].bytes);
+		format_size(out, flow->sent[left].bytes);
 		break;
 	case COLUMN_RECEIVED:
-		put_size(out, flow->sent[!left].bytes);
+		format_size(out, flow->sent[!left].bytes);
 		break;
 	case COLUMN_PACKETS:
 		buffer_u64(out, flow->sent[0].packets + flow->sent[1].packets);
@@ -130,40 +102,24 @@ static void put_cell(struct buffer *out, const struct report *report,
 	}
 }
 
-/* Columns of a terminal, as far as one character is one column. */
-static size_t width_of(const char *text, size_t size)
-{
-	size_t width = 0;
-
-	for (size_t i = 0; i < size; i++)
-		width += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return width;
-}
-
-static void pad(struct buffer *out, size_t n)
-{
-	while (n--)
-		buffer_char(out, ' ');
-}
-
 /* A column without width is not shown. */
 static void put_aligned(struct buffer *out, enum column column, const char *text, size_t size,
 			size_t width)
 {
-	size_t blanks = width - width_of(text, size);
+	size_t blanks = width - format_width(text, size);
 
 	if (!width)
 		return;
 	if (columns[column].right)
-		pad(out, blanks);
+		format_pad(out, blanks);
 	buffer_append(out, text, size);
 	if (column == COLUMNS - 1) {
 		buffer_char(out, '\n');
 		return;
 	}
 	if (!columns[column].right)
-		pad(out, blanks);
-	pad(out, 2);
+		format_pad(out, blanks);
+	format_pad(out, 2);
 }
 
 static void find_widths(const struct report *report, struct buffer *cell, size_t width[COLUMNS])
@@ -178,7 +134,7 @@ static void find_widths(const struct report *report, struct buffer *cell, size_t
 
 			buffer_reset(cell);
 			put_cell(cell, report, flow, c);
-			needed = width_of(cell->data, cell->size);
+			needed = format_width(cell->data, cell->size);
 			if (width[c] < needed)
 				width[c] = needed;
 		}
@@ -213,7 +169,7 @@ static void put_sum(struct buffer *out, const char *what, size_t flows,
 		    const struct flow_count *count)
 {
 	buffer_printf(out, "%s: %zu flow%s, ", what, flows, flows == 1 ? "" : "s");
-	put_size(out, count->bytes);
+	format_size(out, count->bytes);
 	buffer_printf(out, ", %llu packets\n", count->packets);
 }
 
@@ -223,7 +179,7 @@ static void put_tunnel(struct buffer *out, const struct report *report,
 	buffer_str(out, "left out: ");
 	format_name(out, report->interfaces[tunnel->interface].name);
 	buffer_printf(out, " tunnel, %zu flow%s, ", tunnel->flows, tunnel->flows == 1 ? "" : "s");
-	put_size(out, tunnel->count.bytes);
+	format_size(out, tunnel->count.bytes);
 	buffer_printf(out, ", %llu packets\n", tunnel->count.packets);
 }
 
@@ -242,7 +198,7 @@ static void put_summary(struct buffer *out, const struct report *report)
 		buffer_str(out, "unattributed: ");
 		format_name(out, report->interfaces[unattributed->interface].name);
 		buffer_printf(out, " %s, ", unattributed->reason);
-		put_size(out, unattributed->count.bytes);
+		format_size(out, unattributed->count.bytes);
 		buffer_printf(out, ", %llu packets\n", unattributed->count.packets);
 	}
 }

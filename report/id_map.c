@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static size_t id_map_home(const struct id_map *map, uint32_t id)
 {
@@ -50,6 +51,20 @@ void id_map_clean(struct id_map *map)
 {
 	free(map->slots);
 	*map = (struct id_map){0};
+}
+
+int id_map_copy(struct id_map *to, const struct id_map *from)
+{
+	*to = (struct id_map){0};
+	if (!from->slot_count)
+		return 0;
+	to->slots = calloc(from->slot_count, sizeof(*to->slots));
+	if (!to->slots)
+		return -ENOMEM;
+	memcpy(to->slots, from->slots, from->slot_count * sizeof(*to->slots));
+	to->slot_count = from->slot_count;
+	to->used = from->used;
+	return 0;
 }
 
 uint32_t id_map_get(const struct id_map *map, uint32_t id)

@@ -20,6 +20,8 @@ struct id_map {
 /* Room for that many more. 0 or -ENOMEM. */
 int id_map_reserve(struct id_map *map, size_t count);
 void id_map_clean(struct id_map *map);
+/* *to is overwritten. 0, or -ENOMEM, then it is empty. */
+int id_map_copy(struct id_map *to, const struct id_map *from);
 
 /* Room must be reserved. */
 void id_map_put(struct id_map *map, uint32_t id, uint32_t value);

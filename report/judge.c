@@ -15,13 +15,22 @@
 
 /* Cells of the table of what is owed, beside those of an enum flow_class. */
 enum owed_kind {
-	OWED_INGRESS = FLOW_CLASSES, /* by the judged ingress hook of the interface */
+	/* in the order of enum hook */
+	OWED_INGRESS = FLOW_SIGHTS, /* by the judged ingress hook of the interface */
 	OWED_EGRESS,
+	OWED_UNSURE,
+	OWED_TURNED,
 	OWED_TURNING, /* by the judged ingress hook: its seen.repeats that did not leave yet */
 	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
 			 anything */
 };
 _Static_assert(OWED_COUNTED < FLOW_CELL_KINDS, "fits a cell");
+
+static const enum hook sight_hooks[FLOW_SIGHTS] = {
+	[FLOW_INGRESS] = HOOK_INGRESS,	     [FLOW_EGRESS] = HOOK_EGRESS,
+	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,  [FLOW_EGRESS_UNSURE] = HOOK_UNSURE,
+	[FLOW_INGRESS_TURNED] = HOOK_TURNED,
+};
 
 struct hook_id {
 	uint32_t id;
@@ -34,6 +43,25 @@ void debt_clean(struct debt *debt)
 	free(debt->judged);
 	debt->judged = NULL;
 	debt->judged_count = 0;
+}
+
+int debt_copy(struct debt *to, const struct debt *from)
+{
+	struct debt copy = {.judged_count = from->judged_count};
+	int err = flow_table_copy(&copy.flows, &from->flows);
+
+	if (!err && from->judged_count) {
+		copy.judged = calloc(from->judged_count, sizeof(*copy.judged));
+		if (copy.judged)
+			memcpy(copy.judged, from->judged,
+			       from->judged_count * sizeof(*copy.judged));
+		else
+			err = -ENOMEM;
+	}
+	if (err)
+		debt_clean(&copy);
+	*to = copy;
+	return err;
 }
 
 void debt_reset(struct debt *debt)
@@ -50,18 +78,18 @@ struct judge_list {
 /* An interface. Those of the report come first, in its order. */
 struct place {
 	uint32_t id;
-	uint32_t era;				/* number of its era, ascending */
-	const struct topology_role *role;	/* borrowed; NULL: only named as a reference */
-	uint32_t judged[2];			/* by enum hook: into judge.judged, or NONE */
-	struct judge_list judges[FLOW_CLASSES]; /* the hooks to which that class is a reference */
-	struct flow_count first[2];		/* sights of flows, by enum hook */
+	uint32_t era;			       /* number of its era, ascending */
+	const struct topology_role *role;      /* borrowed; NULL: only named as a reference */
+	uint32_t judged[HOOKS];		       /* into judge.judged, or NONE */
+	struct judge_list judges[FLOW_SIGHTS]; /* the hooks to which that class is a reference */
+	struct flow_count first[2];	       /* sights of flows: in, out */
 	uint64_t counted; /* bytes of the flow at hand, if counted_flow is its number */
 	uint64_t counted_flow;
 };
 
 /* What the references of a judged hook saw of a flow. */
 struct seen {
-	struct flow_count first;   /* INGRESS and EGRESS */
+	struct flow_count first;   /* INGRESS, EGRESS and UNSURE */
 	struct flow_count repeats; /* EGRESS_REPEAT of macvlans above a judged ingress hook */
 };
 
@@ -74,7 +102,8 @@ struct judged {
 	bool was_judged;   /* in the interval before, too */
 	bool active;	   /* saw this flow */
 	struct flow_count own[2];
-	struct flow_count repeats[2]; /* EGRESS_REPEAT of the same interface, if uses_repeats */
+	struct flow_count repeats[2];	     /* of the same interface in other egress classes, if
+						uses_repeats */
 	struct seen seen[2], seen_before[2]; /* by the references, in this interval and the last */
 	/* from the interval before, and after judging to the next */
 	struct flow_count owed[2];
@@ -149,7 +178,7 @@ static size_t reference_total(const struct merge_interface *interfaces, size_t c
 	size_t total = 0;
 
 	for (size_t i = 0; i < count; i++)
-		for (int h = 0; h < 2; h++)
+		for (int h = 0; h < HOOKS; h++)
 			total += interfaces[i].role->hook[h].reference_count;
 	return total;
 }
@@ -158,7 +187,8 @@ static void add_place(struct judge *judge, uint32_t id)
 {
 	if (id_map_get(&judge->by_id, id) != NONE)
 		return;
-	judge->places[judge->place_count] = (struct place){.id = id, .judged = {NONE, NONE}};
+	judge->places[judge->place_count] =
+		(struct place){.id = id, .judged = {NONE, NONE, NONE, NONE}};
 	id_map_put(&judge->by_id, id, (uint32_t)judge->place_count++);
 }
 
@@ -174,7 +204,7 @@ static void add_places(struct judge *judge, const struct report_interface *liste
 		struct place *place = find_place(judge, interfaces[i].id);
 
 		place->role = interfaces[i].role;
-		for (int h = 0; h < 2; h++) {
+		for (int h = 0; h < HOOKS; h++) {
 			const struct topology_hook *hook = &place->role->hook[h];
 
 			for (size_t r = 0; r < hook->reference_count; r++)
@@ -223,7 +253,7 @@ static void add_judged(struct judge *judge)
 	for (size_t p = 0; p < judge->interface_count; p++) {
 		struct place *place = &judge->places[p];
 
-		for (int h = 0; h < 2; h++) {
+		for (int h = 0; h < HOOKS; h++) {
 			const struct topology_hook *hook = &place->role->hook[h];
 			struct judged *judged = &judge->judged[judge->judged_count];
 
@@ -234,8 +264,8 @@ static void add_judged(struct judge *judge)
 						  .any = is_judged_by_any(hook),
 						  .was_judged = debt_was_judged(judge->owed,
 										place->id, h)};
-			judged->uses_repeats =
-				h == HOOK_EGRESS || (!judged->any && has_egress_reference(hook));
+			judged->uses_repeats = h == HOOK_EGRESS || h == HOOK_UNSURE ||
+					       (!judged->any && has_egress_reference(hook));
 			judge->any_judged |= judged->any;
 			place->judged[h] = (uint32_t)judge->judged_count++;
 		}
@@ -244,21 +274,22 @@ static void add_judged(struct judge *judge)
 
 /*
  * Enters judged hook number j with a reference of its. What leaves through a macvlan above an
- * ingress hook may arrive there, whatever its class. To an egress hook another's EGRESS is a
- * reference: what was received in sight is not in the judged class.
+ * ingress hook may arrive there, whatever its class.
  */
 static void enter_reference(struct judge *judge, uint32_t j,
 			    const struct topology_reference *reference, bool fill)
 {
 	struct place *place = find_place(judge, reference->id);
-	unsigned int first = reference->hook == HOOK_INGRESS ? FLOW_INGRESS : FLOW_EGRESS;
-	unsigned int last = first;
+	bool arrives = reference->hook == HOOK_EGRESS && judge->judged[j].hook == HOOK_INGRESS;
 
-	if (reference->hook == HOOK_EGRESS && judge->judged[j].hook == HOOK_INGRESS)
-		last = FLOW_EGRESS_REPEAT;
-	for (unsigned int kind = first; kind <= last; kind++) {
+	for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
 		struct judge_list *list = &place->judges[kind];
+		bool refers = arrives ? !flow_sight_is_ingress(kind)
+				      : kind != FLOW_EGRESS_REPEAT &&
+						sight_hooks[kind] == reference->hook;
 
+		if (!refers)
+			continue;
 		if (fill)
 			judge->judges[list->first + list->count] = j;
 		list->count++;
@@ -283,7 +314,7 @@ static int turn_references(struct judge *judge)
 
 	enter_references(judge, false);
 	for (size_t p = 0; p < judge->place_count; p++) {
-		for (unsigned int kind = 0; kind < FLOW_CLASSES; kind++) {
+		for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
 			struct judge_list *list = &judge->places[p].judges[kind];
 
 			list->first = total;
@@ -326,8 +357,8 @@ static int judge_init(struct judge *judge, const struct report_interface *listed
 	size_t places = count + reference_total(interfaces, count);
 
 	judge->places = calloc(places + 1, sizeof(*judge->places));
-	judge->judged = calloc(2 * count + 1, sizeof(*judge->judged));
-	judge->active = calloc(2 * count + 1, sizeof(*judge->active));
+	judge->judged = calloc(HOOKS * count + 1, sizeof(*judge->judged));
+	judge->active = calloc(HOOKS * count + 1, sizeof(*judge->active));
 	judge->unattributed = calloc(count + 1, sizeof(*judge->unattributed));
 	judge->in_era = calloc(count + 1, sizeof(*judge->in_era));
 	if (!judge->places || !judge->judged || !judge->active || !judge->unattributed ||
@@ -415,8 +446,9 @@ static void count_first_sight(struct judge *judge, uint32_t place, enum hook hoo
 	if (judge->any_judged)
 		flow_count_add(&judge->in_era[judge->places[place].era][sender], count);
 	note_counted_at(judge, place, count->bytes);
-	flow_count_add(judge->reason == NO_REASON ? &judge->places[place].first[hook]
-						  : &judge->unattributed[place][judge->reason],
+	flow_count_add(judge->reason == NO_REASON
+			       ? &judge->places[place].first[hook_is_egress(hook)]
+			       : &judge->unattributed[place][judge->reason],
 		       count);
 }
 
@@ -435,15 +467,19 @@ static void activate(struct judge *judge, uint32_t j)
 	judge->active[judge->active_count++] = j;
 }
 
+/* What the interface showed at egress, in another class than the judged hook's. */
 static void sum_repeats(struct judge *judge, const struct place *place,
 			const struct flow_cell *cell)
 {
 	struct flow_count count = flow_cell_count(cell);
 
-	for (int h = 0; h < 2; h++) {
+	for (int h = 0; h < HOOKS; h++) {
 		uint32_t j = place->judged[h];
 
 		if (j == NONE || !judge->judged[j].uses_repeats)
+			continue;
+		if (cell->kind != FLOW_EGRESS_REPEAT &&
+		    !(cell->kind == FLOW_EGRESS && h == HOOK_UNSURE))
 			continue;
 		activate(judge, j);
 		flow_count_add(&judge->judged[j].repeats[cell->sender], &count);
@@ -456,13 +492,12 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 	flow_table_each_cell (cell, judge->flows, entry) {
 		const struct place *place = find_place(judge, cell->id);
 		struct flow_count count = flow_cell_count(cell);
-		enum hook hook = judge_class_hook(cell->kind);
+		enum hook hook = sight_hooks[cell->kind];
 
 		assert(place && place->role);
-		if (cell->kind == FLOW_EGRESS_REPEAT) {
-			sum_repeats(judge, place, cell);
+		sum_repeats(judge, place, cell);
+		if (cell->kind == FLOW_EGRESS_REPEAT)
 			continue;
-		}
 		switch (place->role->hook[hook].sight) {
 		case SIGHT_FIRST:
 			count_first_sight(judge, (uint32_t)(place - judge->places), hook,
@@ -502,7 +537,12 @@ static void sum_references(struct judge *judge, const struct flow_entry *entry)
 
 static void take_owed(struct judge *judge, const struct place *place, const struct flow_cell *cell)
 {
-	uint32_t j = place->judged[cell->kind == OWED_EGRESS ? HOOK_EGRESS : HOOK_INGRESS];
+	static const enum hook hooks[] = {[OWED_INGRESS] = HOOK_INGRESS,
+					  [OWED_EGRESS] = HOOK_EGRESS,
+					  [OWED_UNSURE] = HOOK_UNSURE,
+					  [OWED_TURNED] = HOOK_TURNED,
+					  [OWED_TURNING] = HOOK_INGRESS};
+	uint32_t j = place->judged[hooks[cell->kind]];
 	struct judged *judged = j == NONE ? NULL : &judge->judged[j];
 
 	if (!judged || !judged->active)
@@ -543,7 +583,7 @@ static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t h
 			judge->counted_before[cell->sender] = flow_cell_count(cell);
 		else if (!place)
 			continue;
-		else if (cell->kind >= FLOW_CLASSES)
+		else if (cell->kind >= FLOW_SIGHTS)
 			take_owed(judge, place, cell);
 		else
 			take_owed_reference(judge, place, cell);
@@ -607,7 +647,7 @@ static void settle(struct judge *judge, struct judged *judged, unsigned int send
 	if (judged->hook == HOOK_INGRESS)
 		arrived = counts_sum(arrived, take_gone_out(judged, sender));
 	first = counts_excess(arrived, expected);
-	if (judged->hook == HOOK_EGRESS)
+	if (judged->hook != HOOK_INGRESS)
 		arrived = counts_sum(arrived, judged->repeats[sender]);
 	judged->owed[sender] = counts_smaller(counts_excess(expected, arrived), seen);
 	count_first_sight(judge, judged->place, judged->hook, sender, &first);
@@ -656,8 +696,7 @@ static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_
 	if (!saw_flow(judged, sender) || (!judged->any && flow_count_is_zero(&seen->first) &&
 					  flow_count_is_zero(&seen->repeats)))
 		return 0;
-	err = owe(judge, key, hash, id, sender,
-		  judged->hook == HOOK_INGRESS ? OWED_INGRESS : OWED_EGRESS, judged->owed[sender]);
+	err = owe(judge, key, hash, id, sender, OWED_INGRESS + judged->hook, judged->owed[sender]);
 	if (!err && !flow_count_is_zero(&judged->turning[sender]))
 		err = owe(judge, key, hash, id, sender, OWED_TURNING, judged->turning[sender]);
 	return err;

@@ -29,6 +29,8 @@ struct debt {
 };
 
 void debt_clean(struct debt *debt);
+/* *to is overwritten. 0, or -ENOMEM, then it is empty. */
+int debt_copy(struct debt *to, const struct debt *from);
 /* Empties it. */
 void debt_reset(struct debt *debt);
 
@@ -58,15 +60,22 @@ int judge_close(struct judge *judge);
 /* The place in listed of the interface with that id. */
 uint32_t judge_interface(const struct judge *judge, uint32_t id);
 
-/* What of flows was counted there so far, by enum hook. interface: place in listed. */
+/* What of flows was counted there so far: in, out. interface: place in listed. */
 const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t interface);
 
 /* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
-static inline enum hook judge_class_hook(unsigned int kind)
+/* Cells of a flow beside those of an enum flow_class: of the unsure key. */
+enum unsure_class {
+	FLOW_EGRESS_UNSURE = FLOW_CLASSES,
+	FLOW_INGRESS_TURNED,
+	FLOW_SIGHTS,
+};
+
+static inline bool flow_sight_is_ingress(unsigned int kind)
 {
-	return kind == FLOW_INGRESS ? HOOK_INGRESS : HOOK_EGRESS;
+	return kind == FLOW_INGRESS || kind == FLOW_INGRESS_TURNED;
 }
 
 #endif

@@ -57,6 +57,28 @@ void merge_free(struct merge *merge)
 	free(merge);
 }
 
+int merge_copy(struct merge **ret, const struct merge *from)
+{
+	struct merge *merge = calloc(1, sizeof(*merge));
+	int err;
+
+	if (!merge)
+		return -ENOMEM;
+	merge->added_last = from->added_last;
+	merge->added_last_once = from->added_last_once;
+	merge->unattributed = from->unattributed;
+	err = flow_table_copy(&merge->flows, &from->flows)
+		      ?: id_map_copy(&merge->added, &from->added)
+		      ?: debt_copy(&merge->owed, &from->owed);
+	if (err) {
+		merge_free(merge);
+		return err;
+	}
+	memcpy(merge->owing.flows.seed, merge->flows.seed, sizeof(merge->flows.seed));
+	*ret = merge;
+	return 0;
+}
+
 static size_t count_cells(const struct flow_value *value)
 {
 	size_t cells = 0;
@@ -80,23 +102,41 @@ static int reserve_records(struct merge *merge, const struct flow_value *values,
 	return id_map_reserve(&merge->added, 1) ?: flow_table_reserve(&merge->flows, flows, cells);
 }
 
+/* The flow of a record: that of an unsure key is in cells of its own. */
+static struct flow_key record_flow(const struct flow_key *key)
+{
+	struct flow_key flow = *key;
+
+	flow.unsure = 0;
+	return flow;
+}
+
+static unsigned int record_sight(const struct flow_key *key, unsigned int class)
+{
+	if (key->unsure && class == FLOW_EGRESS)
+		return FLOW_EGRESS_UNSURE;
+	return key->unsure && class == FLOW_INGRESS ? FLOW_INGRESS_TURNED : class;
+}
+
 static void add_record(struct merge *merge, uint32_t id, const struct flow_key *key, uint32_t hash,
 		       const struct flow_value *value)
 {
+	const struct flow_key flow = record_flow(key);
 	size_t before = merge->flows.entry_count;
 	struct flow_entry *entry;
 
 	if (!count_cells(value))
 		return;
-	entry = flow_table_insert(&merge->flows, key, hash);
+	entry = flow_table_insert(&merge->flows, &flow, hash);
 	if (merge->flows.entry_count != before && key->family == FLOW_UNATTRIBUTED)
 		merge->unattributed++;
 	for (unsigned int sender = 0; sender < 2; sender++) {
-		for (unsigned int kind = 0; kind < FLOW_CLASSES; kind++) {
-			const struct flow_count *count = &value->count[sender][kind];
+		for (unsigned int class = 0; class < FLOW_CLASSES; class ++) {
+			const struct flow_count *count = &value->count[sender][class];
 
 			if (!flow_count_is_zero(count))
-				flow_table_add(&merge->flows, entry, id, sender, kind, *count,
+				flow_table_add(&merge->flows, entry, id, sender,
+					       record_sight(key, class), *count,
 					       merge->added_last_once);
 		}
 	}
@@ -109,7 +149,9 @@ static void add_batch(struct merge *merge, uint32_t id, const struct flow_key *k
 	uint32_t hashes[ADD_BATCH];
 
 	for (size_t i = 0; i < n; i++) {
-		hashes[i] = flow_table_hash(&merge->flows, &keys[i]);
+		const struct flow_key flow = record_flow(&keys[i]);
+
+		hashes[i] = flow_table_hash(&merge->flows, &flow);
 		flow_table_prefetch_slot(&merge->flows, hashes[i]);
 	}
 	for (size_t i = 0; i < n; i++)
@@ -300,6 +342,20 @@ static int reserve_lists(const struct view *view, struct report *report)
 	return report->flows && report->crossed && report->nats ? 0 : -ENOMEM;
 }
 
+/* What the interfaces showed of a flow, whoever counts it. */
+static void note_shown(const struct view *view, struct report *report,
+		       const struct flow_entry *entry)
+{
+	flow_table_each_cell (cell, view->flows, entry) {
+		struct report_interface *interface =
+			&report->interfaces[judge_interface(view->judge, cell->id)];
+		const struct flow_count count = flow_cell_count(cell);
+
+		flow_count_add(cell->kind == FLOW_INGRESS ? &interface->in : &interface->out,
+			       &count);
+	}
+}
+
 static int list_flows(struct view *view, struct report *report)
 {
 	const struct flow_table *flows = view->flows;
@@ -315,6 +371,8 @@ static int list_flows(struct view *view, struct report *report)
 		err = judge_flow(view->judge, entry, sent);
 		if (err)
 			return err;
+		if (entry->key.family != FLOW_UNATTRIBUTED)
+			note_shown(view, report, entry);
 		/* nothing: it was moved to its original face, or all of it was counted elsewhere */
 		if (entry->key.family != FLOW_UNATTRIBUTED && (sent[0].packets || sent[1].packets))
 			list_flow(view, report, entry, sent);
@@ -323,6 +381,16 @@ static int list_flows(struct view *view, struct report *report)
 		memcpy(report->interfaces[i].counted, judge_first_sights(view->judge, i),
 		       sizeof(report->interfaces[i].counted));
 	return 0;
+}
+
+/* When all phases of an interface are one: a flow that crossed two of them crossed it once. */
+static void count_crossings(struct report *report)
+{
+	size_t flows = report->flow_count + report->left_out_count;
+
+	for (const struct report_flow *flow = report->flows; flow < report->flows + flows; flow++)
+		for (uint32_t i = 0; i < flow->interface_count; i++)
+			report->interfaces[report->crossed[flow->interface_first + i]].flows++;
 }
 
 static void add_unattributed(struct report *report, uint32_t interface, const char *reason,
@@ -407,6 +475,8 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 	view_clean(&view);
 	if (!err)
 		err = phase_join(report);
+	if (!err)
+		count_crossings(report);
 	report_limit(report, 0);
 	if (err) {
 		debt_reset(&merge->owing);

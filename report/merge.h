@@ -88,7 +88,9 @@ struct report_interface {
 	uint32_t life;
 	uint32_t ifindex;
 	char name[16];
-	struct flow_count counted[2]; /* of all flows, here and nowhere else; by enum hook */
+	struct flow_count counted[2]; /* of all flows, here and nowhere else: in, out */
+	uint64_t flows;		      /* that it showed, repeats among them */
+	struct flow_count in, out;    /* likewise: what its hooks showed of them */
 };
 
 struct report {
@@ -122,6 +124,8 @@ struct report {
 };
 
 int merge_new(struct merge **ret);
+/* Another one with the same content, for a look at a running interval. */
+int merge_copy(struct merge **ret, const struct merge *from);
 void merge_free(struct merge *merge);
 
 /* Adds what was drained from an interface's map. 0 or -ENOMEM, then none of the n is added. */

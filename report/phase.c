@@ -18,12 +18,16 @@ static size_t join_interfaces(struct report *report, uint32_t *renumbered)
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct report_interface *interface = &report->interfaces[i];
 
-		if (!kept || report->interfaces[kept - 1].life != interface->life)
+		if (!kept || report->interfaces[kept - 1].life != interface->life) {
 			report->interfaces[kept++] = *interface;
-		else
-			for (int h = 0; h < 2; h++)
-				flow_count_add(&report->interfaces[kept - 1].counted[h],
-					       &interface->counted[h]);
+		} else {
+			struct report_interface *first = &report->interfaces[kept - 1];
+
+			flow_count_add(&first->in, &interface->in);
+			flow_count_add(&first->out, &interface->out);
+			for (int out = 0; out < 2; out++)
+				flow_count_add(&first->counted[out], &interface->counted[out]);
+		}
 		renumbered[i] = (uint32_t)kept - 1;
 	}
 	return kept;

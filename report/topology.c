@@ -2,6 +2,7 @@
 #include "report/topology.h"
 
 #include "lib/cleanup.h"
+#include "report/swap_order.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ struct node {
 	size_t first_lower, lower_count;
 	size_t first_upper, upper_count;
 	size_t position; /* lower devices come first */
-	bool covered, born_repeat;
+	bool covered, partial, born_repeat;
 	unsigned int level;
 	struct references below; /* unmonitored: hooks that show first what is received on it */
 	struct references above; /* unmonitored or born_repeat: that show first what is sent */
@@ -48,6 +49,7 @@ struct graph {
 	size_t *order;		   /* nodes, lower devices first */
 	size_t budget;		   /* references that may still be listed */
 	struct references partial; /* shown of what is received on devices covered in part */
+	bool any_partial;	   /* there are such devices */
 };
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -342,9 +344,16 @@ static bool lowers_covered(const struct graph *g, const struct node *node)
 	return node->lower_count;
 }
 
+/* Its own hooks show what is received on it: those of a VRF do not fire for what its slaves
+ * receive, though vrf_ip_rcv() makes the VRF the device of the packet. */
+static bool shows_received(const struct graph *g, size_t i)
+{
+	return is_monitored(g, i) && !is_kind(g, i, "vrf");
+}
+
 static bool is_covered(const struct graph *g, size_t i)
 {
-	if (is_monitored(g, i) || is_monitored(g, g->nodes[i].peer))
+	if (shows_received(g, i) || is_monitored(g, g->nodes[i].peer))
 		return true;
 	/* without hardware offload the lower device shows ciphertext, which is no flow */
 	if (is_kind(g, i, "macsec"))
@@ -388,7 +397,7 @@ static int join_below(struct graph *g, struct references *refs, size_t i)
 
 	if (is_monitored(g, node->peer))
 		return references_add(g, refs, g->links[node->peer].id, HOOK_EGRESS);
-	if (is_monitored(g, i))
+	if (shows_received(g, i))
 		return references_add(g, refs, g->links[i].id, HOOK_INGRESS);
 	/* unseen from a pair's other end, or from anywhere on a switch: who knows what it passed */
 	if (node->peer != NONE || is_kind(g, i, "openvswitch")) {
@@ -437,7 +446,7 @@ static int resolve_handed_through(struct graph *g)
 	for (size_t p = 0; p < g->count && !err; p++) {
 		size_t i = g->order[p];
 
-		if (!is_monitored(g, i) && !is_kind(g, i, "macsec"))
+		if (!shows_received(g, i) && !is_kind(g, i, "macsec"))
 			err = join_below_all(g, &g->nodes[i].below, &g->nodes[i]);
 	}
 	for (size_t p = g->count; p-- && !err;) {
@@ -457,10 +466,19 @@ static bool refers_to(const struct references *refs, uint32_t id)
 	       bsearch(&key, refs->list, refs->count, sizeof(key), compare_references);
 }
 
+/* Whether what is received on the device, which is not covered, may have been shown before. */
+static bool is_partial(const struct graph *g, size_t i)
+{
+	const struct node *node = &g->nodes[i];
+
+	return !node->covered && (node->peer != NONE || is_kind(g, i, "openvswitch") ||
+				  node->below.any || node->below.count);
+}
+
 /*
- * Packets received on a device of which only a part is covered leave with that device as iif, in
- * class EGRESS; those of the covered part were seen before. What showed them is a reference of
- * every egress hook, if it is the ingress of a device at the bottom: another hook may itself have
+ * Packets received on a device of which only a part is covered leave with that device as iif;
+ * those of the covered part were seen before. What showed them is a reference of every egress
+ * hook's unsure part, if it is the ingress of a device at the bottom: another hook may itself have
  * shown them after this one, so then it is ANY.
  */
 static int resolve_partial(struct graph *g)
@@ -469,9 +487,12 @@ static int resolve_partial(struct graph *g)
 	bool any;
 	int err = 0;
 
-	for (size_t i = 0; i < g->count && !err; i++)
-		if (!g->nodes[i].covered)
+	for (size_t i = 0; i < g->count && !err; i++) {
+		g->nodes[i].partial = is_partial(g, i);
+		g->any_partial |= g->nodes[i].partial;
+		if (g->nodes[i].partial)
 			err = join_below(g, partial, i);
+	}
 	if (err)
 		return err;
 	partial->count = sort_references(partial->list, partial->count);
@@ -518,6 +539,19 @@ static int any_after_pair(struct references *refs)
 	return 0;
 }
 
+/* What such a device sends to a sibling comes in below as if from the wire; who knows where it was
+ * before. */
+static bool has_hidden_turners(const struct graph *g, const struct node *node)
+{
+	for (size_t e = 0; e < node->upper_count; e++) {
+		size_t upper = g->uppers[node->first_upper + e];
+
+		if (!is_monitored(g, upper) && kind_hairpins(g->links[upper].kind))
+			return true;
+	}
+	return false;
+}
+
 static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct references *refs)
 {
 	const struct node *node = &g->nodes[i];
@@ -549,6 +583,20 @@ static int resolve_egress(struct graph *g, size_t i, struct references *refs)
 		for (size_t e = 0; e < node->upper_count && !err; e++)
 			err = references_add(g, refs, g->links[g->uppers[node->first_upper + e]].id,
 					     HOOK_EGRESS);
+	return err;
+}
+
+/* A packet's iif does not change on its way down the stack: what was unsure above is so below. */
+static int resolve_unsure(struct graph *g, const struct references *egress, struct references *refs)
+{
+	int err = 0;
+
+	if (!g->any_partial)
+		return 0;
+	if (egress->any)
+		references_any(refs);
+	for (size_t r = 0; r < egress->count && !err; r++)
+		err = references_add(g, refs, egress->list[r].id, HOOK_UNSURE);
 	return err ?: references_join(g, refs, &g->partial);
 }
 
@@ -574,25 +622,35 @@ static int set_hook(struct topology_hook *hook, bool repeat, struct references *
 
 static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 {
-	struct references ingress = {0}, egress = {0};
+	struct references ingress = {0}, egress = {0}, unsure = {0}, turned = {0};
 	bool repeat;
 	int err;
 
 	*role = (struct topology_role){.id = g->links[i].id,
 				       .covered = g->nodes[i].covered,
+				       .partial = g->nodes[i].partial,
 				       .born_repeat = g->nodes[i].born_repeat,
 				       .level = g->nodes[i].level};
 	if (!role->id)
 		return 0;
+	role->turns = turned.any = has_hidden_turners(g, &g->nodes[i]);
 	err = resolve_ingress(g, i, &repeat, &ingress);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_INGRESS], repeat, &ingress);
 	if (!err)
 		err = resolve_egress(g, i, &egress);
 	if (!err)
+		err = resolve_unsure(g, &egress, &unsure);
+	if (!err)
 		err = set_hook(&role->hook[HOOK_EGRESS], false, &egress);
+	if (!err)
+		err = set_hook(&role->hook[HOOK_UNSURE], false, &unsure);
+	if (!err)
+		err = set_hook(&role->hook[HOOK_TURNED], false, &turned);
 	references_clean(&ingress);
 	references_clean(&egress);
+	references_clean(&unsure);
+	references_clean(&turned);
 	return err;
 }
 
@@ -603,6 +661,8 @@ static int resolve_roles(struct graph *g, struct topology_role *roles)
 
 	for (i = 0; i < g->count && !err; i++)
 		err = resolve_role(g, i, &roles[i]);
+	if (!err)
+		err = swap_order_rank(roles, g->count);
 	while (err && i--)
 		topology_role_clean(&roles[i]);
 	return err;
@@ -663,7 +723,7 @@ int topology_resolve(const struct topology_link *links, size_t count, struct top
 
 void topology_role_clean(struct topology_role *role)
 {
-	for (int h = 0; h < 2; h++)
+	for (int h = 0; h < HOOKS; h++)
 		free(role->hook[h].references);
 	*role = (struct topology_role){0};
 }
@@ -672,13 +732,13 @@ int topology_role_copy(struct topology_role *to, const struct topology_role *fro
 {
 	struct topology_role copy = *from;
 
-	for (int h = 0; h < 2; h++) {
+	for (int h = 0; h < HOOKS; h++) {
 		size_t size = from->hook[h].reference_count * sizeof(*copy.hook[h].references);
 
 		copy.hook[h].references = malloc(size + 1);
 		if (!copy.hook[h].references) {
-			if (h)
-				free(copy.hook[0].references);
+			while (h--)
+				free(copy.hook[h].references);
 			return -ENOMEM;
 		}
 		if (size)
@@ -700,6 +760,8 @@ static bool hooks_equal(const struct topology_hook *a, const struct topology_hoo
 
 bool topology_role_same(const struct topology_role *a, const struct topology_role *b)
 {
-	return hooks_equal(&a->hook[HOOK_INGRESS], &b->hook[HOOK_INGRESS]) &&
-	       hooks_equal(&a->hook[HOOK_EGRESS], &b->hook[HOOK_EGRESS]);
+	for (int h = 0; h < HOOKS; h++)
+		if (!hooks_equal(&a->hook[h], &b->hook[h]))
+			return false;
+	return true;
 }

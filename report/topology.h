@@ -28,7 +28,19 @@ enum sight {
 			 decided per flow */
 };
 
-enum hook { HOOK_INGRESS, HOOK_EGRESS };
+/* The hooks of an interface; what each of them shows is judged in two parts. */
+enum hook {
+	HOOK_INGRESS,
+	HOOK_EGRESS, /* what was born here, or received where nobody looked */
+	HOOK_UNSURE, /* egress: what was received on a device of which only a part is covered */
+	HOOK_TURNED, /* ingress: what an unmonitored device above sent to a sibling */
+	HOOKS,
+};
+
+static inline bool hook_is_egress(enum hook hook)
+{
+	return hook == HOOK_EGRESS || hook == HOOK_UNSURE;
+}
 
 /* A monitored hook that may have shown before what a judged hook shows. */
 struct topology_reference {
@@ -48,10 +60,14 @@ struct topology_role {
 	uint32_t id;  /* as given; 0 for links that are not monitored */
 	bool covered; /* all that is received on it is shown on monitored hooks: FLOW_SLOT_COVERED
 		       */
-	bool born_repeat;   /* what is born here was shown at its monitored master's egress:
-			       FLOW_SLOT_BORN_REPEAT */
-	unsigned int level; /* height in the stack: 0 has no device below it */
-	struct topology_hook hook[2]; /* by enum hook */
+	bool partial; /* some of what is received on it may be: FLOW_SLOT_PARTIAL */
+	bool turns;   /* it receives what unmonitored devices above send to each other:
+			 FLOW_SLOT_TURNS */
+	bool born_repeat;	/* what is born here was shown at its monitored master's egress:
+				   FLOW_SLOT_BORN_REPEAT */
+	unsigned int level;	/* height in the stack: 0 has no device below it */
+	unsigned int swap_rank; /* its map is swapped after those of lower ranks (swap_order.h) */
+	struct topology_hook hook[HOOKS];
 };
 
 /*
@@ -64,7 +80,7 @@ void topology_role_clean(struct topology_role *role);
 /* *to is overwritten. 0, or -ENOMEM, then it is left alone. */
 int topology_role_copy(struct topology_role *to, const struct topology_role *from);
 
-/* Whether both hooks are what they were, references included. */
+/* Whether all hooks are what they were, references included. */
 bool topology_role_same(const struct topology_role *a, const struct topology_role *b);
 
 #endif

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/attach.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-int attacher_new(struct attacher **ret, const struct program *program, enum config_attach mode)
+int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
+		 enum config_attach mode)
 {
 	struct attacher *attacher = calloc(1, sizeof(*attacher));
 	int err;
@@ -18,6 +22,7 @@ int attacher_new(struct attacher **ret, const struct program *program, enum conf
 	if (!attacher)
 		return -ENOMEM;
 	attacher->mode = mode;
+	attacher->pins = pins;
 	attacher->program_fd[TC_HOOK_INGRESS] = program_ingress_fd(program);
 	attacher->program_fd[TC_HOOK_EGRESS] = program_egress_fd(program);
 	err = tc_new(&attacher->tc);
@@ -75,40 +80,125 @@ static void attach_warn_of_neighbours(struct attacher *attacher, const char *nam
 	}
 }
 
-static const struct attach_ops *attach_choose(const struct attacher *attacher)
+static bool attach_others_use_tcx(uint32_t ifindex)
 {
-	if (attacher->mode == CONFIG_ATTACH_CLSACT)
-		return &attach_clsact;
-	if (attacher->mode == CONFIG_ATTACH_AUTO && attacher->tcx_missing)
-		return &attach_clsact;
-	return &attach_tcx;
+	char who[64];
+
+	return attach_tcx_first(ifindex, TC_HOOK_INGRESS, 0, who, sizeof(who)) ||
+	       attach_tcx_first(ifindex, TC_HOOK_EGRESS, 0, who, sizeof(who));
 }
 
-int attach(struct attacher *attacher, uint32_t ifindex, const char *name,
-	   struct attachment *attachment)
+static const struct attach_ops *attach_choose(const struct attacher *attacher, uint32_t ifindex)
 {
-	struct attachment made = {.ops = attach_choose(attacher), .ifindex = ifindex};
-	int err = made.ops->attach(attacher, ifindex, &made);
-
-	if (err == -EOPNOTSUPP && made.ops == &attach_tcx && attacher->mode == CONFIG_ATTACH_AUTO) {
-		/* kernels before 6.6 */
-		attacher->tcx_missing = true;
-		made.ops = &attach_clsact;
-		err = made.ops->attach(attacher, ifindex, &made);
+	switch (attacher->mode) {
+	case CONFIG_ATTACH_TCX:
+		return &attach_tcx;
+	case CONFIG_ATTACH_CLSACT:
+		return &attach_clsact;
+	case CONFIG_ATTACH_AUTO:
+		break;
 	}
-	if (err)
-		return err;
-	*attachment = made;
-	attach_warn_of_neighbours(attacher, name, attachment);
-	return 0;
+	return attach_others_use_tcx(ifindex) ? &attach_tcx : &attach_clsact;
 }
 
-int attach_detach(struct attacher *attacher, struct attachment *attachment)
+void attach_describe(const struct attachment *attachment, struct checkpoint_attachment *described)
 {
-	int err = attachment->ops ? attachment->ops->detach(attacher, attachment) : 0;
+	*described = (struct checkpoint_attachment){0};
+	snprintf(described->mode, sizeof(described->mode), "%s", attach_mode_to_str(attachment));
+	if (attachment->ops != &attach_clsact)
+		return;
+	described->created = attachment->clsact.created;
+	memcpy(described->priority, attachment->clsact.priority, sizeof(described->priority));
+}
 
-	*attachment = (struct attachment){0};
-	return err;
+int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
+		 const struct checkpoint_attachment *described, struct attachment *attachment)
+{
+	static const struct attach_ops *const all[] = {&attach_tcx, &attach_clsact};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct attachment made = {.ops = all[i], .ifindex = ifindex, .life = life};
+		int err;
+
+		if (strcmp(described->mode, all[i]->name) != 0)
+			continue;
+		err = all[i]->adopt(attacher, described, &made);
+		if (!err)
+			*attachment = made;
+		return err;
+	}
+	return -ENOENT;
+}
+
+/* The jobs that are to be done that way. Returns how many; chosen has room for n. */
+static size_t attach_select(struct attach_job *jobs, size_t n, const struct attach_ops *ops,
+			    struct attach_job **chosen)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (jobs[i].attachment->ops == ops)
+			chosen[count++] = &jobs[i];
+	return count;
+}
+
+/* An ingress qdisc is in clsact's place, the kernel lacks clsact, whatever: the other way is worth
+ * a try. */
+static void attach_otherwise(struct attacher *attacher, struct attach_job *job)
+{
+	int err = job->result;
+
+	if (attacher->mode != CONFIG_ATTACH_AUTO || job->attachment->ops != &attach_clsact ||
+	    !err || err == -ENODEV)
+		return;
+	job->attachment->ops = &attach_tcx;
+	attach_tcx.attach(attacher, &job, 1);
+	/* without tcx it is the first error that tells what is wrong */
+	if (job->result)
+		job->result = err;
+}
+
+void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
+{
+	static const struct attach_ops *const ways[] = {&attach_tcx, &attach_clsact};
+	_free_ struct attach_job **chosen = calloc(n + 1, sizeof(struct attach_job *));
+
+	for (size_t i = 0; i < n; i++) {
+		jobs[i].result = chosen ? 0 : -ENOMEM;
+		*jobs[i].attachment = (struct attachment){
+			.ops = attach_choose(attacher, jobs[i].ifindex),
+			.ifindex = jobs[i].ifindex,
+			.life = jobs[i].life,
+		};
+	}
+	for (size_t w = 0; chosen && w < ARRAY_SIZE(ways); w++)
+		ways[w]->attach(attacher, chosen, attach_select(jobs, n, ways[w], chosen));
+	for (size_t i = 0; i < n; i++) {
+		attach_otherwise(attacher, &jobs[i]);
+		if (jobs[i].result)
+			*jobs[i].attachment = (struct attachment){0};
+		else
+			attach_warn_of_neighbours(attacher, jobs[i].name, jobs[i].attachment);
+	}
+}
+
+void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
+{
+	static const struct attach_ops *const ways[] = {&attach_tcx, &attach_clsact};
+	_free_ struct attach_job **chosen = calloc(n + 1, sizeof(struct attach_job *));
+
+	for (size_t i = 0; i < n; i++)
+		jobs[i].result = chosen ? 0 : -ENOMEM;
+	for (size_t w = 0; chosen && w < ARRAY_SIZE(ways); w++)
+		ways[w]->detach(attacher, chosen, attach_select(jobs, n, ways[w], chosen));
+	for (size_t i = 0; i < n && chosen; i++)
+		*jobs[i].attachment = (struct attachment){0};
+}
+
+bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment)
+{
+	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
+	       attach_others_use_tcx(attachment->ifindex);
 }
 
 bool attach_check(struct attacher *attacher, const struct attachment *attachment)
@@ -116,19 +206,26 @@ bool attach_check(struct attacher *attacher, const struct attachment *attachment
 	return attachment->ops && attachment->ops->check(attacher, attachment);
 }
 
+int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
+		 struct attach_place *place)
+{
+	return attachment->ops ? attachment->ops->place(attacher, attachment, hook, place)
+			       : -ENOENT;
+}
+
 const char *attach_mode_to_str(const struct attachment *attachment)
 {
 	return attachment->ops ? attachment->ops->name : "none";
 }
 
-int attach_sweep(void)
+int attach_sweep(bool (*keep)(void *data, uint32_t ifindex), void *data)
 {
 	struct tc *tc;
 	int err = tc_new(&tc);
 
 	if (err)
 		return err;
-	err = attach_clsact_sweep(tc);
+	err = attach_clsact_sweep(tc, keep, data);
 	tc_free(tc);
 	return err;
 }

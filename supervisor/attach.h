@@ -4,9 +4,9 @@
  * qdisc, behind one table of functions. At ingress first in the chain, to see what arrives before
  * others drop or redirect it; at egress last, to see what really leaves.
  *
- * Lifetimes in the kernel: a tcx link goes with its descriptor, so with the process; a clsact
- * filter stays when the process is killed and is found and removed by attach_sweep() at the next
- * start.
+ * Lifetimes in the kernel: a tcx link goes with its descriptor unless it is pinned, and it is; a
+ * clsact filter stays by itself. So both go on when the process is killed, until the next agent
+ * takes them over with attach_adopt(), or attach_sweep() and the end of the pins remove them.
  */
 #ifndef FLOWTALLY_ATTACH_H
 #define FLOWTALLY_ATTACH_H
@@ -20,12 +20,15 @@
 
 struct attacher;
 struct attach_ops;
+struct checkpoint_attachment;
+struct pins;
 struct program;
 
 /* The program on one interface. Zeroed: not attached. */
 struct attachment {
 	const struct attach_ops *ops;
 	uint32_t ifindex;
+	uint32_t life; /* of the interface (interface.h), for the names of pins */
 	union {
 		int link_fd[2]; /* tcx: owned; by enum tc_hook */
 		struct {
@@ -35,36 +38,74 @@ struct attachment {
 	};
 };
 
-/* program is borrowed. */
-int attacher_new(struct attacher **ret, const struct program *program, enum config_attach mode);
+/*
+ * program and pins are borrowed; pins may be NULL. CONFIG_ATTACH_AUTO is clsact, which costs the
+ * kernel the least, and tcx where others use it or clsact is not to be had (doc/design.md).
+ */
+int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
+		 enum config_attach mode);
 void attacher_free(struct attacher *attacher);
 
 /* For interfaces attached from now on. */
 void attacher_set_mode(struct attacher *attacher, enum config_attach mode);
 
+/* One interface of those that are attached or detached together. */
+struct attach_job {
+	uint32_t ifindex;
+	uint32_t life;
+	const char *name; /* borrowed, for the log */
+	bool gone; /* the interface is: the kernel has taken off all that no descriptor holds */
+	struct attachment *attachment;
+	int result;
+};
+
 /*
- * Attaches to both hooks or to none. *attachment is set on success only. -ENODEV: the interface is
- * gone. name is for the log: a program of others that runs before ours is said once, as it may hide
- * packets from us.
+ * Attaches each to both hooks or to none. *attachment is set on success only, the result else a
+ * negative errno; -ENODEV: the interface is gone. A program of others that runs before ours is said
+ * once, as it may hide packets from us.
  */
-int attach(struct attacher *attacher, uint32_t ifindex, const char *name,
-	   struct attachment *attachment);
+void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
+
+/* How to find it again. */
+void attach_describe(const struct attachment *attachment, struct checkpoint_attachment *described);
+
+/*
+ * Takes over what a dead agent had attached, and puts our program in the place of its program,
+ * without a packet in between that neither sees. *attachment is set on success only. -ENOENT: it is
+ * not on both hooks any more, and what was left of it is removed.
+ */
+int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
+		 const struct checkpoint_attachment *described, struct attachment *attachment);
 
 /* Takes the program off both hooks, and a clsact qdisc that we created if nothing else is on it. An
  * interface that is gone is no error. */
-int attach_detach(struct attacher *attacher, struct attachment *attachment);
+void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
+
+/*
+ * Whether it should be attached anew, in another way: tcx programs of others came to an interface
+ * where a clsact filter is, and run before it.
+ */
+bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment);
 
 /* Whether the program is still on both hooks. */
 bool attach_check(struct attacher *attacher, const struct attachment *attachment);
+
+/* Where the program stands among those on a hook: 1 is the first that a packet meets. */
+struct attach_place {
+	uint32_t position, count;
+};
+/* 0 or negative errno. */
+int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
+		 struct attach_place *place);
 
 /* "tcx", "clsact", or "none" if it is not attached. */
 const char *attach_mode_to_str(const struct attachment *attachment);
 
 /*
- * Removes clsact filters that an agent left in this network namespace, from all links, and the
- * qdiscs it had created if nothing else is on them. Returns how many filters, or a negative errno.
- * No agent may be running.
+ * Removes clsact filters that an agent left in this network namespace, from all links but those
+ * that keep() wants (NULL: none), and the qdiscs it had created if nothing else is on them. Returns
+ * how many filters, or a negative errno. No other agent may be running.
  */
-int attach_sweep(void);
+int attach_sweep(bool (*keep)(void *data, uint32_t ifindex), void *data);
 
 #endif

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/checkpoint.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -39,21 +40,32 @@ static bool clsact_is_ours(const struct tc_filter *filter)
 	       (filter->handle == CLSACT_HANDLE_FOUND || filter->handle == CLSACT_HANDLE_CREATED);
 }
 
-static int clsact_add_filter(struct attacher *attacher, uint32_t ifindex, enum tc_hook hook,
-			     struct attachment *attachment)
+static struct tc_change clsact_filter(const struct attacher *attacher, enum tc_hook hook,
+				      const struct attachment *attachment, enum tc_change_kind kind)
 {
-	int err = 0;
+	return (struct tc_change){
+		.kind = kind,
+		.ifindex = attachment->ifindex,
+		.hook = hook,
+		.priority = attachment->clsact.priority[hook],
+		.handle = clsact_handle(attachment),
+		.program_fd = attacher->program_fd[hook],
+		.name = CLSACT_FILTER_NAME,
+	};
+}
 
-	for (unsigned int try = 0; try < CLSACT_PRIORITY_TRIES; try++) {
-		uint16_t priority = clsact_priority(hook, try);
+/* The rest of the priorities, if the first one was not to be had. */
+static int clsact_try_on(struct attacher *attacher, enum tc_hook hook,
+			 struct attachment *attachment, int err)
+{
+	for (unsigned int try = 1;
+	     try < CLSACT_PRIORITY_TRIES && (err == -EINVAL || err == -EEXIST); try++) {
+		struct tc_change change;
 
-		err = tc_filter_add(attacher->tc, ifindex, hook, priority,
-				    clsact_handle(attachment), attacher->program_fd[hook],
-				    CLSACT_FILTER_NAME);
-		if (!err)
-			attachment->clsact.priority[hook] = priority;
-		if (err != -EINVAL && err != -EEXIST)
-			break;
+		attachment->clsact.priority[hook] = clsact_priority(hook, try);
+		change = clsact_filter(attacher, hook, attachment, TC_FILTER_ADD);
+		tc_change(attacher->tc, &change, 1);
+		err = change.result;
 	}
 	return err;
 }
@@ -80,45 +92,102 @@ static bool clsact_is_gone(int err)
 	return err == -ENODEV || err == -ENOENT || err == -EINVAL;
 }
 
-static int clsact_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+/* Both filters, or none and no qdisc of ours. results: of the first try, by hook. */
+static int clsact_finish(struct attacher *attacher, struct attachment *attachment,
+			 const int results[2])
 {
-	int err = tc_clsact_add(attacher->tc, ifindex);
+	int err[2];
 
-	if (err && err != -EEXIST)
-		return err;
-	attachment->clsact.created = !err;
-	err = clsact_add_filter(attacher, ifindex, TC_HOOK_INGRESS, attachment);
-	if (!err) {
-		err = clsact_add_filter(attacher, ifindex, TC_HOOK_EGRESS, attachment);
-		if (err)
-			(void)tc_filter_delete(attacher->tc, ifindex, TC_HOOK_INGRESS,
-					       attachment->clsact.priority[TC_HOOK_INGRESS],
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+		err[hook] = clsact_try_on(attacher, hook, attachment, results[hook]);
+	if (!err[TC_HOOK_INGRESS] && !err[TC_HOOK_EGRESS])
+		return 0;
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+		if (!err[hook])
+			(void)tc_filter_delete(attacher->tc, attachment->ifindex, hook,
+					       attachment->clsact.priority[hook],
 					       clsact_handle(attachment));
-	}
-	if (err && attachment->clsact.created)
-		(void)clsact_delete_unused(attacher->tc, ifindex);
-	return err;
+	if (attachment->clsact.created)
+		(void)clsact_delete_unused(attacher->tc, attachment->ifindex);
+	return err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS] : err[TC_HOOK_EGRESS];
 }
 
-static int clsact_detach(struct attacher *attacher, struct attachment *attachment)
+/* Sets the results of the jobs whose qdisc is not there. */
+static void clsact_add_qdiscs(struct attacher *attacher, struct attach_job *const *jobs, size_t n,
+			      struct tc_change *changes)
 {
-	int result = 0;
-
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++) {
-		int err = tc_filter_delete(attacher->tc, attachment->ifindex, hook,
-					   attachment->clsact.priority[hook],
-					   clsact_handle(attachment));
-
-		if (err && !clsact_is_gone(err) && !result)
-			result = err;
+	for (size_t i = 0; i < n; i++)
+		changes[i] = (struct tc_change){
+			.kind = TC_CLSACT_ADD,
+			.ifindex = jobs[i]->ifindex,
+		};
+	tc_change(attacher->tc, changes, n);
+	for (size_t i = 0; i < n; i++) {
+		jobs[i]->result = changes[i].result == -EEXIST ? 0 : changes[i].result;
+		jobs[i]->attachment->clsact.created = !changes[i].result;
 	}
-	if (attachment->clsact.created) {
-		int err = clsact_delete_unused(attacher->tc, attachment->ifindex);
+}
 
-		if (err && !clsact_is_gone(err) && !result)
-			result = err;
+/*
+ * All qdiscs first, then all filters: a filter on a qdisc that is younger than a grace period makes
+ * the kernel wait for one (net/sched/sch_generic.c: mini_qdisc_pair_swap).
+ */
+static void clsact_attach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
+{
+	_free_ struct tc_change *changes = calloc(2 * n + 1, sizeof(*changes));
+	size_t count = 0;
+
+	for (size_t i = 0; i < n && !changes; i++)
+		jobs[i]->result = -ENOMEM;
+	if (!changes)
+		return;
+	clsact_add_qdiscs(attacher, jobs, n, changes);
+	for (size_t i = 0; i < n; i++)
+		for (enum tc_hook hook = TC_HOOK_INGRESS;
+		     hook <= TC_HOOK_EGRESS && !jobs[i]->result; hook++) {
+			jobs[i]->attachment->clsact.priority[hook] = clsact_priority(hook, 0);
+			changes[count++] =
+				clsact_filter(attacher, hook, jobs[i]->attachment, TC_FILTER_ADD);
+		}
+	tc_change(attacher->tc, changes, count);
+	count = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!jobs[i]->result) {
+			const int results[] = {changes[count].result, changes[count + 1].result};
+
+			jobs[i]->result = clsact_finish(attacher, jobs[i]->attachment, results);
+			count += 2;
+		}
+}
+
+static void clsact_note(struct attach_job *job, int err)
+{
+	if (err && !clsact_is_gone(err) && !job->result)
+		job->result = err;
+}
+
+static void clsact_detach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
+{
+	_free_ struct tc_change *changes = calloc(2 * n + 1, sizeof(*changes));
+	_free_ struct attach_job **of = calloc(2 * n + 1, sizeof(struct attach_job *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (enum tc_hook hook = TC_HOOK_INGRESS;
+		     hook <= TC_HOOK_EGRESS && changes && of && !jobs[i]->gone; hook++) {
+			of[count] = jobs[i];
+			changes[count++] = clsact_filter(attacher, hook, jobs[i]->attachment,
+							 TC_FILTER_DELETE);
+		}
+	tc_change(attacher->tc, changes, count);
+	for (size_t i = 0; i < count; i++)
+		clsact_note(of[i], changes[i].result);
+	for (size_t i = 0; i < n; i++) {
+		if (!changes || !of)
+			jobs[i]->result = -ENOMEM;
+		else if (jobs[i]->attachment->clsact.created && !jobs[i]->gone)
+			clsact_note(jobs[i], clsact_delete_unused(attacher->tc, jobs[i]->ifindex));
 	}
-	return result;
 }
 
 static void clsact_count_ours(void *data, const struct tc_filter *filter)
@@ -133,6 +202,39 @@ static bool clsact_check(struct attacher *attacher, const struct attachment *att
 
 	return !tc_filter_each(attacher->tc, attachment->ifindex, clsact_count_ours, &ours) &&
 	       ours == 2;
+}
+
+/* Whatever of it is there. */
+static void clsact_remove(struct attacher *attacher, struct attachment *attachment)
+{
+	struct attach_job job = {.ifindex = attachment->ifindex, .attachment = attachment};
+	struct attach_job *const jobs[] = {&job};
+
+	clsact_detach(attacher, jobs, 1);
+}
+
+/* Puts our program into a filter that is there. */
+static int clsact_replace(struct attacher *attacher, const struct attachment *attachment,
+			  enum tc_hook hook)
+{
+	return tc_filter_replace(attacher->tc, attachment->ifindex, hook,
+				 attachment->clsact.priority[hook], clsact_handle(attachment),
+				 attacher->program_fd[hook], CLSACT_FILTER_NAME);
+}
+
+static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attachment *described,
+			struct attachment *attachment)
+{
+	int err;
+
+	attachment->clsact.created = described->created;
+	memcpy(attachment->clsact.priority, described->priority, sizeof(described->priority));
+	err = clsact_check(attacher, attachment) ? 0 : -ENOENT;
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++)
+		err = clsact_replace(attacher, attachment, hook);
+	if (err)
+		clsact_remove(attacher, attachment);
+	return err;
 }
 
 struct clsact_search {
@@ -160,6 +262,11 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 {
 	struct clsact_search search = {.hook = hook, .priority = attachment->clsact.priority[hook]};
 
+	if (attach_tcx_first(attachment->ifindex, hook, 0, text, size))
+		return true;
+	/* nobody was on a qdisc that we have just created */
+	if (attachment->clsact.created)
+		return false;
 	if (tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_in_front, &search) ||
 	    !search.found)
 		return false;
@@ -175,16 +282,54 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 	return true;
 }
 
+/* Among the filters of chain 0. */
+struct clsact_ranking {
+	enum tc_hook hook;
+	uint16_t priority;
+	bool found;
+	struct attach_place place;
+};
+
+static void clsact_rank(void *data, const struct tc_filter *filter)
+{
+	struct clsact_ranking *ranking = data;
+
+	if (filter->hook != ranking->hook || filter->chain)
+		return;
+	ranking->place.count++;
+	if (clsact_is_ours(filter))
+		ranking->found = true;
+	if (clsact_is_ours(filter) || filter->priority < ranking->priority)
+		ranking->place.position++;
+}
+
+static int clsact_place(struct attacher *attacher, const struct attachment *attachment,
+			enum tc_hook hook, struct attach_place *place)
+{
+	struct clsact_ranking ranking = {.hook = hook,
+					 .priority = attachment->clsact.priority[hook]};
+	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_rank, &ranking);
+
+	if (err)
+		return err;
+	*place = ranking.place;
+	return ranking.found ? 0 : -ENOENT;
+}
+
 const struct attach_ops attach_clsact = {
 	.name = "clsact",
 	.attach = clsact_attach,
+	.adopt = clsact_adopt,
 	.detach = clsact_detach,
 	.check = clsact_check,
+	.place = clsact_place,
 	.in_front = clsact_in_front,
 };
 
 struct clsact_sweep {
 	struct tc *tc;
+	bool (*keep)(void *data, uint32_t ifindex);
+	void *keep_data;
 	uint32_t ifindex;
 	bool created; /* the dead agent had created the qdisc */
 	int removed;
@@ -213,6 +358,8 @@ static void clsact_sweep_link(void *data, uint32_t ifindex)
 	struct clsact_sweep *sweep = data;
 	int err;
 
+	if (sweep->keep && sweep->keep(sweep->keep_data, ifindex))
+		return;
 	sweep->ifindex = ifindex;
 	sweep->created = false;
 	err = tc_filter_each(sweep->tc, ifindex, clsact_sweep_filter, sweep);
@@ -222,9 +369,9 @@ static void clsact_sweep_link(void *data, uint32_t ifindex)
 		sweep->err = err;
 }
 
-int attach_clsact_sweep(struct tc *tc)
+int attach_clsact_sweep(struct tc *tc, bool (*keep)(void *data, uint32_t ifindex), void *data)
 {
-	struct clsact_sweep sweep = {.tc = tc};
+	struct clsact_sweep sweep = {.tc = tc, .keep = keep, .keep_data = data};
 	int err = tc_clsact_each(tc, clsact_sweep_link, &sweep);
 
 	if (!err)

@@ -8,19 +8,24 @@
 /* What the ways of attaching share. */
 struct attacher {
 	enum config_attach mode;
-	int program_fd[2]; /* by enum tc_hook; borrowed */
+	int program_fd[2];	 /* by enum tc_hook; borrowed */
+	const struct pins *pins; /* borrowed */
 	struct tc *tc;
-	bool tcx_missing; /* found out by trying */
 };
 
 struct attach_ops {
 	const char *name;
-	/* Both hooks or none; sets only its own part of *attachment. -EOPNOTSUPP: the kernel has no
-	 * such thing. */
-	int (*attach)(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment);
-	/* Goes on after an error, returns the first one. Gone already is no error. */
-	int (*detach)(struct attacher *attacher, struct attachment *attachment);
+	/* Both hooks or none for each; sets the result and its own part of the attachment.
+	 * -EOPNOTSUPP: the kernel has no such thing. */
+	void (*attach)(struct attacher *attacher, struct attach_job *const *jobs, size_t n);
+	/* Like attach, of one that is there already. -ENOENT: it is not. */
+	int (*adopt)(struct attacher *attacher, const struct checkpoint_attachment *described,
+		     struct attachment *attachment);
+	/* Goes on after an error; the result is the first one. Gone already is no error. */
+	void (*detach)(struct attacher *attacher, struct attach_job *const *jobs, size_t n);
 	bool (*check)(struct attacher *attacher, const struct attachment *attachment);
+	int (*place)(struct attacher *attacher, const struct attachment *attachment,
+		     enum tc_hook hook, struct attach_place *place);
 	/* Writes into text who runs before us at the hook; false if nobody does. */
 	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,
 			 enum tc_hook hook, char *text, size_t size);
@@ -28,8 +33,13 @@ struct attach_ops {
 
 extern const struct attach_ops attach_tcx, attach_clsact;
 
+/* Writes into text which tcx program runs first at the hook of the interface, unless it is the one
+ * with that id; false if none does. */
+bool attach_tcx_first(uint32_t ifindex, enum tc_hook hook, uint32_t own_id, char *text,
+		      size_t size);
+
 /* Sweeping is a matter of clsact filters only. */
-int attach_clsact_sweep(struct tc *tc);
+int attach_clsact_sweep(struct tc *tc, bool (*keep)(void *data, uint32_t ifindex), void *data);
 
 /* "NAME (id N)" of a BPF program. */
 void attach_program_name(uint32_t program_id, char *text, size_t size);

@@ -3,6 +3,7 @@
  * sch_handle_ingress). */
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/pins.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -20,10 +21,23 @@ enum {
 static const struct {
 	int type;
 	__u32 flags;
+	const char *name;
 } tcx_hooks[] = {
-	[TC_HOOK_INGRESS] = {.type = TCX_INGRESS, .flags = TCX_BEFORE},
-	[TC_HOOK_EGRESS] = {.type = TCX_EGRESS, .flags = TCX_AFTER},
+	[TC_HOOK_INGRESS] = {.type = TCX_INGRESS, .flags = TCX_BEFORE, .name = "ingress"},
+	[TC_HOOK_EGRESS] = {.type = TCX_EGRESS, .flags = TCX_AFTER, .name = "egress"},
 };
+
+struct tcx_pin {
+	char name[64];
+};
+
+static struct tcx_pin tcx_pin_name(uint32_t life, enum tc_hook hook)
+{
+	struct tcx_pin pin;
+
+	snprintf(pin.name, sizeof(pin.name), "link-%u-%s", life, tcx_hooks[hook].name);
+	return pin;
+}
 
 static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_hook hook)
 {
@@ -37,29 +51,74 @@ static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_h
 	return fd;
 }
 
-static int tcx_attach(struct attacher *attacher, uint32_t ifindex, struct attachment *attachment)
+static int tcx_attach_hook(const struct attacher *attacher, struct attachment *attachment,
+			   enum tc_hook hook)
 {
-	int ingress, egress;
+	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	int fd = tcx_link(attacher, attachment->ifindex, hook);
+	int err;
 
-	ingress = tcx_link(attacher, ifindex, TC_HOOK_INGRESS);
-	if (ingress < 0)
-		return ingress;
-	egress = tcx_link(attacher, ifindex, TC_HOOK_EGRESS);
-	if (egress < 0) {
-		close(ingress);
-		return egress;
+	if (fd < 0)
+		return fd;
+	err = pins_put(attacher->pins, fd, pin.name);
+	if (err) {
+		close(fd);
+		return err;
 	}
-	attachment->link_fd[TC_HOOK_INGRESS] = ingress;
-	attachment->link_fd[TC_HOOK_EGRESS] = egress;
+	attachment->link_fd[hook] = fd;
 	return 0;
 }
 
-static int tcx_detach(struct attacher *attacher, struct attachment *attachment)
+/* An unpinned and closed link would be detached at some later time only. */
+static int tcx_detach_hook(const struct attacher *attacher, struct attachment *attachment,
+			   enum tc_hook hook)
 {
-	(void)attacher;
-	close(attachment->link_fd[TC_HOOK_INGRESS]);
-	close(attachment->link_fd[TC_HOOK_EGRESS]);
-	return 0;
+	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	int fd = attachment->link_fd[hook];
+	int err = 0;
+
+	if (fd < 0)
+		return 0;
+	/* gone with its device: -ENOLINK; kernels whose links cannot be told to: closing does it */
+	(void)bpf_link_detach(fd);
+	err = pins_drop(attacher->pins, pin.name);
+	close(fd);
+	attachment->link_fd[hook] = -1;
+	return err;
+}
+
+static int tcx_detach_one(const struct attacher *attacher, struct attachment *attachment)
+{
+	int ingress = tcx_detach_hook(attacher, attachment, TC_HOOK_INGRESS);
+	int egress = tcx_detach_hook(attacher, attachment, TC_HOOK_EGRESS);
+
+	return ingress ? ingress : egress;
+}
+
+static int tcx_attach_one(const struct attacher *attacher, struct attachment *attachment)
+{
+	int err;
+
+	attachment->link_fd[TC_HOOK_INGRESS] = attachment->link_fd[TC_HOOK_EGRESS] = -1;
+	err = tcx_attach_hook(attacher, attachment, TC_HOOK_INGRESS);
+	if (!err)
+		err = tcx_attach_hook(attacher, attachment, TC_HOOK_EGRESS);
+	if (err)
+		(void)tcx_detach_one(attacher, attachment);
+	return err;
+}
+
+/* One by one: the kernel waits for a grace period at each hook. */
+static void tcx_attach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		jobs[i]->result = tcx_attach_one(attacher, jobs[i]->attachment);
+}
+
+static void tcx_detach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		jobs[i]->result = tcx_detach_one(attacher, jobs[i]->attachment);
 }
 
 /* A link outlives its device, saying ifindex 0, or the new index when the device moved to another
@@ -80,6 +139,33 @@ static bool tcx_check(struct attacher *attacher, const struct attachment *attach
 	       tcx_link_alive(attachment->link_fd[TC_HOOK_EGRESS], attachment->ifindex);
 }
 
+static int tcx_adopt_hook(struct attacher *attacher, struct attachment *attachment,
+			  enum tc_hook hook)
+{
+	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	int fd = pins_get(attacher->pins, pin.name);
+
+	attachment->link_fd[hook] = fd;
+	if (fd < 0)
+		return fd;
+	if (!tcx_link_alive(fd, attachment->ifindex))
+		return -ENOENT;
+	return bpf_link_update(fd, attacher->program_fd[hook], NULL) ? -errno : 0;
+}
+
+static int tcx_adopt(struct attacher *attacher, const struct checkpoint_attachment *described,
+		     struct attachment *attachment)
+{
+	int ingress = tcx_adopt_hook(attacher, attachment, TC_HOOK_INGRESS);
+	int egress = tcx_adopt_hook(attacher, attachment, TC_HOOK_EGRESS);
+
+	(void)described;
+	if (!ingress && !egress)
+		return 0;
+	(void)tcx_detach_one(attacher, attachment);
+	return ingress ? ingress : egress;
+}
+
 static uint32_t tcx_link_program(int fd)
 {
 	struct bpf_link_info info = {0};
@@ -88,27 +174,52 @@ static uint32_t tcx_link_program(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) ? 0 : info.prog_id;
 }
 
-static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
-			 enum tc_hook hook, char *text, size_t size)
+bool attach_tcx_first(uint32_t ifindex, enum tc_hook hook, uint32_t own_id, char *text, size_t size)
 {
-	uint32_t own = tcx_link_program(attachment->link_fd[hook]);
 	__u32 ids[64], count = 64, attach_flags;
 
-	(void)attacher;
 	/* more than 64 programs on one hook is more than the kernel allows (BPF_MPROG_MAX) */
-	if (bpf_prog_query((int)attachment->ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
+	if (bpf_prog_query((int)ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
 			   &attach_flags, ids, &count) ||
-	    !count || ids[0] == own)
+	    !count || ids[0] == own_id)
 		return false;
 	snprintf(text, size, "tcx program ");
 	attach_program_name(ids[0], text + 12, size - 12);
 	return true;
 }
 
+static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
+			 enum tc_hook hook, char *text, size_t size)
+{
+	(void)attacher;
+	return attach_tcx_first(attachment->ifindex, hook,
+				tcx_link_program(attachment->link_fd[hook]), text, size);
+}
+
+static int tcx_place(struct attacher *attacher, const struct attachment *attachment,
+		     enum tc_hook hook, struct attach_place *place)
+{
+	uint32_t own = tcx_link_program(attachment->link_fd[hook]);
+	__u32 ids[64], count = 64, attach_flags;
+
+	(void)attacher;
+	if (bpf_prog_query((int)attachment->ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
+			   &attach_flags, ids, &count))
+		return -errno;
+	for (__u32 i = 0; i < count; i++)
+		if (ids[i] == own) {
+			*place = (struct attach_place){.position = i + 1, .count = count};
+			return 0;
+		}
+	return -ENOENT;
+}
+
 const struct attach_ops attach_tcx = {
 	.name = "tcx",
 	.attach = tcx_attach,
+	.adopt = tcx_adopt,
 	.detach = tcx_detach,
 	.check = tcx_check,
+	.place = tcx_place,
 	.in_front = tcx_in_front,
 };

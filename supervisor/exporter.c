@@ -60,10 +60,28 @@ void exporter_free(struct exporter *exporter)
 	free(exporter);
 }
 
+struct exporter_maps {
+	const struct interface_table *table;
+	struct metrics_now *now;
+};
+
+static void exporter_look_at(void *data, const struct interface *interface)
+{
+	struct exporter_maps *maps = data;
+	struct metrics_map *map = &maps->now->maps[maps->now->map_count];
+
+	if (interface->state != INTERFACE_COUNTING)
+		return;
+	memcpy(map->name, interface->link.name, sizeof(map->name));
+	map->flows = interface_table_fill(maps->table, interface);
+	maps->now->map_count++;
+}
+
 static int exporter_look(const struct exporter *exporter, struct metrics_now *now)
 {
 	struct interface_table_counts counts = interface_table_count(exporter->table);
 	const struct monitor_counts *monitored = exporter->monitor->counts;
+	struct exporter_maps maps = {.table = exporter->table, .now = now};
 
 	*now = (struct metrics_now){
 		.links = counts.links,
@@ -75,12 +93,13 @@ static int exporter_look(const struct exporter *exporter, struct metrics_now *no
 		.detached = monitored->detached,
 		.overruns = rtnl_overruns(exporter->monitor->rtnl),
 		.early_swaps = monitored->early_swaps,
+		.unread = interface_table_losses(exporter->table),
 		.map_entries = exporter->config->map_entries,
 		.maps = calloc(counts.monitored + 1, sizeof(*now->maps)),
 	};
 	if (!now->maps)
 		return -ENOMEM;
-	now->map_count = interface_table_fills(exporter->table, now->maps, counts.monitored);
+	interface_table_each(exporter->table, exporter_look_at, &maps);
 	return 0;
 }
 

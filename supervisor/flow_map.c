@@ -2,10 +2,13 @@
 #include "supervisor/flow_map.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "supervisor/pins.h"
 #include "supervisor/program.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +19,13 @@
 /* Records read in one system call. The kernel wants room for the longest bucket at least. */
 #define READ_BATCH 4096
 
+/* Slots emptied with one grace period. */
+#define RELEASE_BATCH 64
+
 struct flow_maps {
 	struct program *program; /* borrowed */
+	const struct pins *pins; /* borrowed */
+	uint64_t last_serial;
 	uint32_t entries;
 	struct flow_map ready[FLOW_SLOTS]; /* empty, in their slots */
 	size_t ready_count;
@@ -35,16 +43,22 @@ static struct flow_key flow_maps_reason_key(enum flow_reason reason)
 	return (struct flow_key){.family = FLOW_UNATTRIBUTED, .protocol = reason};
 }
 
+static int flow_maps_create_empty(uint32_t entries)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "flowtally_flows", sizeof(struct flow_key),
+				sizeof(struct flow_value), entries, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
 /* A new map, the reasons in it so that they fit however full it gets. */
 static int flow_maps_create(uint32_t entries)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
-	_close_ int fd =
-		bpf_map_create(BPF_MAP_TYPE_HASH, "flowtally_flows", sizeof(struct flow_key),
-			       sizeof(struct flow_value), entries + FLOW_REASONS, &opts);
+	_close_ int fd = flow_maps_create_empty(entries);
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	for (enum flow_reason reason = 0; reason < FLOW_REASONS; reason++) {
 		struct flow_key key = flow_maps_reason_key(reason);
 		struct flow_value value = {0};
@@ -55,19 +69,30 @@ static int flow_maps_create(uint32_t entries)
 	return TAKE_FD(fd);
 }
 
-int flow_maps_new(struct flow_maps **ret, struct program *program, uint32_t entries)
+/*
+ * The kernel gives a map 16 bytes for each entry, up to the next power of two: the reasons are
+ * among the entries, as three more than 65536 would cost another MiB an interface.
+ */
+static uint32_t flow_maps_size(uint32_t entries)
+{
+	return entries > FLOW_REASONS ? entries : FLOW_REASONS + 1;
+}
+
+int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
+		  uint32_t entries)
 {
 	struct flow_maps *maps = calloc(1, sizeof(*maps));
 
 	if (!maps)
 		return -ENOMEM;
 	maps->program = program;
-	maps->entries = entries;
+	maps->pins = pins;
+	maps->entries = flow_maps_size(entries);
 	for (uint32_t slot = SLOT_SPARE; slot > 0; slot--)
 		maps->free_slots[maps->free_count++] = slot - 1;
 	maps->keys = calloc(READ_BATCH, sizeof(*maps->keys));
 	maps->values = calloc(READ_BATCH, sizeof(*maps->values));
-	maps->placeholder_fd = flow_maps_create(1);
+	maps->placeholder_fd = flow_maps_create(flow_maps_size(1));
 	if (!maps->keys || !maps->values || maps->placeholder_fd < 0) {
 		int err = maps->placeholder_fd < 0 ? maps->placeholder_fd : -ENOMEM;
 
@@ -93,15 +118,41 @@ void flow_maps_free(struct flow_maps *maps)
 
 void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries)
 {
-	if (entries == maps->entries)
+	if (flow_maps_size(entries) == maps->entries)
 		return;
-	maps->entries = entries;
-	while (maps->ready_count) {
-		struct flow_map *map = &maps->ready[--maps->ready_count];
+	maps->entries = flow_maps_size(entries);
+	flow_maps_release(maps, 0);
+}
 
-		close(map->fd);
-		maps->free_slots[maps->free_count++] = map->slot;
-	}
+struct flow_map_pin {
+	char name[64];
+};
+
+static struct flow_map_pin flow_maps_pin_name(uint32_t phase, uint64_t serial)
+{
+	struct flow_map_pin pin;
+
+	snprintf(pin.name, sizeof(pin.name), "flows-%" PRIu32 "-%" PRIu64, phase, serial);
+	return pin;
+}
+
+/* Gives the map a serial number and holds it for a crash. */
+static int flow_maps_hold(struct flow_maps *maps, struct flow_map *map)
+{
+	struct flow_map_pin pin;
+
+	map->serial = ++maps->last_serial;
+	pin = flow_maps_pin_name(map->phase, map->serial);
+	return pins_put(maps->pins, map->fd, pin.name);
+}
+
+void flow_maps_forget(struct flow_maps *maps, uint32_t phase, uint64_t serial)
+{
+	struct flow_map_pin pin = flow_maps_pin_name(phase, serial);
+	int err = pins_drop(maps->pins, pin.name);
+
+	if (err)
+		log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
 }
 
 /*
@@ -138,38 +189,60 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 /* Three quarters: the last one is for what comes until the map is swapped. */
 static uint32_t flow_maps_nearly_full(uint32_t entries)
 {
-	uint32_t threshold = entries - entries / 4;
+	uint32_t flows = entries - FLOW_REASONS;
 
-	return threshold ? threshold : 1;
+	return flows - flows / 4;
 }
 
-/* Creates n maps and installs them in slots. Returns how many, with their descriptors in fds; *err
- * says why not all. */
-static size_t flow_maps_create_in(struct flow_maps *maps, const uint32_t *slots, uint32_t *fds,
-				  size_t n, flow_maps_moment moment, void *data, int *err)
+static void flow_maps_discard(struct flow_maps *maps, struct flow_map *map)
 {
-	size_t made, installed;
+	if (map->phase)
+		flow_maps_forget(maps, map->phase, map->serial);
+	close(map->fd);
+	map->fd = -1;
+}
+
+/* Creates a map for the slot, and the phase if there is one. */
+static int flow_maps_make(struct flow_maps *maps, struct flow_map *map)
+{
+	int err;
+
+	map->fd = flow_maps_create(maps->entries);
+	if (map->fd < 0)
+		return map->fd;
+	err = map->phase ? flow_maps_hold(maps, map) : 0;
+	if (err)
+		flow_maps_discard(maps, map);
+	else
+		program_reset_fill(maps->program, map->slot, flow_maps_nearly_full(maps->entries));
+	return err;
+}
+
+/* Makes n maps, their slots and phases given, and installs them. Returns how many; *err says why
+ * not all. */
+static size_t flow_maps_make_installed(struct flow_maps *maps, struct flow_map *made, size_t n,
+				       flow_maps_moment moment, void *data, int *err)
+{
+	_free_ uint32_t *slots = calloc(n + 1, sizeof(*slots));
+	_free_ uint32_t *fds = calloc(n + 1, sizeof(*fds));
+	size_t count = 0, installed;
 	int install_err;
 
-	*err = 0;
-	for (made = 0; made < n; made++) {
-		int fd = flow_maps_create(maps->entries);
-
-		if (fd < 0) {
-			*err = fd;
+	*err = slots && fds ? 0 : -ENOMEM;
+	for (; !*err && count < n; count++) {
+		*err = flow_maps_make(maps, &made[count]);
+		if (*err)
 			break;
-		}
-		fds[made] = (uint32_t)fd;
-		program_reset_fill(maps->program, slots[made],
-				   flow_maps_nearly_full(maps->entries));
+		slots[count] = made[count].slot;
+		fds[count] = (uint32_t)made[count].fd;
 	}
 	if (moment)
 		moment(data);
-	installed = flow_maps_install(maps, slots, fds, made, &install_err);
-	for (size_t i = installed; i < made; i++) {
-		close((int)fds[i]);
+	installed = flow_maps_install(maps, slots, fds, count, &install_err);
+	for (size_t i = installed; i < count; i++) {
+		flow_maps_discard(maps, &made[i]);
 		/* what is in the slot still may hold entries, though its count was reset */
-		program_touch_fill(maps->program, slots[i]);
+		program_touch_fill(maps->program, made[i].slot);
 	}
 	if (install_err)
 		*err = install_err;
@@ -178,69 +251,117 @@ static size_t flow_maps_create_in(struct flow_maps *maps, const uint32_t *slots,
 
 int flow_maps_prepare(struct flow_maps *maps, size_t n)
 {
-	_free_ uint32_t *slots = NULL;
-	_free_ uint32_t *fds = NULL;
+	_free_ struct flow_map *made = NULL;
 	size_t wanted, installed;
+	bool clipped;
 	int err;
 
 	if (n <= maps->ready_count)
 		return 0;
 	wanted = n - maps->ready_count;
-	if (wanted > maps->free_count)
+	clipped = wanted > maps->free_count;
+	if (clipped)
 		wanted = maps->free_count;
 	if (!wanted)
 		return -ENOSPC;
-	slots = calloc(wanted, sizeof(*slots));
-	fds = calloc(wanted, sizeof(*fds));
-	if (!slots || !fds)
+	made = calloc(wanted, sizeof(*made));
+	if (!made)
 		return -ENOMEM;
 	for (size_t i = 0; i < wanted; i++)
-		slots[i] = maps->free_slots[maps->free_count - 1 - i];
-	installed = flow_maps_create_in(maps, slots, fds, wanted, NULL, NULL, &err);
+		made[i].slot = maps->free_slots[maps->free_count - 1 - i];
+	installed = flow_maps_make_installed(maps, made, wanted, NULL, NULL, &err);
 	maps->free_count -= installed;
 	/* the slots that were not used are below the used ones on the stack: order does not matter,
 	 * identity does */
 	for (size_t i = 0; i < installed; i++)
-		maps->ready[maps->ready_count++] =
-			(struct flow_map){.slot = slots[i], .fd = (int)fds[i]};
-	return err;
+		maps->ready[maps->ready_count++] = made[i];
+	return !err && clipped ? -ENOSPC : err;
 }
 
-int flow_maps_take(struct flow_maps *maps, struct flow_map *ret)
+size_t flow_maps_ready(const struct flow_maps *maps)
+{
+	return maps->ready_count;
+}
+
+void flow_maps_release(struct flow_maps *maps, size_t n)
+{
+	uint32_t slots[RELEASE_BATCH], fds[RELEASE_BATCH];
+
+	while (maps->ready_count > n) {
+		size_t count = 0;
+		int err;
+
+		while (maps->ready_count > n && count < RELEASE_BATCH) {
+			struct flow_map *map = &maps->ready[--maps->ready_count];
+
+			close(map->fd);
+			fds[count] = (uint32_t)maps->placeholder_fd;
+			slots[count++] = map->slot;
+			maps->free_slots[maps->free_count++] = map->slot;
+		}
+		/* what the outer map keeps after a failure goes when the slot is used again */
+		flow_maps_install(maps, slots, fds, count, &err);
+	}
+}
+
+int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret)
 {
 	int err = maps->ready_count ? 0 : flow_maps_prepare(maps, 1);
+	struct flow_map map;
 
 	if (!maps->ready_count)
 		return err;
-	*ret = maps->ready[--maps->ready_count];
+	map = maps->ready[maps->ready_count - 1];
+	map.phase = phase;
+	err = flow_maps_hold(maps, &map);
+	if (err)
+		return err;
+	maps->ready_count--;
+	*ret = map;
 	return 0;
+}
+
+int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phase)
+{
+	struct flow_map_pin from = flow_maps_pin_name(map->phase, map->serial);
+	struct flow_map_pin to = flow_maps_pin_name(phase, map->serial);
+	int err = pins_rename(maps->pins, from.name, to.name);
+
+	if (!err)
+		map->phase = phase;
+	return err;
 }
 
 void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map)
 {
+	flow_maps_forget(maps, map->phase, map->serial);
+	map->phase = 0;
 	maps->ready[maps->ready_count++] = *map;
 	*map = (struct flow_map){.fd = -1};
 }
 
-int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n,
-		   flow_maps_moment moment, void *data)
+int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, struct flow_map *old,
+		   size_t n, flow_maps_moment moment, void *data)
 {
-	_free_ uint32_t *slots = calloc(n + 1, sizeof(*slots));
-	_free_ uint32_t *fds = calloc(n + 1, sizeof(*fds));
+	_free_ struct flow_map *made = calloc(n + 1, sizeof(*made));
 	size_t installed = 0;
 	int err = -ENOMEM;
 
-	if (slots && fds) {
+	if (made) {
 		for (size_t i = 0; i < n; i++)
-			slots[i] = swapped[i]->slot;
-		installed = flow_maps_create_in(maps, slots, fds, n, moment, data, &err);
+			made[i] = (struct flow_map){.slot = swapped[i]->slot,
+						    .phase = swapped[i]->phase};
+		installed = flow_maps_make_installed(maps, made, n, moment, data, &err);
 	} else if (moment) {
 		moment(data);
 	}
 	for (size_t i = 0; i < n; i++) {
-		old_fds[i] = i < installed ? swapped[i]->fd : -1;
-		if (i < installed)
-			swapped[i]->fd = (int)fds[i];
+		old[i] = (struct flow_map){.fd = -1};
+		if (i >= installed)
+			continue;
+		old[i] = *swapped[i];
+		old[i].slot = FLOW_MAP_NO_SLOT;
+		*swapped[i] = made[i];
 	}
 	return n || err ? err : flow_maps_synchronize(maps);
 }
@@ -262,8 +383,10 @@ int flow_maps_retire(struct flow_maps *maps, struct flow_map *const *retired, si
 	flow_maps_install(maps, slots, fds, n, &err);
 	if (err)
 		return err;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		maps->free_slots[maps->free_count++] = slots[i];
+		retired[i]->slot = FLOW_MAP_NO_SLOT;
+	}
 	return 0;
 }
 
@@ -276,18 +399,22 @@ int flow_maps_synchronize(struct flow_maps *maps)
 	return err;
 }
 
-bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
+bool flow_value_counts(const struct flow_value *value)
 {
 	static const struct flow_value nothing;
 
+	return memcmp(value, &nothing, sizeof(nothing)) != 0;
+}
+
+bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
+{
 	if (program_fill(maps->program, map->slot))
 		return false;
 	for (enum flow_reason reason = 0; reason < FLOW_REASONS; reason++) {
 		struct flow_key key = flow_maps_reason_key(reason);
 		struct flow_value value;
 
-		if (bpf_map_lookup_elem(map->fd, &key, &value) ||
-		    memcmp(&value, &nothing, sizeof(value)))
+		if (bpf_map_lookup_elem(map->fd, &key, &value) || flow_value_counts(&value))
 			return false;
 	}
 	return true;
@@ -337,4 +464,181 @@ int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *d
 			return err;
 		first = false;
 	}
+}
+
+static int flow_maps_copy_records(void *data, const struct flow_key *keys,
+				  const struct flow_value *values, size_t n)
+{
+	const int *to_fd = data;
+
+	for (size_t i = 0; i < n; i++)
+		if (flow_value_counts(&values[i]) &&
+		    bpf_map_update_elem(*to_fd, &keys[i], &values[i], BPF_ANY))
+			return -errno;
+	return 0;
+}
+
+int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries)
+{
+	struct flow_map_pin pin = flow_maps_pin_name(map->phase, map->serial);
+	_close_ int fd = -1;
+	int err;
+
+	if (!maps->pins)
+		return 0;
+	fd = flow_maps_create_empty(entries ? (uint32_t)entries : 1);
+	if (fd < 0)
+		return fd;
+	err = flow_maps_read(maps, map->fd, flow_maps_copy_records, &fd);
+	return err ? err : pins_replace(maps->pins, fd, pin.name);
+}
+
+/* What is in a slot, as the kernel numbers it. */
+struct flow_map_slot {
+	uint32_t map_id;
+	uint32_t slot;
+};
+
+static int flow_maps_by_id(const void *a, const void *b)
+{
+	const struct flow_map_slot *x = a, *y = b;
+
+	return (x->map_id > y->map_id) - (x->map_id < y->map_id);
+}
+
+/* All slots that have a map, by the map's id. */
+static struct flow_map_slot *flow_maps_list_slots(const struct flow_maps *maps, size_t *count)
+{
+	struct flow_map_slot *slots = calloc(FLOW_SLOTS, sizeof(*slots));
+
+	*count = 0;
+	for (uint32_t slot = 0; slots && slot < SLOT_SPARE; slot++) {
+		struct flow_map_slot *at = &slots[*count];
+
+		at->slot = slot;
+		if (!bpf_map_lookup_elem(program_flow_maps_fd(maps->program), &slot, &at->map_id))
+			++*count;
+	}
+	if (slots)
+		qsort(slots, *count, sizeof(*slots), flow_maps_by_id);
+	return slots;
+}
+
+struct flow_map_recovery {
+	struct flow_maps *maps;
+	struct flow_map *found;
+	size_t count, capacity;
+	int err;
+};
+
+static int flow_maps_open_pinned(struct flow_map_recovery *recovery, const char *name,
+				 struct flow_map *map)
+{
+	if (recovery->count == recovery->capacity) {
+		size_t capacity = recovery->capacity ? 2 * recovery->capacity : 64;
+		void *grown = reallocarray(recovery->found, capacity, sizeof(*recovery->found));
+
+		if (!grown)
+			return -ENOMEM;
+		recovery->found = grown;
+		recovery->capacity = capacity;
+	}
+	map->fd = pins_get(recovery->maps->pins, name);
+	if (map->fd < 0)
+		return map->fd;
+	recovery->found[recovery->count++] = *map;
+	return 0;
+}
+
+static void flow_maps_recover_one(void *data, const char *name)
+{
+	struct flow_map_recovery *recovery = data;
+	struct flow_map map = {.slot = FLOW_MAP_NO_SLOT};
+	int err;
+
+	if (sscanf(name, "flows-%" SCNu32 "-%" SCNu64, &map.phase, &map.serial) != 2)
+		return;
+	if (map.serial > recovery->maps->last_serial)
+		recovery->maps->last_serial = map.serial;
+	err = flow_maps_open_pinned(recovery, name, &map);
+	if (err)
+		recovery->err = err;
+}
+
+static int flow_maps_find_slot(struct flow_map *map, struct flow_map_slot *slots, size_t count)
+{
+	struct bpf_map_info info = {0};
+	struct flow_map_slot wanted, *slot;
+	__u32 size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(map->fd, &info, &size))
+		return -errno;
+	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != sizeof(struct flow_key) ||
+	    info.value_size != sizeof(struct flow_value))
+		return -EBADMSG;
+	wanted.map_id = info.id;
+	slot = bsearch(&wanted, slots, count, sizeof(*slots), flow_maps_by_id);
+	if (slot) {
+		map->slot = slot->slot;
+		slot->slot = SLOT_SPARE; /* claimed */
+	}
+	return 0;
+}
+
+static void flow_maps_claim_slots(struct flow_maps *maps, const struct flow_map *found, size_t n)
+{
+	bool claimed[FLOW_SLOTS] = {false};
+
+	for (size_t i = 0; i < n; i++)
+		if (found[i].slot != FLOW_MAP_NO_SLOT)
+			claimed[found[i].slot] = true;
+	maps->free_count = 0;
+	for (uint32_t slot = SLOT_SPARE; slot > 0; slot--)
+		if (!claimed[slot - 1])
+			maps->free_slots[maps->free_count++] = slot - 1;
+}
+
+/* The placeholder into slots that nobody claimed. */
+static int flow_maps_clear_slots(struct flow_maps *maps, const struct flow_map_slot *slots,
+				 size_t count)
+{
+	_free_ uint32_t *left = calloc(count + 1, sizeof(*left));
+	_free_ uint32_t *fds = calloc(count + 1, sizeof(*fds));
+	size_t n = 0;
+	int err;
+
+	if (!left || !fds)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (slots[i].slot != SLOT_SPARE) {
+			left[n] = slots[i].slot;
+			fds[n++] = (uint32_t)maps->placeholder_fd;
+		}
+	flow_maps_install(maps, left, fds, n, &err);
+	return err;
+}
+
+int flow_maps_recover(struct flow_maps *maps, struct flow_map **ret, size_t *count)
+{
+	struct flow_map_recovery recovery = {.maps = maps};
+	size_t slot_count;
+	_free_ struct flow_map_slot *slots = flow_maps_list_slots(maps, &slot_count);
+	int err = slots ? pins_each(maps->pins, flow_maps_recover_one, &recovery) : -ENOMEM;
+
+	if (!err)
+		err = recovery.err;
+	for (size_t i = 0; i < recovery.count && !err; i++)
+		err = flow_maps_find_slot(&recovery.found[i], slots, slot_count);
+	if (!err)
+		err = flow_maps_clear_slots(maps, slots, slot_count);
+	if (err) {
+		for (size_t i = 0; i < recovery.count; i++)
+			close(recovery.found[i].fd);
+		free(recovery.found);
+		return err;
+	}
+	flow_maps_claim_slots(maps, recovery.found, recovery.count);
+	*ret = recovery.found;
+	*count = recovery.count;
+	return 0;
 }

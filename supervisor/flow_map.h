@@ -4,8 +4,11 @@
  *
  * Nothing is ever deleted from a map that the program can reach. To read one, a fresh map is
  * swapped into its slot; the kernel waits for an RCU grace period, after which no program holds a
- * pointer into the old one; then the old one is read and closed. So an update can neither be lost
- * nor be credited to another flow.
+ * pointer into the old one; then the old one is read. So an update can neither be lost nor be
+ * credited to another flow.
+ *
+ * A map that an interface has or had is pinned, from before the program can reach it until its
+ * records are in a report that was written: flow_maps_forget(). So a crash loses none of them.
  */
 #ifndef FLOWTALLY_FLOW_MAP_H
 #define FLOWTALLY_FLOW_MAP_H
@@ -17,42 +20,58 @@
 #include <stdint.h>
 
 struct flow_maps;
+struct pins;
 struct program;
+
+/* In no slot. */
+#define FLOW_MAP_NO_SLOT FLOW_SLOTS
 
 /* An interface's map. A zeroed one with fd -1 is none. */
 struct flow_map {
 	uint32_t slot;
-	int fd; /* owned by whoever took it */
+	int fd;		 /* owned by whoever took it */
+	uint32_t phase;	 /* of whose interface (interface.h) it holds what was counted */
+	uint64_t serial; /* no other map has it */
 };
 
-/* entries: of each map made from now on, the unattributed reasons not counted. program is borrowed.
- */
-int flow_maps_new(struct flow_maps **ret, struct program *program, uint32_t entries);
+/* entries: of each map made from now on, those of the unattributed reasons among them, and at least
+ * one more than those. program and pins are borrowed; pins may be NULL. */
+int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
+		  uint32_t entries);
 void flow_maps_free(struct flow_maps *maps);
 void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries);
 
 /*
  * Makes n maps ready in their slots, if there are fewer: one RCU grace period for all of them
- * instead of one for each flow_maps_take().
+ * instead of one for each flow_maps_take(). On failure there may be fewer; -ENOSPC: all FLOW_SLOTS
+ * are in use then.
  */
 int flow_maps_prepare(struct flow_maps *maps, size_t n);
 
-/* Gives an empty map in a slot of its own. -ENOSPC: all FLOW_SLOTS are in use. */
-int flow_maps_take(struct flow_maps *maps, struct flow_map *ret);
+/* How many are ready, and freeing of all but n of them. */
+size_t flow_maps_ready(const struct flow_maps *maps);
+void flow_maps_release(struct flow_maps *maps, size_t n);
+
+/* Gives an empty map in a slot of its own for that phase. -ENOSPC: all FLOW_SLOTS are in use. */
+int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret);
+
+/* Makes it the map of another phase: nothing was counted in it. 0 or negative errno, then it is as
+ * before. */
+int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phase);
 
 /* Gives back a map that was taken and not used. */
 void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map);
 
 /*
- * Swaps a fresh map into the slot of each of the n maps. old_fds[i] is then the map that was in
- * maps[i], unreachable for programs, owned by the caller; or -1 where the swap failed, then the
- * interface goes on with its map, nothing is lost, and the first error is returned.
+ * Swaps a fresh map into the slot of each of the n maps. old[i] is then the map that was in
+ * maps[i], unreachable for programs, owned by the caller; or its fd is -1 where the swap failed,
+ * then the interface goes on with its map, nothing is lost, and the first error is returned.
  * moment, if any, is called when all is made and just before it is put in place; also if n is 0,
  * and the grace period is waited for then, too.
  */
 typedef void (*flow_maps_moment)(void *data);
-int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, int *old_fds, size_t n,
-		   flow_maps_moment moment, void *data);
+int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, struct flow_map *old,
+		   size_t n, flow_maps_moment moment, void *data);
 
 /*
  * Takes the n maps out of their slots, which are free again; what remains in each map->fd can be
@@ -74,5 +93,25 @@ bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map);
 typedef int (*flow_map_found)(void *data, const struct flow_key *keys,
 			      const struct flow_value *values, size_t n);
 int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *data);
+
+/* Whether anything was counted there; the reasons are in a map from its beginning. */
+bool flow_value_counts(const struct flow_value *value);
+
+/*
+ * Holds the entries that count of a map that is in no slot in a map just large enough for that
+ * many, as a hash of 64K buckets is large even when it is empty. 0 or negative errno, then it is
+ * held as it is.
+ */
+int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries);
+
+/* Lets go of what was held for a crash; the number is not known any more. */
+void flow_maps_forget(struct flow_maps *maps, uint32_t phase, uint64_t serial);
+
+/*
+ * Opens all maps that a dead agent left, into an array (free()), the descriptors the caller's.
+ * Those that are in a slot have it and are reached by the program; the slots of all others are free
+ * again. 0 or negative errno.
+ */
+int flow_maps_recover(struct flow_maps *maps, struct flow_map **ret, size_t *count);
 
 #endif

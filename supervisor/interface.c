@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "netlink/rtnl.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 
 #include <errno.h>
@@ -77,10 +78,76 @@ int interface_update(struct interface *interface, const struct link *link, bool 
 	*changed = strcmp(old->name, link->name) || strcmp(old->kind, link->kind) ||
 		   old->master != link->master || old->lower != link->lower ||
 		   old->lower_abroad != link->lower_abroad || old->type != link->type ||
+		   old->bridges != link->bridges ||
+		   memcmp(old->address, link->address, sizeof(old->address)) != 0 ||
 		   !interface_same_altnames(old, link);
 	link_clean(old);
 	*old = copy;
 	interface->was_up |= (link->flags & IFF_UP) != 0;
+	return 0;
+}
+
+int interface_describe(const struct interface *interface, struct checkpoint_phase *phase)
+{
+	const struct link *link = &interface->link;
+	struct checkpoint_phase described = {
+		.id = interface->id,
+		.life = interface->life,
+		.era = interface->era,
+		.ifindex = link->ifindex,
+		.live = interface->state != INTERFACE_KNOWN,
+		.counting = interface->state == INTERFACE_COUNTING,
+		.was_up = interface->was_up,
+		.wanted_from_birth = interface->wanted_from_birth,
+		.lower_abroad = link->lower_abroad,
+		.type = link->type,
+		.tunnel = link->tunnel,
+		.at_birth = interface->at_birth,
+		.before_attach = interface->before_attach,
+	};
+	int err = topology_role_copy(&described.role, &interface->interval_role);
+
+	if (err)
+		return err;
+	memcpy(described.name, link->name, sizeof(described.name));
+	memcpy(described.kind, link->kind, sizeof(described.kind));
+	attach_describe(&interface->attachment, &described.attachment);
+	*phase = described;
+	return 0;
+}
+
+int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase)
+{
+	struct link link = {
+		.ifindex = phase->ifindex,
+		.type = phase->type,
+		.flags = phase->was_up ? IFF_UP : 0,
+		.lower_abroad = phase->lower_abroad,
+		.tunnel = phase->tunnel,
+		.stats = phase->at_birth,
+	};
+	struct interface *interface;
+	int err;
+
+	memcpy(link.name, phase->name, sizeof(link.name));
+	memcpy(link.kind, phase->kind, sizeof(link.kind));
+	err = interface_new(&interface, &link);
+	if (err)
+		return err;
+	interface->id = phase->id;
+	interface->life = phase->life;
+	interface->era = phase->era;
+	interface->was_up = phase->was_up;
+	interface->wanted_from_birth = phase->wanted_from_birth;
+	interface->before_attach = phase->before_attach;
+	err = topology_role_copy(&interface->role, &phase->role);
+	if (!err)
+		err = topology_role_copy(&interface->interval_role, &phase->role);
+	if (err) {
+		interface_free(interface);
+		return err;
+	}
+	*ret = interface;
 	return 0;
 }
 
@@ -144,21 +211,67 @@ static struct flow_count interface_missed(const struct interface *interface, str
 	return missed;
 }
 
-int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id)
+static struct attach_job interface_job(struct interface *interface)
 {
-	const char *name = interface->link.name;
-	int err = flow_maps_take(monitor->maps, &interface->map);
+	return (struct attach_job){
+		.ifindex = interface->link.ifindex,
+		.life = interface->life,
+		.name = interface->link.name,
+		.gone = interface->gone,
+		.attachment = &interface->attachment,
+	};
+}
 
-	if (err)
-		return err;
-	err = attach(monitor->attacher, interface->link.ifindex, name, &interface->attachment);
-	if (err) {
-		flow_maps_put_back(monitor->maps, &interface->map);
-		return err;
+static void interface_begin_life(struct interface *interface, uint32_t id)
+{
+	interface->id = id;
+	if (!interface->life) {
+		interface->life = id;
+		interface->total = (struct interface_total){0};
 	}
-	interface->life = interface->id = id;
-	interface->state = INTERFACE_ATTACHED;
-	return 0;
+	interface->recorded = false;
+}
+
+static void interface_fail_life(struct interface *interface)
+{
+	if (interface->life == interface->id)
+		interface->life = 0;
+	interface->id = 0;
+}
+
+void interface_attach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor, uint32_t *last_id)
+{
+	_free_ struct attach_job *jobs = calloc(n + 1, sizeof(*jobs));
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct interface *interface = interfaces[i];
+
+		interface_begin_life(interface, ++*last_id);
+		interface->attach_error =
+			jobs ? flow_maps_take(monitor->maps, interface->id, &interface->map)
+			     : -ENOMEM;
+		if (interface->attach_error)
+			interface_fail_life(interface);
+		else
+			jobs[count++] = interface_job(interface);
+	}
+	attach_each(monitor->attacher, jobs, count);
+	count = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct interface *interface = interfaces[i];
+
+		if (interface->attach_error)
+			continue;
+		interface->attach_error = jobs[count++].result;
+		if (interface->attach_error) {
+			interface_fail_life(interface);
+			flow_maps_put_back(monitor->maps, &interface->map);
+			continue;
+		}
+		interface->state = INTERFACE_ATTACHED;
+	}
 }
 
 static int interface_set_slot(struct interface *interface, const struct monitor *monitor,
@@ -185,14 +298,40 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 {
 	uint8_t flags = interface->role.covered ? FLOW_SLOT_COVERED : 0;
 
+	if (interface->role.partial)
+		flags |= FLOW_SLOT_PARTIAL;
 	if (interface->state == INTERFACE_COUNTING) {
 		flags |= FLOW_SLOT_COUNTED;
 		if (interface->role.born_repeat)
 			flags |= FLOW_SLOT_BORN_REPEAT;
 		if (interface_is_ethernet(&interface->link))
 			flags |= FLOW_SLOT_ETHERNET;
+		if (interface->role.turns)
+			flags |= FLOW_SLOT_TURNS;
 	}
 	return interface_set_slot(interface, monitor, flags);
+}
+
+void interface_apply_turner(struct interface *interface, const struct monitor *monitor)
+{
+	const struct link *link = &interface->link;
+	struct flow_turner turner = {0}, known = interface->turner;
+	int err = 0;
+
+	if (!interface->gone && !interface->id && link->bridges && !link->lower_abroad) {
+		turner.ifindex = link->lower;
+		memcpy(turner.address, link->address, sizeof(turner.address));
+	}
+	if (!memcmp(&turner, &known, sizeof(turner)))
+		return;
+	interface->turner = turner;
+	if (known.ifindex)
+		err = program_delete_turner(monitor->program, &known);
+	if (turner.ifindex && !err)
+		err = program_add_turner(monitor->program, &turner);
+	if (err)
+		log_error("%s: what it sends to its siblings may count twice: %s", link->name,
+			  strerror(-err));
 }
 
 void interface_note_missed(struct interface *interface, const struct monitor *monitor)
@@ -200,6 +339,17 @@ void interface_note_missed(struct interface *interface, const struct monitor *mo
 	interface->before_attach = (struct flow_count){0};
 	if (interface->wanted_from_birth)
 		interface->before_attach = interface_missed(interface, monitor->rtnl);
+}
+
+void interface_begin_gap(struct interface *interface, const struct monitor *monitor)
+{
+	struct link now;
+
+	interface->wanted_from_birth = !rtnl_get_link(monitor->rtnl, interface->link.ifindex, &now);
+	if (!interface->wanted_from_birth)
+		return;
+	interface->at_birth = now.stats;
+	link_clean(&now);
 }
 
 int interface_start(struct interface *interface, const struct monitor *monitor)
@@ -229,14 +379,22 @@ void interface_stop(struct interface *interface, const struct monitor *monitor, 
 				 keep_covered ? interface->slot.flags & FLOW_SLOT_COVERED : 0);
 }
 
-void interface_detach(struct interface *interface, const struct monitor *monitor)
+void interface_detach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor)
 {
-	const char *mode = attach_mode_to_str(&interface->attachment);
-	int err = attach_detach(monitor->attacher, &interface->attachment);
+	_free_ struct attach_job *jobs = calloc(n + 1, sizeof(*jobs));
 
-	monitor->counts->detached++;
-	if (err)
-		log_error("%s: cannot detach (%s): %s", interface->link.name, mode, strerror(-err));
-	else
-		log_info("%s: %s", interface->link.name, interface->gone ? "gone" : "detached");
+	if (!jobs) {
+		log_error("cannot detach from %zu interfaces: %s", n, strerror(ENOMEM));
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		jobs[i] = interface_job(interfaces[i]);
+	attach_detach_each(monitor->attacher, jobs, n);
+	monitor->counts->detached += n;
+	for (size_t i = 0; i < n; i++)
+		if (jobs[i].result)
+			log_error("%s: cannot detach: %s", jobs[i].name, strerror(-jobs[i].result));
+		else
+			log_info("%s: %s", jobs[i].name, jobs[i].gone ? "gone" : "detached");
 }

@@ -15,11 +15,14 @@
 #include "report/topology.h"
 #include "supervisor/attach.h"
 #include "supervisor/flow_map.h"
+#include "supervisor/totals.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct checkpoint_phase;
 struct config;
+struct held;
 struct merge;
 struct program;
 struct rtnl;
@@ -34,10 +37,14 @@ struct monitor_counts {
 struct monitor {
 	struct program *program;
 	struct flow_maps *maps;
+	struct held *held;
 	struct attacher *attacher;
 	struct rtnl *rtnl;
 	struct merge *merge;
 	struct monitor_counts *counts;
+	/* Before the program does what a dead agent's successor could not know. */
+	void (*checkpoint)(void *data);
+	void *data;
 };
 
 enum interface_state {
@@ -45,6 +52,12 @@ enum interface_state {
 	INTERFACE_ATTACHED, /* the program runs and finds that it should not count */
 	INTERFACE_COUNTING,
 	INTERFACE_STOPPED, /* what was counted is in its map */
+};
+
+/* What the reports of its monitored life said of it. */
+struct interface_total {
+	struct flow_count in, out; /* what its hooks showed, repeats among it */
+	struct unattributed unattributed;
 };
 
 struct interface {
@@ -66,12 +79,17 @@ struct interface {
 	uint32_t era;  /* when that phase began: changes of roles before it */
 	struct attachment attachment;
 	struct flow_map map;
+	bool recorded;	  /* the merge has records under this id */
+	bool outrun;	  /* to be attached in another way: attach_is_outrun() */
 	bool changed;	  /* its role did; during a reconciliation */
+	bool idle;	  /* nothing was counted in its map; likewise */
 	bool nearly_full; /* the map is; noted until it is swapped */
 	struct flow_count before_attach;
+	struct interface_total total;
 	struct topology_role role;	    /* now */
 	struct topology_role interval_role; /* over the interval */
 	struct flow_slot slot;		    /* what the slot table says */
+	struct flow_turner turner;	    /* what the program knows of it; ifindex 0: nothing */
 
 	struct interface *next; /* in a list of the table */
 };
@@ -83,23 +101,36 @@ void interface_free(struct interface *interface);
  * *changed: something that patterns or topology look at. */
 int interface_update(struct interface *interface, const struct link *link, bool *changed);
 
+/* What a successor has to know of it. 0 or -ENOMEM, then *phase is left alone. */
+int interface_describe(const struct interface *interface, struct checkpoint_phase *phase);
+/* An interface as it was described; neither attached nor counting. */
+int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase);
+
 /* Decides by the patterns whether it is wanted. Logs a change of mind. 0 or -ENOMEM, then it is as
  * before. */
 int interface_match(struct interface *interface, const struct config *config);
 
 /*
- * Attaches the program and provides a map; id is the new life's. The program does not count yet:
- * what it has to know of the interface depends on all the others. On failure nothing is left
- * behind. -ENODEV: the link is gone.
+ * Attaches the program to each and provides a map; ids from *last_id on are the new lives'. The
+ * program does not count yet: what it has to know of an interface depends on all the others. Where
+ * it fails nothing is left behind, and attach_error says why. -ENODEV: the link is gone.
  */
-int interface_attach(struct interface *interface, const struct monitor *monitor, uint32_t id);
+void interface_attach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor, uint32_t *last_id);
 
 /* Notes what the link carried until now; just before interface_start(). */
 void interface_note_missed(struct interface *interface, const struct monitor *monitor);
 
+/* From now on it carries what nobody counts, until it is started again: that is before_attach, too.
+ */
+void interface_begin_gap(struct interface *interface, const struct monitor *monitor);
+
 /* Makes both hooks count with one store in the slot
  * table, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
+
+/* Tells the program whether it is a macvlan that is not watched, and of which one below. */
+void interface_apply_turner(struct interface *interface, const struct monitor *monitor);
 
 /* Makes the slot table say what the role now is. */
 int interface_apply_role(struct interface *interface, const struct monitor *monitor);
@@ -110,7 +141,8 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
  */
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered);
 
-/* Takes the program off. */
-void interface_detach(struct interface *interface, const struct monitor *monitor);
+/* Takes the program off each. */
+void interface_detach_each(struct interface *const *interfaces, size_t n,
+			   const struct monitor *monitor);
 
 #endif

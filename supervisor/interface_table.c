@@ -4,46 +4,24 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "metrics/metrics.h"
+#include "report/flow_table.h"
 #include "report/merge.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
+#include "supervisor/held.h"
+#include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
+#include "supervisor/shortage.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TABLE_BUCKETS 4096 /* a power of two */
-#define RETRY_NS      (2 * NSEC_PER_SEC)
-/* Maps made ready at once before a run of attaches. */
-#define PREPARE_MAPS 32
-
-struct interface_table {
-	const struct monitor *monitor;
-	const struct config *config;
-	struct interface *buckets[TABLE_BUCKETS]; /* present links, by ifindex */
-	size_t count;
-	struct interface *gone;	 /* links that went, not looked at yet */
-	struct interface *ended; /* monitored lives that ended in this interval, for its report */
-	uint32_t last_id;
-	uint32_t era;		/* counts the changes of roles, and of who is monitored */
-	bool monitored_changed; /* who is monitored changed since the last of them */
-	bool started;		/* the first dump is done */
-	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
-			  */
-	struct merge *into; /* where trains that are being read go */
-	bool changed;	    /* since the last reconciliation */
-	bool rematch;
-	int64_t retry_ns;
-};
-
-#define FOR_EACH_INTERFACE(table, entry)                                         \
-	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++)             \
-		for (struct interface *entry = (table)->buckets[bucket_]; entry; \
-		     entry = entry->next)
+/* How long the first interfaces of a storm wait for others, before the roles of all are resolved.
+ */
+#define GATHER_NS (250 * NSEC_PER_MSEC)
 
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config)
@@ -54,6 +32,7 @@ int interface_table_new(struct interface_table **ret, const struct monitor *moni
 		return -ENOMEM;
 	table->monitor = monitor;
 	table->config = config;
+	table->admission = (struct admission){.monitor = monitor, .config = config};
 	*ret = table;
 	return 0;
 }
@@ -79,8 +58,7 @@ void interface_table_free(struct interface_table *table)
 	free(table);
 }
 
-/* The pointer that points to the interface with this index, or to the end of its bucket. */
-static struct interface **table_find(struct interface_table *table, uint32_t ifindex)
+struct interface **table_find(struct interface_table *table, uint32_t ifindex)
 {
 	struct interface **at = &table->buckets[ifindex & (TABLE_BUCKETS - 1)];
 
@@ -89,7 +67,7 @@ static struct interface **table_find(struct interface_table *table, uint32_t ifi
 	return at;
 }
 
-static void table_push(struct interface **list, struct interface *interface)
+void table_push(struct interface **list, struct interface *interface)
 {
 	interface->next = *list;
 	*list = interface;
@@ -116,6 +94,13 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	if (err)
 		return err;
 	interface->wanted_from_birth = table->started;
+	if (!table->started && table->recovered && link->ifindex > table->known_ifindex) {
+		/* it came while nobody looked, and none of its traffic is in a report */
+		interface->wanted_from_birth = true;
+		interface->at_birth = (struct link_stats){0};
+	}
+	if (table->started && link->ifindex > table->known_ifindex)
+		table->known_ifindex = link->ifindex;
 	interface->mentioned = true;
 	err = interface_match(interface, table->config);
 	if (err) {
@@ -129,12 +114,31 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	return 0;
 }
 
+static void table_look(struct interface_table *table, struct interface *interface)
+{
+	if (interface->state != INTERFACE_COUNTING || interface->outrun ||
+	    !attach_is_outrun(table->monitor->attacher, &interface->attachment))
+		return;
+	log_notice("%s: others attached by tcx, which runs before clsact: attaching anew",
+		   interface->link.name);
+	interface->outrun = true;
+	table->changed = true;
+}
+
+void interface_table_look(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		table_look(table, interface);
+}
+
 static int table_update(struct interface_table *table, struct interface *interface,
 			const struct link *link)
 {
 	bool changed;
 	int err = interface_update(interface, link, &changed);
 
+	/* whoever attaches to a link of a container also changes it */
+	table_look(table, interface);
 	if (err || !changed)
 		return err;
 	table->changed = true;
@@ -187,6 +191,8 @@ void interface_table_dump_end(struct interface_table *table)
 		struct interface **at = &table->buckets[i];
 
 		while (*at) {
+			if ((*at)->link.ifindex > table->known_ifindex)
+				table->known_ifindex = (*at)->link.ifindex;
 			if ((*at)->mentioned)
 				at = &(*at)->next;
 			else
@@ -214,243 +220,13 @@ static void table_match_all(struct interface_table *table)
 	table->rematch = false;
 }
 
-/* A list of interfaces for the calls that do many at once. */
-struct selection {
-	struct interface **interfaces;
-	struct flow_map **maps; /* as many */
-	int *old_fds;		/* as many */
-	size_t count;
-};
-
-static int selection_new(struct selection *selection, size_t capacity)
+void table_push_ended(struct interface_table *table, struct interface *ended)
 {
-	*selection = (struct selection){
-		.interfaces = calloc(capacity + 1, sizeof(*selection->interfaces)),
-		.maps = calloc(capacity + 1, sizeof(*selection->maps)),
-		.old_fds = calloc(capacity + 1, sizeof(*selection->old_fds)),
-	};
-	return selection->interfaces && selection->maps && selection->old_fds ? 0 : -ENOMEM;
+	table->waiting += ended->map.fd >= 0;
+	table_push(&table->ended, ended);
 }
 
-static void selection_clean(struct selection *selection)
-{
-	free(selection->interfaces);
-	free(selection->maps);
-	free(selection->old_fds);
-}
-
-static void selection_add(struct selection *selection, struct interface *interface)
-{
-	selection->interfaces[selection->count] = interface;
-	selection->maps[selection->count] = &interface->map;
-	selection->count++;
-}
-
-/* Where the records of a map go. */
-struct table_record_target {
-	struct merge *merge;
-	uint32_t id;
-};
-
-static int table_merge_records(void *data, const struct flow_key *keys,
-			       const struct flow_value *values, size_t n)
-{
-	const struct table_record_target *target = data;
-
-	return merge_add(target->merge, target->id, keys, values, n);
-}
-
-/* Reads a map that no program can reach any more into the merge, and closes it. */
-static void table_read_and_close(struct interface_table *table, const struct interface *interface,
-				 int fd)
-{
-	struct table_record_target target = {.merge = table->monitor->merge, .id = interface->id};
-	int err = flow_maps_read(table->monitor->maps, fd, table_merge_records, &target);
-
-	if (err)
-		log_error("%s: flows of this interval are lost: %s", interface->link.name,
-			  strerror(-err));
-	close(fd);
-}
-
-/* Judged hooks before their references, so upper devices before lower ones (merge.h,
- * merge_next_interval()). */
-static int table_by_level(const void *a, const void *b)
-{
-	const struct interface *x = *(struct interface *const *)a;
-	const struct interface *y = *(struct interface *const *)b;
-
-	return (x->role.level < y->role.level) - (x->role.level > y->role.level);
-}
-
-static struct interface *table_find_slot(struct interface_table *table, uint32_t slot)
-{
-	for (struct interface *gone = table->gone; gone; gone = gone->next)
-		if (gone->map.fd >= 0 && gone->map.slot == slot)
-			return gone;
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->map.fd >= 0 && interface->map.slot == slot)
-			return interface;
-	return NULL;
-}
-
-/* What a CPU held of a flow belongs to the interface whose map is in that slot. */
-static int table_merge_train(void *data, const struct flow_train *train)
-{
-	struct interface_table *table = data;
-	const struct interface *interface = table_find_slot(table, train->slot);
-	struct flow_value value = {0};
-
-	if (!interface || train->cell >= 2 * FLOW_CLASSES) {
-		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
-			  train->slot);
-		return 0;
-	}
-	(&value.count[0][0])[train->cell] =
-		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
-	return merge_add(table->into, interface->id, &train->key, &value, 1);
-}
-
-static int table_take_trains(struct interface_table *table)
-{
-	table->into = table->monitor->merge;
-	return program_take_trains(table->monitor->program, table_merge_train, table);
-}
-
-/* Swaps the maps of the selected interfaces, and waits for a grace period even if there are none.
- */
-static int table_swap(struct interface_table *table, struct selection *selection,
-		      flow_maps_moment moment)
-{
-	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
-	      table_by_level);
-	for (size_t i = 0; i < selection->count; i++) {
-		selection->maps[i] = &selection->interfaces[i]->map;
-		selection->interfaces[i]->nearly_full = false;
-	}
-	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old_fds,
-			      selection->count, moment, table);
-}
-
-static void table_read_selected(struct interface_table *table, const struct selection *selection)
-{
-	for (size_t i = 0; i < selection->count; i++)
-		if (selection->old_fds[i] >= 0)
-			table_read_and_close(table, selection->interfaces[i],
-					     selection->old_fds[i]);
-}
-
-static void table_note_unread(int err)
-{
-	if (err)
-		log_error("not all that was counted could be read, the rest follows in the next "
-			  "report: %s",
-			  strerror(-err));
-}
-
-static bool table_has_counted(const struct interface_table *table,
-			      const struct interface *interface)
-{
-	return interface->state == INTERFACE_COUNTING &&
-	       !flow_maps_idle(table->monitor->maps, &interface->map);
-}
-
-/* Reads the selected maps and what the CPUs hold into the merge; what is counted from moment on is
- * not in it. */
-static int table_drain(struct interface_table *table, struct selection *selection,
-		       flow_maps_moment moment)
-{
-	int err = table_swap(table, selection, moment);
-
-	/* without a grace period the set is not quiet: it waits for the next time but one */
-	if (!err)
-		err = table_take_trains(table);
-	table_read_selected(table, selection);
-	return err;
-}
-
-static void table_flip_epoch(void *data)
-{
-	struct interface_table *table = data;
-
-	program_flip_epoch(table->monitor->program);
-}
-
-void interface_table_drain(struct interface_table *table)
-{
-	struct selection selection;
-	int err = selection_new(&selection, table->count);
-
-	if (!err) {
-		FOR_EACH_INTERFACE (table, interface)
-			if (table_has_counted(table, interface))
-				selection_add(&selection, interface);
-		err = table_drain(table, &selection, table_flip_epoch);
-	}
-	table_note_unread(err);
-	selection_clean(&selection);
-}
-
-static void table_note_full(void *data, uint32_t slot)
-{
-	struct interface_table *table = data;
-
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_COUNTING && interface->map.slot == slot)
-			interface->nearly_full = true;
-}
-
-int interface_table_drain_full(struct interface_table *table)
-{
-	struct selection selection;
-	int taken = program_take_full(table->monitor->program, table_note_full, table);
-	int err = selection_new(&selection, table->count);
-
-	if (!err) {
-		FOR_EACH_INTERFACE (table, interface)
-			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
-				selection_add(&selection, interface);
-		table->monitor->counts->early_swaps += selection.count;
-		if (selection.count)
-			err = table_swap(table, &selection, NULL);
-		table_read_selected(table, &selection);
-	}
-	table_note_unread(err);
-	selection_clean(&selection);
-	return taken;
-}
-
-/* The maps of stopped interfaces: out of their slots, into the merge. */
-static void table_retire(struct interface_table *table, struct selection *selection)
-{
-	/*
-	 * A grace period after which no program counts for them; another one after which the CPUs
-	 * hold nothing of them that could still be put into their maps; and retiring waits for a
-	 * third, after which nobody reaches the maps.
-	 */
-	int err = flow_maps_synchronize(table->monitor->maps);
-
-	if (!err) {
-		program_flip_epoch(table->monitor->program);
-		err = flow_maps_synchronize(table->monitor->maps);
-	}
-	if (!err)
-		err = table_take_trains(table);
-	table_note_unread(err);
-	err = flow_maps_retire(table->monitor->maps, selection->maps, selection->count);
-	if (err)
-		log_error("flow maps could not be taken out of their slots: %s", strerror(-err));
-	for (size_t i = 0; i < selection->count; i++) {
-		table_read_and_close(table, selection->interfaces[i], selection->maps[i]->fd);
-		selection->maps[i]->fd = -1;
-	}
-}
-
-/*
- * What was counted under an id goes into the report with the role of that time. It becomes an
- * object of its own, so that the interface may go on under another id in the same interval.
- */
-static int table_end_phase(struct interface_table *table, struct interface *interface)
+int table_end_phase(struct interface_table *table, struct interface *interface)
 {
 	struct interface *ended;
 	int err = interface_new(&ended, &interface->link);
@@ -463,27 +239,34 @@ static int table_end_phase(struct interface_table *table, struct interface *inte
 	ended->was_up = interface->was_up;
 	ended->before_attach = interface->before_attach;
 	ended->interval_role = interface->interval_role;
+	ended->map = interface->map;
 	interface->before_attach = (struct flow_count){0};
 	interface->interval_role = (struct topology_role){0};
+	interface->map = (struct flow_map){.fd = -1};
 	interface->id = 0;
-	table_push(&table->ended, ended);
+	table_push_ended(table, ended);
 	return 0;
 }
 
 static int table_end_life(struct interface_table *table, struct interface *interface)
 {
-	int err = table_end_phase(table, interface);
+	int err = interface->id ? table_end_phase(table, interface) : 0;
 
 	if (err)
 		return err;
-	interface->life = 0;
+	/* one that is attached anew goes on with its life */
+	if (!interface->outrun)
+		interface->life = 0;
+	interface->outrun = false;
 	interface->state = INTERFACE_KNOWN;
 	return 0;
 }
 
 static bool table_should_stop(const struct interface *interface)
 {
-	return interface->state != INTERFACE_KNOWN && !interface->wanted;
+	/* STOPPED and wanted: it found no place in the slot table */
+	return interface->state != INTERFACE_KNOWN &&
+	       (!interface->wanted || interface->outrun || interface->state == INTERFACE_STOPPED);
 }
 
 static void table_stop_selected(struct interface_table *table, struct selection *selection)
@@ -493,11 +276,16 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 	for (size_t i = 0; i < selection->count; i++) {
 		struct interface *interface = selection->interfaces[i];
 
-		interface_stop(interface, monitor, interface->gone);
-		interface_detach(interface, monitor);
+		/* nothing was counted under it */
+		if (interface->state == INTERFACE_ATTACHED) {
+			flow_maps_put_back(monitor->maps, &interface->map);
+			interface->id = 0;
+		}
+		interface_stop(interface, monitor, interface->gone || interface->outrun);
+		if (interface->outrun)
+			interface_begin_gap(interface, monitor);
 	}
-	if (selection->count)
-		table_retire(table, selection);
+	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
 /* Ends the monitoring of all that went or is not wanted any more. */
@@ -531,372 +319,130 @@ static int table_end_unwanted(struct interface_table *table)
 		struct interface *interface = table->gone;
 
 		table->gone = interface->next;
+		interface_apply_turner(interface, table->monitor);
 		if (interface->id)
-			table_push(&table->ended, interface);
+			table_push_ended(table, interface);
 		else
 			interface_free(interface);
 	}
 	return err;
 }
 
-static void table_attach_failed(struct interface_table *table, struct interface *interface, int err)
+static size_t table_list_waiting(struct interface_table *table, bool retry,
+				 struct interface **waiting)
 {
-	/* its going will be told */
-	if (err == -ENODEV)
-		return;
-	table->monitor->counts->attach_failures++;
-	if (interface->attach_error != err)
-		log_error("%s: cannot attach: %s; trying again", interface->link.name,
-			  strerror(-err));
-	interface->attach_error = err;
-	table->retry_ns = clock_boottime_ns() + RETRY_NS;
+	size_t count = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
+		    (retry || !interface->attach_error))
+			waiting[count++] = interface;
+	return count;
 }
 
 /* Attaches the program to wanted interfaces, until the deadline. Returns whether some are left. */
 static bool table_attach_wanted(struct interface_table *table, int64_t deadline_ns, bool retry)
 {
-	size_t waiting = 0;
-	int err;
+	_free_ struct interface **waiting = calloc(table->count + 1, sizeof(struct interface *));
+	struct interface_table_counts counts = interface_table_count(table);
+	size_t count;
 
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
-		    (retry || !interface->attach_error))
-			waiting++;
-	if (!waiting)
+	if (!waiting) {
+		admission_retry(&table->admission);
 		return false;
-	err = flow_maps_prepare(table->monitor->maps,
-				waiting < PREPARE_MAPS ? waiting : PREPARE_MAPS);
-	if (err)
-		log_debug("preparing flow maps: %s", strerror(-err));
-	FOR_EACH_INTERFACE (table, interface) {
-		if (!interface->wanted || interface->state != INTERFACE_KNOWN ||
-		    (!retry && interface->attach_error))
-			continue;
-		if (clock_boottime_ns() > deadline_ns)
-			return true;
-		err = interface_attach(interface, table->monitor, ++table->last_id);
-		if (err)
-			table_attach_failed(table, interface, err);
-		else
-			interface->attach_error = 0;
 	}
-	return false;
+	count = table_list_waiting(table, retry, waiting);
+	if (count && !table->gathering_ns)
+		table->gathering_ns = clock_boottime_ns();
+	return admission_let_in(&table->admission, waiting, count, counts.attached, counts.tcx,
+				deadline_ns);
 }
 
-static void table_describe(const struct interface *interface, struct topology_link *link)
+/* Whether the roles may wait for interfaces that are still to be attached: resolving them looks at
+ * all interfaces, and ends phases. */
+static bool table_gathers(const struct interface_table *table, bool more)
 {
-	bool monitored =
-		interface->state == INTERFACE_ATTACHED || interface->state == INTERFACE_COUNTING;
-
-	*link = (struct topology_link){
-		.ifindex = interface->link.ifindex,
-		.id = monitored ? interface->id : 0,
-		.master = interface->link.master,
-		.lower = interface->link.lower_abroad ? 0 : interface->link.lower,
-		.lower_abroad = interface->link.lower_abroad,
-		.kind = link_kind(&interface->link),
-	};
+	return more && table->gathering_ns && clock_boottime_ns() - table->gathering_ns < GATHER_NS;
 }
 
-/*
- * Whether a hook is judged by what others saw, in a class that is not empty: that takes counts of
- * one instant, and what a CPU holds in a train would be of another. A port below its monitored
- * master is judged only for what came from where nobody looked.
- */
-static bool table_is_judged(const struct topology_role *role, bool all_covered)
+static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, bool retry)
 {
-	if (!role->id)
-		return false;
-	return role->hook[HOOK_INGRESS].sight == SIGHT_JUDGED ||
-	       (role->hook[HOOK_EGRESS].sight == SIGHT_JUDGED &&
-		!(role->born_repeat && all_covered));
-}
-
-static void table_choose_trains(struct interface_table *table)
-{
-	bool all_covered = true, judged = false;
-
-	/* nothing is forwarded that was received on lo */
-	FOR_EACH_INTERFACE (table, interface)
-		all_covered &=
-			interface->role.covered || !strcmp(link_kind(&interface->link), "loopback");
-	FOR_EACH_INTERFACE (table, interface)
-		judged |= table_is_judged(&interface->role, all_covered);
-	program_use_trains(table->monitor->program, !judged);
-}
-
-/* Looks at the whole stack of devices: every interface's role in it, in the order of
- * FOR_EACH_INTERFACE. */
-static int table_resolve_roles(struct interface_table *table, struct topology_role **ret)
-{
-	_free_ struct topology_link *links = calloc(table->count + 1, sizeof(*links));
-	_free_ struct topology_role *roles = calloc(table->count + 1, sizeof(*roles));
-	size_t i = 0;
 	int err;
+	bool more;
 
-	if (!links || !roles)
-		return -ENOMEM;
-	FOR_EACH_INTERFACE (table, interface)
-		table_describe(interface, &links[i++]);
-	err = topology_resolve(links, i, roles);
-	if (!err)
-		*ret = TAKE_PTR(roles);
-	return err;
-}
-
-/* Takes over roles, and frees the list. */
-static void table_set_roles(struct interface_table *table, struct topology_role *roles)
-{
-	size_t i = 0;
-
-	FOR_EACH_INTERFACE (table, interface) {
-		topology_role_clean(&interface->role);
-		interface->role = roles[i++];
+	if (retry)
+		table->admission.retry_ns = 0;
+	if (table->rematch)
+		table_match_all(table);
+	err = table_end_unwanted(table);
+	more = table_attach_wanted(table, deadline_ns, retry);
+	if (!err && !table_gathers(table, more)) {
+		table->gathering_ns = 0;
+		err = table_update_roles(table);
 	}
-	free(roles);
-}
-
-/* Whether a reference of the role is one of the sorted ids. */
-static bool role_refers_to(const struct topology_role *role, const uint32_t *ids, size_t count)
-{
-	for (int h = 0; h < 2; h++)
-		for (size_t r = 0; r < role->hook[h].reference_count; r++)
-			if (sort_find(ids, count, role->hook[h].references[r].id))
-				return true;
-	return false;
-}
-
-/* Whether a hook is judged against anything. */
-static bool role_refers_to_any(const struct topology_role *role)
-{
-	static const uint32_t any = TOPOLOGY_ANY;
-
-	return role_refers_to(role, &any, 1);
-}
-
-/*
- * Whether the role over its phase ends with this change. other_ids: those of interfaces whose
- * phases end, as they will have other ids; anything: a hook is or was judged against anything, and
- * so every phase ends with every change.
- */
-static bool table_is_changed(const struct interface *interface, const struct topology_role *now,
-			     const uint32_t *other_ids, size_t count, bool anything)
-{
-	return !topology_role_same(&interface->role, now) ||
-	       role_refers_to(now, other_ids, count) || anything;
-}
-
-/* Marks the counting interfaces whose phases end. Returns how many, or a negative errno. */
-static int table_mark_changed(struct interface_table *table, const struct topology_role *roles)
-{
-	_free_ uint32_t *ids = calloc(table->count + 1, sizeof(*ids));
-	size_t count = 0, before = SIZE_MAX, i = 0;
-	bool anything = false;
-
-	if (!ids)
-		return -ENOMEM;
-	FOR_EACH_INTERFACE (table, interface) {
-		interface->changed = false;
-		anything |= role_refers_to_any(&interface->role);
-		anything |= role_refers_to_any(&roles[i++]);
+	if (err) {
+		log_error("interfaces could not all be reconciled: %s; trying again",
+			  strerror(-err));
+		admission_retry(&table->admission);
 	}
-	while (count != before) {
-		before = count;
-		i = 0;
-		FOR_EACH_INTERFACE (table, interface) {
-			const struct topology_role *now = &roles[i++];
-
-			if (interface->state != INTERFACE_COUNTING || interface->changed ||
-			    !table_is_changed(interface, now, ids, before,
-					      anything && (before || table->monitored_changed)))
-				continue;
-			interface->changed = true;
-			ids[count++] = interface->id;
-		}
-		sort_numbers(ids, count);
-	}
-	return (int)count;
-}
-
-/* New interfaces begin to count, and the program knows the new roles. */
-static void table_apply_roles(struct interface_table *table)
-{
-	table_choose_trains(table);
-	FOR_EACH_INTERFACE (table, interface) {
-		int err;
-
-		if (interface->state == INTERFACE_ATTACHED)
-			err = interface_start(interface, table->monitor);
-		else
-			err = interface_apply_role(interface, table->monitor);
-		if (err)
-			log_error("%s: no place in the slot table, it is not counted: %s",
-				  interface->link.name, strerror(-err));
-	}
-}
-
-static void table_apply_roles_and_flip(void *data)
-{
-	table_apply_roles(data);
-	table_flip_epoch(data);
-}
-
-/* What was counted until now keeps the id and role that it was counted under; the rest has new
- * ones. */
-static int table_begin_phases(struct interface_table *table, struct topology_role *roles)
-{
-	struct selection selection;
-	struct topology_role *renamed = NULL;
-	int err = selection_new(&selection, table->count);
-
-	if (!err)
-		FOR_EACH_INTERFACE (table, interface)
-			if (interface->changed && table_has_counted(table, interface))
-				selection_add(&selection, interface);
-	table_set_roles(table, roles);
-	/* interfaces that are new here have no records: they may have any id that lasts */
-	table_note_unread(table_drain(table, &selection, table_apply_roles_and_flip));
-	selection_clean(&selection);
-	FOR_EACH_INTERFACE (table, interface) {
-		if (!interface->changed || err)
-			continue;
-		err = table_end_phase(table, interface);
-		if (err)
-			break;
-		interface->id = ++table->last_id;
-		interface->era = table->era;
-	}
-	if (!err)
-		err = table_resolve_roles(table, &renamed);
-	if (!err)
-		table_set_roles(table, renamed);
-	return err;
-}
-
-static int table_note_interval_roles(struct interface_table *table)
-{
-	FOR_EACH_INTERFACE (table, interface) {
-		int err = 0;
-
-		if (interface->id && interface->interval_role.id != interface->role.id) {
-			topology_role_clean(&interface->interval_role);
-			err = topology_role_copy(&interface->interval_role, &interface->role);
-		}
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* Every interface, and the program, gets the role that it has now. */
-static int table_update_roles(struct interface_table *table)
-{
-	struct topology_role *roles;
-	int changed, err = table_resolve_roles(table, &roles);
-
-	if (err)
-		return err;
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_ATTACHED) {
-			interface_note_missed(interface, table->monitor);
-			table->monitored_changed = true;
-		}
-	changed = table_mark_changed(table, roles);
-	table->era += changed > 0 || table->monitored_changed;
-	table->monitored_changed = false;
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_ATTACHED)
-			interface->era = table->era;
-	if (changed > 0) {
-		err = table_begin_phases(table, roles);
-	} else {
-		table_set_roles(table, roles);
-		table_apply_roles(table);
-	}
-	if (!err)
-		err = table_note_interval_roles(table);
-	return changed < 0 ? changed : err;
+	return more;
 }
 
 bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 {
 	int64_t now_ns = clock_boottime_ns();
-	bool retry = table->retry_ns && now_ns >= table->retry_ns;
-	bool more;
-	int err;
+	bool retry = table->admission.retry_ns && now_ns >= table->admission.retry_ns;
 
-	if (!table->changed && !retry)
+	if (!table->changed && !retry) {
+		/* so that the next link need not wait for it */
+		admission_refill(&table->admission);
 		return false;
-	if (retry)
-		table->retry_ns = 0;
-	if (table->rematch)
-		table_match_all(table);
-	err = table_end_unwanted(table);
-	more = table_attach_wanted(table, now_ns + budget_ns, retry);
-	if (!err)
-		err = table_update_roles(table);
-	if (err) {
-		log_error("interfaces could not all be reconciled: %s; trying again",
-			  strerror(-err));
-		table->retry_ns = now_ns + RETRY_NS;
 	}
-	table->changed = more;
-	return more;
+	table->changed = table_reconcile(table, now_ns + budget_ns, retry);
+	return table->changed || admission_is_low(&table->admission);
 }
 
 int64_t interface_table_retry_ns(const struct interface_table *table)
 {
-	return table->retry_ns;
+	return table->admission.retry_ns;
 }
 
 void interface_table_stop(struct interface_table *table)
 {
-	struct selection selection;
-	int err = selection_new(&selection, table->count);
+	int err = 0;
 
 	/*
 	 * First nobody counts any more, then nobody is covered any more: a packet that was counted
 	 * where it was received must not find its egress hook counting and not knowing.
 	 */
 	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_COUNTING) {
+		if (interface->state == INTERFACE_COUNTING)
 			interface_stop(interface, table->monitor, true);
-			if (!err)
-				selection_add(&selection, interface);
-		}
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_STOPPED)
 			interface_stop(interface, table->monitor, false);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_STOPPED && !err)
+			err = table_end_life(table, interface);
 	if (err)
 		log_error("flows of the last interval are lost: %s", strerror(-err));
-	else if (selection.count)
-		table_retire(table, &selection);
-	selection_clean(&selection);
+	if (table->waiting)
+		table_settle_ended(table);
 }
 
 void interface_table_detach(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->attachment.ops)
-			interface_detach(interface, table->monitor);
-}
+	struct selection selection;
+	int err = selection_new(&selection, table->count);
 
-int interface_table_peek(struct interface_table *table, struct merge *merge)
-{
-	FOR_EACH_INTERFACE (table, interface) {
-		struct table_record_target target = {.merge = merge, .id = interface->id};
-		int err;
-
-		if (interface->state != INTERFACE_COUNTING ||
-		    flow_maps_idle(table->monitor->maps, &interface->map))
-			continue;
-		err = flow_maps_read(table->monitor->maps, interface->map.fd, table_merge_records,
-				     &target);
-		if (err)
-			return err;
-	}
-	table->into = merge;
-	return program_peek_trains(table->monitor->program, table_merge_train, table);
+	if (err)
+		log_error("cannot detach: %s", strerror(-err));
+	else
+		FOR_EACH_INTERFACE (table, interface)
+			if (interface->attachment.ops)
+				selection_add(&selection, interface);
+	interface_detach_each(selection.interfaces, selection.count, table->monitor);
+	selection_clean(&selection);
 }
 
 static struct merge_interface table_merge_interface(const struct interface *interface)
@@ -962,6 +508,35 @@ int interface_table_tunnels(const struct interface_table *table, struct tunnel_s
 	return err;
 }
 
+/* The interface that a report tells of, if it still is monitored. */
+static struct interface *table_find_reported(struct interface_table *table,
+					     const struct report_interface *reported)
+{
+	struct interface *interface = *table_find(table, reported->ifindex);
+
+	return interface && interface->life == reported->life ? interface : NULL;
+}
+
+void interface_table_add_totals(struct interface_table *table, const struct report *report)
+{
+	for (size_t i = 0; i < report->interface_count; i++) {
+		struct interface *interface = table_find_reported(table, &report->interfaces[i]);
+
+		if (!interface)
+			continue;
+		flow_count_add(&interface->total.in, &report->interfaces[i].in);
+		flow_count_add(&interface->total.out, &report->interfaces[i].out);
+	}
+	for (size_t i = 0; i < report->unattributed_count; i++) {
+		const struct report_unattributed *item = &report->unattributed[i];
+		struct interface *interface =
+			table_find_reported(table, &report->interfaces[item->interface]);
+
+		if (interface)
+			unattributed_add_item(&interface->total.unattributed, item);
+	}
+}
+
 /* The slot table may still say that what was received on a vanished interface was seen: for packets
  * that were on their way. */
 static void table_forget(struct interface_table *table, struct interface *ended)
@@ -973,11 +548,20 @@ static void table_forget(struct interface_table *table, struct interface *ended)
 
 void interface_table_next_interval(struct interface_table *table)
 {
-	while (table->ended) {
-		struct interface *ended = table->ended;
+	struct interface *ended = table->ended;
 
-		table->ended = ended->next;
-		table_forget(table, ended);
+	table->ended = NULL;
+	while (ended) {
+		struct interface *next = ended->next;
+
+		/* one that could not be read yet belongs to the next report */
+		if (ended->map.fd >= 0) {
+			ended->before_attach = (struct flow_count){0};
+			table_push(&table->ended, ended);
+		} else {
+			table_forget(table, ended);
+		}
+		ended = next;
 	}
 	FOR_EACH_INTERFACE (table, interface) {
 		interface->before_attach = (struct flow_count){0};
@@ -990,33 +574,41 @@ void interface_table_next_interval(struct interface_table *table)
 	}
 }
 
+void interface_table_each(const struct interface_table *table,
+			  void (*found)(void *data, const struct interface *interface), void *data)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		found(data, interface);
+}
+
+uint64_t interface_table_fill(const struct interface_table *table,
+			      const struct interface *interface)
+{
+	return interface->state == INTERFACE_COUNTING
+		       ? program_fill(table->monitor->program, interface->map.slot)
+		       : 0;
+}
+
+uint64_t interface_table_losses(const struct interface_table *table)
+{
+	return table->losses;
+}
+
 struct interface_table_counts interface_table_count(const struct interface_table *table)
 {
-	struct interface_table_counts counts = {.links = table->count};
+	struct interface_table_counts counts = {
+		.links = table->count,
+		.attach_error = table->admission.shortage.err,
+	};
 
 	FOR_EACH_INTERFACE (table, interface) {
 		counts.wanted += interface->wanted;
 		if (interface->attach_error)
 			counts.attach_error = interface->attach_error;
-		if (interface->state != INTERFACE_COUNTING)
-			continue;
-		counts.monitored++;
+		counts.attached += interface->attachment.ops != NULL;
+		counts.monitored += interface->state == INTERFACE_COUNTING;
 		counts.tcx += interface->attachment.ops == &attach_tcx;
 		counts.clsact += interface->attachment.ops == &attach_clsact;
 	}
 	return counts;
-}
-
-size_t interface_table_fills(const struct interface_table *table, struct metrics_map *fills,
-			     size_t n)
-{
-	size_t count = 0;
-
-	FOR_EACH_INTERFACE (table, interface) {
-		if (interface->state != INTERFACE_COUNTING || count == n)
-			continue;
-		memcpy(fills[count].name, interface->link.name, sizeof(fills[count].name));
-		fills[count++].flows = program_fill(table->monitor->program, interface->map.slot);
-	}
-	return count;
 }

@@ -13,6 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct checkpoint;
+struct checkpoint_phase;
+struct flow_map;
+struct held_train;
 struct interface_table;
 struct report;
 struct tunnel_set;
@@ -23,6 +27,23 @@ int interface_table_new(struct interface_table **ret, const struct monitor *moni
 /* The program must be off all interfaces: interface_table_stop(). */
 void interface_table_free(struct interface_table *table);
 
+/* What a successor has to know: all phases of this interval. checkpoint_clean_phases() frees them.
+ * 0 or -ENOMEM. */
+int interface_table_describe(struct interface_table *table, struct checkpoint_phase **ret,
+			     size_t *count);
+/* The table's part of a checkpoint that is empty. 0 or -ENOMEM. */
+int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint);
+
+/*
+ * Goes on where the checkpoint ends; before the first dump. maps are what was found of the
+ * interval, their descriptors are taken over. 0 or negative errno: not all of it could be.
+ */
+int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
+			    struct flow_map *maps, size_t map_count);
+/* Whether it is attached, by its index or by its life. */
+bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex);
+bool interface_table_has_life(struct interface_table *table, uint32_t life);
+
 /* What RTNETLINK says; only notes it. Between dump_begin and dump_end what is not mentioned turns
  * out to be gone. */
 void interface_table_link(struct interface_table *table, const struct link *link);
@@ -31,6 +52,10 @@ void interface_table_dump_end(struct interface_table *table);
 
 /* The patterns changed. */
 void interface_table_rematch(struct interface_table *table);
+
+/* Looks where others came before our programs since they were attached; what is to be done about it
+ * is done by the next reconciliation. */
+void interface_table_look(struct interface_table *table);
 
 /*
  * Detaches what is gone or not wanted any more, its records into the merge; attaches what is
@@ -61,28 +86,37 @@ void interface_table_detach(struct interface_table *table);
  * running interval. 0 or negative errno. */
 int interface_table_peek(struct interface_table *table, struct merge *merge);
 
+/* Adds trains that were taken to a merge. 0; -EBADMSG: these are none; -ENOMEM. */
+int interface_table_merge_trains(struct merge *merge, const struct held_train *trains, size_t n);
+
 /* Every interface that was monitored at any time of this interval; owned by the caller (free()),
  * its content borrowed from the table. */
 struct merge_interface *interface_table_interval(struct interface_table *table, size_t *count);
 /* The tunnel devices of this interval, monitored or not. 0 or -ENOMEM. */
 int interface_table_tunnels(const struct interface_table *table, struct tunnel_set *tunnels);
+/* Adds what a written report says to the totals of each interface. */
+void interface_table_add_totals(struct interface_table *table, const struct report *report);
 /* The report of the interval is out: forget the interfaces that ended in it. */
 void interface_table_next_interval(struct interface_table *table);
 
 struct interface_table_counts {
 	size_t links;
 	size_t wanted;
+	size_t attached;
 	size_t monitored;
 	size_t tcx;
 	size_t clsact;
 	int attach_error; /* of an interface that is wanted and could not be attached */
 };
-struct interface_table_counts interface_table_count(const struct interface_table *table);
+/* Calls found for every link that is present. */
+void interface_table_each(const struct interface_table *table,
+			  void (*found)(void *data, const struct interface *interface), void *data);
+/* Entries in its map, as far as the program tells; 0 if it is not monitored. */
+uint64_t interface_table_fill(const struct interface_table *table,
+			      const struct interface *interface);
+/* How often a map could not be read to its end, so that flows were lost; since the start. */
+uint64_t interface_table_losses(const struct interface_table *table);
 
-/* The name of each monitored interface, and how many flows its map holds, for at most n. Returns
- * for how many. */
-struct metrics_map;
-size_t interface_table_fills(const struct interface_table *table, struct metrics_map *fills,
-			     size_t n);
+struct interface_table_counts interface_table_count(const struct interface_table *table);
 
 #endif

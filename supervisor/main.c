@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/config.h"
+#include "control/commands.h"
+#include "control/top.h"
 #include "lib/log.h"
 #include "supervisor/options.h"
 #include "supervisor/supervisor.h"
@@ -22,6 +24,19 @@ static int main_check_config(const struct options *options)
 	return err ? SUPERVISOR_MISUSE : SUPERVISOR_ENDED;
 }
 
+static int main_top(const struct options *options)
+{
+	const struct top_options top = {
+		.count = options->count,
+		.sort = options->sort,
+		.names = options->names,
+		.words = options->words,
+		.word_count = options->word_count,
+	};
+
+	return control_command_top(&top);
+}
+
 static int main_command(const struct options *options)
 {
 	switch (options->command) {
@@ -31,6 +46,12 @@ static int main_command(const struct options *options)
 		return main_check_config(options);
 	case COMMAND_CLEANUP:
 		return supervisor_cleanup();
+	case COMMAND_STATUS:
+		return control_command_status(options->json);
+	case COMMAND_INTERFACES:
+		return control_command_interfaces(options->json);
+	case COMMAND_TOP:
+		return main_top(options);
 	case COMMAND_HELP:
 		options_print_help();
 		break;

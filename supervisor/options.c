@@ -12,30 +12,28 @@
 #include <unistd.h>
 
 static const char options_help[] =
-	"Usage: flowtally [run] [OPTIONS]          watch and report until SIGTERM or SIGINT\n"
-	"       flowtally check-config [-c FILE]   validate the configuration\n"
-	"       flowtally cleanup                  remove what a dead agent left in the kernel\n"
+	"Usage: flowtally [run] [OPTIONS]         watch and report until it is ended\n"
+	"       flowtally check-config [-c FILE]  validate the configuration\n"
+	"       flowtally cleanup                 remove what a dead agent left behind\n"
 	"       flowtally --help | --version\n"
+	"of the agent that runs in this network namespace:\n"
+	"       flowtally status [--json]         health, totals, losses, own cost\n"
+	"       flowtally interfaces [--json]     what it watches, and why not the rest\n"
+	"       flowtally top [-n N] [-s KEY] [--names] [net:ADDRESS[/LENGTH]] [port:N]\n"
+	"                     [proto:NAME] [interface:GLOB]       the largest flows, live\n"
 	"\n"
-	"Reports all network flows of this host and the bytes of each, every packet counted once.\n"
-	"\n"
-	"  -c, --config FILE       configuration file (" CONFIG_DEFAULT_FILE ")\n"
+	"  -c, --config FILE       configuration file (/etc/flowtally/flowtally.conf)\n"
 	"  -t, --interval SECONDS  report period, 1 to 86400 (60)\n"
 	"  -n, --count N           stop after N reports (0: never)\n"
 	"  -f, --format FORMAT     text, table or json (text)\n"
 	"  -o, --output PATH       file to append reports to, - is standard output (-)\n"
-	"  -i, --include PATTERN   interface to monitor, may repeat; replaces the file's list (*)\n"
-	"  -x, --exclude PATTERN   interface to leave alone, may repeat; replaces the file's list\n"
-	"      --only TERMS        conversations to report; may repeat, any of them selects (all)\n"
-	"      --ignore TERMS      conversations not to report, likewise; over the file's (none)\n"
+	"  -i, --include PATTERN   interface to monitor, may repeat (*)\n"
+	"  -x, --exclude PATTERN   interface to leave alone, may repeat; both replace\n"
+	"                          the file's; a glob on the name, kind:GLOB, or index:N\n"
+	"  --only, --ignore TERMS  conversations to report (all), not to report (none),\n"
+	"                          by terms as those of top; both may repeat\n"
 	"  -a, --attach MODE       auto, tcx or clsact (auto)\n"
-	"  -v, --verbose           more log lines; may repeat\n"
-	"  -q, --quiet             fewer log lines; may repeat\n"
-	"  -h, --help              this text\n"
-	"  -V, --version           the version\n"
-	"\n"
-	"A PATTERN is a shell glob on the name, kind:GLOB on the link kind, or index:N.\n"
-	"TERMS are net:ADDRESS[/LENGTH], port:N[-M], proto:NAME, interface:GLOB.\n"
+	"  -v, -q                  more, fewer log lines; may repeat\n"
 	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
 	"Manual: flowtally(8), flowtally.conf(5).\n";
 
@@ -47,14 +45,18 @@ static const struct {
 	const char *name;
 	enum command command;
 	const char *options; /* letters of those that it takes */
+	bool words;	     /* takes some behind the options */
 } options_commands[] = {
-	{"run", COMMAND_RUN, "ctnfoixOIavqhV"},
-	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV"},
-	{"cleanup", COMMAND_CLEANUP, "vqhV"},
+	{"run", COMMAND_RUN, "ctnfoixOIavqhV", false},
+	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV", false},
+	{"cleanup", COMMAND_CLEANUP, "vqhV", false},
+	{"status", COMMAND_STATUS, "jhV", false},
+	{"interfaces", COMMAND_INTERFACES, "jhV", false},
+	{"top", COMMAND_TOP, "nsNhV", true},
 };
 
 /* getopt_long(3): + stops at the first argument, : tells a missing value from an unknown option */
-static const char options_short[] = "+:c:t:n:f:o:i:x:a:vqhV";
+static const char options_short[] = "+:c:t:n:f:o:i:x:a:jNs:vqhV";
 
 static const struct option options_long[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -67,6 +69,9 @@ static const struct option options_long[] = {
 	{"only", required_argument, NULL, OPTION_ONLY},
 	{"ignore", required_argument, NULL, OPTION_IGNORE},
 	{"attach", required_argument, NULL, 'a'},
+	{"names", no_argument, NULL, 'N'},
+	{"sort", required_argument, NULL, 's'},
+	{"json", no_argument, NULL, 'j'},
 	{"verbose", no_argument, NULL, 'v'},
 	{"quiet", no_argument, NULL, 'q'},
 	{"help", no_argument, NULL, 'h'},
@@ -192,6 +197,15 @@ static int options_take(struct options *options, int letter)
 		return 0;
 	case 'n':
 		return options_parse_count(options, optarg);
+	case 'N':
+		options->names = true;
+		return 0;
+	case 's':
+		options->sort = optarg;
+		return 0;
+	case 'j':
+		options->json = true;
+		return 0;
 	case 'v':
 		options->verbosity++;
 		return 0;
@@ -251,7 +265,9 @@ int options_parse(struct options *options, int argc, char *argv[])
 		if (err || options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
 			return err;
 	}
-	if (optind < argc)
+	options->words = argv + optind;
+	options->word_count = (size_t)(argc - optind);
+	if (options->word_count && !options_commands[command].words)
 		return options_misuse("argument '%s' is not expected", argv[optind]);
 	return 0;
 }
@@ -266,9 +282,9 @@ const char *options_config_file(const struct options *options)
 static int options_load_file(const struct options *options, struct config *config,
 			     config_complain complain, void *data)
 {
-	const char *path = options_config_file(options);
+	const char *file = options_config_file(options);
 
-	return path ? config_load(config, path, complain, data) : 0;
+	return file ? config_load(config, file, complain, data) : 0;
 }
 
 int options_load_config(const struct options *options, struct config *config,

@@ -13,6 +13,9 @@ enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK_CONFIG,
 	COMMAND_CLEANUP,
+	COMMAND_STATUS,
+	COMMAND_INTERFACES,
+	COMMAND_TOP,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 };
@@ -26,8 +29,13 @@ struct option_setting {
 struct options {
 	enum command command;
 	const char *config_file; /* borrowed from argv; NULL: the default one, if it exists */
-	uint32_t count;		 /* reports; 0: no end */
+	uint32_t count;		 /* reports, or pictures of top; 0: no end */
 	int verbosity;		 /* -v less -q */
+	bool json;
+	bool names;	    /* of services */
+	const char *sort;   /* borrowed from argv; NULL: as usual */
+	char *const *words; /* borrowed from argv: what stands behind the options */
+	size_t word_count;
 	struct option_setting settings[16];
 	size_t setting_count;
 };
@@ -37,7 +45,7 @@ int options_parse(struct options *options, int argc, char *argv[]);
 void options_clean(struct options *options);
 void options_print_help(void);
 
-/* The configuration file in use: the one named, the default one if it exists, or NULL. */
+/* The file that the configuration is read from; NULL: none, as no default one exists. */
 const char *options_config_file(const struct options *options);
 
 /*

@@ -2,6 +2,7 @@
 #include "supervisor/program.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "supervisor/pins.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -15,17 +16,20 @@ extern const char flow_object[], flow_object_end[];
 
 struct program {
 	struct bpf_object *object;
-	int ingress_fd, egress_fd, flow_maps_fd; /* borrowed from object */
-	uint64_t *slots;			 /* mapped: FLOW_SLOT_TABLE_SIZE words */
-	struct flow_fill *fill;			 /* mapped: FLOW_SLOTS of them */
-	struct flow_control *control;		 /* mapped */
-	int trains_fd;				 /* borrowed from object */
-	struct flow_trains *set;		 /* of all CPUs, as read */
-	int cpus;
+	/* borrowed from object */
+	int ingress_fd, egress_fd, flow_maps_fd, turners_fd;
+	uint64_t *slots;	      /* mapped: FLOW_SLOT_TABLE_SIZE words */
+	struct flow_fill *fill;	      /* mapped: FLOW_SLOTS of them */
+	struct flow_control *control; /* mapped */
+	int trains_fd;		      /* borrowed from object */
+	uint32_t cpus, trains;	      /* how many of these in a set */
 	struct ring_buffer *nearly_full;
 	void (*full_found)(void *data, uint32_t slot); /* during program_take_full() */
 	void *full_data;
 };
+
+/* What the trains of all CPUs may take of the kernel's memory. */
+#define TRAINS_MEMORY (32U << 20)
 
 #define SLOTS_SIZE (FLOW_SLOT_TABLE_SIZE * sizeof(struct flow_slot))
 #define FILL_SIZE  (FLOW_SLOTS * sizeof(struct flow_fill))
@@ -79,7 +83,80 @@ static int program_on_full(void *context, void *data, size_t size)
 	return 0;
 }
 
-static int program_load(struct program *program)
+static size_t program_trains_size(const struct program *program)
+{
+	return (size_t)program->cpus * FLOW_EPOCHS * program->trains * sizeof(struct flow_train);
+}
+
+/* Sets for all CPUs that there may be: fewer trains in each where these are very many. */
+static int program_size_trains(struct program *program)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(program->object, "trains");
+	int cpus = libbpf_num_possible_cpus();
+
+	if (!map || cpus < 0)
+		return map ? cpus : -ENOENT;
+	program->cpus = (uint32_t)cpus;
+	program->trains = FLOW_TRAINS_MAX;
+	while (program_trains_size(program) > TRAINS_MEMORY && program->trains > 1)
+		program->trains /= 2;
+	return bpf_map__set_max_entries(map, program->cpus * FLOW_EPOCHS * program->trains);
+}
+
+/* The file system takes no dots in names. */
+static const char *program_pin_name(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+
+	return *name == '.' ? strrchr(name, '.') + 1 : name;
+}
+
+static int program_reuse_map(struct bpf_map *map, const struct pins *pins)
+{
+	_close_ int fd = pins_get(pins, program_pin_name(map));
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	if (info.type != bpf_map__type(map) || info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) ||
+	    info.max_entries != bpf_map__max_entries(map))
+		return -EPROTO;
+	return bpf_map__reuse_fd(map, fd);
+}
+
+static int program_reuse_maps(const struct program *program, const struct pins *pins)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, program->object)
+	{
+		int err = program_reuse_map(map, pins);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int program_pin_maps(const struct program *program, const struct pins *pins)
+{
+	const struct bpf_map *map;
+
+	bpf_object__for_each_map(map, program->object)
+	{
+		int err = pins_replace(pins, bpf_map__fd(map), program_pin_name(map));
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int program_load_object(struct program *program, const struct pins *pins, bool go_on)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "flowtally");
 	int err;
@@ -88,25 +165,36 @@ static int program_load(struct program *program)
 		bpf_object__open_mem(flow_object, (size_t)(flow_object_end - flow_object), &opts);
 	if (!program->object)
 		return -errno;
-	err = bpf_object__load(program->object);
+	err = program_size_trains(program);
+	if (!err && go_on)
+		err = program_reuse_maps(program, pins);
+	if (!err)
+		err = bpf_object__load(program->object);
+	if (!err && !go_on)
+		err = program_pin_maps(program, pins);
+	return err;
+}
+
+static int program_open(struct program *program, const struct pins *pins, bool go_on)
+{
+	int err = program_load_object(program, pins, go_on);
+
 	if (err)
 		return err;
 	program->ingress_fd = program_entry_fd(program, "flowtally_in");
 	program->egress_fd = program_entry_fd(program, "flowtally_out");
 	program->flow_maps_fd = program_map_fd(program, "flow_maps");
-	if (program->ingress_fd < 0 || program->egress_fd < 0 || program->flow_maps_fd < 0)
+	program->turners_fd = program_map_fd(program, "turners");
+	if (program->ingress_fd < 0 || program->egress_fd < 0 || program->flow_maps_fd < 0 ||
+	    program->turners_fd < 0)
 		return -ENOENT;
 	program->nearly_full = ring_buffer__new(program_map_fd(program, "nearly_full"),
 						program_on_full, program, NULL);
 	if (!program->nearly_full)
 		return -errno;
 	program->trains_fd = program_map_fd(program, "trains");
-	program->cpus = libbpf_num_possible_cpus();
-	if (program->trains_fd < 0 || program->cpus < 0)
-		return program->trains_fd < 0 ? program->trains_fd : program->cpus;
-	program->set = calloc((size_t)program->cpus, sizeof(*program->set));
-	if (!program->set)
-		return -ENOMEM;
+	if (program->trains_fd < 0)
+		return program->trains_fd;
 	err = program_mmap(program, ".data.control", sizeof(*program->control),
 			   (void **)&program->control);
 	if (err)
@@ -115,7 +203,7 @@ static int program_load(struct program *program)
 	return err ? err : program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
 }
 
-int program_new(struct program **ret)
+int program_new(struct program **ret, const struct pins *pins, bool go_on)
 {
 	struct program *program = calloc(1, sizeof(*program));
 	int err;
@@ -123,7 +211,7 @@ int program_new(struct program **ret)
 	if (!program)
 		return -ENOMEM;
 	libbpf_set_print(program_libbpf_print);
-	err = program_load(program);
+	err = program_open(program, pins, go_on);
 	if (err) {
 		program_free(program);
 		return err;
@@ -142,7 +230,6 @@ void program_free(struct program *program)
 		munmap(program->fill, FILL_SIZE);
 	if (program->control)
 		munmap(program->control, sizeof(*program->control));
-	free(program->set);
 	ring_buffer__free(program->nearly_full);
 	bpf_object__close(program->object);
 	free(program);
@@ -163,6 +250,23 @@ int program_flow_maps_fd(const struct program *program)
 	return program->flow_maps_fd;
 }
 
+int program_run_time(const struct program *program, uint64_t *ns, uint64_t *runs)
+{
+	const int fds[] = {program->ingress_fd, program->egress_fd};
+
+	*ns = *runs = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(fds[i], &info, &size))
+			return -errno;
+		*ns += info.run_time_ns;
+		*runs += info.run_cnt;
+	}
+	return 0;
+}
+
 /* The place where ifindex stands, or else a free one of its two; NULL if neither. */
 static uint64_t *program_slot_place(const struct program *program, uint32_t ifindex)
 {
@@ -181,6 +285,11 @@ static uint64_t *program_slot_place(const struct program *program, uint32_t ifin
 	return free_place;
 }
 
+bool program_has_place(const struct program *program, uint32_t ifindex)
+{
+	return program_slot_place(program, ifindex);
+}
+
 int program_set_slot(struct program *program, const struct flow_slot *slot)
 {
 	uint64_t *place = program_slot_place(program, slot->ifindex);
@@ -194,52 +303,149 @@ int program_set_slot(struct program *program, const struct flow_slot *slot)
 	return 0;
 }
 
+struct flow_slot program_get_slot(const struct program *program, uint32_t ifindex)
+{
+	const uint64_t *place = program_slot_place(program, ifindex);
+	struct flow_slot slot = {0};
+
+	if (place)
+		memcpy(&slot, place, sizeof(slot));
+	return slot;
+}
+
+void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint32_t ifindex),
+			 void *data)
+{
+	for (size_t i = 0; i < FLOW_SLOT_TABLE_SIZE; i++) {
+		struct flow_slot slot;
+
+		memcpy(&slot, &program->slots[i], sizeof(slot));
+		if (slot.ifindex && !keep(data, slot.ifindex))
+			__atomic_store_n(&program->slots[i], 0, __ATOMIC_RELEASE);
+	}
+}
+
+int program_add_turner(struct program *program, const struct flow_turner *turner)
+{
+	const uint8_t is = 1;
+
+	return bpf_map_update_elem(program->turners_fd, turner, &is, BPF_ANY) ? -errno : 0;
+}
+
+int program_delete_turner(struct program *program, const struct flow_turner *turner)
+{
+	return bpf_map_delete_elem(program->turners_fd, turner) ? -errno : 0;
+}
+
+void program_clear_turners(struct program *program)
+{
+	struct flow_turner turner;
+
+	while (!bpf_map_get_next_key(program->turners_fd, NULL, &turner))
+		if (bpf_map_delete_elem(program->turners_fd, &turner))
+			return;
+}
+
 void program_flip_epoch(struct program *program)
 {
-	__atomic_store_n(&program->control->epoch, (program->control->epoch + 1) % FLOW_EPOCHS,
-			 __ATOMIC_RELEASE);
+	__atomic_add_fetch(&program->control->epoch, 1, __ATOMIC_ACQ_REL);
+}
+
+uint32_t program_quiet_set(const struct program *program)
+{
+	return program->control->epoch;
 }
 
 void program_use_trains(struct program *program, bool use)
 {
-	__atomic_store_n(&program->control->trains, use, __ATOMIC_RELEASE);
+	__atomic_store_n(&program->control->trains, use ? program->trains : 0, __ATOMIC_RELEASE);
 }
 
-static int program_read_trains(struct program *program, uint32_t epoch, program_train_found found,
-			       void *data)
+/* Mapped only while they are looked at: kernel memory that would count as the agent's else. */
+static int program_map_trains(const struct program *program, struct flow_train **ret)
 {
-	if (bpf_map_lookup_elem(program->trains_fd, &epoch, program->set))
+	void *memory = mmap(NULL, program_trains_size(program), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    program->trains_fd, 0);
+
+	if (memory == MAP_FAILED)
 		return -errno;
-	for (int cpu = 0; cpu < program->cpus; cpu++) {
-		const struct flow_train *train = &program->set[cpu].train[0][0];
+	*ret = memory;
+	return 0;
+}
 
-		for (size_t i = 0; i < 2 * FLOW_TRAIN_PLACES; i++) {
-			int err = train[i].packets ? found(data, &train[i]) : 0;
+/* The CPU's set of the epoch; trains are those of all. */
+static struct flow_train *program_set(const struct program *program, struct flow_train *trains,
+				      uint32_t cpu, uint32_t epoch)
+{
+	return &trains[(size_t)(cpu * FLOW_EPOCHS + epoch) * program->trains];
+}
 
-			if (err)
-				return err;
-		}
+static int program_read_set(const struct program *program, const struct flow_train *set,
+			    program_train_found found, void *data)
+{
+	for (uint32_t i = 0; i < program->trains; i++) {
+		int err = set[i].packets ? found(data, &set[i]) : 0;
+
+		if (err)
+			return err;
 	}
 	return 0;
 }
 
-int program_take_trains(struct program *program, program_train_found found, void *data)
+/* What holds nothing is not written to, as most of it was never used. */
+static void program_empty_set(const struct program *program, struct flow_train *set)
 {
-	uint32_t quiet = (program->control->epoch + 1) % FLOW_EPOCHS;
-	int err = program_read_trains(program, quiet, found, data);
+	for (uint32_t i = 0; i < program->trains; i++)
+		if (set[i].packets)
+			set[i] = (struct flow_train){0};
+}
+
+/* Where the set is that became quiet when the epoch began. */
+static uint32_t program_quiet_place(const struct program *program)
+{
+	return (program->control->epoch + 1) % FLOW_EPOCHS;
+}
+
+static int program_read_sets(struct program *program, uint32_t place, program_train_found found,
+			     void *data)
+{
+	struct flow_train *trains = NULL;
+	int err = program_map_trains(program, &trains);
 
 	if (err)
 		return err;
-	memset(program->set, 0, (size_t)program->cpus * sizeof(*program->set));
-	return bpf_map_update_elem(program->trains_fd, &quiet, program->set, BPF_ANY) ? -errno : 0;
+	for (uint32_t cpu = 0; cpu < program->cpus && !err; cpu++)
+		err = program_read_set(program, program_set(program, trains, cpu, place), found,
+				       data);
+	munmap(trains, program_trains_size(program));
+	return err;
+}
+
+int program_read_trains(struct program *program, program_train_found found, void *data)
+{
+	return program_read_sets(program, program_quiet_place(program), found, data);
+}
+
+int program_empty_trains(struct program *program)
+{
+	uint32_t place = program_quiet_place(program);
+	struct flow_train *trains = NULL;
+	int err = program_map_trains(program, &trains);
+
+	if (err)
+		return err;
+	for (uint32_t cpu = 0; cpu < program->cpus; cpu++)
+		program_empty_set(program, program_set(program, trains, cpu, place));
+	munmap(trains, program_trains_size(program));
+	return 0;
 }
 
 int program_peek_trains(struct program *program, program_train_found found, void *data)
 {
 	int err = 0;
 
-	for (uint32_t epoch = 0; epoch < FLOW_EPOCHS && !err; epoch++)
-		err = program_read_trains(program, epoch, found, data);
+	for (uint32_t place = 0; place < FLOW_EPOCHS && !err; place++)
+		err = program_read_sets(program, place, found, data);
 	return err;
 }
 

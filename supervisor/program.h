@@ -9,13 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pins;
 struct program;
 
 /*
  * Loads the embedded object. libbpf's and the verifier's words go to the debug log. -EPERM: not
- * allowed to use BPF.
+ * allowed to use BPF. go_on: with the maps that are pinned, -ENOENT or -EPROTO if they are not all
+ * there or not as ours would be; else its own maps are pinned, in place of any others.
  */
-int program_new(struct program **ret);
+int program_new(struct program **ret, const struct pins *pins, bool go_on);
 void program_free(struct program *program);
 
 /* Descriptors of the two entries and of the ARRAY_OF_MAPS, borrowed. */
@@ -30,21 +32,46 @@ int program_flow_maps_fd(const struct program *program);
  */
 int program_set_slot(struct program *program, const struct flow_slot *slot);
 
+/* What the slot table says of the ifindex; flags 0: nothing. */
+struct flow_slot program_get_slot(const struct program *program, uint32_t ifindex);
+/* Empties the words of all that keep() does not want. */
+void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint32_t ifindex),
+			 void *data);
+
+/* Whether the slot table has a place for the ifindex. */
+bool program_has_place(const struct program *program, uint32_t ifindex);
+
+/* Tells it of such a device, or that it is none any more. 0 or negative errno. */
+int program_add_turner(struct program *program, const struct flow_turner *turner);
+int program_delete_turner(struct program *program, const struct flow_turner *turner);
+/* Forgets all of them: an agent that died may have known others. */
+void program_clear_turners(struct program *program);
+
 /*
  * Lets every CPU's flow of the moment be kept in the other set from now on. After a grace period
  * (flow_maps_swap() and flow_maps_synchronize() wait for one) the set that was in use is quiet.
  */
 void program_flip_epoch(struct program *program);
 
-/* Whether CPUs keep trains at all. What they hold stays until it is taken. */
+/* Whether CPUs keep trains at all: not before they are told to. What they hold stays until it is
+ * taken. */
 void program_use_trains(struct program *program, bool use);
 
-/* Calls found for each train in the quiet set, until it returns a negative errno, and empties the
- * set. 0 or negative errno. */
+/* The number of the quiet set: one more with every flip; 0: there was none yet. */
+uint32_t program_quiet_set(const struct program *program);
+
+/* Calls found for each train in the quiet set, until it returns a negative errno. 0 or negative
+ * errno. */
 typedef int (*program_train_found)(void *data, const struct flow_train *train);
-int program_take_trains(struct program *program, program_train_found found, void *data);
-/* The same for both sets, without emptying them; what is in use may be half written. */
+int program_read_trains(struct program *program, program_train_found found, void *data);
+/* Empties the quiet set. 0 or negative errno. */
+int program_empty_trains(struct program *program);
+/* Reads both sets; what is in use may be half written. */
 int program_peek_trains(struct program *program, program_train_found found, void *data);
+
+/* What the kernel measured of both entries, while kernel.bpf_stats_enabled is on. 0 or negative
+ * errno. */
+int program_run_time(const struct program *program, uint64_t *ns, uint64_t *runs);
 
 /* For epoll: readable when a map nears its limit. */
 int program_full_fd(const struct program *program);

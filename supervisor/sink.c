@@ -188,7 +188,7 @@ static int sink_keep_rest(struct sink *sink, const char *data, size_t size)
 
 /* Where the next byte goes, as far as it can be taken back: the end when appending, else the offset
  * of the descriptor. */
-static off_t sink_position(const struct sink *sink)
+static off_t sink_offset(const struct sink *sink)
 {
 	int flags = fcntl(sink->fd, F_GETFL);
 
@@ -208,7 +208,7 @@ static void sink_take_back(const struct sink *sink, off_t begin, size_t done)
 
 int sink_write(struct sink *sink, const char *data, size_t size)
 {
-	off_t begin = sink->regular ? sink_position(sink) : -1;
+	off_t begin = sink->regular ? sink_offset(sink) : -1;
 	size_t done;
 	int err;
 
@@ -221,6 +221,38 @@ int sink_write(struct sink *sink, const char *data, size_t size)
 	if (err == -EAGAIN && done)
 		return sink_keep_rest(sink, data + done, size - done);
 	return err;
+}
+
+bool sink_is_busy(const struct sink *sink)
+{
+	return sink->rest;
+}
+
+bool sink_position(const struct sink *sink, struct sink_position *position)
+{
+	off_t offset = sink->regular ? sink_offset(sink) : -1;
+	struct stat st;
+
+	if (offset < 0 || fstat(sink->fd, &st))
+		return false;
+	*position = (struct sink_position){.device = st.st_dev,
+					   .inode = st.st_ino,
+					   .offset = (uint64_t)offset};
+	return true;
+}
+
+bool sink_has_whole(struct sink *sink, const struct sink_position *position, uint64_t size)
+{
+	struct stat st;
+
+	if (!sink->regular || fstat(sink->fd, &st) || st.st_dev != position->device ||
+	    st.st_ino != position->inode || (uint64_t)st.st_size <= position->offset)
+		return false;
+	if ((uint64_t)st.st_size >= position->offset + size)
+		return true;
+	sink_take_back(sink, (off_t)position->offset,
+		       (size_t)((uint64_t)st.st_size - position->offset));
+	return false;
 }
 
 int sink_finish(struct sink *sink, int timeout_ms)

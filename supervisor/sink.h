@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct loop;
 struct sink;
@@ -31,6 +32,21 @@ int sink_reopen(struct sink *sink, const char *path);
  * what it contains for the next report.
  */
 int sink_write(struct sink *sink, const char *data, size_t size);
+
+/* Whether a report was begun that the output did not take whole yet. */
+bool sink_is_busy(const struct sink *sink);
+
+/* Where in which file the next report begins. false: the output is no regular file. */
+struct sink_position {
+	uint64_t device, inode, offset;
+};
+bool sink_position(const struct sink *sink, struct sink_position *position);
+
+/*
+ * What became of a report of that size that was to begin at the position, when the agent that wrote
+ * it died: true, it is there; else any part of it is cut off again, if nothing came behind it.
+ */
+bool sink_has_whole(struct sink *sink, const struct sink_position *position, uint64_t size);
 
 /* Waits up to timeout_ms until everything taken is written. 0, or -ETIMEDOUT or what failed. */
 int sink_finish(struct sink *sink, int timeout_ms);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/supervisor.h"
 #include "config/config.h"
+#include "control/place.h"
+#include "control/request.h"
+#include "control/server.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -12,18 +15,25 @@
 #include "report/locals.h"
 #include "report/merge.h"
 #include "report/tunnel.h"
+#include "supervisor/absent.h"
+#include "supervisor/answers.h"
 #include "supervisor/attach.h"
+#include "supervisor/continuity.h"
+#include "supervisor/explain.h"
 #include "supervisor/exporter.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
+#include "supervisor/live.h"
 #include "supervisor/loop.h"
 #include "supervisor/notify.h"
 #include "supervisor/options.h"
+#include "supervisor/pins.h"
 #include "supervisor/privileges.h"
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
 #include "supervisor/sink.h"
+#include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
 #include <errno.h>
@@ -39,6 +49,8 @@
 
 /* How long attaching may keep the netlink reader waiting. */
 #define RECONCILE_BUDGET_NS (50 * NSEC_PER_MSEC)
+/* At the start nobody is waiting: all interfaces begin to count at once. */
+#define START_BUDGET_NS (3600 * NSEC_PER_SEC)
 /* A report this late has something to explain. */
 #define LATE_NS (500 * NSEC_PER_MSEC)
 /* How long the last report may take to leave through a slow pipe. */
@@ -54,6 +66,7 @@ struct supervisor {
 	int retry_timer_fd;
 	int live_timer_fd;
 	int watchdog_timer_fd;
+	struct continuity *continuity;
 	struct program *program;
 	struct flow_maps *maps;
 	struct attacher *attacher;
@@ -68,14 +81,19 @@ struct supervisor {
 	struct report_id *report_id;
 	struct sink *sink;
 	struct buffer text; /* of a report; kept for the next */
+	struct live *live;
+	struct control_server *control; /* NULL: nobody can ask */
+	struct totals totals;
 
 	uint16_t ephemeral_first, ephemeral_last;
-	int64_t start_ns;      /* of the interval, boot clock */
-	int64_t start_wall_ns; /* the same, wall clock */
-	int64_t due_ns;	       /* its end, boot clock */
-	uint64_t reports;
-	bool output_broken; /* said once when it begins, once when it ends */
-	int64_t retry_ns;   /* what the retry timer is set to */
+	int64_t began_ns;      /* the agent, boot clock */
+	int64_t began_wall_ns; /* the same, wall clock */
+	struct checkpoint_interval interval;
+	int64_t due_ns;	  /* its end, boot clock */
+	int output_error; /* said once when it begins, once when it ends */
+	bool hand_over;	  /* to the next agent, instead of stopping */
+	bool left_report; /* for the next agent, with nothing attached */
+	int64_t retry_ns; /* what the retry timer is set to */
 };
 
 static void supervisor_complain(void *data, const char *message)
@@ -151,21 +169,19 @@ static void supervisor_format(struct supervisor *sup, const struct report *repor
 /* Says it once when the output breaks, and once when it works again. */
 static void supervisor_note_output(struct supervisor *sup, int err)
 {
-	if (err && !sup->output_broken)
+	if (err && !sup->output_error)
 		log_error("%s: cannot write the report: %s; the next one will cover this interval "
 			  "too",
 			  sink_name(sup->sink), strerror(-err));
-	if (!err && sup->output_broken)
+	if (!err && sup->output_error)
 		log_notice("%s: reports are written again", sink_name(sup->sink));
-	sup->output_broken = err;
+	sup->output_error = err;
 }
 
-static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tunnels,
-			    struct report *report)
+static struct merge_ends supervisor_ends(const struct supervisor *sup,
+					 const struct tunnel_set *tunnels)
 {
-	size_t count;
-	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
-	const struct merge_ends ends = {
+	return (struct merge_ends){
 		.nat = translation_table(sup->translation),
 		.locals = sup->locals,
 		.ephemeral_first = sup->ephemeral_first,
@@ -173,12 +189,37 @@ static int supervisor_merge(struct supervisor *sup, const struct tunnel_set *tun
 		.tunnels = tunnels,
 		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
 	};
-
-	return interfaces ? merge_report(sup->merge, interfaces, count, &ends, report) : -ENOMEM;
 }
 
-static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_t end_wall_ns,
-				  struct report *report)
+static int supervisor_merge(struct supervisor *sup, struct merge *merge,
+			    const struct tunnel_set *tunnels, struct report *report)
+{
+	size_t count;
+	_free_ struct merge_interface *interfaces = interface_table_interval(sup->table, &count);
+	const struct merge_ends ends = supervisor_ends(sup, tunnels);
+
+	return interfaces ? merge_report(merge, interfaces, count, &ends, report) : -ENOMEM;
+}
+
+static struct checkpoint_interval supervisor_interval_until_now(const struct supervisor *sup)
+{
+	struct checkpoint_interval interval = sup->interval;
+
+	interval.end_ns = clock_boottime_ns();
+	interval.end_wall_ns = clock_realtime_ns();
+	return interval;
+}
+
+static void supervisor_set_times(struct report *report, const struct checkpoint_interval *interval)
+{
+	report->start_ns = interval->start_wall_ns;
+	report->end_ns = interval->end_wall_ns;
+	report->duration_ns = interval->end_ns - interval->start_ns;
+}
+
+/* The report of what is in merge, of the interval so far or whole. */
+static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
+				  const struct checkpoint_interval *interval, struct report *report)
 {
 	struct tunnel_set *tunnels;
 	int err = tunnel_set_new(&tunnels);
@@ -186,18 +227,135 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
 	if (err)
 		return err;
 	err = interface_table_tunnels(sup->table, tunnels)
-		      ?: supervisor_merge(sup, tunnels, report);
+		      ?: supervisor_merge(sup, merge, tunnels, report);
 	tunnel_set_free(tunnels);
 	if (!err)
 		err = report_filter(report, &sup->config.only, &sup->config.ignore);
 	if (err)
 		return err;
-	report->id = report_id_next(sup->report_id);
-	report->start_ns = sup->start_wall_ns;
-	report->end_ns = end_wall_ns;
-	report->duration_ns = end_ns - sup->start_ns;
+	supervisor_set_times(report, interval);
+	return 0;
+}
+
+static void supervisor_checkpoint(void *data)
+{
+	struct supervisor *sup = data;
+
+	continuity_save(sup->continuity, sup->table, &sup->interval);
+}
+
+/* A report that left whole is not in doubt any more. */
+static void supervisor_end_report(struct supervisor *sup)
+{
+	if (!sink_is_busy(sup->sink))
+		continuity_end_report(sup->continuity, sup->table, &sup->interval);
+	else
+		supervisor_checkpoint(sup);
+}
+
+static int supervisor_send(struct supervisor *sup)
+{
+	/* the report may go to the same terminal */
+	log_live("");
+	return sink_write(sup->sink, sup->text.data, sup->text.size);
+}
+
+static int supervisor_write(struct supervisor *sup, const struct report *report)
+{
+	supervisor_format(sup, report);
+	return buffer_error(&sup->text) ?: supervisor_send(sup);
+}
+
+static struct merge_interface supervisor_merge_interface(const struct checkpoint_phase *phase)
+{
+	return (struct merge_interface){
+		.id = phase->id,
+		.life = phase->life,
+		.era = phase->era,
+		.ifindex = phase->ifindex,
+		.name = phase->name,
+		.role = &phase->role,
+		.before_attach = phase->before_attach,
+	};
+}
+
+/* The report that an agent that died has left in doubt: it goes before all others. */
+static int supervisor_make_doubtful(struct supervisor *sup, const struct checkpoint_report *left,
+				    struct merge *merge, struct report *report)
+{
+	_free_ struct merge_interface *interfaces =
+		calloc(left->phase_count + 1, sizeof(*interfaces));
+	struct tunnel_set *tunnels;
+	size_t count = 0;
+	int err = interfaces ? tunnel_set_new(&tunnels) : -ENOMEM;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < left->phase_count && !err; i++) {
+		const struct checkpoint_phase *phase = &left->phases[i];
+
+		if (phase->id)
+			interfaces[count++] = supervisor_merge_interface(phase);
+		if (phase->was_up && !phase->lower_abroad)
+			err = tunnel_set_add(tunnels, phase->id, &phase->tunnel);
+	}
+	if (!err) {
+		const struct merge_ends ends = supervisor_ends(sup, tunnels);
+
+		err = merge_report(merge, interfaces, count, &ends, report);
+	}
+	tunnel_set_free(tunnels);
+	if (!err)
+		err = report_filter(report, &sup->config.only, &sup->config.ignore);
+	if (err)
+		return err;
+	report->id = left->id;
+	supervisor_set_times(report, &left->interval);
 	report_limit(report, sup->config.top);
 	return 0;
+}
+
+static int supervisor_write_doubtful(struct supervisor *sup)
+{
+	struct merge *merge;
+	const struct checkpoint_report *left = continuity_doubt(sup->continuity, &merge);
+	const struct sink_position begin =
+		left ? (struct sink_position){left->device, left->inode, left->offset}
+		     : (struct sink_position){0};
+	struct report report = {0};
+	uint64_t id;
+	int err = 0;
+
+	if (!left)
+		return 0;
+	id = left->id;
+	if (!left->file_size || !sink_has_whole(sup->sink, &begin, left->file_size)) {
+		err = supervisor_make_doubtful(sup, left, merge, &report);
+		if (!err)
+			err = supervisor_write(sup, &report);
+		report_clean(&report);
+		supervisor_note_output(sup, err);
+		if (err)
+			return err;
+		log_notice("report %" PRIu64 " of an agent that died is written", id);
+	}
+	report_id_commit(sup->report_id, id);
+	continuity_doubt_sent(sup->continuity);
+	supervisor_end_report(sup);
+	return 0;
+}
+
+static void supervisor_next_interval(struct supervisor *sup,
+				     const struct checkpoint_interval *ended)
+{
+	merge_next_interval(sup->merge);
+	interface_table_next_interval(sup->table);
+	translation_next_interval(sup->translation);
+	live_next_interval(sup->live);
+	sup->interval = (struct checkpoint_interval){
+		.start_ns = ended->end_ns,
+		.start_wall_ns = ended->end_wall_ns,
+	};
 }
 
 /*
@@ -206,30 +364,39 @@ static int supervisor_make_report(struct supervisor *sup, int64_t end_ns, int64_
  */
 static int supervisor_report(struct supervisor *sup)
 {
-	int64_t end_ns = clock_boottime_ns(), end_wall_ns = clock_realtime_ns();
+	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
 	struct report report = {0};
-	int err = supervisor_make_report(sup, end_ns, end_wall_ns, &report);
-	int64_t made_ns = exporter_end_stage(sup->exporter, METRICS_MERGE, end_ns);
+	int64_t made_ns;
+	int err;
 
+	/* one at a time is in doubt */
+	err = continuity_has_sent(sup->continuity) ? -EAGAIN : 0;
+	if (!err)
+		err = supervisor_make_report(sup, sup->merge, &interval, &report);
+	made_ns = exporter_end_stage(sup->exporter, METRICS_MERGE, interval.end_ns);
 	if (!err) {
+		report.id = report_id_next(sup->report_id);
+		report_limit(&report, sup->config.top);
 		supervisor_format(sup, &report);
 		err = buffer_error(&sup->text);
 	}
-	/* the report may go to the same terminal */
-	log_live("");
 	if (!err)
-		err = sink_write(sup->sink, sup->text.data, sup->text.size);
+		err = continuity_begin_report(sup->continuity, sup->table, &report, &interval,
+					      sup->sink, sup->text.size);
+	if (!err) {
+		err = supervisor_send(sup);
+		if (err)
+			continuity_cancel_report(sup->continuity);
+	}
 	exporter_end_stage(sup->exporter, METRICS_WRITE, made_ns);
 	exporter_add_report(sup->exporter, err ? NULL : &report);
 	supervisor_note_output(sup, err);
 	if (!err) {
 		report_id_commit(sup->report_id, report.id);
-		merge_next_interval(sup->merge);
-		interface_table_next_interval(sup->table);
-		translation_next_interval(sup->translation);
-		sup->start_ns = end_ns;
-		sup->start_wall_ns = end_wall_ns;
-		sup->reports++;
+		totals_add(&sup->totals, &report);
+		interface_table_add_totals(sup->table, &report);
+		supervisor_next_interval(sup, &interval);
+		supervisor_end_report(sup);
 		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
 			  report.total.bytes);
 		notify("STATUS=report %" PRIu64 ": %zu flows, %llu bytes", report.id,
@@ -239,19 +406,60 @@ static int supervisor_report(struct supervisor *sup)
 	return err;
 }
 
-static void supervisor_report_now(struct supervisor *sup)
+static bool supervisor_reconcile(void *data)
+{
+	struct supervisor *sup = data;
+	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS);
+	int64_t retry_ns = interface_table_retry_ns(sup->table);
+
+	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
+		supervisor_end_report(sup);
+	if (retry_ns != sup->retry_ns) {
+		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
+
+		if (err)
+			log_error("the retry timer cannot be set: %s", strerror(-err));
+		sup->retry_ns = retry_ns;
+	}
+	return more;
+}
+
+static int supervisor_report_now(struct supervisor *sup)
 {
 	int64_t begin_ns = clock_boottime_ns();
 	int err;
 
+	/* links that went in this round of events end their part of the interval */
+	supervisor_reconcile(sup);
 	interface_table_drain(sup->table);
 	translation_catch_up(sup->translation);
 	exporter_end_stage(sup->exporter, METRICS_DRAIN, begin_ns);
 	/* a failure is told, and made up for by the next report */
-	err = supervisor_report(sup);
+	err = supervisor_write_doubtful(sup);
+	if (!err)
+		err = supervisor_report(sup);
+	interface_table_look(sup->table);
 	/* whoever asked for some reports and went away does not want more of them */
-	if (sup->options->count && (sup->reports >= sup->options->count || err == -EPIPE))
+	if (sup->options->count && (sup->totals.reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
+	return err;
+}
+
+/* The running interval, without touching it. */
+static int supervisor_look(void *data, struct report *report)
+{
+	struct supervisor *sup = data;
+	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
+	struct merge *look;
+	int err = merge_copy(&look, sup->merge);
+
+	if (err)
+		return err;
+	err = interface_table_peek(sup->table, look);
+	if (!err)
+		err = supervisor_make_report(sup, look, &interval, report);
+	merge_free(look);
+	return err;
 }
 
 static int supervisor_on_full_map(void *data, uint32_t events)
@@ -288,7 +496,7 @@ static int supervisor_on_report_timer(void *data, uint32_t events)
 	if (late_ns > LATE_NS)
 		log_warning("woken %.1f s late: this report covers a longer interval",
 			    (double)late_ns / NSEC_PER_SEC);
-	supervisor_report_now(sup);
+	(void)supervisor_report_now(sup);
 	return 0;
 }
 
@@ -333,14 +541,10 @@ static int supervisor_on_live_timer(void *data, uint32_t events)
 		return errno == EAGAIN ? 0 : -errno;
 	supervisor_show_live(sup);
 	end_ns = clock_boottime_ns();
-	return loop_timer_set(sup->live_timer_fd,
-			      end_ns + (end_ns - begin_ns > NSEC_PER_SEC / 20
-						? 20 * (end_ns - begin_ns)
-						: NSEC_PER_SEC),
-			      0);
+	return loop_timer_set(sup->live_timer_fd, end_ns + live_pause_ns(end_ns - begin_ns), 0);
 }
 
-static void supervisor_reload(struct supervisor *sup)
+static int supervisor_reload(struct supervisor *sup)
 {
 	uint32_t interval_s = sup->config.interval_s;
 	int err;
@@ -351,7 +555,7 @@ static void supervisor_reload(struct supervisor *sup)
 	if (err) {
 		log_error("configuration is not changed");
 		notify("READY=1");
-		return;
+		return err;
 	}
 	interface_table_rematch(sup->table);
 	attacher_set_mode(sup->attacher, sup->config.attach);
@@ -363,18 +567,39 @@ static void supervisor_reload(struct supervisor *sup)
 		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
 			  strerror(-err), sink_name(sup->sink));
 	if (sup->config.interval_s != interval_s) {
-		err = supervisor_schedule(sup, sup->start_ns);
+		err = supervisor_schedule(sup, sup->interval.start_ns);
 		if (err)
 			log_error("the report timer cannot be set: %s", strerror(-err));
 	}
+	absent_warn(&sup->config.include, sup->table);
 	log_notice("configuration is read again");
 	notify("READY=1");
+	return 0;
+}
+
+/* Writes a report now and begins a new interval. */
+static int supervisor_report_early(struct supervisor *sup, int *report_err)
+{
+	*report_err = supervisor_report_now(sup);
+	return supervisor_schedule(sup, sup->interval.start_ns);
+}
+
+static void supervisor_begin_hand_over(struct supervisor *sup)
+{
+	if (!continuity_pins(sup->continuity)) {
+		log_error("cannot hand over without a BPF file system: %s; going on",
+			  strerror(-continuity_error(sup->continuity)));
+		return;
+	}
+	sup->hand_over = true;
+	loop_stop(sup->loop);
 }
 
 static int supervisor_on_signal(void *data, uint32_t events)
 {
 	struct supervisor *sup = data;
 	struct signalfd_siginfo info;
+	int err, report_err;
 
 	(void)events;
 	while (read(sup->signal_fd, &info, sizeof(info)) == sizeof(info)) {
@@ -384,36 +609,75 @@ static int supervisor_on_signal(void *data, uint32_t events)
 			loop_stop(sup->loop);
 			break;
 		case SIGHUP:
-			supervisor_reload(sup);
+			(void)supervisor_reload(sup);
 			break;
-		case SIGUSR1: {
-			int err;
-
-			supervisor_report_now(sup);
-			err = supervisor_schedule(sup, sup->start_ns);
+		case SIGUSR2:
+			supervisor_begin_hand_over(sup);
+			break;
+		case SIGUSR1:
+			err = supervisor_report_early(sup, &report_err);
 			if (err)
 				return err;
 			break;
-		}
 		}
 	}
 	return errno == EAGAIN ? 0 : -errno;
 }
 
-static bool supervisor_reconcile(void *data)
+static struct json_t *supervisor_answer(void *data, const struct control_request *request)
 {
 	struct supervisor *sup = data;
-	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS);
-	int64_t retry_ns = interface_table_retry_ns(sup->table);
+	const struct answers state = {
+		.config_file = options_config_file(sup->options),
+		.config = &sup->config,
+		.program = sup->program,
+		.rtnl = sup->rtnl,
+		.attacher = sup->attacher,
+		.translation = sup->translation,
+		.table = sup->table,
+		.sink = sup->sink,
+		.totals = &sup->totals,
+		.live = sup->live,
+		.began_ns = sup->began_ns,
+		.began_wall_ns = sup->began_wall_ns,
+		.due_ns = sup->due_ns,
+		.output_error = sup->output_error,
+	};
+	int err, report_err;
 
-	if (retry_ns != sup->retry_ns) {
-		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
-
-		if (err)
-			log_error("the retry timer cannot be set: %s", strerror(-err));
-		sup->retry_ns = retry_ns;
+	/* links that went in this round of events are in the answer as what they are */
+	supervisor_reconcile(sup);
+	switch (request->kind) {
+	case CONTROL_STATUS:
+		return answers_status(&state);
+	case CONTROL_INTERFACES:
+		return answers_interfaces(&state);
+	case CONTROL_FLOWS:
+		return answers_flows(&state, &request->query);
+	case CONTROL_REPORT:
+		err = supervisor_report_early(sup, &report_err);
+		if (!report_err)
+			report_err = err;
+		return report_err ? answers_error("the report is not written", report_err)
+				  : answers_done("report");
+	case CONTROL_RELOAD:
+		err = supervisor_reload(sup);
+		return err ? answers_error("the configuration is not changed, see the agent's log",
+					   err)
+			   : answers_done("reload");
+	case CONTROL_REQUESTS:
+		break;
 	}
-	return more;
+	return NULL;
+}
+
+static int supervisor_on_control(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+
+	(void)events;
+	control_server_dispatch(sup->control);
+	return 0;
 }
 
 /* The work is done by supervisor_reconcile(), which runs after every round of events. */
@@ -462,6 +726,7 @@ static int supervisor_block_signals(struct supervisor *sup)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	/* a reader that goes away is an error of write(2) */
 	signal(SIGPIPE, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
@@ -476,13 +741,25 @@ static int supervisor_fail(const char *what, int err)
 	return err;
 }
 
+/* The pid is 0 if the other one is in a pid namespace that we do not see. */
+static void supervisor_name_other(pid_t other)
+{
+	char pid[32] = "its pid is not known here";
+
+	if (other)
+		snprintf(pid, sizeof(pid), "pid %d", (int)other);
+	log_error("another flowtally runs in this network namespace, %s; ask it (flowtally "
+		  "status), or end it first",
+		  pid);
+}
+
 static int supervisor_open_instance(struct supervisor *sup)
 {
 	pid_t other = 0;
 
 	sup->instance_fd = instance_claim(&other);
 	if (sup->instance_fd == -EADDRINUSE) {
-		log_error("another flowtally runs in this network namespace, pid %d", (int)other);
+		supervisor_name_other(other);
 		return -EADDRINUSE;
 	}
 	return sup->instance_fd < 0
@@ -491,30 +768,42 @@ static int supervisor_open_instance(struct supervisor *sup)
 		       : 0;
 }
 
+/* With the maps that a dead agent left, if there are any and they are like ours. */
+static int supervisor_load_program(struct supervisor *sup)
+{
+	const struct pins *pins = continuity_pins(sup->continuity);
+	bool go_on = continuity_found(sup->continuity);
+	int err = program_new(&sup->program, pins, go_on);
+
+	if (!go_on || (err != -ENOENT && err != -EPROTO))
+		return err;
+	continuity_start_afresh(sup->continuity, "its maps are of another version");
+	return program_new(&sup->program, pins, false);
+}
+
 static int supervisor_open_program(struct supervisor *sup)
 {
-	int err = program_new(&sup->program);
+	int err = supervisor_load_program(sup);
 
-	if (err == -EPERM) {
-		log_error("the kernel does not allow BPF: %s (needs root, or CAP_BPF, "
-			  "CAP_NET_ADMIN and CAP_PERFMON; lockdown, seccomp and containers may "
-			  "forbid it to root too)",
-			  strerror(-err));
+	if (err) {
+		char text[512];
+
+		explain_program(err, text, sizeof(text));
+		log_error("%s", text);
 		return err;
 	}
-	if (err == -EACCES) {
-		log_error("the kernel refuses the BPF program: %s (it does so without CAP_PERFMON; "
-			  "-vv shows its words)",
-			  strerror(-err));
-		return err;
-	}
-	if (err)
-		return supervisor_fail("cannot load the BPF program (-vv shows the kernel's words)",
-				       err);
-	err = flow_maps_new(&sup->maps, sup->program, sup->config.map_entries);
+	if (continuity_error(sup->continuity))
+		log_warning("no BPF file system (/sys/fs/bpf): %s; if the agent is killed, what it "
+			    "counted since the last report is lost",
+			    strerror(-continuity_error(sup->continuity)));
+	err = flow_maps_new(&sup->maps, sup->program, continuity_pins(sup->continuity),
+			    sup->config.map_entries);
+	if (!err)
+		err = continuity_hold(sup->continuity, sup->maps);
 	if (err)
 		return supervisor_fail("cannot create a flow map", err);
-	err = attacher_new(&sup->attacher, sup->program, sup->config.attach);
+	err = attacher_new(&sup->attacher, sup->program, continuity_pins(sup->continuity),
+			   sup->config.attach);
 	return err ? supervisor_fail("cannot open a tc netlink socket", err) : 0;
 }
 
@@ -526,15 +815,38 @@ static int supervisor_drop_privileges(const struct supervisor *sup)
 	return err ? supervisor_fail("cannot give up privileges", err) : 0;
 }
 
-static int supervisor_sweep(void)
+static bool supervisor_is_attached(void *data, uint32_t ifindex)
 {
-	int removed = attach_sweep();
+	struct supervisor *sup = data;
+
+	return interface_table_has_attached(sup->table, ifindex);
+}
+
+static int supervisor_sweep(struct supervisor *sup)
+{
+	int removed = attach_sweep(supervisor_is_attached, sup);
 
 	if (removed < 0)
 		return supervisor_fail("cannot look for what a dead agent left", removed);
 	if (removed)
 		log_notice("removed %d filters that a dead agent had left", removed);
 	return 0;
+}
+
+/* Goes on where an agent that died ends; without one, the interval begins when all is attached. */
+static int supervisor_recover(struct supervisor *sup)
+{
+	int err;
+
+	if (!continuity_found(sup->continuity))
+		return 0;
+	sup->interval = *continuity_interval(sup->continuity);
+	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge);
+	if (err)
+		log_error("not all that a dead agent counted could be read: %s", strerror(-err));
+	else
+		log_notice("an agent that died has left its running interval: going on with it");
+	return err == -ENOMEM ? err : 0;
 }
 
 static int supervisor_open_links(struct supervisor *sup)
@@ -553,15 +865,22 @@ static int supervisor_open_links(struct supervisor *sup)
 	sup->monitor = (struct monitor){
 		.program = sup->program,
 		.maps = sup->maps,
+		.held = continuity_held(sup->continuity),
 		.attacher = sup->attacher,
 		.rtnl = sup->rtnl,
 		.merge = sup->merge,
 		.counts = &sup->counts,
+		.checkpoint = supervisor_checkpoint,
+		.data = sup,
 	};
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
 	if (!err)
 		err = exporter_new(&sup->exporter, sup->loop, sup->table, &sup->monitor,
 				   &sup->config);
+	if (!err)
+		err = supervisor_recover(sup);
+	if (!err)
+		err = supervisor_sweep(sup);
 	if (!err)
 		err = rtnl_dump(sup->rtnl);
 	/* links change faster than they can be read: the monitor goes on trying */
@@ -617,16 +936,41 @@ static int supervisor_open_loop(struct supervisor *sup)
 	return err ? supervisor_fail("cannot wait for events", err) : 0;
 }
 
+/* Counting does not depend on it: without a socket nobody can ask, and that is all. */
+static void supervisor_open_control(struct supervisor *sup)
+{
+	char problem[256];
+	int err =
+		control_server_new(&sup->control, supervisor_answer, sup, problem, sizeof(problem));
+
+	if (!err) {
+		err = loop_add(sup->loop, control_server_fd(sup->control), EPOLLIN,
+			       supervisor_on_control, sup);
+		if (err)
+			snprintf(problem, sizeof(problem), "%s", strerror(-err));
+	}
+	if (err)
+		log_warning("no control socket, so status, interfaces and top cannot ask this "
+			    "agent: %s",
+			    problem);
+	else
+		log_debug("control socket: %s", control_server_path(sup->control));
+}
+
 /* Attaches to all that is wanted before the first interval begins. */
 static int supervisor_attach_all(struct supervisor *sup)
 {
 	struct interface_table_counts counts;
 
-	while (interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS))
+	while (interface_table_reconcile(sup->table, START_BUDGET_NS))
 		;
 	counts = interface_table_count(sup->table);
-	if (counts.wanted && !counts.monitored && counts.attach_error)
-		return supervisor_fail("no interface could be attached to", counts.attach_error);
+	if (counts.wanted && !counts.monitored && counts.attach_error) {
+		log_error("no interface could be attached to: %s",
+			  explain_attach(counts.attach_error));
+		return counts.attach_error;
+	}
+	absent_warn(&sup->config.include, sup->table);
 	if (!counts.wanted)
 		log_warning("no interface matches the include and exclude lists; waiting for one");
 	return 0;
@@ -635,7 +979,8 @@ static int supervisor_attach_all(struct supervisor *sup)
 static void supervisor_announce(const struct supervisor *sup)
 {
 	struct interface_table_counts counts = interface_table_count(sup->table);
-	time_t due = (time_t)((sup->start_wall_ns + supervisor_interval_ns(sup)) / NSEC_PER_SEC);
+	time_t due = (time_t)((sup->interval.start_wall_ns + supervisor_interval_ns(sup)) /
+			      NSEC_PER_SEC);
 	char at[16] = "";
 	struct tm tm;
 
@@ -646,6 +991,22 @@ static void supervisor_announce(const struct supervisor *sup)
 		   counts.monitored, counts.links, counts.tcx, counts.clsact, at,
 		   sup->config.interval_s, sink_name(sup->sink));
 	notify("READY=1\nSTATUS=watching %zu of %zu interfaces", counts.monitored, counts.links);
+}
+
+static void supervisor_begin_interval(struct supervisor *sup)
+{
+	sup->interval = (struct checkpoint_interval){
+		.start_ns = clock_boottime_ns(),
+		.start_wall_ns = clock_realtime_ns(),
+	};
+}
+
+/* What an agent that died had not read, and the report that it had not finished. A failure to write
+ * it is told, and it is tried again with the next one. */
+static void supervisor_settle(struct supervisor *sup)
+{
+	interface_table_drain(sup->table);
+	(void)supervisor_write_doubtful(sup);
 }
 
 static int supervisor_start(struct supervisor *sup)
@@ -660,6 +1021,8 @@ static int supervisor_start(struct supervisor *sup)
 	if (!err)
 		err = merge_new(&sup->merge);
 	if (!err)
+		err = live_new(&sup->live, supervisor_look, sup);
+	if (!err)
 		err = local_set_new(&sup->locals);
 	if (!err)
 		err = translation_new(&sup->translation, sup->loop, sup->config.nat);
@@ -667,13 +1030,11 @@ static int supervisor_start(struct supervisor *sup)
 		return supervisor_fail("cannot start", err);
 	err = supervisor_open_instance(sup);
 	if (!err)
+		err = continuity_new(&sup->continuity);
+	if (!err)
 		err = supervisor_open_program(sup);
 	if (!err)
 		err = supervisor_open_output(sup);
-	if (!err)
-		err = supervisor_drop_privileges(sup);
-	if (!err)
-		err = supervisor_sweep();
 	if (!err)
 		err = supervisor_open_links(sup);
 	if (!err)
@@ -683,13 +1044,36 @@ static int supervisor_start(struct supervisor *sup)
 	if (err)
 		return err;
 	translation_look(sup->translation);
+	sup->began_ns = clock_boottime_ns();
+	sup->began_wall_ns = clock_realtime_ns();
+	if (continuity_found(sup->continuity))
+		supervisor_settle(sup);
+	else
+		supervisor_begin_interval(sup);
+	supervisor_checkpoint(sup);
+	supervisor_open_control(sup);
 	exporter_listen(sup->exporter);
-	sup->start_ns = clock_boottime_ns();
-	sup->start_wall_ns = clock_realtime_ns();
-	err = supervisor_schedule(sup, sup->start_ns);
+	err = supervisor_drop_privileges(sup);
+	if (err)
+		return err;
+	err = supervisor_schedule(sup, sup->interval.start_ns);
 	if (!err && log_on_terminal())
-		err = loop_timer_set(sup->live_timer_fd, sup->start_ns + NSEC_PER_SEC, 0);
+		err = loop_timer_set(sup->live_timer_fd, clock_boottime_ns() + NSEC_PER_SEC, 0);
 	return err ? supervisor_fail("cannot set a timer", err) : 0;
+}
+
+/* The last report could not be written: what is in it stays for the next agent, if it can. */
+static void supervisor_leave_report(struct supervisor *sup, int err)
+{
+	if (!continuity_pins(sup->continuity)) {
+		log_error("the last report is lost: %s", strerror(-err));
+		return;
+	}
+	supervisor_checkpoint(sup);
+	sup->left_report = true;
+	log_error("the last report could not be written: %s; the next start of flowtally in this "
+		  "network namespace writes it",
+		  strerror(-err));
 }
 
 /* The report of the unfinished interval, unless --count has been reached. */
@@ -701,13 +1085,41 @@ static int supervisor_finish(struct supervisor *sup)
 	notify("STOPPING=1");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
-	if (!sup->options->count || sup->reports < sup->options->count)
-		err = supervisor_report(sup);
+	if (!sup->options->count || sup->totals.reports < sup->options->count) {
+		err = supervisor_write_doubtful(sup);
+		if (!err)
+			err = supervisor_report(sup);
+	}
 	if (!err)
 		err = sink_finish(sup->sink, FINISH_MS);
 	if (err)
-		log_error("the last report is lost: %s", strerror(-err));
+		supervisor_leave_report(sup, err);
 	return err;
+}
+
+/* All goes on without us, until the next agent takes it over. */
+static int supervisor_hand_over(struct supervisor *sup)
+{
+	int err;
+
+	log_live("");
+	err = sink_finish(sup->sink, FINISH_MS);
+	if (err)
+		log_error("%s: the last report is not finished: %s; it will be written again",
+			  sink_name(sup->sink), strerror(-err));
+	else
+		continuity_end_report(sup->continuity, sup->table, &sup->interval);
+	supervisor_checkpoint(sup);
+	log_notice("handing over: the kernel goes on counting");
+	return err;
+}
+
+static void supervisor_remove_pins(struct supervisor *sup)
+{
+	int err = continuity_remove(sup->continuity);
+
+	if (err)
+		log_error("not all pins could be removed: %s", strerror(-err));
 }
 
 static void supervisor_clean(struct supervisor *sup)
@@ -715,7 +1127,8 @@ static void supervisor_clean(struct supervisor *sup)
 	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
 			   sup->live_timer_fd, sup->watchdog_timer_fd};
 
-	if (sup->table) {
+	control_server_free(sup->control);
+	if (sup->table && !sup->hand_over) {
 		interface_table_stop(sup->table);
 		interface_table_detach(sup->table);
 	}
@@ -725,10 +1138,14 @@ static void supervisor_clean(struct supervisor *sup)
 	report_id_free(sup->report_id);
 	rtnl_free(sup->rtnl);
 	attacher_free(sup->attacher);
+	if (sup->continuity && !sup->hand_over && !sup->left_report)
+		supervisor_remove_pins(sup);
+	continuity_free(sup->continuity);
 	flow_maps_free(sup->maps);
 	program_free(sup->program);
 	translation_free(sup->translation);
 	local_set_free(sup->locals);
+	live_free(sup->live);
 	merge_free(sup->merge);
 	loop_free(sup->loop);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
@@ -764,7 +1181,7 @@ int supervisor_run(const struct options *options)
 		err = loop_run(sup.loop);
 		if (err)
 			log_error("stopping: %s", strerror(-err));
-		finish_err = supervisor_finish(&sup);
+		finish_err = sup.hand_over ? supervisor_hand_over(&sup) : supervisor_finish(&sup);
 		if (!err)
 			err = finish_err;
 	}
@@ -772,24 +1189,42 @@ int supervisor_run(const struct options *options)
 	return err ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
 }
 
+/* Returns how many there were. Without a BPF file system there are none. */
+static int supervisor_clean_pins(void)
+{
+	struct pins *pins;
+	int removed = pins_new(&pins);
+
+	if (removed)
+		return removed == -ENOMEM ? removed : 0;
+	removed = pins_remove_all(pins);
+	pins_free(pins);
+	return removed;
+}
+
 int supervisor_cleanup(void)
 {
 	pid_t other = 0;
 	_close_ int instance_fd = instance_claim(&other);
-	int removed;
+	int removed, pinned;
 
 	if (instance_fd < 0) {
-		log_error("flowtally runs in this network namespace (pid %d): what it uses is not "
-			  "cleaned up",
-			  (int)other);
+		if (instance_fd == -EADDRINUSE)
+			supervisor_name_other(other);
+		else
+			(void)supervisor_fail("cannot tell whether an agent runs", instance_fd);
 		return SUPERVISOR_FAILED;
 	}
-	removed = attach_sweep();
-	if (removed < 0) {
-		log_error("cannot clean up: %s%s", strerror(-removed),
-			  removed == -EPERM ? " (needs root, or CAP_NET_ADMIN)" : "");
+	(void)control_place_sweep();
+	removed = attach_sweep(NULL, NULL);
+	pinned = removed < 0 ? 0 : supervisor_clean_pins();
+	if (removed < 0 || pinned < 0) {
+		int err = removed < 0 ? removed : pinned;
+
+		log_error("cannot clean up: %s%s", strerror(-err),
+			  err == -EPERM ? " (needs root, or CAP_NET_ADMIN)" : "");
 		return SUPERVISOR_FAILED;
 	}
-	log_notice("removed %d filters", removed);
+	log_notice("removed %d filters, %d pins", removed, pinned);
 	return SUPERVISOR_ENDED;
 }

@@ -16,7 +16,8 @@ struct translation {
 	enum config_nat mode;
 	struct nat_table *table;
 	struct conntrack *conntrack; /* NULL: nothing is followed */
-	bool refused;		     /* by the kernel, for good */
+	int refused;		     /* by the kernel, for good: why, as a negative errno */
+	uint64_t overruns;	     /* of those that were followed before */
 	bool incomplete;	     /* the table did not take an entry; said once */
 };
 
@@ -51,6 +52,7 @@ static void translation_stop(struct translation *translation)
 	if (!translation->conntrack)
 		return;
 	loop_remove(translation->loop, conntrack_fd(translation->conntrack));
+	translation->overruns += conntrack_overruns(translation->conntrack);
 	conntrack_free(translation->conntrack);
 	translation->conntrack = NULL;
 }
@@ -59,7 +61,7 @@ static void translation_stop(struct translation *translation)
 static void translation_give_up(struct translation *translation, int err)
 {
 	log_warning("translated conversations take two lines: %s", conntrack_error(err));
-	translation->refused = true;
+	translation->refused = err;
 	translation_stop(translation);
 }
 
@@ -72,6 +74,12 @@ static int translation_on_readable(void *data, uint32_t events)
 	if (err)
 		translation_give_up(translation, err);
 	return 0;
+}
+
+static void translation_note_off(enum config_nat mode)
+{
+	if (mode == CONFIG_NAT_OFF)
+		log_notice("translated conversations take two lines: nat = off");
 }
 
 int translation_new(struct translation **ret, struct loop *loop, enum config_nat mode)
@@ -88,6 +96,7 @@ int translation_new(struct translation **ret, struct loop *loop, enum config_nat
 		free(translation);
 		return err;
 	}
+	translation_note_off(mode);
 	*ret = translation;
 	return 0;
 }
@@ -103,8 +112,10 @@ void translation_free(struct translation *translation)
 
 void translation_set_mode(struct translation *translation, enum config_nat mode)
 {
+	if (translation->mode != mode)
+		translation_note_off(mode);
 	translation->mode = mode;
-	translation->refused = false;
+	translation->refused = 0;
 	if (mode == CONFIG_NAT_OFF) {
 		translation_stop(translation);
 		/* what was known goes with the interval, as if it had gone */
@@ -161,6 +172,23 @@ void translation_catch_up(struct translation *translation)
 void translation_next_interval(struct translation *translation)
 {
 	nat_table_next_interval(translation->table);
+}
+
+bool translation_is_joining(const struct translation *translation, const char **why)
+{
+	if (translation->mode == CONFIG_NAT_OFF)
+		*why = "nat = off";
+	else if (translation->refused)
+		*why = conntrack_error(translation->refused);
+	else
+		*why = conntrack_error(-ENOENT);
+	return translation->conntrack;
+}
+
+uint64_t translation_overruns(const struct translation *translation)
+{
+	return translation->overruns +
+	       (translation->conntrack ? conntrack_overruns(translation->conntrack) : 0);
 }
 
 const struct nat_table *translation_table(const struct translation *translation)

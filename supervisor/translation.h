@@ -9,6 +9,9 @@
 
 #include "config/config.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct loop;
 struct nat_table;
 struct translation;
@@ -28,6 +31,11 @@ void translation_look(struct translation *translation);
 void translation_catch_up(struct translation *translation);
 /* The report is written. */
 void translation_next_interval(struct translation *translation);
+
+/* Whether conversations are joined now; if not, *why says why not, static. */
+bool translation_is_joining(const struct translation *translation, const char **why);
+/* How often notifications of the kernel were lost. */
+uint64_t translation_overruns(const struct translation *translation);
 
 /* Borrowed; never NULL, empty if nothing is translated. */
 const struct nat_table *translation_table(const struct translation *translation);

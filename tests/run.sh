@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs tests: tests/run.sh unit|packaging|prog|netns|topology|all
+# Runs tests: tests/run.sh unit|packaging|prog|netns|topology|kernels|all...
 #
 # One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
 # end one line "N passed, N failed, N skipped". BUILD: the build folder.
@@ -80,7 +80,7 @@ skip_without_root() { # WHAT
 run_unit() {
 	local binary
 
-	for binary in "$BUILD"/{,sanitize/}tests/unit/test_*; do
+	for binary in "$BUILD"/{,sanitize/}tests/{unit/test_*,simulation/simulation}; do
 		[[ -x $binary && $binary != *.* ]] && run_binary "$binary"
 	done
 	return 0
@@ -102,31 +102,52 @@ run_netns() {
 	tests/netns/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
-# every failed test is in the results
+# Every failed test is in the results.
 run_packaging() {
 	tests/packaging/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
-# Random hosts; SEEDS=FIRST..LAST takes others, or more of them, as make soak does.
+# First the cases that once failed, then random hosts; SEEDS=FIRST..LAST takes others, or more of
+# them, as make soak does. They mostly wait for the kernel, so JOBS of them run at once.
 run_topology() {
+	local topology=$BUILD/tests/topology/topology
+
 	skip_without_root tests/topology && return
-	run_binary "$BUILD/tests/topology/topology" --join --seeds "${SEEDS:-1..100}"
+	run_binary "$topology" --replay tests/topology/named/*
+	run_binary "$topology" --join --jobs "${JOBS:-$(($(nproc) + 1))}" --seeds "${SEEDS:-1..300}"
 }
 
-case ${1:-} in
-unit | packaging | prog | netns | topology) "run_$1" ;;
-all)
-	run_unit
-	run_packaging
-	run_prog
-	run_netns
-	run_topology
-	;;
-*)
-	echo 'usage: tests/run.sh unit|packaging|prog|netns|topology|all' >&2
-	exit 2
-	;;
-esac
+# A few stories on the kernel that most users have; make test-kernels takes all of them, and other kernels.
+run_kernels() {
+	local before
+
+	skip_without_root tests/kernels && return
+	before=$(wc -l <"$RESULTS")
+	RINGS=netns STORY='story_@(routed|tcp_with_offloads|masquerade|vlan)' deadline_s=900 \
+		tests/kernels/run.sh 6.1 || (($(wc -l <"$RESULTS") > before)) || add_results FAIL 1
+}
+
+run_ring() { # NAME
+	case $1 in
+	unit | packaging | prog | netns | topology | kernels) "run_$1" ;;
+	all)
+		run_unit
+		run_packaging
+		run_prog
+		run_netns
+		run_topology
+		run_kernels
+		;;
+	*)
+		echo 'usage: tests/run.sh unit|packaging|prog|netns|topology|kernels|all...' >&2
+		exit 2
+		;;
+	esac
+}
+
+for ring in "${@:-none}"; do
+	run_ring "$ring"
+done
 
 passed=$(count_lines '^ok$' "$RESULTS")
 failed=$(count_lines '^FAIL$' "$RESULTS")

@@ -2,20 +2,25 @@
 # bash completion of flowtally(8). What it offers is read from `flowtally --help`, so that the two
 # cannot disagree; the values of an option are known here.
 
-# The lines "Usage: flowtally COMMAND ..." as "COMMAND ...".
-_flowtally_usage() {
-	"$1" --help 2>/dev/null | sed -nE '/^$/q; s/^(Usage:|      ) [^ ]+ //p' | tr -d '[]'
+# The lines "Usage: flowtally COMMAND [OPTION] ..." as "COMMAND OPTION ...".
+_flowtally_usage() { # PROGRAM
+	"$1" --help 2>/dev/null | sed -nE '/^$/q; s/^(Usage:|      ) flowtally //p' | tr -d '[]'
 }
 
 _flowtally_options() { # PROGRAM COMMAND
 	if [[ $2 == run ]]; then
-		"$1" --help | sed -nE 's/^ +((-.), )?(--[a-z-]+).*/\2 \3/p'
+		# "  -c, --config FILE       what it is"
+		"$1" --help | sed -nE 's/^  (-.*[^ ])  +.*/\1/p' | tr ', ' '\n' | grep '^-'
+		echo '--help --version'
 	else
 		_flowtally_usage "$1" | awk -v command="$2" '
-			$1 == command { for (i = 2; $i != "" && $i !~ /^  /; i++) if ($i ~ /^-/) print $i }'
-		echo '-v --verbose -q --quiet -h --help'
+			$1 == command { for (i = 2; i <= NF; i++) if ($i ~ /^-/) print $i }'
+		echo --help
 	fi
 }
+
+_flowtally_sort_keys='bytes packets rate sent received'
+_flowtally_terms='net: port: proto:tcp proto:udp proto:icmp proto:icmpv6 interface:'
 
 _flowtally_interfaces() {
 	local path
@@ -51,8 +56,11 @@ _flowtally() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_flowtally_interfaces) kind: index:" -- "$cur")
 		;;
 	--only | --ignore)
-		mapfile -t COMPREPLY < <(compgen -W 'net: port: proto:tcp proto:udp proto:icmp
-			proto:icmpv6 interface:' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$_flowtally_terms" -- "$cur")
+		;;
+	-s | --sort)
+		mapfile -t COMPREPLY < <(compgen -W "$_flowtally_sort_keys" -- "$cur")
+		return
 		;;
 	-t | --interval | -n | --count)
 		return
@@ -64,8 +72,9 @@ _flowtally() {
 				"$(_flowtally_options "${words[0]}" "$command")" -- "$cur")
 		elif ((cword == 1)); then
 			mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$cur")
+		elif [[ $command == top ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$_flowtally_terms" -- "$cur")
 		fi
-		return
 		;;
 	esac
 	# a value goes on behind its colon

@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,13 @@ static double cpu_ms(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static size_t memory_in_use(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
 }
 
 /* Interfaces 2k and 2k+1 carry the same flows: received on one, sent out of the other. */
@@ -113,8 +121,9 @@ static void measure(struct bench *bench, unsigned int n)
 	struct flow_map *swapped[MAX_INTERFACES];
 	struct buffer text = {0}, json = {0};
 	struct report report = {0};
-	int old_fds[MAX_INTERFACES];
+	struct flow_map old[MAX_INTERFACES];
 	double start, read, merged, written;
+	size_t memory = memory_in_use();
 
 	for (unsigned int i = 0; i < n; i++) {
 		fill(&bench->map[i], i);
@@ -122,13 +131,14 @@ static void measure(struct bench *bench, unsigned int n)
 	}
 	bench->records = 0;
 	start = cpu_ms();
-	must(flow_maps_swap(bench->maps, swapped, old_fds, n, NULL, NULL), "swap");
+	must(flow_maps_swap(bench->maps, swapped, old, n, NULL, NULL), "swap");
 	for (unsigned int i = 0; i < n; i++) {
 		bench->reading = i + 1;
-		must(flow_maps_read(bench->maps, old_fds[i], take_records, bench), "read");
-		close(old_fds[i]);
+		must(flow_maps_read(bench->maps, old[i].fd, take_records, bench), "read");
+		close(old[i].fd);
 	}
 	read = cpu_ms();
+	memory = memory_in_use() - memory;
 	must(merge_report(bench->merge, interfaces, n, &ends, &report), "report");
 	merged = cpu_ms();
 	format_text(&text, &report);
@@ -136,9 +146,9 @@ static void measure(struct bench *bench, unsigned int n)
 	format_json(&json, &report);
 	must(buffer_error(&text), "text");
 	must(buffer_error(&json), "json");
-	printf("| %u | %zu | %zu | %.0f | %.0f | %.0f | %.0f | %.0f |\n", n, bench->records,
+	printf("| %u | %zu | %zu | %.0f | %.0f | %.0f | %.0f | %.0f | %zu |\n", n, bench->records,
 	       report.flow_count, read - start, merged - read, written - merged, cpu_ms() - written,
-	       written - start);
+	       written - start, memory / report.flow_count);
 	buffer_free(&text);
 	buffer_free(&json);
 	report_clean(&report);
@@ -169,16 +179,16 @@ int main(void)
 	struct bench bench = {0};
 	struct rusage usage;
 
-	must(program_new(&bench.program), "load the flow program");
-	must(flow_maps_new(&bench.maps, bench.program, FLOWS), "flow maps");
+	must(program_new(&bench.program, NULL, false), "load the flow program");
+	must(flow_maps_new(&bench.maps, bench.program, NULL, FLOWS + FLOW_REASONS), "flow maps");
 	must(merge_new(&bench.merge), "merge");
 	must(local_set_new(&bench.locals), "local addresses");
 	for (size_t i = 0; i < MAX_INTERFACES; i++)
-		must(flow_maps_take(bench.maps, &bench.map[i]), "flow map");
+		must(flow_maps_take(bench.maps, i + 1, &bench.map[i]), "flow map");
 	printf("CPU milliseconds:\n\n"
 	       "| interfaces | entries | flows | swap, read, merge | resolve, sort | text | json | "
-	       "in all, with text |\n"
-	       "| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+	       "in all, with text | bytes a merged flow |\n"
+	       "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
 	for (size_t i = 0; i < ARRAY_SIZE(interface_counts); i++)
 		measure(&bench, interface_counts[i]);
 	measure_key_by_key(&bench);

@@ -32,25 +32,50 @@ struct {
 	__type(value, __u32);
 } settings SEC(".maps");
 
+/* Marsaglia's xorshift: all numbers but 0, in an order that no cache is made for. */
+static __always_inline __u32 next_random(__u32 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+/*
+ * Addresses and ports are written in the widths that programs read them in: the processor would
+ * make a wide read wait for a narrow write of just before, which no packet of a network does.
+ */
+static __always_inline void write_ends(void *source, __u32 flow, __be32 destination)
+{
+	*(__u64 *)source = (__u64)destination << 32 | bpf_htonl(0x0a000000 | (flow & 0xffffff));
+}
+
 SEC("tc")
 int vary(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
 	struct ethhdr *eth = data;
-	__u32 mask_key = 0, counter_key = 1;
+	__u32 mask_key = 0, state_key = 1;
 	__u32 *mask = bpf_map_lookup_elem(&settings, &mask_key);
-	__u32 *counter = bpf_map_lookup_elem(&settings, &counter_key);
-	__u32 flow;
+	__u32 *state = bpf_map_lookup_elem(&settings, &state_key);
+	__u32 flow, ports;
 
-	if (!mask || !counter || data + sizeof(*eth) + sizeof(struct ipv6hdr) > data_end)
+	if (!mask || !state || data + sizeof(*eth) + sizeof(struct ipv6hdr) + 4 > data_end)
 		return TC_ACT_UNSPEC;
-	/* a full-period step through all flows, not in the order of their addresses */
-	*counter += 40503;
-	flow = *counter & *mask;
-	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		((struct iphdr *)(eth + 1))->saddr = bpf_htonl(0x0a000000 | flow);
-	else
-		((struct ipv6hdr *)(eth + 1))->saddr.in6_u.u6_addr32[3] = bpf_htonl(flow);
+	/* odd factors: every flow has a tuple of its own, far from that of its neighbours */
+	flow = (next_random(state) & *mask) * 2654435769U;
+	ports = bpf_htonl((flow & 0xffff0000) | 443);
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = (void *)(eth + 1);
+
+		write_ends(&ip->saddr, flow, bpf_htonl(0x0a0000fe));
+		*(__u32 *)(ip + 1) = ports;
+	} else {
+		struct ipv6hdr *ip = (void *)(eth + 1);
+
+		write_ends((void *)&ip->saddr + 8, flow, 0);
+		*(__u32 *)(ip + 1) = ports;
+	}
 	bpf_tail_call(skb, &measured, 0);
 	return TC_ACT_UNSPEC;
 }

@@ -6,7 +6,7 @@
 FLOWTALLY=$BUILD/flowtally
 TOOLS=$BUILD/tests/netns
 export NETNS_PREFIX=$PREFIX-
-export STATE_DIRECTORY=$WORK
+export STATE_DIRECTORY=$WORK RUNTIME_DIRECTORY=$WORK/run
 declare -A AGENT=()
 WIRES=0
 
@@ -20,9 +20,9 @@ skip() { # REASON
 	exit 4
 }
 
-# Until COMMAND succeeds, with a deadline.
+# Until COMMAND succeeds, with a deadline: PATIENCE_S, or 10 s. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
-	local what=$1 end=$((SECONDS + 10))
+	local what=$1 end=$((SECONDS + ${PATIENCE_S:-10} * PATIENCE))
 
 	shift
 	until "$@" >/dev/null 2>&1; do
@@ -129,6 +129,14 @@ topology_wire() {
 	add_addresses host v0 10.1.0.1/24 fd01::1/64
 	add_addresses peer v1 10.1.0.2/24 fd01::2/64
 	make_neighbours host v0 peer v1
+}
+
+# host v0 --- v1 peer, which takes whatever is sent into 10.64.0.0/10 and answers none of it.
+topology_flood() {
+	topology_wire
+	in_ns peer sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.ip_forward=0
+	ip_in peer route add blackhole 10.64.0.0/10
+	ip_in host route add 10.64.0.0/10 via 10.1.0.2
 }
 
 # c1 eth0 --- p1 \
@@ -308,7 +316,8 @@ report_now() { # NS
 }
 
 last_report() { # NS
-	tac "$WORK/$1.report" | sed '/^# flowtally /q' | tac
+	# in one process: who stops reading early is a failure of the one who writes
+	awk 'NR == FNR { if (/^# flowtally /) at = FNR; next } FNR >= at' "$WORK/$1.report" "$WORK/$1.report"
 }
 
 header_field() { # NS FIELD
@@ -380,7 +389,7 @@ expect_status() { # STATUS TEXT ARGUMENTS...
 	local expected=$1 text=$2 status=0
 
 	shift 2
-	in_ns host timeout 5 "$FLOWTALLY" "$@" >"$WORK/out" 2>"$WORK/errors" </dev/null || status=$?
+	in_ns host timeout $((5 * PATIENCE)) "$FLOWTALLY" "$@" >"$WORK/out" 2>"$WORK/errors" </dev/null || status=$?
 	expect_equal "exit status of flowtally $*" "$expected" "$status"
 	expect_equal "standard output of flowtally $*" '' "$(cat "$WORK/out")"
 	if [[ $(wc -l <"$WORK/errors") -ne 1 ]] || ! grep -qF -- "$text" "$WORK/errors"; then

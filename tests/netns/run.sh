@@ -5,7 +5,9 @@
 #
 #   V=1        streams what a story prints
 #   STORY=GLOB runs those stories only
+#   timeout_s  how long a story may take
 #   BUILD      the build folder
+#   PATIENCE   a factor for all deadlines, 1 if not given
 #   RESULTS    a file that gets one line a story: ok, FAIL or SKIP
 set -euo pipefail
 
@@ -20,7 +22,8 @@ for binary in flowtally tests/netns/traffic tests/netns/count.bpf.o; do
 	}
 done
 story_glob=${STORY:-*}
-timeout_s=60
+export PATIENCE=${PATIENCE:-1}
+timeout_s=$((${timeout_s:-60} * PATIENCE))
 RESULTS=${RESULTS:-/dev/null}
 passed=0
 failed=0
@@ -58,7 +61,7 @@ find_tcx() {
 
 	begin_story
 	ip netns add "$PREFIX-probe"
-	ip netns exec "$PREFIX-probe" timeout 10 "$BUILD/tests/netns/tcx_load" lo try \
+	ip netns exec "$PREFIX-probe" timeout $((10 * PATIENCE)) "$BUILD/tests/netns/tcx_load" lo try \
 		"$BUILD/tests/netns/count.bpf.o" >/dev/null 2>&1 || status=$?
 	clean_story
 	trap - EXIT

@@ -41,6 +41,22 @@ story_link_goes_at_once() {
 	expect_report host 10 "$(bytes 10)"
 }
 
+# The agent finds both the link's end and the wish for a report when it wakes up.
+story_link_goes_as_a_report_is_due() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	signal_agent host STOP
+	ip_in host link delete v0
+	signal_agent host USR1
+	signal_agent host CONT
+	wait_for 'a report' has_reports host 0
+	expect_report host 10 "$(bytes 10)"
+	stop_agent host
+	expect_report host 0
+}
+
 story_many_links_come_and_go() {
 	local i
 

@@ -2,14 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What finds no room is counted, and room is made before it is missing.
 
-# host v0 --- v1 peer, which takes whatever is sent into 10.64.0.0/10 and answers none of it.
-topology_flood() {
-	topology_wire
-	in_ns peer sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv4.ip_forward=0
-	ip_in peer route add blackhole 10.64.0.0/10
-	ip_in host route add 10.64.0.0/10 via 10.1.0.2
-}
-
 start_agent_with_entries() { # ENTRIES
 	printf '[flows]\nmap_entries = %d\n' "$1" >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"

@@ -69,27 +69,24 @@ has_detached() {
 	[[ $(metric flowtally_detaches_total) == 1 ]]
 }
 
-# CPUs hold the flows that they are in, the map has the others.
+# CPUs hold flows that they are in; those that they settle fill the map, which is swapped before it is full.
 once_metrics_of_a_map() {
-	local i packets=()
+	local count=30000 flows
 
-	topology_wire
-	for ((i = 0; i < 120; i++)); do
-		packets+=("$(ethernet 0800 "$(ipv4 10.1.0.2 10.1.0.1 17 \
-			"$(udp_payload $((50000 + i)) 5001 100)")")")
-	done
-	printf '[flows]\nmap_entries = 128\n[metrics]\nlisten = %s\n' "$LISTEN" >"$WORK/flowtally.conf"
+	topology_flood
+	printf '[flows]\nmap_entries = 8192\n[metrics]\nlisten = %s\n' "$LISTEN" >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf" -x lo
-	frames peer v1 "${packets[@]:0:60}"
-	(($(metric 'flowtally_map_flows{interface="v0"}') > 0)) || fail "the map is empty: $(scrape)"
-	(($(metric 'flowtally_map_flows{interface="v0"}') <= 60)) || fail "the map has more: $(scrape)"
-	expect_equal 'room in a map' 128 "$(metric flowtally_map_flows_limit)"
+	expect_equal 'room in a map' 8192 "$(metric flowtally_map_flows_limit)"
 	expect_equal 'early swaps' 0 "$(metric flowtally_map_early_swaps_total)"
-	frames -n 2 peer v1 "${packets[@]}"
+	expect_equal 'flows in an empty map' 0 "$(metric 'flowtally_map_flows{interface="v0"}')"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 50 >/dev/null
 	wait_for 'an early swap' has_swapped_early
+	flows=$(metric 'flowtally_map_flows{interface="v0"}')
+	((flows <= 8192)) || fail "$flows flows in a map of 8192"
 	report_now host
 	expect_equal 'flows in the map after a report' 0 "$(metric 'flowtally_map_flows{interface="v0"}')"
-	expect_equal 'flows of the report' 120 "$(metric flowtally_report_flows)"
+	expect_equal packets $count \
+		"$(($(metric flowtally_packets_total) + $(metric 'flowtally_unattributed_packets_total{reason="map_full"}')))"
 	stop_agent host
 }
 

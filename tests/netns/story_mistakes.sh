@@ -81,9 +81,35 @@ once_without_privileges() {
 	grep -q 'CAP_' "$WORK/errors" || fail "no privilege is named in: $(cat "$WORK/errors")"
 }
 
+# A second one is refused, and says whom to ask.
+once_second_agent() {
+	make_ns host
+	start_agent host
+	expect_status 1 "pid ${AGENT[host]};" run
+	expect_status 1 "pid ${AGENT[host]};" cleanup
+	stop_agent host
+}
+
+# It may be misspelt, or come later.
+once_interface_that_is_not_there() {
+	make_ns host peer
+	start_agent host -i v0 -i 'w*' -i kind:bridge -i lo -i index:4000
+	expect_equal 'warnings' "include 'v0' include 'index:4000'" \
+		"$(grep -oE "include '[^']*'" "$WORK/host.log" | paste -sd ' ')"
+	wire host v0 peer v1
+	stray 10 peer v1
+	wait_for 'v0 to be watched' in_ns host "$FLOWTALLY" interfaces
+	signal_agent host HUP
+	wait_for_log host 'read again'
+	expect_equal 'warnings of v0' 1 "$(agent_log_count host "include 'v0'")"
+	stop_agent host
+}
+
 once_help_and_version() {
 	make_ns host
 	in_ns host "$FLOWTALLY" --help 2>"$WORK/errors" | grep -q -- '--interval'
 	in_ns host "$FLOWTALLY" --version 2>>"$WORK/errors" | grep -qE '^flowtally [0-9.]+$'
 	expect_equal 'standard error' '' "$(cat "$WORK/errors")"
+	[[ $(in_ns host "$FLOWTALLY" --help | wc -l) -le 24 ]] || fail 'help does not fit a screen'
+	[[ $(in_ns host "$FLOWTALLY" --help | wc -L) -le 80 ]] || fail 'help is too wide'
 }

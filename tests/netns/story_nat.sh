@@ -239,10 +239,9 @@ story_forgotten_and_found_again() {
 	expect_report host 110 "$CONTAINER - $WORLD Bytes: $((110 * 1028))"
 }
 
-# Two containers with the same address, told apart by conntrack's zones only: nobody can say whose the
-# replies are, so they stay by themselves.
-story_same_addresses_in_two_zones() {
-	local i lines
+# Two containers with the same address, told apart by conntrack's zones only.
+topology_zones() {
+	local i
 
 	make_ns c1 c2 host world
 	wire host wan world w0
@@ -278,6 +277,13 @@ story_same_addresses_in_two_zones() {
 				oifname wan masquerade
 			}
 		}'
+}
+
+# Nobody can say whose the replies are, so they stay by themselves.
+story_same_addresses_in_two_zones() {
+	local lines
+
+	topology_zones
 	start_agent host
 	udp -n 50 -s 1000 -r 20 c1 "$CONTAINER" world "$WORLD"
 	udp -n 30 -s 1000 -r 10 c2 "$CONTAINER" world "$WORLD"
@@ -287,16 +293,64 @@ story_same_addresses_in_two_zones() {
 	expect_equal 'bytes of the lines' "$((80 * 1028)) $((20 * 1028)) $((10 * 1028))" "${lines[*]}"
 }
 
+story_different_ports_in_two_zones() {
+	topology_zones
+	start_agent host
+	udp -n 50 -s 1000 -r 20 c1 "$CONTAINER" world "$WORLD"
+	udp -n 30 -s 1000 -r 10 c2 10.2.0.2:701 world "$WORLD"
+	stop_agent host
+	expect_report host 110 "$CONTAINER - $WORLD Bytes: $((70 * 1028))" \
+		"10.2.0.2:701 - $WORLD Bytes: $((40 * 1028))"
+}
+
 # The replies are a line of their own, under the address that they came to.
 once_nat_off() {
 	topology_containers
 	masquerade
 	printf '[flows]\nnat = off\n' >"$WORK/conf"
 	start_agent host -c "$WORK/conf"
-	udp -n 50 -s 1000 -r 20 c1 10.2.0.2:40000 world 10.3.0.2:5001
+	expect_two_lines 'nat = off'
+}
+
+# In each of two reports. The log says why, once.
+expect_two_lines() { # REASON
+	local i
+
+	for i in 1 2; do
+		udp -n 50 -s 1000 -r 20 c1 10.2.0.2:40000 world 10.3.0.2:5001
+		report_now host
+		expect_report host 70 "10.2.0.2:40000 - 10.3.0.2:5001 Bytes: $((50 * 1028))" \
+			"10.3.0.1:40000 - 10.3.0.2:5001 Bytes: $((20 * 1028))"
+	done
 	stop_agent host
-	expect_report host 70 "10.2.0.2:40000 - 10.3.0.2:5001 Bytes: $((50 * 1028))" \
-		"10.3.0.1:40000 - 10.3.0.2:5001 Bytes: $((20 * 1028))"
+	expect_equal 'times that the log says why' 1 \
+		"$(agent_log_count host "translated conversations take two lines: $1")"
+}
+
+# An agent to which the kernel refuses conntrack with this error.
+start_agent_denied() { # ERROR
+	local status=0
+
+	"$TOOLS/deny" "$1" /bin/true 2>"$WORK/deny.log" || status=$?
+	((status != 3)) || skip "no seccomp: $(cat "$WORK/deny.log")"
+	printf '#!/bin/sh\nexec "%s" "%s" "%s" "$@"\n' "$TOOLS/deny" "$1" "$FLOWTALLY" >"$WORK/flowtally"
+	chmod +x "$WORK/flowtally"
+	FLOWTALLY=$WORK/flowtally
+	start_agent host
+}
+
+once_nat_without_the_capability() {
+	topology_containers
+	masquerade
+	start_agent_denied EPERM
+	expect_two_lines 'reading conntrack needs CAP_NET_ADMIN'
+}
+
+once_nat_without_nfnetlink() {
+	topology_containers
+	masquerade
+	start_agent_denied EPROTONOSUPPORT
+	expect_two_lines 'the kernel has no nfnetlink'
 }
 
 # Joined, then not, then joined again, by what SIGHUP reads.

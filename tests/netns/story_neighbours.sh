@@ -14,15 +14,16 @@ add_foreign_filters() {
 	expect_equal 'foreign filters' 2 "${#FOREIGN_IDS[@]}"
 }
 
-# Attached to both hooks of v0 until the story ends.
-add_foreign_tcx() {
-	local hook
+# Attached to both hooks of DEV until the story ends.
+add_foreign_tcx() { # [DEV]
+	local hook dev=${1:-v0}
 
 	FOREIGN_IDS=()
 	for hook in ingress egress; do
-		ip netns exec "$PREFIX-host" "$TOOLS/tcx_load" v0 "$hook" "$OBJECT" >"$WORK/$hook.out" 2>&1 &
-		wait_for "a foreign program at $hook" grep -q '^attached' "$WORK/$hook.out"
-		FOREIGN_IDS+=("$(sed -n 's/^attached prog=//p' "$WORK/$hook.out")")
+		ip netns exec "$PREFIX-host" "$TOOLS/tcx_load" "$dev" "$hook" "$OBJECT" \
+			>"$WORK/$dev.$hook.out" 2>&1 &
+		wait_for "a foreign program at $hook" grep -q '^attached' "$WORK/$dev.$hook.out"
+		FOREIGN_IDS+=("$(sed -n 's/^attached prog=//p' "$WORK/$dev.$hook.out")")
 	done
 }
 
@@ -95,34 +96,11 @@ story_nothing_is_left() {
 	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
 }
 
-story_killed() {
-	local objects
-
-	topology_wire
-	start_agent host
-	mapfile -t objects < <(agent_objects host)
-	ten_each_way
-	kill_agent host
-	if [[ $ATTACH == tcx ]]; then
-		wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
-	else
-		expect_equal 'filters that stay' 2 "$(own_filters host v0)"
-	fi
-	ten_each_way
-	start_agent host
-	[[ $ATTACH == tcx ]] || expect_equal 'own filters' 2 "$(own_filters host v0)"
-	ten_each_way
-	stop_agent host
-	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
-	expect_equal 'own filters' 0 "$(own_filters host v0)"
-	! has_clsact host v0 || fail 'the qdisc of the dead agent is still there'
-	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
-}
-
 # The qdisc that the dead agent had made goes too, those that it had found stay.
 once_cleanup() {
 	local foreign bare
 
+	# shellcheck disable=SC2034
 	ATTACH=clsact
 	topology_wire
 	make_ns other
@@ -165,4 +143,60 @@ story_second_agent_is_refused() {
 	stop_agent host
 	stop_agent peer
 	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
+}
+
+# A tcx program that ends the chain hides packets from clsact: where others are on tcx, so are we.
+once_auto_goes_where_others_are() {
+	ATTACH=auto
+	topology_wire
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	wire host w0 peer w1
+	add_foreign_tcx
+	start_agent host -v
+	agent_log_has host 'v0: attached with tcx' || fail 'v0 is not attached by tcx'
+	agent_log_has host 'w0: attached with clsact' || fail 'w0 is not attached by clsact'
+	ten_each_way
+	expect_foreign 10
+	stop_agent host
+	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
+}
+
+# Others that come later are found at a report, and when the link is told of anew. What was counted before
+# and after is in one report, and the interface is one.
+once_auto_follows_others_to_tcx() {
+	ATTACH=auto
+	topology_wire
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	start_agent host -v
+	agent_log_has host 'v0: attached with clsact' || fail 'v0 is not attached by clsact'
+	report_now host
+	ten_each_way
+	add_foreign_tcx
+	ip_in host link set v0 alias changed
+	wait_for_log host 'v0: attached with tcx'
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+	! has_clsact host v0 || fail 'its clsact qdisc is still there'
+	ten_each_way
+	expect_foreign 10
+	add_foreign_tcx lo
+	report_now host
+	wait_for_log host 'lo: attached with tcx'
+	expect_report host 40 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((40 * 128))"
+	expect_equal 'interfaces in the report' 2 "$(header_field host interfaces)"
+	stop_agent host
+}
+
+# An ingress qdisc has the place of clsact.
+once_auto_finds_another_way() {
+	# shellcheck disable=SC2034
+	ATTACH=auto
+	topology_wire
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	tc_in host qdisc add dev v0 ingress
+	start_agent host -v
+	agent_log_has host 'v0: attached with tcx' || fail 'v0 is not attached by tcx'
+	ten_each_way
+	stop_agent host
+	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
+	tc_in host qdisc show dev v0 | grep -q '^qdisc ingress ' || fail 'the ingress qdisc is gone'
 }

@@ -27,3 +27,34 @@ story_lists_grow_midway() {
 	expect_report host 26 "10.2.0.1:40000 - 10.2.0.3:5001 Bytes: $((12 * 128))" \
 		"10.2.0.3:40000 - 10.3.0.2:5001 Bytes: $((14 * 128))"
 }
+
+# TIMES packets in by the device below a macvlan, and out by the macvlan.
+route_on_a_stick() { # TIMES
+	local to
+
+	to=$(ip_in host -j link show dev v0 | jq -r '.[0].address')
+	frames -n "$1" peer v1 "${to//:/}0200000000ff0800$(ipv4 10.9.0.2 10.4.0.9 17 \
+		"$(udp_payload 40000 5001 100)")"
+}
+
+# What held the macvlan's packets against the device below it goes on under another role.
+story_macvlan_goes_beside_a_router() {
+	local link
+
+	topology_wire
+	for link in mv1 mv2; do
+		ip_in host link add "$link" link v0 type macvlan mode bridge
+		ip_in host link set "$link" addrgenmode none up
+	done
+	add_addresses host mv1 10.4.0.1/24
+	ip_in host neighbour add 10.4.0.9 lladdr 02:ff:00:00:00:09 dev mv1 nud permanent
+	in_ns host sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.v0.rp_filter=0
+	ip_in host route add 10.9.0.0/24 dev v0
+	start_agent host -v
+	route_on_a_stick 5
+	ip_in host link del mv2
+	wait_for_log host 'mv2: gone'
+	route_on_a_stick 7
+	stop_agent host
+	expect_report host 12 "10.9.0.2:40000 - 10.4.0.9:5001 Bytes: $((12 * 128))"
+}

@@ -11,9 +11,10 @@
  *   traffic flush NS
  *
  * SOURCE and DESTINATION are ADDRESS:PORT or [ADDRESS]:PORT; VIA is the address that the sender
- * uses where NAT leads to DESTINATION. tcp prints "bytes=N packets=N": IP bytes and wire packets of
+ * uses where NAT leads to DESTINATION. A namespace may be NS@DEVICE: its socket is bound to that
+ * device, as those of a VRF are. tcp prints "bytes=N packets=N": IP bytes and wire packets of
  * both directions. flush makes the namespace forget its tracked connections. $NETNS_PREFIX stands
- * before the name of every namespace.
+ * before the name of every namespace, and $PATIENCE is a factor for deadlines.
  */
 #include "lib/cleanup.h"
 
@@ -39,7 +40,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define WAIT_MS	   10000
 #define UDP_WINDOW 16 /* datagrams under way: less than any queue on the path holds */
 #define TCP_CHUNK  65536
 
@@ -79,6 +79,14 @@ static uint64_t parse_number(const char *text)
 	return number;
 }
 
+/* How long anything may take, $PATIENCE times as long on a slow machine. */
+static int wait_ms(void)
+{
+	const char *patience = getenv("PATIENCE");
+
+	return 10000 * (patience ? (int)parse_number(patience) : 1);
+}
+
 static struct end parse_end(const char *text)
 {
 	char host[INET6_ADDRSTRLEN + 2];
@@ -116,7 +124,8 @@ static void enter(const char *ns)
 	char path[256];
 	int fd;
 
-	snprintf(path, sizeof(path), "/run/netns/%s%s", prefix ? prefix : "", ns);
+	snprintf(path, sizeof(path), "/run/netns/%s%.*s", prefix ? prefix : "",
+		 (int)strcspn(ns, "@"), ns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWNET))
 		die("cannot enter namespace %s: %s", ns, strerror(errno));
@@ -139,7 +148,10 @@ static int bound_socket(const char *ns, const char *text, int type)
 {
 	struct end end = parse_end(text);
 	int fd = socket_in(ns, end.addr.ss_family, type, 0);
+	const char *device = strchr(ns, '@');
 
+	if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device + 1, strlen(device + 1)))
+		die("bind to %s: %s", ns, strerror(errno));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) ||
 	    bind(fd, (struct sockaddr *)&end.addr, end.size))
 		die("bind %s in %s: %s", text, ns, strerror(errno));
@@ -153,7 +165,7 @@ static void receive(int fd, uint64_t size, struct end *from)
 	static char data[65536];
 	ssize_t got;
 
-	if (poll(&ready, 1, WAIT_MS) != 1)
+	if (poll(&ready, 1, wait_ms()) != 1)
 		die("a datagram is lost");
 	from->size = sizeof(from->addr);
 	got = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from->addr, &from->size);
@@ -249,9 +261,9 @@ static struct tcp_info tcp_end_info(const struct tcp_end *end)
 /* Both ends have sent and acknowledged everything, their FIN included. */
 static void tcp_wait_closed(const struct tcp_end *ends)
 {
-	int tries;
+	int tries, limit = wait_ms();
 
-	for (tries = 0; tries < WAIT_MS; tries++) {
+	for (tries = 0; tries < limit; tries++) {
 		/* TCP_CLOSE of linux/tcp.h's state machine; a socket in TIME_WAIT shows it too */
 		if (tcp_end_info(&ends[0]).tcpi_state == 7 &&
 		    tcp_end_info(&ends[1]).tcpi_state == 7)
@@ -292,7 +304,7 @@ static void run_tcp(const struct options *options, char **args)
 
 	if (listen(listener, 1) || connect(from, (struct sockaddr *)&target.addr, target.size))
 		die("connect: %s", strerror(errno));
-	if (poll(&ready, 1, WAIT_MS) != 1)
+	if (poll(&ready, 1, wait_ms()) != 1)
 		die("no connection arrives");
 	ends[1].fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (ends[1].fd < 0)
@@ -307,7 +319,7 @@ static void run_tcp(const struct options *options, char **args)
 			events[i].fd = ends[i].ended ? -1 : ends[i].fd;
 			events[i].events = POLLIN | (ends[i].unsent ? POLLOUT : 0);
 		}
-		if (poll(events, 2, WAIT_MS) < 1)
+		if (poll(events, 2, wait_ms()) < 1)
 			die("the connection hangs");
 		for (i = 0; i < 2; i++)
 			if (!ends[i].ended)

@@ -104,8 +104,12 @@ offered_by_bash() { # LINE WORD...
 		printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | in_a_line
 }
 
+# That the help names.
 long_options() {
-	"$BUILD/flowtally" --help | grep -oE '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+' | in_a_line
+	{
+		"$BUILD/flowtally" --help | sed -nE 's/^  (-.*[^ ])  +.*/\1/p' | grep -oE -- '--[a-z-]+'
+		printf '%s\n' --help --version
+	} | in_a_line
 }
 
 commands() {
@@ -117,8 +121,12 @@ test_bash_completion() {
 	expect_equal commands "$(commands)" "$(offered_by_bash 'flowtally ' flowtally '')"
 	expect_equal 'the command' check-config "$(offered_by_bash 'flowtally ch' flowtally ch)"
 	expect_equal 'all options' "$(long_options)" "$(offered_by_bash 'flowtally --' flowtally --)"
-	expect_equal 'options of check-config' '--help --quiet --verbose' \
-		"$(offered_by_bash 'flowtally check-config --' flowtally check-config --)"
+	expect_equal 'options of check-config' '--help -c' \
+		"$(offered_by_bash 'flowtally check-config -' flowtally check-config -)"
+	expect_equal 'options of status' '--help --json' \
+		"$(offered_by_bash 'flowtally status -' flowtally status -)"
+	expect_equal 'keys of top' 'packets' "$(offered_by_bash 'flowtally top -s p' flowtally top -s p)"
+	expect_equal 'terms of top' 'net:' "$(offered_by_bash 'flowtally top n' flowtally top n)"
 	expect_equal formats 'json table text' "$(offered_by_bash 'flowtally -f ' flowtally -f '')"
 	expect_equal 'a format' json "$(offered_by_bash 'flowtally --format=j' flowtally --format = j)"
 	expect_equal interfaces lo "$(offered_by_bash 'flowtally -i lo' flowtally -i lo)"
@@ -138,8 +146,11 @@ test_zsh_completion() {
 	need zsh zsh
 	expect_equal commands "$(commands)" "$(offered_by_zsh 'flowtally ')"
 	expect_equal 'all options' "$(long_options)" "$(offered_by_zsh 'flowtally --')"
-	expect_equal 'options of check-config' '--help --quiet --verbose -c -h -q -v' \
+	expect_equal 'options of check-config' '--help -c' \
 		"$(offered_by_zsh 'flowtally check-config -')"
+	expect_equal 'options of top' '--help --names -n -s' "$(offered_by_zsh 'flowtally top -')"
+	expect_equal 'keys of top' packets "$(offered_by_zsh 'flowtally top -s p')"
+	expect_equal 'terms of top' net: "$(offered_by_zsh 'flowtally top n')"
 	expect_equal formats 'json table text' "$(offered_by_zsh 'flowtally --format ')"
 	expect_equal interfaces lo "$(offered_by_zsh 'flowtally -x lo')"
 	expect_equal terms 'port: proto:icmp proto:icmpv6 proto:tcp proto:udp' \

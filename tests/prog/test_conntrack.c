@@ -5,6 +5,7 @@
  */
 #include "netlink/conntrack.h"
 #include "report/nat.h"
+#include "tests/prog/ctnetlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -376,132 +377,16 @@ static bool joins(const struct nat_table *table, const struct conntrack_entry *e
 	       !memcmp(found.original.addr[found.client].bytes, tuple->source, 16);
 }
 
-struct ctnetlink {
-	struct mnl_socket *mnl;
-	struct mnl_nlmsg_batch *batch;
-	char buffer[2 * 65536];
-	unsigned int sequence;
-};
-
-static void ctnetlink_open(struct ctnetlink *ctnetlink)
-{
-	enter(&router);
-	ctnetlink->mnl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	assert_non_null(ctnetlink->mnl);
-	assert_int_equal(mnl_socket_bind(ctnetlink->mnl, 0, MNL_SOCKET_AUTOPID), 0);
-	ctnetlink->batch = mnl_nlmsg_batch_start(ctnetlink->buffer, 65536);
-	ctnetlink->sequence = 0;
-}
-
-static void ctnetlink_close(struct ctnetlink *ctnetlink)
-{
-	mnl_nlmsg_batch_stop(ctnetlink->batch);
-	mnl_socket_close(ctnetlink->mnl);
-}
-
-static struct nlmsghdr *put_request(void *at, uint8_t message, uint16_t flags)
-{
-	struct nlmsghdr *request = mnl_nlmsg_put_header(at);
-	struct nfgenmsg *header;
-
-	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | message;
-	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	header = mnl_nlmsg_put_extra_header(request, sizeof(*header));
-	header->nfgen_family = AF_INET;
-	return request;
-}
-
-static void assert_acknowledged(struct ctnetlink *ctnetlink)
-{
-	char answer[4096];
-	ssize_t size = mnl_socket_recvfrom(ctnetlink->mnl, answer, sizeof(answer));
-
-	assert_true(size > 0);
-	assert_int_equal(mnl_cb_run(answer, size, 0, 0, NULL, NULL), MNL_CB_STOP);
-}
-
-/* IPCTNL_MSG_CT_DELETE without a tuple: all entries of this namespace. */
 static void delete_all_entries(void)
 {
-	struct ctnetlink ctnetlink;
-	struct nlmsghdr *request;
-
-	ctnetlink_open(&ctnetlink);
-	request = put_request(ctnetlink.buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
-	((struct nfgenmsg *)mnl_nlmsg_get_payload(request))->nfgen_family = AF_UNSPEC;
-	assert_true(mnl_socket_sendto(ctnetlink.mnl, request, request->nlmsg_len) > 0);
-	assert_acknowledged(&ctnetlink);
-	ctnetlink_close(&ctnetlink);
-}
-
-static void put_tuple(struct nlmsghdr *request, uint16_t type, uint32_t source,
-		      uint32_t destination, uint16_t source_port, uint16_t destination_port)
-{
-	struct nlattr *tuple = mnl_attr_nest_start(request, type);
-	struct nlattr *nest = mnl_attr_nest_start(request, CTA_TUPLE_IP);
-
-	mnl_attr_put_u32(request, CTA_IP_V4_SRC, htonl(source));
-	mnl_attr_put_u32(request, CTA_IP_V4_DST, htonl(destination));
-	mnl_attr_nest_end(request, nest);
-	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_UDP);
-	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
-	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
-	mnl_attr_nest_end(request, nest);
-	mnl_attr_nest_end(request, tuple);
-}
-
-static void put_source_nat(struct nlmsghdr *request, uint32_t address, uint16_t port)
-{
-	struct nlattr *nat = mnl_attr_nest_start(request, CTA_NAT_SRC), *protocol;
-
-	mnl_attr_put_u32(request, CTA_NAT_V4_MINIP, htonl(address));
-	mnl_attr_put_u32(request, CTA_NAT_V4_MAXIP, htonl(address));
-	protocol = mnl_attr_nest_start(request, CTA_NAT_PROTO);
-	mnl_attr_put_u16(request, CTA_PROTONAT_PORT_MIN, htons(port));
-	mnl_attr_put_u16(request, CTA_PROTONAT_PORT_MAX, htons(port));
-	mnl_attr_nest_end(request, protocol);
-	mnl_attr_nest_end(request, nat);
-}
-
-/* The number-th entry; odd ones are translated. */
-static struct nlmsghdr *put_entry(void *at, uint32_t number, bool translated)
-{
-	struct nlmsghdr *request = put_request(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
-	uint32_t from = 0x0a800000 + number, to = 0xc6336407; /* 10.128.0.0 +, 198.51.100.7 */
-
-	put_tuple(request, CTA_TUPLE_ORIG, from, to, 5000, 53);
-	put_tuple(request, CTA_TUPLE_REPLY, to, from, 53, 5000);
-	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
-	if (translated)
-		put_source_nat(request, 0xcb007100 + (number >> 15), 1 + number % 32768);
-	return request;
-}
-
-static void send_batch(struct ctnetlink *ctnetlink, struct nlmsghdr *last)
-{
-	last->nlmsg_flags |= NLM_F_ACK;
-	assert_true(mnl_socket_sendto(ctnetlink->mnl, mnl_nlmsg_batch_head(ctnetlink->batch),
-				      mnl_nlmsg_batch_size(ctnetlink->batch)) > 0);
-	/* an error of any of them would be the first answer */
-	assert_acknowledged(ctnetlink);
-	mnl_nlmsg_batch_reset(ctnetlink->batch);
+	enter(&router);
+	assert_int_equal(ctnetlink_delete_all(), 0);
 }
 
 static void create_entries(uint32_t count, bool all_translated)
 {
-	static struct ctnetlink ctnetlink;
-	struct nlmsghdr *request;
-
-	ctnetlink_open(&ctnetlink);
-	for (uint32_t number = 0; number < count; number++) {
-		request = put_entry(mnl_nlmsg_batch_current(ctnetlink.batch), number,
-				    all_translated || number % 2);
-		mnl_nlmsg_batch_next(ctnetlink.batch);
-		if (number % 64 == 63 || number + 1 == count)
-			send_batch(&ctnetlink, request);
-	}
-	ctnetlink_close(&ctnetlink);
+	enter(&router);
+	assert_int_equal(ctnetlink_create(count, all_translated), 0);
 }
 
 static long read_sysctl(const char *name)

@@ -296,25 +296,90 @@ static void test_old_fragments(void **state)
 static const struct item udp_items[] = {ETHERNET, V4(), UDP(1, 2), {0}};
 static const struct want udp_want = FLOW4(17, 1, 2, 28);
 
-/* One packet through the egress program, received on `received` or born here (0). */
-static void expect_egress(struct harness *h, uint32_t received, enum flow_class class)
+static void expect_egress_entry(struct harness *h, uint32_t received, enum flow_class class,
+				bool unsure)
 {
 	struct __sk_buff ctx = {.ingress_ifindex = received};
 	struct entry e = counted_entry(udp_items, &udp_want, class);
 	struct packet p;
 
+	e.key.unsure = unsure;
 	packet_build(&p, udp_items);
 	run_program(h->out, &p, &ctx);
 	expect_entries(h, &e, 1);
 	harness_clear(h);
 }
 
+/* One packet through the egress program, received on `received` or born here (0). */
+static void expect_egress(struct harness *h, uint32_t received, enum flow_class class)
+{
+	expect_egress_entry(h, received, class, false);
+}
+
+/* Received on a device of which a part is covered. */
+static void expect_egress_unsure(struct harness *h, uint32_t received)
+{
+	expect_egress_entry(h, received, FLOW_EGRESS, true);
+}
+
+static void expect_from(struct harness *h, const struct flow_turner *turner, bool unsure)
+{
+	struct entry e = counted_entry(udp_items, &udp_want, FLOW_INGRESS);
+	struct packet p;
+
+	e.key.unsure = unsure;
+	packet_build(&p, udp_items);
+	memcpy(p.data + ETH_ALEN, turner->address, ETH_ALEN);
+	run_program(h->in, &p, NULL);
+	expect_entries(h, &e, 1);
+	harness_clear(h);
+}
+
+/* A frame that comes from the address of a macvlan above the interface. */
+static void test_turned_back(void **state)
+{
+	const struct flow_turner here = {.ifindex = LOOPBACK, .address = {2, 0, 0, 0, 0, 7}};
+	const struct flow_turner other = {.ifindex = LOOPBACK, .address = {2, 0, 0, 0, 0, 8}};
+	const struct flow_turner elsewhere = {.ifindex = 99, .address = {2, 0, 0, 0, 0, 8}};
+	struct harness *h = *state;
+	const uint8_t is = 1;
+	int turners;
+
+	skip_if_denied();
+	turners = harness_fd(h, "turners");
+	assert_int_equal(bpf_map_update_elem(turners, &here, &is, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(turners, &elsewhere, &is, BPF_ANY), 0);
+	expect_from(h, &here, false);
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED | FLOW_SLOT_TURNS);
+	expect_from(h, &here, true);
+	expect_from(h, &other, false);
+	expect_egress(h, 0, FLOW_EGRESS);
+	assert_int_equal(bpf_map_delete_elem(turners, &here), 0);
+	assert_int_equal(bpf_map_delete_elem(turners, &elsewhere), 0);
+	expect_from(h, &here, false);
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED);
+}
+
+static void skip_if_never_received(const struct harness *h)
+{
+	const struct __sk_buff ctx = {.ingress_ifindex = LOOPBACK};
+	struct packet p;
+
+	packet_build(&p, udp_items);
+	if (try_program(h->out, &p, &ctx, 1) == -EINVAL) {
+		print_message("TEST_RUN here makes packets of no ingress_ifindex only\n");
+		skip();
+	}
+	harness_clear(h);
+}
+
 static void test_egress_classes(void **state)
 {
-	const uint32_t covered = 50, uncovered = 51, unknown = 52, second = 53;
+	const uint32_t covered = 50, uncovered = 51, unknown = 52, second = 53, partial = 54;
 	struct harness *h = *state;
 
 	skip_if_denied();
+	skip_if_never_received(h);
 	harness_set_slot(h, flow_slot_place(covered, 0), covered, FLOW_SLOT_COVERED);
 	harness_set_slot(h, flow_slot_place(uncovered, 0), uncovered, COUNTED);
 	harness_set_slot(h, flow_slot_place(second, 0), second + FLOW_SLOT_TABLE_SIZE, COUNTED);
@@ -324,6 +389,9 @@ static void test_egress_classes(void **state)
 	expect_egress(h, uncovered, FLOW_EGRESS);
 	expect_egress(h, unknown, FLOW_EGRESS);
 	expect_egress(h, second, FLOW_EGRESS_REPEAT);
+	harness_set_slot(h, flow_slot_place(partial, 0), partial, FLOW_SLOT_PARTIAL);
+	expect_egress_unsure(h, partial);
+	expect_egress(h, covered, FLOW_EGRESS_REPEAT);
 	/* an index that only shares its place with a covered one */
 	expect_egress(h, covered + FLOW_SLOT_TABLE_SIZE, FLOW_EGRESS);
 
@@ -616,6 +684,7 @@ static const struct CMUnitTest stories[] = {
 	cmocka_unit_test_setup_teardown(test_ipv6_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_old_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_egress_classes, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_turned_back, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_classes_elsewhere, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_slot_places, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_map_full, setup, teardown),

@@ -23,6 +23,7 @@
 // clang-format on
 
 #define LOOPBACK 1
+#define PORTS	 65536
 
 struct fixture {
 	struct program *program;
@@ -53,9 +54,10 @@ static int setup(void **state)
 	*state = f;
 	if (denied)
 		return 0;
-	assert_int_equal(program_new(&f->program), 0);
-	assert_int_equal(flow_maps_new(&f->maps, f->program, 1024), 0);
-	assert_int_equal(flow_maps_take(f->maps, &f->map), 0);
+	assert_int_equal(program_new(&f->program, NULL, false), 0);
+	program_use_trains(f->program, true);
+	assert_int_equal(flow_maps_new(&f->maps, f->program, NULL, 65536), 0);
+	assert_int_equal(flow_maps_take(f->maps, 1, &f->map), 0);
 	slot.slot = (uint16_t)f->map.slot;
 	assert_int_equal(program_set_slot(f->program, &slot), 0);
 	return 0;
@@ -82,18 +84,56 @@ static void skip_if_denied(void)
 	skip();
 }
 
-/* COUNT UDP packets of 28 bytes from that port, through the ingress or the egress program. */
-static void send_packets(const struct fixture *f, bool egress, uint16_t port, int count)
+/* COUNT UDP packets of 28 bytes between that port here and port 9 there, through the ingress or the
+ * egress program. */
+static void send_from(const struct fixture *f, bool egress, bool reply, uint16_t port, int count)
 {
-	const struct item items[] = {ETHERNET, V4(), UDP(port, 9), {0}};
+	const struct item there[] = {ETHERNET,
+				     V4(.source = 1, .destination = 2),
+				     UDP(port, 9),
+				     {0}};
+	const struct item back[] = {ETHERNET, V4(.source = 2, .destination = 1), UDP(9, port), {0}};
 	struct packet packet;
 	int fd = egress ? program_egress_fd(f->program) : program_ingress_fd(f->program);
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = packet.data, .repeat = count);
 
-	packet_build(&packet, items);
+	packet_build(&packet, reply ? back : there);
 	run.data_size_in = packet.size;
 	assert_int_equal(bpf_prog_test_run_opts(fd, &run), 0);
 	assert_int_equal((int)run.retval, TC_ACT_UNSPEC);
+}
+
+static void send_packets(const struct fixture *f, bool egress, uint16_t port, int count)
+{
+	send_from(f, egress, false, port, count);
+}
+
+/* Packets by the end that sent them, and the port of end 0. */
+struct by_port {
+	uint64_t packets[2][PORTS];
+};
+
+static int add_train_of_port(void *data, const struct flow_train *train)
+{
+	struct by_port *found = data;
+	struct flow_key key;
+	uint32_t sender = flow_key_order(&train->key, &key);
+
+	found->packets[sender][ntohs(key.port[0])] += train->packets;
+	return 0;
+}
+
+static int add_records_of_port(void *data, const struct flow_key *keys,
+			       const struct flow_value *values, size_t n)
+{
+	struct by_port *found = data;
+
+	for (size_t i = 0; i < n; i++)
+		for (int sender = 0; sender < 2; sender++)
+			for (int class = 0; class < FLOW_CLASSES; class ++)
+				found->packets[sender][ntohs(keys[i].port[0])] +=
+					values[i].count[sender][class].packets;
+	return 0;
 }
 
 static int add_train(void *data, const struct flow_train *train)
@@ -145,7 +185,30 @@ static void stay_on_cpu(int cpu)
 	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
 }
 
-static void test_holds_a_train_and_settles_it_for_another(void **state)
+static int keep_key(void *data, const struct flow_train *train)
+{
+	flow_key_order(&train->key, data);
+	return 0;
+}
+
+/* A port whose flow has the place of the flow of that port, which must be held alone: sends from
+ * new ports until that one is settled. */
+static uint16_t send_from_colliding_port(struct fixture *f, uint16_t port)
+{
+	struct flow_value value;
+	struct flow_key key;
+
+	assert_int_equal(program_peek_trains(f->program, keep_key, &key), 0);
+	for (uint16_t other = port + 1; other; other++) {
+		send_packets(f, false, other, 1);
+		if (!bpf_map_lookup_elem(f->map.fd, &key, &value))
+			return other;
+	}
+	fail_msg("no flow takes the place of port %u", port);
+	return 0;
+}
+
+static void test_holds_flows_beside_each_other(void **state)
 {
 	struct fixture *f = *state;
 
@@ -155,10 +218,38 @@ static void test_holds_a_train_and_settles_it_for_another(void **state)
 	assert_held_and_mapped(f, 10, 0);
 	send_packets(f, false, 1, 5);
 	assert_held_and_mapped(f, 15, 0);
-	send_packets(f, false, 2, 3);
-	assert_held_and_mapped(f, 3, 15);
+	for (uint16_t port = 2; port < 10; port++)
+		send_packets(f, false, port, 1);
+	look(f);
+	assert_int_equal(f->held.packets + f->mapped.packets, 15 + 8);
+	assert_true(f->held.packets > 8);
+}
+
+static void test_settles_a_flow_for_another_in_its_place(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_count before;
+	uint16_t other;
+
+	skip_if_denied();
+	stay_on_cpu(0);
+	send_packets(f, false, 1, 15);
+	other = send_from_colliding_port(f, 1);
+	look(f);
+	before = f->mapped;
+	assert_true(before.packets >= 15);
+	/* each time the other goes into the map, as many packets as it had */
+	send_packets(f, false, 1, 7);
+	look(f);
+	assert_int_equal(f->mapped.packets, before.packets + 1);
+	send_packets(f, false, other, 3);
+	look(f);
+	assert_int_equal(f->mapped.packets, before.packets + 1 + 7);
 	send_packets(f, false, 1, 1);
-	assert_held_and_mapped(f, 1, 18);
+	look(f);
+	assert_int_equal(f->mapped.packets, before.packets + 1 + 7 + 3);
+	assert_int_equal(f->mapped.bytes, 28 * f->mapped.packets);
+	assert_int_equal(f->held.bytes, 28 * f->held.packets);
 }
 
 static void test_hooks_hold_trains_of_their_own(void **state)
@@ -174,6 +265,13 @@ static void test_hooks_hold_trains_of_their_own(void **state)
 	assert_held_and_mapped(f, 8, 0);
 }
 
+static int take_trains(struct fixture *f, struct flow_count *taken)
+{
+	int err = program_read_trains(f->program, add_train, taken);
+
+	return err ? err : program_empty_trains(f->program);
+}
+
 /* The set of the epoch before is quiet after a grace period, is read once, and is empty then. */
 static void test_epochs(void **state)
 {
@@ -187,13 +285,13 @@ static void test_epochs(void **state)
 	assert_int_equal(flow_maps_synchronize(f->maps), 0);
 	send_packets(f, false, 1, 7);
 	assert_held_and_mapped(f, 17, 0);
-	assert_int_equal(program_take_trains(f->program, add_train, &taken), 0);
+	assert_int_equal(take_trains(f, &taken), 0);
 	assert_int_equal(taken.packets, 10);
 	assert_held_and_mapped(f, 7, 0);
 
 	program_flip_epoch(f->program);
 	assert_int_equal(flow_maps_synchronize(f->maps), 0);
-	assert_int_equal(program_take_trains(f->program, add_train, &taken), 0);
+	assert_int_equal(take_trains(f, &taken), 0);
 	assert_int_equal(taken.packets, 17);
 	assert_held_and_mapped(f, 0, 0);
 	send_packets(f, false, 1, 1);
@@ -204,20 +302,70 @@ static void test_epochs(void **state)
  * map_full. */
 static void test_settles_into_map_full(void **state)
 {
-	struct flow_key key = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_MAP_FULL};
+	struct flow_key full = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_MAP_FULL};
 	struct fixture *f = *state;
-	struct flow_value value;
+	struct flow_map *map = &f->map;
+	uint64_t before = 0, sent = 16 + 12;
+	struct flow_value value = {0};
+	struct flow_map old;
 
 	skip_if_denied();
 	stay_on_cpu(0);
-	for (uint16_t port = 1; port <= 1024; port++)
+	flow_maps_set_entries(f->maps, 16 + FLOW_REASONS);
+	assert_int_equal(flow_maps_swap(f->maps, &map, &old, 1, NULL, NULL), 0);
+	close(old.fd);
+	program_use_trains(f->program, false);
+	for (uint16_t port = 1; port <= 16; port++)
 		send_packets(f, false, port, 1);
-	send_packets(f, false, 2000, 12);
-	send_packets(f, false, 1, 1);
-	assert_int_equal(bpf_map_lookup_elem(f->map.fd, &key, &value), 0);
-	assert_int_equal(value.count[0][FLOW_INGRESS].packets, 12);
-	assert_int_equal(value.count[0][FLOW_INGRESS].bytes, 12 * 28);
-	assert_held_and_mapped(f, 1, 1024 + 12);
+	program_use_trains(f->program, true);
+
+	send_packets(f, false, 1000, 12);
+	/* others come one by one: who is settled for them has one packet, but for that flow */
+	for (uint16_t port = 1001; port && value.count[0][FLOW_INGRESS].packets <= before + 1;
+	     port++) {
+		before = value.count[0][FLOW_INGRESS].packets;
+		send_packets(f, false, port, 1);
+		sent++;
+		assert_int_equal(bpf_map_lookup_elem(f->map.fd, &full, &value), 0);
+	}
+	assert_int_equal(value.count[0][FLOW_INGRESS].packets, before + 12);
+	assert_int_equal(value.count[0][FLOW_INGRESS].bytes, 28 * (before + 12));
+	look(f);
+	assert_int_equal(f->held.packets + f->mapped.packets, sent);
+	assert_int_equal(f->held.bytes + f->mapped.bytes, 28 * sent);
+}
+
+/* Both directions of many flows through both hooks, in an order without pattern: each flow has what
+ * it sent. */
+static void test_each_flow_has_its_own(void **state)
+{
+	static struct by_port sent, found;
+	struct fixture *f = *state;
+	struct flow_map *map = &f->map;
+	uint32_t random = 1;
+	struct flow_map old;
+
+	skip_if_denied();
+	stay_on_cpu(0);
+	for (int i = 0; i < 30000; i++) {
+		bool reply;
+		uint16_t port;
+
+		random = random * 1664525 + 1013904223;
+		port = (uint16_t)(random >> 16);
+		reply = random & 0x2000;
+		if (random & 0x8000)
+			port %= 100;
+		send_from(f, random & 0x4000, reply, port, 1 + i % 3);
+		sent.packets[reply][port] += (uint64_t)(1 + i % 3);
+	}
+	program_flip_epoch(f->program);
+	assert_int_equal(flow_maps_swap(f->maps, &map, &old, 1, NULL, NULL), 0);
+	assert_int_equal(program_read_trains(f->program, add_train_of_port, &found), 0);
+	assert_int_equal(program_empty_trains(f->program), 0);
+	assert_int_equal(flow_maps_read(f->maps, old.fd, add_records_of_port, &found), 0);
+	close(old.fd);
+	assert_memory_equal(&found, &sent, sizeof(sent));
 }
 
 struct sender {
@@ -226,13 +374,19 @@ struct sender {
 	_Atomic int *running;
 };
 
+/* Some that stay, and so many others that each place has several of them. */
+static uint16_t mixed_port(int i)
+{
+	return (uint16_t)(i & 2 ? 1 + i % 3 : 1 + i * 7919L % 20011);
+}
+
 static void *send_mixed(void *data)
 {
 	const struct sender *sender = data;
 
 	stay_on_cpu(sender->cpu);
 	for (int i = 0; i < sender->rounds; i++)
-		send_packets(sender->fixture, i & 1, (uint16_t)(1 + i % 3 * (i & 4)), 1 + i % 40);
+		send_packets(sender->fixture, i & 1, mixed_port(i), 1 + i % 40);
 	--*sender->running;
 	return NULL;
 }
@@ -256,7 +410,8 @@ static void test_drains_under_load(void **state)
 	_Atomic int running = 2;
 	struct sender senders[2];
 	pthread_t threads[2];
-	int old_fd, drains = 0;
+	struct flow_map old;
+	unsigned int drains = 0;
 
 	skip_if_denied();
 	for (int i = 0; i < 2; i++) {
@@ -269,10 +424,10 @@ static void test_drains_under_load(void **state)
 	/* twice more when all is sent: what is held then is in the set that is in use */
 	for (int after = 0; after < 2; after += !running) {
 		program_flip_epoch(f->program);
-		assert_int_equal(flow_maps_swap(f->maps, &map, &old_fd, 1, NULL, NULL), 0);
-		assert_int_equal(program_take_trains(f->program, add_train, &sum), 0);
-		assert_int_equal(flow_maps_read(f->maps, old_fd, add_records, &sum), 0);
-		close(old_fd);
+		assert_int_equal(flow_maps_swap(f->maps, &map, &old, 1, NULL, NULL), 0);
+		assert_int_equal(take_trains(f, &sum), 0);
+		assert_int_equal(flow_maps_read(f->maps, old.fd, add_records, &sum), 0);
+		close(old.fd);
 		drains++;
 	}
 	for (int i = 0; i < 2; i++)
@@ -287,12 +442,15 @@ static void test_drains_under_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_holds_a_train_and_settles_it_for_another,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_holds_flows_beside_each_other, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_settles_a_flow_for_another_in_its_place, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_hooks_hold_trains_of_their_own, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_settles_into_map_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_each_flow_has_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drains_under_load, setup, teardown),
 	};
 

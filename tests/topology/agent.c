@@ -15,9 +15,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_NS	 (10 * NSEC_PER_SEC)
+#define WAIT_NS	 (60 * NSEC_PER_SEC)
 #define LOG_SIZE (64 << 10)
 #define OUT_SIZE (256 << 10)
+
+/* $PATIENCE times as long on a slow machine. */
+static int64_t wait_ns(void)
+{
+	const char *patience = getenv("PATIENCE");
+
+	return WAIT_NS * (patience ? atoi(patience) : 1);
+}
 
 struct text {
 	char *data; /* owned; terminated */
@@ -28,7 +36,8 @@ struct text {
 };
 
 struct agent {
-	pid_t pid; /* 0: it has ended */
+	pid_t pid;  /* 0: it has ended */
+	bool asked; /* for a report that has not come */
 	struct text log, out;
 };
 
@@ -94,6 +103,7 @@ static void agent_exec(const char *program, const char *attach, const char *dire
 	snprintf(config, sizeof(config), "%s/flowtally.conf", directory);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("STATE_DIRECTORY", directory, 1);
+	setenv("RUNTIME_DIRECTORY", directory, 1);
 	unsetenv("JOURNAL_STREAM");
 	dup2(out, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
@@ -178,7 +188,7 @@ int agent_configure(const char *directory, const char *include, const char *excl
 
 int agent_wait_log(struct agent *agent, const char *line)
 {
-	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	int64_t end_ns = clock_boottime_ns() + wait_ns();
 	struct text *log = &agent->log;
 	char wanted[128];
 
@@ -197,19 +207,23 @@ int agent_wait_log(struct agent *agent, const char *line)
 	}
 }
 
-static bool is_attached(const struct text *log, const char *name)
+/* As the log says before end. A name may go from one link to another, or come back. */
+static bool is_attached(const char *log, const char *end, const char *name)
 {
-	const char *line = log->data;
+	char subject[32], words[32], more[32], object[32];
 	bool attached = false;
-	char subject[64];
-	size_t size;
 
-	snprintf(subject, sizeof(subject), "flowtally: %s: ", name);
-	size = strlen(subject);
-	for (; (line = strstr(line, subject)); line += size) {
-		if (!strncmp(line + size, "attached with", 13))
+	for (const char *line = log; line < end; line += strcspn(line, "\n") + 1) {
+		int n = sscanf(line, "flowtally: %31[^: ]: %31s %31s %31s", subject, words, more,
+			       object);
+
+		if (n == 4 && !strcmp(words, "renamed") && !strcmp(object, name))
+			attached = is_attached(log, line, subject);
+		if (n < 2 || strcmp(subject, name))
+			continue;
+		if (!strcmp(words, "attached"))
 			attached = true;
-		if (!strncmp(line + size, "detached", 8) || !strncmp(line + size, "gone", 4))
+		if (!strcmp(words, "detached") || !strcmp(words, "gone"))
 			attached = false;
 	}
 	return attached;
@@ -217,10 +231,11 @@ static bool is_attached(const struct text *log, const char *name)
 
 int agent_wait_attached(struct agent *agent, const char *name, bool attached)
 {
-	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	int64_t end_ns = clock_boottime_ns() + wait_ns();
+	const struct text *log = &agent->log;
 	int err = 0;
 
-	while (is_attached(&agent->log, name) != attached && !err)
+	while (is_attached(log->data, log->data + log->size, name) != attached && !err)
 		err = agent_read(agent, end_ns);
 	return err;
 }
@@ -328,7 +343,7 @@ static int read_line(struct agent *agent, int64_t end_ns, char **line)
 
 static int read_report(struct agent *agent, struct tally *tally)
 {
-	int64_t end_ns = clock_boottime_ns() + WAIT_NS;
+	int64_t end_ns = clock_boottime_ns() + wait_ns();
 	uint64_t flows;
 	char *line;
 	int err = read_line(agent, end_ns, &line);
@@ -344,12 +359,42 @@ static int read_report(struct agent *agent, struct tally *tally)
 		if (!parse_flow(line, tally))
 			return -EBADMSG;
 	}
+	/* room for more; without many reports all of them are kept, to be looked at */
+	if (agent->out.size > OUT_SIZE / 2 && agent->out.at == agent->out.size)
+		agent->out.at = agent->out.size = 0;
 	return 0;
 }
 
 int agent_report(struct agent *agent, struct tally *tally)
 {
 	return kill(agent->pid, SIGUSR1) ? -errno : read_report(agent, tally);
+}
+
+int agent_ask(struct agent *agent)
+{
+	if (agent->asked)
+		return 0;
+	agent->asked = true;
+	return kill(agent->pid, SIGUSR1) ? -errno : 0;
+}
+
+int agent_take_last(struct agent *agent, struct tally *tally)
+{
+	if (!agent->asked)
+		return 0;
+	agent->asked = false;
+	return read_report(agent, tally);
+}
+
+int agent_take(struct agent *agent, struct tally *tally)
+{
+	struct pollfd ready = {.fd = agent->out.fd, .events = POLLIN};
+	int err;
+
+	if (!agent->asked || poll(&ready, 1, 0) <= 0)
+		return 0;
+	err = agent_take_last(agent, tally);
+	return err ? err : 1;
 }
 
 int agent_stop(struct agent *agent, struct tally *tally)

@@ -33,6 +33,13 @@ int agent_wait_attached(struct agent *agent, const char *name, bool attached);
 
 /* Asks for a report and adds its lines to the tally. */
 int agent_report(struct agent *agent, struct tally *tally);
+/* The same without waiting for it: asks for one unless one is asked for, and takes what has come;
+ * 1: a report. */
+int agent_ask(struct agent *agent);
+int agent_take(struct agent *agent, struct tally *tally);
+/* Waits for the one that was asked for, if any. */
+int agent_take_last(struct agent *agent, struct tally *tally);
+
 /* Ends it as an administrator would; the last report goes into the tally. */
 int agent_stop(struct agent *agent, struct tally *tally);
 

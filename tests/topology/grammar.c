@@ -23,6 +23,7 @@
 #define TUNNEL_OVERHEAD 70
 #define SIZE_WHOLE	1200 /* data of a datagram that no device here cuts */
 #define SIZE_CUT	5000
+#define SIZE_STREAM	60000
 #define PICKS		200 /* tries to find a conversation that has a way */
 
 /* What a host is made of so far. */
@@ -192,9 +193,34 @@ static void add_tunnel(struct grammar *g, unsigned int i, struct device *bridge)
 	here->tag = there->tag = (uint16_t)(1000 + i);
 	here->mtu = there->mtu = 1500 - TUNNEL_OVERHEAD;
 	here->master = bridge;
-	/* a bridge takes the least of its ports' */
-	bridge->mtu = here->mtu;
 	give_address(there, LAN_SEGMENT + i, 90);
+}
+
+static bool is_container_port(const struct device *device, const struct device *bridge)
+{
+	return device->master == bridge && device->kind == KIND_VETH && device->space == HOST &&
+	       device->peer->space != HOST;
+}
+
+/* From each container's port past the bridge to another one. */
+static void add_redirects(struct grammar *g, const struct device *bridge)
+{
+	struct device *before = NULL;
+
+	for (size_t i = 0; i < g->world->device_count; i++) {
+		struct device *port = &g->world->devices[i];
+
+		if (!is_container_port(port, bridge))
+			continue;
+		if (before)
+			before->redirect = port;
+		before = port;
+	}
+	if (before && random_chance(g->random, 50))
+		for (size_t i = 0; i < g->world->device_count && !before->redirect; i++)
+			if (is_container_port(&g->world->devices[i], bridge) &&
+			    &g->world->devices[i] != before)
+				before->redirect = &g->world->devices[i];
 }
 
 static void add_lan(struct grammar *g, unsigned int i)
@@ -222,6 +248,8 @@ static void add_lan(struct grammar *g, unsigned int i)
 		if (gateway)
 			add_default_route(g, eth0, gateway);
 	}
+	if (random_chance(g->random, 15))
+		add_redirects(g, bridges[0]);
 	if (random_chance(g->random, 30))
 		add_tunnel(g, i, bridges[random_below(g->random, bridge_count)]);
 }
@@ -285,11 +313,19 @@ static void translate_server(struct grammar *g, struct conversation *c)
 		c->sent.port[1] = (uint16_t)(c->sent.port[1] + 1000);
 }
 
-/* Between the host's own NAT rules and its own sockets there are more faces of a packet than this
- * models. */
-static bool may_translate(const struct conversation *c)
+/* Sources are rewritten when they leave the host: not those of what it receives itself. */
+static bool may_translate_client(const struct conversation *c)
 {
-	return c->client->space != HOST && c->server->space != HOST;
+	return c->server->space != HOST;
+}
+
+/* What the host sends to itself passes both kinds of rules, and only lo. */
+static bool may_translate_server(const struct conversation *c)
+{
+	/* of an address of its own the host thinks that it is on lo, where segments are large */
+	if (c->stream && c->client->space == HOST)
+		return false;
+	return c->client->space != HOST || c->server->space != HOST;
 }
 
 static bool add_conversation(struct grammar *g, bool nat)
@@ -314,13 +350,14 @@ static bool add_conversation(struct grammar *g, bool nat)
 	};
 	c->count[0] = random_between(g->random, 1, 5);
 	c->count[1] = random_below(g->random, 5);
+	c->stream = random_chance(g->random, 25);
+	if (c->stream)
+		c->size = random_between(g->random, 1, SIZE_STREAM);
 	c->arrives = c->sent;
-	if (nat && may_translate(c)) {
-		if (random_chance(g->random, 50))
-			translate_client(g, c);
-		if (random_chance(g->random, 50))
-			translate_server(g, c);
-	}
+	if (nat && may_translate_client(c) && random_chance(g->random, 50))
+		translate_client(g, c);
+	if (nat && may_translate_server(c) && random_chance(g->random, 50))
+		translate_server(g, c);
 	if (!traffic_paths(world, c, paths) || !(paths[0].packet_count + paths[1].packet_count))
 		return false;
 	world->conversation_count++;
@@ -340,7 +377,7 @@ static void avoid_traps(struct world *world)
 	for (size_t i = 0; i < world->conversation_count; i++) {
 		struct conversation *c = &world->conversations[i];
 
-		if (c->sent.family == AF_INET6 && c->size > SIZE_WHOLE)
+		if (c->sent.family == AF_INET6 && !c->stream && c->size > SIZE_WHOLE)
 			c->size = SIZE_WHOLE;
 	}
 }

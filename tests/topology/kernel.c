@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define MESSAGE_SIZE 2048
-#define UP_WAIT_NS   (5 * NSEC_PER_SEC)
+#define UP_WAIT_NS   (60 * NSEC_PER_SEC)
 
 struct kernel {
 	struct world *world; /* borrowed */
@@ -124,6 +124,10 @@ static int set_sysctls(void)
 		/* or a new link would join the routers' group, and say so */
 		{"ipv6/conf/default/forwarding", "0"},
 		{"ipv6/conf/default/accept_ra", "0"},
+		/* all segments but the first have headers of one size, and none is sent to find out
+		 * whether another one was lost */
+		{"ipv4/tcp_sack", "0"},
+		{"ipv4/tcp_early_retrans", "0"},
 	};
 	int err = 0;
 
@@ -141,15 +145,26 @@ static int set_bridge_filter(const char *value)
 	return err == -ENOENT ? 0 : err;
 }
 
-static int set_up(struct kernel *kernel, unsigned int space, uint32_t ifindex)
+static int set_flags(struct kernel *kernel, unsigned int space, uint32_t ifindex,
+		     unsigned int flags)
 {
 	struct request request;
 	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
 
 	info->ifi_index = (int)ifindex;
-	info->ifi_flags = IFF_UP;
+	info->ifi_flags = flags;
 	info->ifi_change = IFF_UP;
 	return ask(kernel, space, &request);
+}
+
+static int set_up(struct kernel *kernel, unsigned int space, uint32_t ifindex)
+{
+	return set_flags(kernel, space, ifindex, IFF_UP);
+}
+
+int kernel_set_down(struct kernel *kernel, struct device *device)
+{
+	return set_flags(kernel, device->space, device->ifindex, 0);
 }
 
 static int create_space(struct kernel *kernel)
@@ -499,6 +514,24 @@ static bool has_ports(const struct world *world, const struct device *bridge)
 	return false;
 }
 
+/* Some kinds never say more than unknown; others begin with that, and send nothing yet. */
+static bool will_be_up(const struct world *world, const struct device *device, uint8_t state)
+{
+	switch (device->kind) {
+	case KIND_VETH:
+	case KIND_MACVLAN:
+		return true;
+	case KIND_BRIDGE:
+		return has_ports(world, device);
+	case KIND_LOOPBACK:
+	case KIND_VXLAN:
+	case KIND_VLAN:
+	case KINDS:
+		break;
+	}
+	return state != IF_OPER_UNKNOWN;
+}
+
 static int look_at_link(void *data, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
@@ -511,14 +544,13 @@ static int look_at_link(void *data, const struct nlmsghdr *message)
 		if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
 			state = mnl_attr_get_u8(attr);
 	/* clang-format on */
-	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP || state == IF_OPER_UNKNOWN)
+	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP)
 		return 0;
 	for (size_t i = 0; i < wait->world->device_count; i++) {
 		const struct device *device = &wait->world->devices[i];
 
 		if (device->space == wait->space && device->ifindex == (uint32_t)info->ifi_index &&
-		    !device->gone &&
-		    !(device->kind == KIND_BRIDGE && !has_ports(wait->world, device)))
+		    !device->gone && will_be_up(wait->world, device, state))
 			wait->all_up = false;
 	}
 	return 0;
@@ -563,6 +595,28 @@ int kernel_wait_up(struct kernel *kernel)
 	}
 }
 
+static int redirect(const struct device *device)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "tc qdisc add dev %s clsact && tc filter add dev %s ingress prio 100 protocol all "
+		 "u32 match u32 0 0 action mirred egress redirect dev %s",
+		 device->name, device->name, device->redirect->name);
+	return system(command) ? -EIO : 0;
+}
+
+int kernel_redirect(struct kernel *kernel)
+{
+	int err = kernel_enter(kernel, HOST), left;
+
+	for (size_t i = 0; i < kernel->world->device_count && !err; i++)
+		if (kernel->world->devices[i].redirect)
+			err = redirect(&kernel->world->devices[i]);
+	left = kernel_leave(kernel);
+	return err ? err : left;
+}
+
 static void print_target(FILE *out, const struct conversation *c, int end)
 {
 	const struct device *device = c->arrives.address[end];
@@ -581,8 +635,9 @@ static void print_rules(FILE *out, const struct world *world, int end)
 
 		if (!conversation_end_is_translated(c, end))
 			continue;
-		fprintf(out, "meta nfproto %s udp sport %u ",
-			c->sent.family == AF_INET ? "ipv4" : "ipv6", c->sent.port[0]);
+		fprintf(out, "meta nfproto %s %s sport %u ",
+			c->sent.family == AF_INET ? "ipv4" : "ipv6", c->stream ? "tcp" : "udp",
+			c->sent.port[0]);
 		if (end == 0 && c->masquerade) {
 			fprintf(out, "masquerade\n");
 			continue;
@@ -613,6 +668,8 @@ static int write_rules(int output, const struct world *world)
 	}
 	fprintf(out, "table inet translate {\n"
 		     "chain pre {\ntype nat hook prerouting priority -100\n");
+	print_rules(out, world, 1);
+	fprintf(out, "}\nchain out {\ntype nat hook output priority -100\n");
 	print_rules(out, world, 1);
 	fprintf(out, "}\nchain post {\ntype nat hook postrouting priority 100\n");
 	print_rules(out, world, 0);

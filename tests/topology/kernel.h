@@ -18,6 +18,7 @@ void kernel_free(struct kernel *kernel);
 /* Makes the spaces and devices that the world has and the kernel has not yet. */
 int kernel_create(struct kernel *kernel);
 int kernel_delete(struct kernel *kernel, struct device *device);
+int kernel_set_down(struct kernel *kernel, struct device *device);
 int kernel_rename(struct kernel *kernel, struct device *device, const char *name);
 int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master);
 int kernel_move(struct kernel *kernel, struct device *device, unsigned int space);
@@ -28,6 +29,9 @@ int kernel_settle(struct kernel *kernel, struct device *device);
 int kernel_sync(struct kernel *kernel);
 /* Waits until all links carry packets. */
 int kernel_wait_up(struct kernel *kernel);
+
+/* Tells tc to redirect as the devices say. */
+int kernel_redirect(struct kernel *kernel);
 
 /* Tells the host to translate as the conversations say. */
 int kernel_translate(struct kernel *kernel);

@@ -118,6 +118,11 @@ static bool send_ip(struct walk *walk, unsigned int space, struct tuple *tuple)
 {
 	const struct device *to = tuple->address[1], *next, *device;
 
+	/* the host's rules for what it sends itself, before its own addresses are looked at */
+	if (space == HOST && !walk->packet) {
+		translate_destination(walk, tuple);
+		to = tuple->address[1];
+	}
 	if (to->gone)
 		return false;
 	if (to->space == space) {
@@ -138,7 +143,7 @@ static bool send_ip(struct walk *walk, unsigned int space, struct tuple *tuple)
 	if (space == HOST)
 		translate_source(walk, tuple);
 	if (!walk->outer_header && !walk->path->own_mtu)
-		walk->path->own_mtu = device->mtu;
+		walk->path->own_mtu = world_mtu(walk->world, device);
 	return transmit(walk, device, next, tuple);
 }
 
@@ -168,13 +173,14 @@ static bool send_through_tunnel(struct walk *walk, const struct device *device,
 static bool transmit(struct walk *walk, const struct device *device, const struct device *target,
 		     struct tuple *tuple)
 {
+	uint16_t mtu = world_mtu(walk->world, device);
 	const struct device *port;
 
 	if (device->gone || ++walk->hops > HOPS_MAX)
 		return false;
 	see(walk, device, true, tuple);
-	if (!walk->outer_header && device->mtu < walk->path->mtu)
-		walk->path->mtu = device->mtu;
+	if (!walk->outer_header && mtu < walk->path->mtu)
+		walk->path->mtu = mtu;
 	switch (device->kind) {
 	case KIND_VETH:
 		if (device->peer->space != device->space)
@@ -205,6 +211,8 @@ static bool receive_ip(struct walk *walk, const struct device *device, struct tu
 	if (device->space == HOST)
 		translate_destination(walk, tuple);
 	if (tuple->address[1]->space == device->space) {
+		if (device->space == HOST)
+			translate_source(walk, tuple);
 		walk->packet = NULL;
 		return !tuple->address[1]->gone;
 	}
@@ -220,6 +228,8 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 	if (device->gone || ++walk->hops > HOPS_MAX)
 		return false;
 	see(walk, device, false, tuple);
+	if (device->redirect)
+		return transmit(walk, device->redirect, target, tuple);
 	if (device->master) {
 		if (target == device->master || target->lower == device->master)
 			return receive(walk, device->master, target, tuple);

@@ -2,19 +2,19 @@
 /*
  * Random hosts on the real kernel: is every packet counted once, to the byte?
  *
- *   topology --seeds FIRST..LAST | --seed N [OPTIONS]
+ *   topology [OPTIONS] --seeds FIRST..LAST | --seed N | --replay FILE...
  *
  *   --join     the agent joins translated conversations; else each of their faces is a line
  *   --traps    also what is known to be counted twice at times (grammar.h)
- *   --verbose  the world, the paths and the agent's words, of good seeds too
+ *   --jobs N   so many cases at once
+ *   --dump     writes what would be done as a script (script.h), and does nothing
+ *   --verbose  the world, the paths and the agent's words, of good cases too
  *   --steps    waits before each change
- *   --keep     waits before it takes down a seed that failed
+ *   --keep     waits before it takes down a case that failed
  *   --agent    the program under test; the one of the same build if not given
  */
-#include "tests/topology/agent.h"
-#include "tests/topology/grammar.h"
-#include "tests/topology/kernel.h"
-#include "tests/topology/traffic.h"
+#include "tests/topology/plan.h"
+#include "tests/topology/trial.h"
 
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
@@ -25,338 +25,170 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#define JOBS_MAX 64
+
 struct options {
-	uint64_t first, last;
-	bool verbose;
-	bool join;  /* the agent joins what NAT translates, else each face is a line */
-	bool keep;  /* waits before it takes down what failed */
-	bool steps; /* waits before each change */
-	bool traps; /* grammar.h */
+	uint64_t first, last; /* none if last is less */
+	bool replay;
+	char **files; /* to replay; borrowed */
+	size_t file_count;
+	bool dump;
+	unsigned int jobs;
+	struct plan_options plan;
+	struct trial_options trial;
 	char agent[PATH_MAX];
 	char self[PATH_MAX];
 };
 
-/* What one seed works with. */
-struct trial {
-	const struct options *options;
-	struct random random;
-	struct world world;
-	struct kernel *kernel;
-	struct agent *agent;
-	const char *attach;
-	/* a line for each face of a translated conversation: where only a part of the devices is
-	 * monitored nobody can tell then whether a face was counted as another one */
-	bool faces;
-	struct lists lists;
-	struct buffer history; /* changes and reports, as comment lines */
-	char directory[32];
-	struct tally expected, got;
-	const struct conversation *failed;
+/* What workers share: who writes, and what came of the cases. */
+struct tap {
+	sem_t turn;
+	uint64_t number, failed;
 };
-
-static int step(const char *what, int err)
-{
-	if (err)
-		printf("# %s: %s\n", what, strerror(-err));
-	return err;
-}
-
-/* Says how to look into the namespaces, and waits for a line on standard input. */
-static void trial_pause(const struct trial *trial)
-{
-	int c;
-
-	for (unsigned int i = 0; i < trial->world.space_count; i++)
-		printf("# %s: nsenter --net=/proc/%d/fd/%d\n", trial->world.space_names[i],
-		       (int)getpid(), kernel_space_fd(trial->kernel, i));
-	printf("# Enter goes on\n");
-	do
-		c = getchar();
-	while (c != '\n' && c != EOF);
-}
-
-static int trial_start(struct trial *trial)
-{
-	int err;
-
-	grammar_build(&trial->random, &trial->world, trial->options->traps);
-	trial->faces = !trial->options->join && world_translates(&trial->world);
-	grammar_choose_lists(&trial->random, &trial->world, &trial->lists);
-	if (trial->faces)
-		grammar_choose_all(&trial->lists);
-	lists_apply(&trial->lists, &trial->world);
-	trial->attach = random_chance(&trial->random, 85) ? "clsact" : "tcx";
-	err = step("namespaces", kernel_new(&trial->kernel, &trial->world));
-	if (!err)
-		err = step("links", kernel_create(trial->kernel));
-	if (!err)
-		err = step("routes and neighbours", kernel_sync(trial->kernel));
-	if (!err)
-		err = step("translation", kernel_translate(trial->kernel));
-	if (!err)
-		err = step("links do not come up", kernel_wait_up(trial->kernel));
-	if (!err)
-		err = step("configuration",
-			   agent_configure(trial->directory, trial->lists.include,
-					   trial->lists.exclude, trial->options->join));
-	if (!err)
-		err = step("the agent does not start",
-			   agent_new(&trial->agent, trial->kernel, trial->options->agent,
-				     trial->attach, trial->directory));
-	return err;
-}
-
-static void trial_print_world(const struct trial *trial)
-{
-	printf("# include = %s\n# exclude = %s\n", trial->lists.include, trial->lists.exclude);
-	world_print(&trial->world);
-	for (size_t i = 0; i < trial->world.conversation_count; i++)
-		traffic_print(&trial->world, &trial->world.conversations[i]);
-}
-
-static int trial_send(struct trial *trial)
-{
-	if (trial->options->verbose)
-		trial_print_world(trial);
-	return step("a datagram does not arrive",
-		    traffic_send(&trial->world, trial->kernel, trial->options->join,
-				 &trial->expected, &trial->failed));
-}
-
-static bool trial_compare(struct trial *trial)
-{
-	bool equal = tally_compare(&trial->expected, &trial->got);
-
-	trial->expected = trial->got = (struct tally){0};
-	return equal;
-}
-
-/* Attaching to many interfaces is done in several turns. */
-static int trial_wait_attached(struct trial *trial)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < trial->world.device_count && !err; i++) {
-		const struct device *device = &trial->world.devices[i];
-
-		if (device->space == HOST && !device->gone)
-			err = agent_wait_attached(trial->agent, device->name, device->monitored);
-	}
-	return err;
-}
-
-/*
- * Two changes of the sentinel, the second one made when the first was dealt with: the agent has
- * then seen and dealt with all that was before.
- */
-static int trial_wait_seen(struct trial *trial)
-{
-	struct device *sentinel = world_find(&trial->world, HOST, SENTINEL_OFF);
-	int err;
-
-	lists_apply(&trial->lists, &trial->world);
-	err = trial_wait_attached(trial);
-	if (!err)
-		err = kernel_rename(trial->kernel, sentinel, SENTINEL_ON);
-	if (!err)
-		err = agent_wait_log(trial->agent, SENTINEL_ON ": attached with");
-	if (!err)
-		err = kernel_rename(trial->kernel, sentinel, SENTINEL_OFF);
-	if (!err)
-		err = agent_wait_log(trial->agent, SENTINEL_OFF ": detached");
-	return step("the agent does not see a change", err);
-}
-
-static int trial_change_lists(struct trial *trial)
-{
-	grammar_choose_lists(&trial->random, &trial->world, &trial->lists);
-	return agent_configure(trial->directory, trial->lists.include, trial->lists.exclude,
-			       trial->options->join)
-		       ?: agent_reload(trial->agent);
-}
-
-static int trial_add_container(struct trial *trial, struct device *like)
-{
-	int err;
-
-	grammar_add_container(&trial->world, like, false);
-	err = kernel_create(trial->kernel);
-	grammar_add_conversations(&trial->random, &trial->world, 2, trial->options->traps);
-	return err;
-}
-
-static int trial_move_container(struct trial *trial, struct device *like)
-{
-	struct device *device = grammar_add_container(&trial->world, like, true);
-	int err = kernel_create(trial->kernel);
-
-	if (!err)
-		err = trial_wait_seen(trial);
-	if (err)
-		return err;
-	err = kernel_move(trial->kernel, device, trial->world.space_count - 1);
-	grammar_settle_container(&trial->world, like, device);
-	if (!err)
-		err = kernel_settle(trial->kernel, device);
-	grammar_add_conversations(&trial->random, &trial->world, 2, trial->options->traps);
-	return err;
-}
-
-static int trial_make_change(struct trial *trial, const struct change *change)
-{
-	struct device *device = change->device, *master;
-
-	switch (change->kind) {
-	case CHANGE_LISTS:
-		return trial_change_lists(trial);
-	case CHANGE_RENAME:
-		return kernel_rename(trial->kernel, device, change->name);
-	case CHANGE_RELEASE:
-		device->former_master = device->master;
-		return kernel_enslave(trial->kernel, device, NULL);
-	case CHANGE_ENSLAVE:
-		master = device->former_master;
-		device->former_master = NULL;
-		return kernel_enslave(trial->kernel, device, master);
-	case CHANGE_ADD:
-		return trial_add_container(trial, device);
-	case CHANGE_MOVE:
-		return trial_move_container(trial, device);
-	case CHANGE_DELETE:
-		device->gone = device->peer->gone = true;
-		return kernel_delete(trial->kernel, device);
-	case CHANGE_ROUTE:
-		grammar_switch_route(&trial->world, change->route);
-		return 0;
-	case CHANGES:
-		break;
-	}
-	return -EINVAL;
-}
-
-static int trial_change(struct trial *trial)
-{
-	struct change change;
-	int err;
-
-	while (!grammar_choose_change(&trial->random, &trial->world, &change))
-		;
-	buffer_printf(&trial->history, "#   %s %s\n", change_to_str(change.kind),
-		      change.device ? change.device->name : "");
-	err = trial_make_change(trial, &change);
-	if (!err)
-		err = kernel_sync(trial->kernel);
-	if (!err)
-		err = kernel_wait_up(trial->kernel);
-	return step("a change", err) ?: trial_wait_seen(trial);
-}
-
-static bool trial_report(struct trial *trial)
-{
-	buffer_str(&trial->history, "#   report\n");
-	return !step("no report", agent_report(trial->agent, &trial->got)) && trial_compare(trial);
-}
-
-static bool trial_run(struct trial *trial)
-{
-	unsigned int changes;
-
-	if (trial_start(trial) || trial_send(trial))
-		return false;
-	changes = trial->faces ? 0 : random_below(&trial->random, 5);
-	while (changes--) {
-		/* a report may come between traffic and change, between change and traffic, or
-		 * both may be in one */
-		if (random_chance(&trial->random, 40) && !trial_report(trial))
-			return false;
-		if (trial->options->steps)
-			trial_pause(trial);
-		if (trial_change(trial))
-			return false;
-		if (random_chance(&trial->random, 30) && !trial_report(trial))
-			return false;
-		if (trial_send(trial))
-			return false;
-	}
-	if (step("the agent does not end well", agent_stop(trial->agent, &trial->got)))
-		return false;
-	return trial_compare(trial);
-}
-
-static void trial_print(const struct trial *trial)
-{
-	printf("# attach %s, nat %s\n", trial->attach, trial->options->join ? "auto" : "off");
-	printf("# the host as it is now:\n");
-	trial_print_world(trial);
-	printf("# what happened:\n%.*s", (int)trial->history.size,
-	       trial->history.data ? trial->history.data : "");
-	if (trial->failed) {
-		printf("# this one failed:\n");
-		traffic_print(&trial->world, trial->failed);
-	}
-	if (trial->agent) {
-		printf("# the agent's log:\n");
-		agent_print_log(trial->agent);
-		if (trial->options->verbose) {
-			printf("# its reports:\n");
-			agent_print_reports(trial->agent);
-		}
-	}
-}
-
-static void remove_directory(const char *directory)
-{
-	static const char *const names[] = {"flowtally.conf", "report-id"};
-	char path[PATH_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
-		unlink(path);
-	}
-	if (rmdir(directory))
-		printf("# %s: %s\n", directory, strerror(errno));
-}
-
-static bool run_seed(const struct options *options, uint64_t seed)
-{
-	struct trial *trial = calloc(1, sizeof(*trial));
-	bool good = false;
-
-	if (!trial)
-		return false;
-	trial->options = options;
-	trial->random.state = seed;
-	snprintf(trial->directory, sizeof(trial->directory), "/tmp/topology.XXXXXX");
-	if (mkdtemp(trial->directory)) {
-		good = trial_run(trial);
-		if (!good || options->verbose)
-			trial_print(trial);
-		if (!good && options->keep)
-			trial_pause(trial);
-	}
-	if (!good)
-		printf("# repeat with: %s --seed %" PRIu64 "%s%s --verbose --keep\n", options->self,
-		       seed, options->join ? " --join" : "", options->traps ? " --traps" : "");
-	agent_free(trial->agent);
-	traffic_close(&trial->world);
-	kernel_free(trial->kernel);
-	remove_directory(trial->directory);
-	buffer_free(&trial->history);
-	free(trial);
-	return good;
-}
 
 static int misuse(void)
 {
 	fprintf(stderr,
-		"usage: topology --seeds FIRST..LAST | --seed N [--join] [--traps] [--verbose] "
-		"[--steps] [--keep] [--agent PROGRAM]\n");
+		"usage: topology [--join] [--traps] [--dump] [--verbose] [--steps] [--keep] "
+		"[--jobs N] [--agent PROGRAM] --seeds FIRST..LAST | --seed N | --replay FILE...\n");
 	return 2;
+}
+
+/* Returns whether it was good. What a case says is written at once, whatever others say. */
+static bool play(struct tap *tap, const char *name, const char *script,
+		 const struct options *options)
+{
+	int64_t begin_ns = clock_boottime_ns();
+	FILE *out = stdout;
+	char *said = NULL;
+	size_t size = 0;
+	bool good;
+
+	if (options->jobs > 1)
+		stdout = open_memstream(&said, &size) ?: out;
+	good = trial_play(script, &options->trial);
+	if (stdout != out)
+		fclose(stdout);
+	stdout = out;
+	sem_wait(&tap->turn);
+	if (said)
+		fwrite(said, 1, size, stdout);
+	tap->number++;
+	tap->failed += !good;
+	printf("%sok %" PRIu64 " - %s (%.2f s)\n", good ? "" : "not ", tap->number, name,
+	       (double)(clock_boottime_ns() - begin_ns) / NSEC_PER_SEC);
+	fflush(stdout);
+	sem_post(&tap->turn);
+	free(said);
+	return good;
+}
+
+static void say_how_to_repeat(const struct options *options, uint64_t seed)
+{
+	const char *join = options->plan.join ? " --join" : "";
+	const char *traps = options->plan.traps ? " --traps" : "";
+
+	printf("# repeat seed %" PRIu64 " with: %s%s%s --seed %" PRIu64 " --verbose --keep\n", seed,
+	       options->self, join, traps, seed);
+	printf("# and keep it: %s%s%s --seed %" PRIu64 " --dump >tests/topology/named/NAME\n",
+	       options->self, join, traps, seed);
+}
+
+static int play_seed(struct tap *tap, uint64_t seed, const struct options *options)
+{
+	struct buffer script = {0};
+	char name[32];
+	int err = plan_write(&script, seed, &options->plan);
+
+	buffer_char(&script, '\0');
+	if (err || buffer_error(&script)) {
+		fprintf(stderr, "topology: seed %" PRIu64 ": out of memory\n", seed);
+	} else if (options->dump) {
+		printf("# seed %" PRIu64 "\n%s", seed, script.data);
+	} else {
+		snprintf(name, sizeof(name), "seed %" PRIu64, seed);
+		if (!play(tap, name, script.data, options))
+			say_how_to_repeat(options, seed);
+	}
+	buffer_free(&script);
+	return err;
+}
+
+static int read_file(const char *path, struct buffer *text)
+{
+	_fclose_ FILE *file = fopen(path, "re");
+	char part[4096];
+	size_t got;
+
+	if (!file)
+		return -errno;
+	while ((got = fread(part, 1, sizeof(part), file)))
+		buffer_append(text, part, got);
+	buffer_char(text, '\0');
+	return ferror(file) ? -EIO : buffer_error(text);
+}
+
+static int play_file(struct tap *tap, char *path, const struct options *options)
+{
+	struct buffer script = {0};
+	int err = read_file(path, &script);
+
+	if (err)
+		fprintf(stderr, "topology: %s: %s\n", path, strerror(-err));
+	else
+		play(tap, basename(path), script.data, options);
+	buffer_free(&script);
+	return err;
+}
+
+/* Every so many cases, from the first one on. */
+static int play_some(struct tap *tap, const struct options *options, unsigned int first)
+{
+	int err = 0;
+
+	for (size_t i = first; i < options->file_count && !err; i += options->jobs)
+		err = play_file(tap, options->files[i], options);
+	for (uint64_t seed = options->first + first; seed <= options->last && !err;
+	     seed += options->jobs)
+		err = play_seed(tap, seed, options);
+	return err;
+}
+
+/* A case has network namespaces of its own, so workers do not meet. */
+static int play_all(struct tap *tap, const struct options *options)
+{
+	int err = 0, status;
+
+	if (options->jobs == 1)
+		return play_some(tap, options, 0);
+	for (unsigned int job = 0; job < options->jobs && !err; job++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(play_some(tap, options, job) ? 1 : 0);
+		err = pid < 0 ? -errno : 0;
+	}
+	while (wait(&status) > 0)
+		if (!WIFEXITED(status) || WEXITSTATUS(status))
+			err = -ECHILD;
+	return err;
+}
+
+static bool parse_jobs(const char *text, struct options *options)
+{
+	char *end;
+
+	options->jobs = (unsigned int)strtoul(text, &end, 10);
+	return end != text && !*end && options->jobs && options->jobs <= JOBS_MAX;
 }
 
 static bool parse_seeds(const char *text, struct options *options)
@@ -378,6 +210,7 @@ static void find_agent(struct options *options)
 	options->self[size > 0 ? size : 0] = '\0';
 	snprintf(path, sizeof(path), "%s", options->self);
 	snprintf(options->agent, sizeof(options->agent), "%.4000s/../../flowtally", dirname(path));
+	options->trial.agent = options->agent;
 }
 
 static bool take_option(struct options *options, int option)
@@ -385,58 +218,72 @@ static bool take_option(struct options *options, int option)
 	switch (option) {
 	case 's':
 		return parse_seeds(optarg, options);
+	case 'r':
+		return options->replay = true;
+	case 'n':
+		return parse_jobs(optarg, options);
 	case 'a':
-		snprintf(options->agent, sizeof(options->agent), "%s", optarg);
+		options->trial.agent = optarg;
 		return true;
 	case 'j':
-		return options->join = true;
+		return options->plan.join = true;
 	case 't':
-		return options->traps = true;
+		return options->plan.traps = true;
+	case 'd':
+		return options->dump = true;
 	case 'v':
-		return options->verbose = true;
+		return options->trial.verbose = true;
 	case 'p':
-		return options->steps = true;
+		return options->trial.steps = true;
 	case 'k':
-		return options->keep = true;
+		return options->trial.keep = true;
 	}
 	return false;
 }
 
-int main(int argc, char *argv[])
+static bool parse_options(int argc, char *argv[], struct options *options)
 {
 	static const struct option longs[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 's'},
-		{"agent", required_argument, NULL, 'a'},
-		{"join", no_argument, NULL, 'j'},
-		{"traps", no_argument, NULL, 't'},
-		{"verbose", no_argument, NULL, 'v'},
-		{"steps", no_argument, NULL, 'p'},
-		{"keep", no_argument, NULL, 'k'},
-		{NULL, 0, NULL, 0},
+		{"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 's'},
+		{"replay", no_argument, NULL, 'r'},	{"agent", required_argument, NULL, 'a'},
+		{"join", no_argument, NULL, 'j'},	{"traps", no_argument, NULL, 't'},
+		{"dump", no_argument, NULL, 'd'},	{"verbose", no_argument, NULL, 'v'},
+		{"steps", no_argument, NULL, 'p'},	{"keep", no_argument, NULL, 'k'},
+		{"jobs", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0},
 	};
-	struct options options = {.first = 1, .last = 0};
-	uint64_t failed = 0, number = 0;
 	int option;
 
-	find_agent(&options);
 	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
-		if (!take_option(&options, option))
-			return misuse();
-	if (options.first > options.last || optind < argc)
+		if (!take_option(options, option))
+			return false;
+	options->files = argv + optind;
+	options->file_count = (size_t)(argc - optind);
+	if (options->replay)
+		return options->first > options->last && !options->dump && options->file_count;
+	return options->first <= options->last && !options->file_count;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = {.first = 1, .last = 0, .jobs = 1};
+	struct tap *tap;
+	int err;
+
+	find_agent(&options);
+	if (!parse_options(argc, argv, &options))
 		return misuse();
+	tap = mmap(NULL, sizeof(*tap), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (tap == MAP_FAILED || sem_init(&tap->turn, 1, 1)) {
+		perror("topology");
+		return 1;
+	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* a child that ends early is seen by its status */
 	signal(SIGPIPE, SIG_IGN);
-	printf("1..%" PRIu64 "\n", options.last - options.first + 1);
-	for (uint64_t seed = options.first; seed <= options.last; seed++) {
-		int64_t begin_ns = clock_boottime_ns();
-		bool good = run_seed(&options, seed);
-
-		failed += !good;
-		printf("%sok %" PRIu64 " - seed %" PRIu64 " (%.2f s)\n", good ? "" : "not ",
-		       ++number, seed, (double)(clock_boottime_ns() - begin_ns) / NSEC_PER_SEC);
-	}
-	printf("# %" PRIu64 " of %" PRIu64 " seeds failed\n", failed, number);
-	return failed ? 1 : 0;
+	if (!options.dump)
+		printf("1..%" PRIu64 "\n", options.file_count + (options.last + 1 - options.first));
+	err = play_all(tap, &options);
+	if (!options.dump)
+		printf("# %" PRIu64 " of %" PRIu64 " failed\n", tap->failed, tap->number);
+	return err || tap->failed ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/topology/traffic.h"
 #include "tests/topology/kernel.h"
+#include "tests/topology/stream.h"
 
 #include "lib/cleanup.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define WAIT_MS		2000
+#define WAIT_MS		20000
 #define IPV4_HEADER	20
 #define IPV6_HEADER	40
 #define FRAGMENT_HEADER 8
@@ -39,20 +40,30 @@ static struct cut cut_datagram(unsigned int size, int family, unsigned int mtu)
 			    .largest = header + part};
 }
 
+static struct cut cut_packets(const struct conversation *c, const struct path *path)
+{
+	return cut_datagram(c->size, c->sent.family, path->own_mtu);
+}
+
+/* Cut again on the way: other sizes on other hooks. And of segments that are cut behind a tunnel
+ * device the outer headers cannot be told (doc/dedup.md). */
+static bool can_be_told(const struct conversation *c, const struct path *path)
+{
+	if (!c->stream)
+		return cut_packets(c, path).largest <= path->mtu;
+	for (size_t i = 0; i < path->packet_count; i++)
+		if (path->packets[i].outer_header)
+			return false;
+	return path->own_mtu <= path->mtu;
+}
+
 bool traffic_paths(const struct world *world, const struct conversation *conversation,
 		   struct path paths[2])
 {
-	for (int sender = 0; sender < 2; sender++) {
-		struct cut cut;
-
-		if (!path_find(world, conversation, sender, &paths[sender]))
+	for (int sender = 0; sender < 2; sender++)
+		if (!path_find(world, conversation, sender, &paths[sender]) ||
+		    !can_be_told(conversation, &paths[sender]))
 			return false;
-		cut = cut_datagram(conversation->size, conversation->sent.family,
-				   paths[sender].own_mtu);
-		/* cut again on the way: other sizes on other hooks */
-		if (cut.largest > paths[sender].mtu)
-			return false;
-	}
 	return true;
 }
 
@@ -80,11 +91,9 @@ static void book_sight(struct tally *expected, const struct sight *sight, bool j
 
 static void book_packet(struct tally *expected, const struct packet *packet,
 			const struct conversation *conversation, int sender,
-			const struct path *path, bool join)
+			const struct sent *sent, bool join)
 {
 	bool joined = join && !packet->outer_header && conversation_is_translated(conversation);
-	uint64_t count = conversation->count[sender];
-	struct cut cut = cut_datagram(conversation->size, conversation->sent.family, path->own_mtu);
 
 	for (size_t i = 0; i < packet->sight_count; i++) {
 		const struct sight *sight = &packet->sights[i];
@@ -92,17 +101,16 @@ static void book_packet(struct tally *expected, const struct packet *packet,
 		if (!sight->device->monitored)
 			continue;
 		book_sight(expected, sight, joined, sender, &conversation->sent,
-			   count * (cut.bytes + cut.packets * packet->outer_header),
-			   count * cut.packets);
+			   sent->bytes + sent->packets * packet->outer_header, sent->packets);
 		return;
 	}
 }
 
 static void book(struct tally *expected, const struct conversation *conversation, int sender,
-		 const struct path *path, bool join)
+		 const struct path *path, const struct sent *sent, bool join)
 {
 	for (size_t i = 0; i < path->packet_count; i++)
-		book_packet(expected, &path->packets[i], conversation, sender, path, join);
+		book_packet(expected, &path->packets[i], conversation, sender, sent, join);
 }
 
 static socklen_t socket_address(const struct tuple *tuple, int end,
@@ -176,11 +184,18 @@ static int receive(int fd, unsigned int size, struct sockaddr_storage *from, soc
 	return got == (ssize_t)size ? 0 : -EBADMSG;
 }
 
-static int send_conversation(const struct conversation *c)
+static int rest(const struct traffic *traffic)
+{
+	return traffic->pause ? traffic->pause(traffic->pause_data) : 0;
+}
+
+static int send_datagrams(const struct traffic *traffic, const struct conversation *c,
+			  const struct path *paths, struct sent *sent)
 {
 	static const char data[65536];
 	struct sockaddr_storage to[2], seen;
 	socklen_t to_size[2], seen_size;
+	struct cut cut;
 
 	to_size[0] = socket_address(&c->sent, 1, &to[0]);
 	for (int sender = 0; sender < 2; sender++) {
@@ -190,7 +205,7 @@ static int send_conversation(const struct conversation *c)
 			if (sendto(c->fd[sender], data, c->size, 0, (struct sockaddr *)&to[sender],
 				   to_size[sender]) < 0)
 				return -errno;
-			err = receive(c->fd[!sender], c->size, &seen, &seen_size);
+			err = receive(c->fd[!sender], c->size, &seen, &seen_size) ?: rest(traffic);
 			if (err)
 				return err;
 		}
@@ -199,28 +214,48 @@ static int send_conversation(const struct conversation *c)
 			to[1] = seen;
 			to_size[1] = seen_size;
 		}
+		cut = cut_packets(c, &paths[sender]);
+		sent[sender].packets = (uint64_t)c->count[sender] * cut.packets;
+		sent[sender].bytes = (uint64_t)c->count[sender] * cut.bytes;
 	}
 	return 0;
 }
 
-int traffic_send(struct world *world, struct kernel *kernel, bool join, struct tally *expected,
-		 const struct conversation **failed)
+static int send_conversation(const struct traffic *traffic, struct conversation *c,
+			     const struct path *paths, struct sent *sent)
 {
+	struct sockaddr_storage from[2], to;
+	socklen_t size = socket_address(&c->sent, 0, &from[0]);
+
+	if (!c->stream)
+		return open_sockets(traffic->kernel, c) ?: send_datagrams(traffic, c, paths, sent);
+	socket_address(&c->arrives, 1, &from[1]);
+	socket_address(&c->sent, 1, &to);
+	return stream_open(c, traffic->kernel, from, &to, size)
+		       ?: stream_send(c, sent) ?: rest(traffic);
+}
+
+int traffic_send(struct traffic *traffic)
+{
+	struct world *world = traffic->world;
+
 	for (size_t i = 0; i < world->conversation_count; i++) {
 		struct conversation *c = &world->conversations[i];
+		struct sent sent[2];
 		struct path paths[2];
 		int err;
 
 		if (c->ended || !traffic_paths(world, c, paths))
 			continue;
-		*failed = c;
-		err = open_sockets(kernel, c) ?: send_conversation(c);
+		traffic->failed = c;
+		err = send_conversation(traffic, c, paths, sent);
 		if (err)
 			return err;
 		for (int sender = 0; sender < 2; sender++)
-			book(expected, c, sender, &paths[sender], join);
+			book(traffic->expected, c, sender, &paths[sender], &sent[sender],
+			     traffic->join);
 	}
-	*failed = NULL;
+	traffic->failed = NULL;
 	return 0;
 }
 
@@ -257,7 +292,8 @@ void traffic_print(const struct world *world, const struct conversation *c)
 		printf(" arrives as ");
 		print_tuple(world, &c->arrives);
 	}
-	printf("  %u there, %u back, of %u bytes\n", c->count[0], c->count[1], c->size);
+	printf("  %u there, %u back, of %u bytes%s\n", c->count[0], c->count[1], c->size,
+	       c->stream ? " by TCP" : "");
 	if (c->ended || !traffic_paths(world, c, paths)) {
 		printf("#       no way now\n");
 		return;

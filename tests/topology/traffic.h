@@ -12,13 +12,22 @@ struct kernel;
 bool traffic_paths(const struct world *world, const struct conversation *conversation,
 		   struct path paths[2]);
 
-/*
- * Sends all conversations that have paths now. What the agent must count goes into the tally; join:
- * with one line for each conversation, however it is translated. 0 or
- * -errno: -ETIMEDOUT when a datagram does not arrive, then *failed is its conversation.
- */
-int traffic_send(struct world *world, struct kernel *kernel, bool join, struct tally *expected,
-		 const struct conversation **failed);
+/* Called after each datagram and connection. 0 or -errno. */
+typedef int (*traffic_pause)(void *data);
+
+struct traffic {
+	struct world *world;
+	struct kernel *kernel;
+	bool join;		/* one line for each conversation, however it is translated */
+	struct tally *expected; /* what the agent must count is added */
+	traffic_pause pause;	/* or NULL */
+	void *pause_data;
+	const struct conversation *failed; /* out: the one that something went wrong with */
+};
+
+/* Sends all conversations that have paths now. 0 or -errno: -ETIMEDOUT when something does not
+ * arrive. */
+int traffic_send(struct traffic *traffic);
 void traffic_close(struct world *world);
 
 void traffic_print(const struct world *world, const struct conversation *conversation);

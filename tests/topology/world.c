@@ -49,7 +49,7 @@ unsigned int world_add_space(struct world *world, const char *name)
 	struct device *lo;
 
 	assert(space < SPACES_MAX);
-	world->space_names[space] = name;
+	snprintf(world->space_names[space], NAME_SIZE, "%s", name);
 	lo = world_add(world, KIND_LOOPBACK, space, "lo");
 	lo->mtu = 65535;
 	return space;
@@ -128,6 +128,21 @@ struct device *world_bridge_port(const struct world *world, const struct device 
 	return NULL;
 }
 
+uint16_t world_mtu(const struct world *world, const struct device *device)
+{
+	uint16_t least = 0;
+
+	if (device->kind != KIND_BRIDGE)
+		return device->mtu;
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *port = &world->devices[i];
+
+		if (port->master == device && !port->gone && (!least || port->mtu < least))
+			least = port->mtu;
+	}
+	return least ? least : device->mtu;
+}
+
 void device_address_bytes(const struct device *device, int family, uint8_t *bytes)
 {
 	uint8_t v4[16] = {[10] = 0xff, [11] = 0xff, 10, device->segment, 0, device->address};
@@ -177,6 +192,8 @@ static void print_device(const struct world *world, const struct device *device)
 	if (device->lower)
 		printf(" lower %s/%s", world->space_names[device->lower->space],
 		       device->lower->name);
+	if (device->redirect)
+		printf(" redirected to %s", device->redirect->name);
 	if (device->segment)
 		printf(" %s", device_address(device, AF_INET, address, sizeof(address)));
 	if (device->space == HOST)

@@ -29,7 +29,7 @@ struct device {
 	unsigned int space;
 	char name[NAME_SIZE];
 	uint8_t mac[6];
-	uint16_t mtu;
+	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
 	struct device *peer;	  /* veth: the other end; vxlan: the other tunnel's end */
 	struct device *master;	  /* a bridge */
@@ -38,6 +38,7 @@ struct device {
 	int outer_family;	  /* vxlan: AF_INET or AF_INET6 */
 	uint16_t tag;		  /* vlan: its tag; vxlan: its network identifier */
 
+	struct device *redirect;      /* what comes in leaves there, behind the agent's hook */
 	struct device *former_master; /* that it was released from */
 	bool gone;
 	bool monitored; /* by the agent; only for devices of the host */
@@ -58,16 +59,23 @@ struct tuple {
 	int family;
 };
 
-/* Datagrams between a socket of the client's and one of the server's. */
+/* In wire packets, in IP bytes. */
+struct sent {
+	uint64_t packets, bytes;
+};
+
+/* Datagrams between a socket of the client's and one of the server's, or a TCP connection. */
 struct conversation {
 	struct device *client, *server;
 	struct tuple sent;    /* as the client sends */
 	struct tuple arrives; /* as the server receives; another one if the host translates */
 	bool masquerade;      /* else a translated source is SNAT */
+	bool stream;	      /* TCP: size times count is what is sent */
 	unsigned int size;    /* of the datagrams' data */
 	unsigned int count[2];
-	bool ended; /* nothing more is sent */
-	int fd[2];  /* client, server; -1: not open */
+	bool ended;	       /* nothing more is sent */
+	int fd[2];	       /* client, server; -1: not open */
+	struct sent before[2]; /* of a stream: in rounds before this one */
 };
 
 struct world {
@@ -78,7 +86,7 @@ struct world {
 	struct conversation conversations[CONVERSATIONS_MAX];
 	size_t conversation_count;
 	unsigned int space_count;
-	const char *space_names[SPACES_MAX];
+	char space_names[SPACES_MAX][NAME_SIZE];
 };
 
 const char *kind_to_str(enum kind kind);
@@ -98,6 +106,9 @@ bool world_are_neighbours(const struct device *a, const struct device *b);
 /* The port of the bridge behind which the target is, or NULL. */
 struct device *world_bridge_port(const struct world *world, const struct device *bridge,
 				 const struct device *target);
+
+/* A bridge's is the least of its ports' as they are now. */
+uint16_t world_mtu(const struct world *world, const struct device *device);
 
 /* Whether the host rewrites that end (0: the client's), or any. */
 bool conversation_end_is_translated(const struct conversation *c, int end);

@@ -125,6 +125,12 @@ static inline enum flow_class stack_class(const struct stack *s, size_t link, en
 	return s->roles[iif - 1].covered ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
 }
 
+/* Whether it puts that packet under the unsure key. */
+static inline bool stack_unsure(const struct stack *s, enum hook hook, uint32_t iif)
+{
+	return hook == HOOK_EGRESS && iif && s->roles[iif - 1].partial;
+}
+
 /* The link's hook sees packets of 100 bytes each. iif: NULL: born here. */
 static inline void stack_see(struct stack *s, const char *name, enum hook hook, const char *iif,
 			     const struct flow_key *key, int sender, uint64_t packets)
@@ -132,18 +138,30 @@ static inline void stack_see(struct stack *s, const char *name, enum hook hook, 
 	size_t link = stack_find(s, name);
 	uint32_t received = iif ? s->links[stack_find(s, iif)].ifindex : 0;
 	struct flow_value value = {0};
+	struct flow_key seen = *key;
 
 	if (!s->links[link].id)
 		return;
+	seen.unsure |= stack_unsure(s, hook, received);
 	value.count[sender][stack_class(s, link, hook, received)] =
 		(struct flow_count){.bytes = 100 * packets, .packets = packets};
-	assert(!merge_add(s->merge, s->links[link].id, key, &value, 1));
+	assert(!merge_add(s->merge, s->links[link].id, &seen, &value, 1));
 }
 
 static inline void stack_in(struct stack *s, const char *name, const struct flow_key *key,
 			    int sender, uint64_t packets)
 {
 	stack_see(s, name, HOOK_INGRESS, name, key, sender, packets);
+}
+
+/* The lower device receives what upper sent to a sibling. */
+static inline void stack_turn(struct stack *s, const char *lower, const char *upper,
+			      const struct flow_key *key, int sender, uint64_t packets)
+{
+	struct flow_key seen = *key;
+
+	seen.unsure = !s->links[stack_find(s, upper)].id;
+	stack_see(s, lower, HOOK_INGRESS, lower, &seen, sender, packets);
 }
 
 static inline void stack_out(struct stack *s, const char *name, const char *iif,

@@ -695,6 +695,64 @@ static void test_damaged_tunnels(void **state)
 	}
 }
 
+static void put_bridge_mode(struct nlmsghdr *message)
+{
+	mnl_attr_put_u32(message, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+}
+
+static void put_vepa_mode(struct nlmsghdr *message)
+{
+	mnl_attr_put_u32(message, IFLA_MACVLAN_MODE, MACVLAN_MODE_VEPA);
+}
+
+static void put_short_mode(struct nlmsghdr *message)
+{
+	mnl_attr_put_u16(message, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+}
+
+static bool bridges(const char *kind, void (*put_data)(struct nlmsghdr *message))
+{
+	struct link link;
+
+	assert_int_equal(link_parse(&link, put_tunnel(kind, put_data)), 0);
+	link_clean(&link);
+	return link.bridges;
+}
+
+/* Whether its frames to siblings come back in below. */
+static void test_macvlan(void **state)
+{
+	struct link link;
+
+	(void)state;
+	assert_true(bridges("macvlan", put_bridge_mode));
+	assert_true(bridges("macvtap", put_bridge_mode));
+	assert_false(bridges("macvlan", put_vepa_mode));
+	assert_false(bridges("ipvlan", put_bridge_mode));
+	assert_int_equal(link_parse(&link, put_tunnel("macvlan", put_short_mode)), -EBADMSG);
+}
+
+static void test_address(void **state)
+{
+	static const uint8_t bytes[20] = {2, 0, 0, 0, 0, 7}, none[6];
+	struct nlmsghdr *message = put_named_link();
+	struct link link;
+
+	(void)state;
+	mnl_attr_put(message, IFLA_ADDRESS, 6, bytes);
+	assert_int_equal(link_parse(&link, message), 0);
+	assert_memory_equal(link.address, bytes, 6);
+	link_clean(&link);
+	/* of infiniband, of a tunnel */
+	for (size_t size = 4; size <= 20; size += 16) {
+		message = put_named_link();
+		mnl_attr_put(message, IFLA_ADDRESS, size, bytes);
+		assert_int_equal(link_parse(&link, message), 0);
+		assert_memory_equal(link.address, none, 6);
+		link_clean(&link);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -718,6 +776,8 @@ int main(void)
 		cmocka_unit_test(test_ip_in_ip),
 		cmocka_unit_test(test_bad_tunnels),
 		cmocka_unit_test(test_damaged_tunnels),
+		cmocka_unit_test(test_macvlan),
+		cmocka_unit_test(test_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

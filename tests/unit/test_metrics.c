@@ -84,8 +84,8 @@ static void add_report(const char *const *names, size_t count, uint64_t in, uint
 	assert_non_null(report.interfaces);
 	for (size_t i = 0; i < count; i++) {
 		strcpy(report.interfaces[i].name, names[i]);
-		report.interfaces[i].counted[HOOK_INGRESS] = (struct flow_count){in, 1};
-		report.interfaces[i].counted[HOOK_EGRESS] = (struct flow_count){out, 1};
+		report.interfaces[i].counted[0] = (struct flow_count){in, 1};
+		report.interfaces[i].counted[1] = (struct flow_count){out, 1};
 	}
 	assert_int_equal(metrics_add_report(metrics, &report), 0);
 	free(report.interfaces);

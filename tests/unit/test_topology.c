@@ -33,6 +33,7 @@ static const struct topology_role *role(const char *name)
 static const char *sight(const char *name, enum hook hook)
 {
 	const struct topology_hook *h = &role(name)->hook[hook];
+	static const char *const names[HOOKS] = {"in", "out", "unsure", "turned"};
 	static char text[256];
 
 	if (h->sight != SIGHT_JUDGED) {
@@ -48,7 +49,7 @@ static const char *sight(const char *name, enum hook hook)
 			return "any";
 		}
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s.%s", i ? " " : "",
-			 stack.names[r->id - 101], r->hook == HOOK_INGRESS ? "in" : "out");
+			 stack.names[r->id - 101], names[r->hook]);
 	}
 	return text;
 }
@@ -125,8 +126,11 @@ static void bridge_and_port_excluded(void **state)
 	stack_resolve(&stack);
 	/* iif = br0 at eth0: came from vc1, unseen, or from vc2, seen */
 	assert_false(role("br0")->covered);
-	assert_sights("eth0", "first", "vc2.in");
-	assert_sights("lo", "repeat", "vc2.in");
+	assert_true(role("br0")->partial);
+	assert_false(role("vc1")->partial || role("vc2")->partial);
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "vc2.in");
+	assert_string_equal(sight("lo", HOOK_UNSURE), "vc2.in");
 }
 
 static void all_ports_excluded(void **state)
@@ -139,7 +143,8 @@ static void all_ports_excluded(void **state)
 	assert_sights("br0", "first", "first");
 	stack_exclude(&stack, "br0");
 	stack_resolve(&stack);
-	assert_false(role("br0")->covered);
+	assert_false(role("br0")->covered || role("br0")->partial);
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "first");
 	assert_sights("eth0", "first", "first");
 }
 
@@ -329,7 +334,40 @@ static void veth_pair(void **state)
 	stack_exclude(&stack, "va");
 	stack_resolve(&stack);
 	assert_false(role("va")->covered || role("vb")->covered);
-	assert_sights("eth0", "first", "any");
+	assert_true(role("va")->partial && role("vb")->partial);
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "any");
+}
+
+/* iif stays what it was on the way down: unsure above is unsure below. */
+static void unsure_through_a_stack(void **state)
+{
+	(void)state;
+	stack_veth_pair(&stack, "va", "vb");
+	stack_exclude(&stack, "va");
+	stack_exclude(&stack, "vb");
+	stack_add(&stack, "br0", "bridge");
+	stack_veth_abroad(&stack, "vc1");
+	stack_veth_abroad(&stack, "vc2");
+	stack_port(&stack, "vc1", "br0");
+	stack_port(&stack, "vc2", "br0");
+	stack_exclude(&stack, "vc2");
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_resolve(&stack);
+	assert_string_equal(sight("eth0", HOOK_EGRESS), "eth0.5.out");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "any");
+	assert_string_equal(sight("eth0.5", HOOK_UNSURE), "any");
+
+	/* now only of the bridge a part is covered */
+	stack.links[stack_find(&stack, "va")].id = 500;
+	stack.links[stack_find(&stack, "vb")].id = 501;
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_true(role("br0")->partial);
+	assert_string_equal(sight("eth0", HOOK_EGRESS), "eth0.5.out");
+	assert_string_equal(sight("eth0.5", HOOK_UNSURE), "vc1.in");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "vc1.in eth0.5.unsure");
 }
 
 static void vrf(void **state)
@@ -351,6 +389,22 @@ static void vrf(void **state)
 	assert_false(role("red")->covered);
 }
 
+/* Its own hooks do not show what its slaves receive, though that has it as iif. */
+static void vrf_that_is_monitored_and_a_slave_that_is_not(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_add(&stack, "red", "vrf");
+	stack_port(&stack, "eth0", "red");
+	stack_port(&stack, "eth1", "red");
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_false(role("red")->covered);
+	assert_true(role("red")->partial);
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "eth1.in red.unsure");
+}
+
 static void openvswitch(void **state)
 {
 	(void)state;
@@ -361,6 +415,32 @@ static void openvswitch(void **state)
 	stack_resolve(&stack);
 	assert_sights("eth0", "first", "any");
 	assert_sights("br-int", "any", "first");
+}
+
+static void excluded_macvlan(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "m1", "macvlan", "eth0");
+	stack_over(&stack, "v1", "vlan", "eth0");
+	stack_exclude(&stack, "v1");
+	stack_resolve(&stack);
+	assert_false(role("eth0")->turns);
+	assert_string_equal(sight("eth0", HOOK_TURNED), "first");
+	stack_exclude(&stack, "m1");
+	stack_resolve(&stack);
+	assert_true(role("eth0")->turns);
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_TURNED), "any");
+	stack_port(&stack, "eth0", "v1"); /* as a bridge would have it */
+	stack.links[stack_find(&stack, "v1")].kind = "bridge";
+	stack.links[stack_find(&stack, "m1")].lower = stack.links[stack_find(&stack, "v1")].ifindex;
+	stack.links[stack_find(&stack, "v1")].id = 500;
+	stack_resolve(&stack);
+	assert_false(role("eth0")->turns);
+	assert_true(role("v1")->turns);
+	assert_sights("v1", "repeat", "first");
+	assert_string_equal(sight("v1", HOOK_TURNED), "any");
 }
 
 static void macvlan_siblings_over_excluded(void **state)
@@ -396,6 +476,33 @@ static void loops_are_cut(void **state)
 	stack_resolve(&stack);
 	for (size_t i = 0; i < stack.count; i++)
 		assert_false(stack.roles[i].covered);
+}
+
+/* A packet under way at the swap must be at the judged hook in the new interval. */
+static void judged_are_swapped_first(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_add(&stack, "br0", "bridge");
+	stack_port(&stack, "eth0.5", "br0");
+	stack_port(&stack, "eth1", "br0");
+	stack_veth_pair(&stack, "a", "b");
+	stack_resolve(&stack);
+	/* at egress what is below is judged */
+	assert_true(role("eth0")->swap_rank < role("eth0.5")->swap_rank);
+	assert_true(role("eth0.5")->swap_rank < role("br0")->swap_rank);
+	stack_exclude(&stack, "a");
+	stack_resolve(&stack);
+	/* against anything, so before anything */
+	assert_int_equal(role("b")->swap_rank, 0);
+	stack_exclude(&stack, "eth1");
+	stack_exclude(&stack, "eth0.5");
+	stack_resolve(&stack);
+	/* at ingress what is above; here eth0 judges br0's as well, and one of them must be first
+	 */
+	assert_true(role("eth0")->swap_rank != role("br0")->swap_rank);
 }
 
 static void nothing(void **state)
@@ -472,10 +579,14 @@ int main(void)
 		test(born_repeat_needs_all_uppers),
 		test(veth_pair),
 		test(veth_pair_known_from_one_end),
+		test(unsure_through_a_stack),
 		test(vrf),
+		test(vrf_that_is_monitored_and_a_slave_that_is_not),
 		test(openvswitch),
+		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
 		test(loops_are_cut),
+		test(judged_are_swapped_first),
 		test(nothing),
 		test(thousands),
 		test(same_roles),

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "control/client.h"
+#include "control/place.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The agent may just be making a large report. */
+#define CLIENT_PATIENCE_NS (20 * NSEC_PER_SEC)
+#define CLIENT_ANSWER_SIZE ((size_t)64 << 20)
+
+struct control_client {
+	int fd;
+	struct buffer text; /* of an answer; kept for the next */
+};
+
+static const char client_nobody[] = "no flowtally runs in this network namespace";
+
+/* A connected socket, or negative errno. -ECONNREFUSED, -ENOENT: nobody listens there. */
+static int client_connect(const struct sockaddr_un *address)
+{
+	const struct timeval patience = {.tv_sec = CLIENT_PATIENCE_NS / NSEC_PER_SEC};
+	_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	/* connect(2) waits for room in the backlog as long as send(2) may */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static int client_find(char *problem, size_t size)
+{
+	struct sockaddr_un address;
+	int err;
+
+	for (unsigned int i = 0; (err = control_place_candidate(i, &address)) != -ENOENT; i++) {
+		int fd = err ? err : client_connect(&address);
+
+		if (fd >= 0)
+			return fd;
+		if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENAMETOOLONG || fd == -ENOTDIR)
+			continue;
+		if (fd == -EACCES || fd == -EPERM)
+			snprintf(problem, size,
+				 "%s: permission denied: asking the agent needs root or the group "
+				 "%s",
+				 address.sun_path, CONTROL_GROUP);
+		else
+			snprintf(problem, size, "%s: cannot connect: %s", address.sun_path,
+				 fd == -EAGAIN ? "the agent is busy" : strerror(-fd));
+		return fd == -EPERM ? -EACCES : fd;
+	}
+	/* one that could not make its socket has said so in its log */
+	snprintf(problem, size, "%s, or it has no control socket (its log says why)",
+		 client_nobody);
+	return -ESRCH;
+}
+
+int control_client_new(struct control_client **ret, char *problem, size_t size)
+{
+	struct control_client *client = calloc(1, sizeof(*client));
+
+	if (!client) {
+		snprintf(problem, size, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	client->fd = client_find(problem, size);
+	if (client->fd < 0) {
+		int err = client->fd;
+
+		free(client);
+		return err;
+	}
+	*ret = client;
+	return 0;
+}
+
+void control_client_free(struct control_client *client)
+{
+	if (!client)
+		return;
+	close(client->fd);
+	buffer_free(&client->text);
+	free(client);
+}
+
+static int client_send(const struct control_client *client, const json_t *request)
+{
+	_free_ char *text = json_dumps(request, JSON_COMPACT);
+	size_t size = text ? strlen(text) : 0;
+
+	if (!text)
+		return -ENOMEM;
+	text[size++] = '\n'; /* in place of the terminator */
+	for (size_t done = 0; done < size;) {
+		ssize_t n = send(client->fd, text + done, size - done, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			return errno == EPIPE ? -ECONNRESET : -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* A line into client->text, without its newline. */
+static int client_receive(struct control_client *client)
+{
+	int64_t end_ns = clock_boottime_ns() + CLIENT_PATIENCE_NS;
+	struct pollfd ready = {.fd = client->fd, .events = POLLIN};
+	char chunk[65536];
+
+	buffer_reset(&client->text);
+	while (client->text.size < CLIENT_ANSWER_SIZE) {
+		int64_t left_ns = end_ns - clock_boottime_ns();
+		ssize_t n;
+
+		if (left_ns <= 0)
+			return -ETIMEDOUT;
+		/* a resized terminal interrupts it */
+		if (poll(&ready, 1, (int)(left_ns / NSEC_PER_MSEC) + 1) <= 0)
+			continue;
+		n = recv(client->fd, chunk, sizeof(chunk), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ECONNRESET;
+		buffer_append(&client->text, chunk, (size_t)n);
+		if (buffer_error(&client->text))
+			return buffer_error(&client->text);
+		if (chunk[n - 1] == '\n') {
+			client->text.size--;
+			return 0;
+		}
+	}
+	return -EMSGSIZE;
+}
+
+/* The answer of an agent of another network namespace is not for us. */
+static int client_check(const json_t *answer, char *problem, size_t size)
+{
+	const json_t *netns = json_object_get(answer, "netns");
+	const char *error = json_string_value(json_object_get(answer, "error"));
+
+	if (!json_is_integer(netns)) {
+		snprintf(problem, size, "the agent answered nothing that makes sense");
+		return -EPROTO;
+	}
+	if ((uint64_t)json_integer_value(netns) != control_netns()) {
+		snprintf(problem, size, "%s", client_nobody);
+		return -ESRCH;
+	}
+	if (error) {
+		snprintf(problem, size, "the agent refused: %s", error);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+int control_client_ask(struct control_client *client, json_t *request, json_t **answer,
+		       char *problem, size_t size)
+{
+	int err = request ? client_send(client, request) : -ENOMEM;
+	json_t *object;
+
+	json_decref(request);
+	if (!err)
+		err = client_receive(client);
+	if (err) {
+		snprintf(problem, size, "cannot ask the agent: %s",
+			 err == -ECONNRESET ? "it ended" : strerror(-err));
+		return err;
+	}
+	object = json_loadb(client->text.data, client->text.size, 0, NULL);
+	err = client_check(object, problem, size);
+	if (err) {
+		json_decref(object);
+		return err;
+	}
+	*answer = object;
+	return 0;
+}
+
+int control_exit_status(int err)
+{
+	if (!err)
+		return CONTROL_OK;
+	return err == -ESRCH ? CONTROL_NOT_RUNNING : CONTROL_FAILED;
+}

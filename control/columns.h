@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Aligned columns of text. Failure to grow stays in the buffer that is printed into. */
+#ifndef FLOWTALLY_COLUMNS_H
+#define FLOWTALLY_COLUMNS_H
+
+#include "lib/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct column {
+	const char *title;
+	bool right; /* aligned: numbers */
+};
+
+struct columns {
+	const struct column *columns; /* borrowed */
+	size_t count;
+	struct buffer text; /* of all cells, row by row */
+	struct buffer ends; /* size_t each: where a cell's text ends */
+};
+
+void columns_init(struct columns *columns, const struct column *list, size_t count);
+void columns_clean(struct columns *columns);
+
+/* What was written into columns->text since the last one is a cell; the first ones are the titles'.
+ */
+void columns_end_cell(struct columns *columns);
+/* A line a row, the title first. Blanks at the end of a line are left out. */
+void columns_print(const struct columns *columns, struct buffer *out);
+
+#endif

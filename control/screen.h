@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A whole terminal, as long as it is there; alone knows ncurses. */
+#ifndef FLOWTALLY_SCREEN_H
+#define FLOWTALLY_SCREEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer;
+struct screen;
+
+/* NULL: standard input and output are no terminal, or one that cannot place its cursor. */
+struct screen *screen_new(void);
+/* Gives the terminal back as it was. */
+void screen_free(struct screen *screen);
+
+/* Lines there are for text. */
+size_t screen_lines(const struct screen *screen);
+
+/* Shows the lines of text from the top, as far as they fit, and footer below. Text is printable
+ * UTF-8. */
+void screen_show(struct screen *screen, const struct buffer *text, const char *footer);
+
+/* A key; 0 if none came in time, or the terminal was resized. A terminal that went away is a 'q'.
+ */
+int screen_key(struct screen *screen, int timeout_ms);
+
+/* Lets the user type a line. False: there was none. */
+bool screen_ask(struct screen *screen, const char *prompt, char *line, size_t size);
+
+#endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "control/top.h"
+#include "control/client.h"
+#include "control/query.h"
+#include "control/request.h"
+#include "control/screen.h"
+#include "control/view.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PLAIN_FLOWS   20
+#define PERIOD_MS     1000
+#define FILTER_LENGTH 256
+
+static const char top_keys[] = "q quit  s sort  i interfaces  n names of services  / filter (net: "
+			       "port: proto: interface:)";
+
+struct top {
+	struct control_client *client; /* owned */
+	struct screen *screen;	       /* owned; NULL: plain text */
+	enum query_sort sort;
+	bool names;
+	bool interfaces;	    /* instead of flows */
+	char filter[FILTER_LENGTH]; /* words, divided by blanks */
+	char message[256];	    /* of the last mistake; "": none */
+	struct buffer text;
+};
+
+/* The request for what is wanted now. NULL with words in problem. */
+static json_t *top_request(const struct top *top, size_t limit, char *problem, size_t size)
+{
+	json_t *request = json_pack("{s:s,s:s,s:i}", "request", control_request_name(CONTROL_FLOWS),
+				    "sort", query_sort_name(top->sort), "limit", (int)limit);
+	char words[FILTER_LENGTH], *rest = NULL;
+	struct query query;
+
+	snprintf(words, sizeof(words), "%s", top->filter);
+	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		if (!query_add_word(request, word))
+			continue;
+		snprintf(problem, size,
+			 "filter '%s' is none of net:ADDRESS[/LENGTH], port:N, proto:NAME and "
+			 "interface:GLOB",
+			 word);
+		json_decref(request);
+		return NULL;
+	}
+	if (query_parse(&query, request, problem, size)) {
+		json_decref(request);
+		return NULL;
+	}
+	return request;
+}
+
+/* Writes what the agent answers into top->text. -EINVAL: the filter is wrong. */
+static int top_look(struct top *top, size_t limit, char *problem, size_t size)
+{
+	json_t *request = top->interfaces ? json_pack("{s:s}", "request",
+						      control_request_name(CONTROL_INTERFACES))
+					  : top_request(top, limit, problem, size);
+	json_t *answer;
+	int err;
+
+	if (!request)
+		return -EINVAL;
+	err = control_client_ask(top->client, request, &answer, problem, size);
+	if (err)
+		return err;
+	buffer_reset(&top->text);
+	if (top->interfaces)
+		view_interfaces(&top->text, answer);
+	else
+		view_flows(&top->text, answer, top->names);
+	json_decref(answer);
+	err = buffer_error(&top->text);
+	if (err)
+		snprintf(problem, size, "%s", strerror(-err));
+	return err;
+}
+
+static int top_plain(struct top *top, uint32_t count)
+{
+	const struct timespec period = {.tv_sec = PERIOD_MS / 1000};
+	char problem[256];
+
+	for (uint32_t i = 0; i < count; i++) {
+		int err = 0;
+
+		if (i) {
+			putchar('\n');
+			nanosleep(&period, NULL);
+		}
+		err = top_look(top, PLAIN_FLOWS, problem, sizeof(problem));
+		if (err) {
+			log_error("%s", problem);
+			return err;
+		}
+		if (fwrite(top->text.data, 1, top->text.size, stdout) != top->text.size ||
+		    fflush(stdout)) {
+			err = -errno;
+			log_error("standard output: %s", strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void top_ask_filter(struct top *top)
+{
+	char filter[FILTER_LENGTH], problem[256];
+	char before[FILTER_LENGTH];
+	json_t *request;
+
+	if (!screen_ask(top->screen, "filter: ", filter, sizeof(filter)))
+		return;
+	memcpy(before, top->filter, sizeof(before));
+	memcpy(top->filter, filter, sizeof(filter));
+	request = top_request(top, 1, problem, sizeof(problem));
+	if (!request) {
+		/* the old one stays */
+		memcpy(top->filter, before, sizeof(before));
+		snprintf(top->message, sizeof(top->message), "%s", problem);
+	}
+	json_decref(request);
+}
+
+/* Returns whether it goes on. */
+static bool top_obey(struct top *top, int key)
+{
+	if (key)
+		top->message[0] = 0;
+	switch (key) {
+	case 'q':
+		return false;
+	case 's':
+		top->sort = (top->sort + 1) % QUERY_SORTS;
+		break;
+	case 'i':
+		top->interfaces = !top->interfaces;
+		break;
+	case 'n':
+		top->names = !top->names;
+		break;
+	case '/':
+		top_ask_filter(top);
+		break;
+	}
+	return true;
+}
+
+static int top_live(struct top *top)
+{
+	char problem[256], footer[600];
+	int key, err;
+
+	do {
+		size_t lines = screen_lines(top->screen);
+
+		err = top_look(top, lines < QUERY_LIMIT ? lines : QUERY_LIMIT, problem,
+			       sizeof(problem));
+		if (err)
+			break;
+		snprintf(footer, sizeof(footer), "%s%s%s",
+			 top->message[0] ? top->message : top_keys,
+			 top->filter[0] && !top->message[0] ? "  now: " : "",
+			 top->message[0] ? "" : top->filter);
+		screen_show(top->screen, &top->text, footer);
+		key = screen_key(top->screen, PERIOD_MS);
+	} while (top_obey(top, key));
+	screen_free(top->screen);
+	top->screen = NULL;
+	if (err)
+		log_error("%s", problem);
+	return err;
+}
+
+static int top_set_sort(struct top *top, const char *name)
+{
+	for (top->sort = 0; top->sort < QUERY_SORTS; top->sort++)
+		if (!name || !strcmp(name, query_sort_name(top->sort)))
+			return 0;
+	log_error("'%s' is not bytes, packets, rate, sent or received; see flowtally --help", name);
+	return -EINVAL;
+}
+
+static int top_set_filter(struct top *top, const struct top_options *options)
+{
+	char problem[256];
+	size_t size = 0;
+	json_t *request;
+
+	for (size_t i = 0; i < options->word_count && size < sizeof(top->filter); i++)
+		size += (size_t)snprintf(top->filter + size, sizeof(top->filter) - size, "%s%s",
+					 i ? " " : "", options->words[i]);
+	if (size >= sizeof(top->filter)) {
+		log_error("the filter is longer than %d bytes", FILTER_LENGTH - 1);
+		return -EINVAL;
+	}
+	request = top_request(top, 1, problem, sizeof(problem));
+	if (!request) {
+		log_error("%s; see flowtally --help", problem);
+		return -EINVAL;
+	}
+	json_decref(request);
+	return 0;
+}
+
+int control_command_top(const struct top_options *options)
+{
+	struct top top = {.names = options->names};
+	char problem[256];
+	int err = top_set_sort(&top, options->sort);
+
+	if (!err)
+		err = top_set_filter(&top, options);
+	if (err)
+		return CONTROL_MISUSE;
+	err = control_client_new(&top.client, problem, sizeof(problem));
+	if (err) {
+		log_error("%s", problem);
+		return control_exit_status(err);
+	}
+	if (!options->count)
+		top.screen = screen_new();
+	err = top.screen ? top_live(&top) : top_plain(&top, options->count ? options->count : 1);
+	control_client_free(top.client);
+	buffer_free(&top.text);
+	return control_exit_status(err);
+}

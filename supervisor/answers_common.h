@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What answers share; inside of answers*.c only. New references, NULL: no memory. */
+#ifndef FLOWTALLY_ANSWERS_COMMON_H
+#define FLOWTALLY_ANSWERS_COMMON_H
+
+#include "bpf/flow_types.h"
+#include "supervisor/totals.h"
+
+#include <stdint.h>
+
+struct answers;
+struct json_t;
+struct report;
+
+struct json_t *answers_network(const struct flow_count *count);
+struct json_t *answers_unattributed(const struct unattributed *sum);
+struct json_t *answers_interval(const struct answers *state, const struct report *report);
+/* UTC */
+struct json_t *answers_time(int64_t ns);
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "control/query.h"
+#include "control/text.h"
+#include "lib/cleanup.h"
+#include "lib/protocol.h"
+#include "report/flow_table.h"
+#include "report/format_common.h"
+#include "report/merge.h"
+#include "report/rates.h"
+#include "supervisor/answers.h"
+#include "supervisor/answers_common.h"
+#include "supervisor/live.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+/* A flow that is wanted, and what it is sorted by. */
+struct choice {
+	const struct report_flow *flow;
+	double key;
+};
+
+struct choices {
+	struct choice *list; /* owned */
+	size_t count;
+	struct flow_count total;
+	double rate[2]; /* of all, from their left and from their right ends */
+};
+
+static double sort_key(const struct query *query, const struct report_flow *flow,
+		       const double rate[2])
+{
+	const struct flow_count *sent = flow->sent;
+
+	switch (query->sort) {
+	case QUERY_BYTES:
+		return (double)(sent[0].bytes + sent[1].bytes);
+	case QUERY_PACKETS:
+		return (double)(sent[0].packets + sent[1].packets);
+	case QUERY_RATE:
+		return rate[0] + rate[1];
+	case QUERY_SENT:
+		return (double)sent[flow->left].bytes;
+	case QUERY_RECEIVED:
+		return (double)sent[!flow->left].bytes;
+	case QUERY_SORTS:
+		break;
+	}
+	return 0;
+}
+
+/* Equal ones as in a report. */
+static int compare_choices(const void *a, const void *b)
+{
+	const struct choice *x = a, *y = b;
+	int order = (x->key < y->key) - (x->key > y->key);
+
+	return order ? order : (x->flow > y->flow) - (x->flow < y->flow);
+}
+
+static int choose(struct choices *choices, const struct query *query, const struct report *report,
+		  const struct rates *rates)
+{
+	*choices = (struct choices){
+		.list = calloc(report->flow_count + 1, sizeof(*choices->list)),
+	};
+	if (!choices->list)
+		return -ENOMEM;
+	for (size_t i = 0; i < report->flow_count; i++) {
+		const struct report_flow *flow = &report->flows[i];
+		double rate[2];
+
+		if (!query_matches(query, report, flow))
+			continue;
+		for (int end = 0; end < 2; end++) {
+			flow_count_add(&choices->total, &flow->sent[end]);
+			rate[end] = rates_of(rates, report, flow, end);
+			choices->rate[end != flow->left] += rate[end];
+		}
+		choices->list[choices->count++] =
+			(struct choice){.flow = flow, .key = sort_key(query, flow, rate)};
+	}
+	qsort(choices->list, choices->count, sizeof(*choices->list), compare_choices);
+	return 0;
+}
+
+static json_t *make_address(uint8_t family, const uint8_t bytes[16])
+{
+	char text[FORMAT_ADDRESS_SIZE];
+
+	return json_stringn(text, format_address(text, family, bytes));
+}
+
+static json_t *make_end(const struct report *report, const struct rates *rates,
+			const struct report_flow *flow, int end)
+{
+	const struct report_nat *nat = report_flow_nat(report, flow);
+	json_t *object =
+		json_pack("{s:o,s:i,s:I,s:I,s:f}", "ip",
+			  make_address(flow->key.family, flow->key.addr[end].bytes), "port",
+			  ntohs(flow->key.port[end]), "bytes", (json_int_t)flow->sent[end].bytes,
+			  "packets", (json_int_t)flow->sent[end].packets, "rate",
+			  rates_of(rates, report, flow, end));
+
+	if (object && nat && nat->translated[end] &&
+	    json_object_set_new(object, "nat",
+				json_pack("{s:o,s:i}", "ip",
+					  make_address(flow->key.family, nat->seen_as[end].addr),
+					  "port", ntohs(nat->seen_as[end].port)))) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+static json_t *make_path(const struct report *report, const struct report_flow *flow)
+{
+	json_t *path = json_array();
+
+	for (uint32_t i = 0; i < flow->interface_count; i++) {
+		uint32_t interface = report->crossed[flow->interface_first + i];
+
+		if (json_array_append_new(path,
+					  control_string(report->interfaces[interface].name))) {
+			json_decref(path);
+			return NULL;
+		}
+	}
+	return path;
+}
+
+static json_t *make_protocol(uint8_t protocol)
+{
+	const char *name = protocol_name(protocol);
+
+	return name ? json_string(name) : json_null();
+}
+
+static json_t *make_flow(const struct report *report, const struct rates *rates,
+			 const struct report_flow *flow)
+{
+	struct flow_count sum = flow->sent[0];
+
+	flow_count_add(&sum, &flow->sent[1]);
+	return json_pack("{s:o,s:o,s:{s:s,s:o,s:o,s:I,s:I},s:{s:o,s:o}}", "source",
+			 make_end(report, rates, flow, flow->left), "destination",
+			 make_end(report, rates, flow, !flow->left), "network", "type",
+			 flow->key.family == FLOW_IPV4 ? "ipv4" : "ipv6", "transport",
+			 make_protocol(flow->key.protocol), "iana_number",
+			 json_sprintf("%u", flow->key.protocol), "bytes", (json_int_t)sum.bytes,
+			 "packets", (json_int_t)sum.packets, "flowtally", "interfaces",
+			 make_path(report, flow), "counted_at",
+			 control_string(report->interfaces[flow->counted_at].name));
+}
+
+static json_t *make_list(const struct choices *choices, const struct query *query,
+			 const struct report *report, const struct rates *rates)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < choices->count && i < query->limit; i++)
+		if (json_array_append_new(list, make_flow(report, rates, choices->list[i].flow))) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+json_t *answers_flows(const struct answers *state, const struct query *query)
+{
+	const struct report *report;
+	const struct rates *rates;
+	struct choices choices;
+	json_t *answer = NULL;
+	int err;
+
+	report = live_report(state->live, &err);
+	if (!report)
+		return answers_error("the running interval cannot be read", err);
+	rates = live_rates(state->live);
+	if (!choose(&choices, query, report, rates))
+		answer = json_pack("{s:o,s:s,s:I,s:o,s:{s:f,s:f},s:o}", "interval",
+				   answers_interval(state, report), "sort",
+				   query_sort_name(query->sort), "matched",
+				   (json_int_t)choices.count, "network",
+				   answers_network(&choices.total), "rate", "sent", choices.rate[0],
+				   "received", choices.rate[1], "flows",
+				   make_list(&choices, query, report, rates));
+	free(choices.list);
+	return answer;
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/checkpoint.h"
+#include "lib/buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * One description of the layout serves both ways, so that they cannot differ. The bytes never leave
+ * the machine that they were made on: numbers are as the processor has them.
+ */
+struct codec {
+	struct buffer *out; /* NULL: decoding */
+	const uint8_t *in;
+	size_t left;
+	int error;
+};
+
+static const char checkpoint_magic[8] = "flowtly";
+
+static void code_bytes(struct codec *codec, void *data, size_t size)
+{
+	if (codec->out) {
+		buffer_append(codec->out, data, size);
+		return;
+	}
+	if (size > codec->left) {
+		codec->error = codec->error ?: -EBADMSG;
+		codec->left = 0;
+		memset(data, 0, size);
+		return;
+	}
+	memcpy(data, codec->in, size);
+	codec->in += size;
+	codec->left -= size;
+}
+
+#define code(codec, field) code_bytes(codec, &(field), sizeof(field))
+
+static void code_bool(struct codec *codec, bool *value)
+{
+	uint8_t byte = *value;
+
+	code(codec, byte);
+	if (!codec->out)
+		*value = byte;
+}
+
+static void code_text(struct codec *codec, char *text, size_t size)
+{
+	code_bytes(codec, text, size);
+	if (!codec->out)
+		text[size - 1] = '\0';
+}
+
+/*
+ * Room for as many items as *count says, if decoding; each takes up item_bytes at least, so that a
+ * wrong number cannot ask for more than is there.
+ */
+static void code_array(struct codec *codec, void **items, size_t *count, size_t item_size,
+		       size_t item_bytes)
+{
+	uint64_t number = *count;
+
+	code(codec, number);
+	if (codec->out)
+		return;
+	*items = NULL;
+	*count = 0;
+	if (number > codec->left / item_bytes) {
+		codec->error = codec->error ?: -EBADMSG;
+		return;
+	}
+	*items = number ? calloc(number, item_size) : NULL;
+	if (*items)
+		*count = number;
+	else if (number)
+		codec->error = codec->error ?: -ENOMEM;
+}
+
+static void code_list(struct codec *codec, struct checkpoint_list *list)
+{
+	code_array(codec, (void **)&list->numbers, &list->count, sizeof(*list->numbers),
+		   sizeof(*list->numbers));
+	if (list->count)
+		code_bytes(codec, list->numbers, list->count * sizeof(*list->numbers));
+}
+
+static void code_hook(struct codec *codec, struct topology_hook *hook)
+{
+	uint32_t sight = hook->sight;
+
+	code(codec, sight);
+	if (sight > SIGHT_JUDGED)
+		codec->error = codec->error ?: -EBADMSG;
+	if (!codec->out)
+		hook->sight = sight;
+	code_array(codec, (void **)&hook->references, &hook->reference_count,
+		   sizeof(*hook->references), sizeof(uint32_t) + sizeof(uint8_t));
+	for (size_t i = 0; i < hook->reference_count; i++) {
+		struct topology_reference *reference = &hook->references[i];
+		uint8_t number = (uint8_t)reference->hook;
+
+		code(codec, reference->id);
+		code(codec, number);
+		if (number >= HOOKS)
+			codec->error = codec->error ?: -EBADMSG;
+		else if (!codec->out)
+			reference->hook = number;
+	}
+}
+
+static void code_role(struct codec *codec, struct topology_role *role)
+{
+	code(codec, role->id);
+	code_bool(codec, &role->covered);
+	code_bool(codec, &role->partial);
+	code_bool(codec, &role->turns);
+	code_bool(codec, &role->born_repeat);
+	code(codec, role->level);
+	for (enum hook hook = 0; hook < HOOKS; hook++)
+		code_hook(codec, &role->hook[hook]);
+}
+
+static void code_attachment(struct codec *codec, struct checkpoint_attachment *attachment)
+{
+	code_text(codec, attachment->mode, sizeof(attachment->mode));
+	code_bool(codec, &attachment->created);
+	code(codec, attachment->priority);
+}
+
+static void code_tunnel(struct codec *codec, struct link_tunnel *tunnel)
+{
+	code(codec, tunnel->protocols);
+	code(codec, tunnel->port);
+	code_bool(codec, &tunnel->other_remotes);
+	code(codec, tunnel->local);
+	code(codec, tunnel->remote);
+}
+
+static void code_phase(struct codec *codec, struct checkpoint_phase *phase)
+{
+	code(codec, phase->id);
+	code(codec, phase->life);
+	code(codec, phase->era);
+	code(codec, phase->ifindex);
+	code_bool(codec, &phase->live);
+	code_bool(codec, &phase->counting);
+	code_bool(codec, &phase->was_up);
+	code_bool(codec, &phase->wanted_from_birth);
+	code_bool(codec, &phase->lower_abroad);
+	code(codec, phase->type);
+	code_text(codec, phase->name, sizeof(phase->name));
+	code_text(codec, phase->kind, sizeof(phase->kind));
+	code_tunnel(codec, &phase->tunnel);
+	code(codec, phase->at_birth);
+	code(codec, phase->before_attach);
+	code_role(codec, &phase->role);
+	code_attachment(codec, &phase->attachment);
+}
+
+static void code_phases(struct codec *codec, struct checkpoint_phase **phases, size_t *count)
+{
+	code_array(codec, (void **)phases, count, sizeof(**phases), IF_NAMESIZE + LINK_KIND_SIZE);
+	for (size_t i = 0; i < *count; i++)
+		code_phase(codec, &(*phases)[i]);
+}
+
+static void code_report(struct codec *codec, struct checkpoint_report *report)
+{
+	code(codec, report->id);
+	code(codec, report->interval);
+	code(codec, report->device);
+	code(codec, report->inode);
+	code(codec, report->offset);
+	code(codec, report->file_size);
+	code_list(codec, &report->maps);
+	code(codec, report->last_train_set);
+	code_phases(codec, &report->phases, &report->phase_count);
+}
+
+static void code_checkpoint(struct codec *codec, struct checkpoint *checkpoint)
+{
+	code(codec, checkpoint->interval);
+	code(codec, checkpoint->last_id);
+	code(codec, checkpoint->era);
+	code(codec, checkpoint->known_ifindex);
+	code_report(codec, &checkpoint->report);
+	code_list(codec, &checkpoint->reported_maps);
+	code(codec, checkpoint->reported_train_set);
+	code_phases(codec, &checkpoint->phases, &checkpoint->phase_count);
+}
+
+static void code_head(struct codec *codec)
+{
+	uint32_t version = CHECKPOINT_VERSION, layout = FLOW_LAYOUT;
+	char magic[sizeof(checkpoint_magic)];
+
+	memcpy(magic, checkpoint_magic, sizeof(magic));
+	code(codec, magic);
+	code(codec, version);
+	code(codec, layout);
+	if (memcmp(magic, checkpoint_magic, sizeof(magic)) != 0)
+		codec->error = codec->error ?: -EBADMSG;
+	else if (version != CHECKPOINT_VERSION || layout != FLOW_LAYOUT)
+		codec->error = codec->error ?: -EPROTO;
+}
+
+void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes)
+{
+	struct codec codec = {.out = bytes};
+
+	code_head(&codec);
+	/* encoding changes nothing */
+	code_checkpoint(&codec, (struct checkpoint *)checkpoint);
+}
+
+int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t size)
+{
+	struct codec codec = {.in = bytes, .left = size};
+	struct checkpoint decoded = {0};
+
+	code_head(&codec);
+	if (codec.error)
+		return codec.error;
+	code_checkpoint(&codec, &decoded);
+	if (codec.error) {
+		checkpoint_clean(&decoded);
+		return codec.error;
+	}
+	*checkpoint = decoded;
+	return 0;
+}
+
+void checkpoint_clean_phases(struct checkpoint_phase *phases, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		topology_role_clean(&phases[i].role);
+	free(phases);
+}
+
+void checkpoint_clean(struct checkpoint *checkpoint)
+{
+	checkpoint_clean_phases(checkpoint->phases, checkpoint->phase_count);
+	checkpoint_clean_phases(checkpoint->report.phases, checkpoint->report.phase_count);
+	free(checkpoint->report.maps.numbers);
+	free(checkpoint->reported_maps.numbers);
+	*checkpoint = (struct checkpoint){0};
+}

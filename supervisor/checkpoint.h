@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the next agent has to know to go on where this one ends without notice: the interval, what
+ * each map that it will find was counted for, and a report that may have been written or not. Kept
+ * beside the maps (pins.h), written anew whenever it changes. Pure: a struct and its bytes.
+ */
+#ifndef FLOWTALLY_CHECKPOINT_H
+#define FLOWTALLY_CHECKPOINT_H
+
+#include "bpf/flow_types.h"
+#include "netlink/link.h"
+#include "report/topology.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+
+/* Counts the changes of what is below. */
+#define CHECKPOINT_VERSION 1
+
+/* How a life of an interface is attached. */
+struct checkpoint_attachment {
+	char mode[8]; /* attach_mode_to_str() */
+	bool created; /* clsact: the qdisc is ours */
+	uint16_t priority[2];
+};
+
+/* A phase of an interface's monitored life (interface.h), under whose id there are records; or,
+ * with id 0, an interface that is not monitored and carries a tunnel. */
+struct checkpoint_phase {
+	uint32_t id, life, era;
+	uint32_t ifindex;
+	bool live;     /* the life has not ended */
+	bool counting; /* it had begun to count */
+	bool was_up, wanted_from_birth, lower_abroad;
+	uint16_t type;
+	char name[IF_NAMESIZE];
+	char kind[LINK_KIND_SIZE];
+	struct link_tunnel tunnel;
+	struct link_stats at_birth;
+	struct flow_count before_attach;
+	struct topology_role role; /* owned */
+	struct checkpoint_attachment attachment;
+};
+
+/* Of times see struct report. */
+struct checkpoint_interval {
+	int64_t start_ns, start_wall_ns;
+	int64_t end_ns, end_wall_ns; /* of one that is over */
+};
+
+/* A numbered thing that was read, and is kept until the report that contains it is written. */
+struct checkpoint_list {
+	uint64_t *numbers; /* owned */
+	size_t count;
+};
+
+/* A report on its way out. */
+struct checkpoint_report {
+	uint64_t id; /* 0: there is none */
+	struct checkpoint_interval interval;
+	/* where in which regular file it begins, and its size; file_size 0: it is no regular file
+	 */
+	uint64_t device, inode, offset, file_size;
+	struct checkpoint_list maps; /* by their serial numbers */
+	uint64_t last_train_set;     /* sets taken up to this number are in it */
+	struct checkpoint_phase *phases;
+	size_t phase_count;
+};
+
+struct checkpoint {
+	struct checkpoint_interval interval;  /* that is running */
+	uint32_t last_id, era, known_ifindex; /* interface_table_private.h */
+	struct checkpoint_report report;
+	/* what the last report contained is to be thrown away, if it is still there */
+	struct checkpoint_list reported_maps;
+	uint64_t reported_train_set;
+	struct checkpoint_phase *phases;
+	size_t phase_count;
+};
+
+/* Appends the bytes; an error is the buffer's. */
+void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes);
+
+/* 0; -EBADMSG: these are not the bytes of a checkpoint; -EPROTO: of one of another version;
+ * -ENOMEM. *checkpoint is set on success only. */
+int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t size);
+void checkpoint_clean(struct checkpoint *checkpoint);
+void checkpoint_clean_phases(struct checkpoint_phase *phases, size_t count);
+
+#endif

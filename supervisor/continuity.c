@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/continuity.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "report/merge.h"
+#include "supervisor/flow_map.h"
+#include "supervisor/held.h"
+#include "supervisor/interface_table.h"
+#include "supervisor/pins.h"
+#include "supervisor/program.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECKPOINT_PIN "checkpoint"
+
+struct continuity {
+	struct pins *pins;
+	int pins_error;
+	struct held *held;
+	bool found;
+	struct checkpoint left;		 /* by a dead agent, until it is recovered */
+	struct checkpoint_report report; /* on its way */
+	size_t report_held;		 /* so many of the first maps held are in it */
+	struct merge *doubt;		 /* what is in it, if it is not ours */
+	struct checkpoint_list reported_maps;
+	uint64_t reported_train_set;
+	bool save_failed; /* said once */
+};
+
+void continuity_start_afresh(struct continuity *continuity, const char *why)
+{
+	int removed = pins_clear(continuity->pins);
+
+	checkpoint_clean(&continuity->left);
+	continuity->found = false;
+	if (removed < 0)
+		log_error("what a dead agent left cannot be removed: %s", strerror(-removed));
+	else if (removed)
+		log_warning("what a dead agent counted is lost: %s", why);
+}
+
+static int continuity_load(struct continuity *continuity)
+{
+	struct buffer bytes = {0};
+	int err = pins_get_bytes(continuity->pins, CHECKPOINT_PIN, &bytes);
+
+	if (!err)
+		err = checkpoint_decode(&continuity->left, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	return err;
+}
+
+int continuity_new(struct continuity **ret)
+{
+	struct continuity *continuity = calloc(1, sizeof(*continuity));
+	int err;
+
+	if (!continuity)
+		return -ENOMEM;
+	continuity->pins_error = pins_new(&continuity->pins);
+	err = continuity->pins ? continuity_load(continuity) : -ENOENT;
+	continuity->found = !err;
+	if (continuity->pins && err == -ENOENT)
+		continuity_start_afresh(continuity, "it had not come far enough to say what it is");
+	else if (err == -EPROTO)
+		continuity_start_afresh(continuity, "it was another version");
+	else if (err && err != -ENOENT)
+		continuity_start_afresh(continuity, "its checkpoint cannot be read");
+	*ret = continuity;
+	return 0;
+}
+
+static void continuity_forget_report(struct continuity *continuity)
+{
+	checkpoint_clean_phases(continuity->report.phases, continuity->report.phase_count);
+	free(continuity->report.maps.numbers);
+	continuity->report = (struct checkpoint_report){0};
+	merge_free(continuity->doubt);
+	continuity->doubt = NULL;
+}
+
+void continuity_free(struct continuity *continuity)
+{
+	if (!continuity)
+		return;
+	continuity_forget_report(continuity);
+	checkpoint_clean(&continuity->left);
+	free(continuity->reported_maps.numbers);
+	held_free(continuity->held);
+	pins_free(continuity->pins);
+	free(continuity);
+}
+
+int continuity_error(const struct continuity *continuity)
+{
+	return continuity->pins_error;
+}
+
+const struct pins *continuity_pins(const struct continuity *continuity)
+{
+	return continuity->pins;
+}
+
+bool continuity_found(const struct continuity *continuity)
+{
+	return continuity->found;
+}
+
+const struct checkpoint_interval *continuity_interval(const struct continuity *continuity)
+{
+	return &continuity->left.interval;
+}
+
+int continuity_hold(struct continuity *continuity, struct flow_maps *maps)
+{
+	return held_new(&continuity->held, maps, continuity->pins);
+}
+
+struct held *continuity_held(const struct continuity *continuity)
+{
+	return continuity->held;
+}
+
+static bool list_has(const struct checkpoint_list *list, uint64_t number)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->numbers[i] == number)
+			return true;
+	return false;
+}
+
+/* What is in the report in doubt goes into a merge of its own. */
+struct doubtful_map {
+	struct merge *merge;
+	uint32_t phase;
+};
+
+static int continuity_merge_doubtful(void *data, const struct flow_key *keys,
+				     const struct flow_value *values, size_t n)
+{
+	const struct doubtful_map *target = data;
+
+	return merge_add(target->merge, target->phase, keys, values, n);
+}
+
+static int continuity_take_doubtful(struct continuity *continuity, struct flow_maps *maps,
+				    struct flow_map *map)
+{
+	struct doubtful_map target = {.merge = continuity->doubt, .phase = map->phase};
+	int err = flow_maps_read(maps, map->fd, continuity_merge_doubtful, &target);
+
+	if (!err)
+		err = held_add(continuity->held, map);
+	continuity->report_held += !err;
+	close(map->fd);
+	map->fd = -1;
+	return err;
+}
+
+/* Those of the last report are done with, those of a report in doubt are its own, the rest stays.
+ */
+static int continuity_sort_maps(struct continuity *continuity, struct flow_maps *maps,
+				struct flow_map *found, size_t count)
+{
+	const struct checkpoint *left = &continuity->left;
+	int err = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (list_has(&left->reported_maps, found[i].serial)) {
+			flow_maps_forget(maps, found[i].phase, found[i].serial);
+			close(found[i].fd);
+			found[i].fd = -1;
+		} else if (list_has(&continuity->report.maps, found[i].serial)) {
+			int map_err = continuity_take_doubtful(continuity, maps, &found[i]);
+
+			err = err ?: map_err;
+		}
+	}
+	return err;
+}
+
+struct train_sets {
+	struct continuity *continuity;
+	struct merge *merge; /* of the interval */
+};
+
+static int continuity_take_train_set(void *data, uint32_t set)
+{
+	const struct train_sets *sets = data;
+	struct continuity *continuity = sets->continuity;
+	struct merge *merge = sets->merge;
+	struct held_train *trains;
+	size_t n;
+	int err;
+
+	if (set <= continuity->left.reported_train_set)
+		return 0;
+	if (continuity->report.id && set <= continuity->report.last_train_set)
+		merge = continuity->doubt;
+	err = held_get_trains(continuity->held, set, &trains, &n);
+	if (err)
+		return err;
+	err = interface_table_merge_trains(merge, trains, n);
+	free(trains);
+	return err;
+}
+
+/* The quiet set was emptied if it is held, or is to be. */
+static int continuity_settle_quiet_set(struct continuity *continuity, struct program *program)
+{
+	struct held_train *trains;
+	size_t n;
+	int err = held_get_trains(continuity->held, program_quiet_set(program), &trains, &n);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	free(trains);
+	return program_empty_trains(program);
+}
+
+static int continuity_take_report(struct continuity *continuity)
+{
+	struct checkpoint_report *report = &continuity->left.report;
+
+	if (!report->id)
+		return 0;
+	continuity->report = *report;
+	*report = (struct checkpoint_report){0};
+	return merge_new(&continuity->doubt);
+}
+
+/* Links that were attached when the agent died, of interfaces that it had not noted yet. */
+struct orphan_links {
+	const struct pins *pins;
+	struct interface_table *table;
+};
+
+static void continuity_drop_orphan(void *data, const char *name)
+{
+	const struct orphan_links *orphans = data;
+	uint32_t life;
+	int err = 0;
+
+	if (sscanf(name, "link-%" SCNu32 "-", &life) == 1 &&
+	    !interface_table_has_life(orphans->table, life))
+		err = pins_drop(orphans->pins, name);
+	if (err)
+		log_error("%s: cannot be unpinned: %s", name, strerror(-err));
+}
+
+int continuity_recover(struct continuity *continuity, struct program *program,
+		       struct flow_maps *maps, struct interface_table *table, struct merge *merge)
+{
+	struct train_sets sets = {.continuity = continuity, .merge = merge};
+	struct orphan_links orphans = {.pins = continuity->pins, .table = table};
+	_free_ struct flow_map *found = NULL;
+	size_t count = 0;
+	int err = continuity_take_report(continuity);
+
+	if (!err)
+		err = flow_maps_recover(maps, &found, &count);
+	if (!err)
+		err = continuity_sort_maps(continuity, maps, found, count);
+	if (!err)
+		err = continuity_settle_quiet_set(continuity, program);
+	if (!err)
+		err = held_each_train_set(continuity->held, continuity_take_train_set, &sets);
+	if (!err)
+		err = interface_table_recover(table, &continuity->left, found, count);
+	if (!err)
+		err = pins_each(continuity->pins, continuity_drop_orphan, &orphans);
+	return err;
+}
+
+static int continuity_encode(const struct continuity *continuity, struct interface_table *table,
+			     const struct checkpoint_interval *interval, struct buffer *bytes)
+{
+	struct checkpoint checkpoint = {
+		.interval = *interval,
+		.report = continuity->report,
+		.reported_maps = continuity->reported_maps,
+		.reported_train_set = continuity->reported_train_set,
+	};
+	int err = interface_table_save(table, &checkpoint);
+
+	if (err)
+		return err;
+	checkpoint_encode(&checkpoint, bytes);
+	checkpoint_clean_phases(checkpoint.phases, checkpoint.phase_count);
+	return buffer_error(bytes);
+}
+
+void continuity_save(struct continuity *continuity, struct interface_table *table,
+		     const struct checkpoint_interval *interval)
+{
+	struct buffer bytes = {0};
+	int err;
+
+	if (!continuity->pins)
+		return;
+	err = continuity_encode(continuity, table, interval, &bytes);
+	if (!err)
+		err = pins_put_bytes(continuity->pins, CHECKPOINT_PIN, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	if (err && !continuity->save_failed)
+		log_error("the checkpoint cannot be written: %s; if the agent is killed now, what "
+			  "it counted is lost",
+			  strerror(-err));
+	if (!err && continuity->save_failed)
+		log_notice("the checkpoint is written again");
+	continuity->save_failed = err;
+}
+
+static void continuity_note_position(struct checkpoint_report *report, const struct sink *sink,
+				     size_t size)
+{
+	struct sink_position position;
+
+	if (!sink_position(sink, &position))
+		return;
+	report->device = position.device;
+	report->inode = position.inode;
+	report->offset = position.offset;
+	report->file_size = size;
+}
+
+int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
+			    const struct report *report, const struct checkpoint_interval *interval,
+			    const struct sink *sink, size_t size)
+{
+	struct checkpoint_report begun = {.id = report->id, .interval = *interval};
+	int err;
+
+	if (!continuity->pins)
+		return 0;
+	err = held_list(continuity->held, &begun.maps, &begun.last_train_set);
+	if (!err)
+		err = interface_table_describe(table, &begun.phases, &begun.phase_count);
+	if (err) {
+		free(begun.maps.numbers);
+		return err;
+	}
+	continuity_note_position(&begun, sink, size);
+	continuity->report = begun;
+	continuity->report_held = begun.maps.count;
+	continuity_save(continuity, table, interval);
+	return 0;
+}
+
+void continuity_cancel_report(struct continuity *continuity)
+{
+	continuity_forget_report(continuity);
+}
+
+void continuity_end_report(struct continuity *continuity, struct interface_table *table,
+			   const struct checkpoint_interval *interval)
+{
+	if (!continuity->report.id)
+		return;
+	free(continuity->reported_maps.numbers);
+	continuity->reported_maps = continuity->report.maps;
+	continuity->reported_train_set = continuity->report.last_train_set;
+	continuity->report.maps = (struct checkpoint_list){0};
+	continuity_forget_report(continuity);
+	continuity_save(continuity, table, interval);
+	held_release(continuity->held, continuity->report_held, continuity->reported_train_set);
+}
+
+bool continuity_has_sent(const struct continuity *continuity)
+{
+	return continuity->report.id && !continuity->doubt;
+}
+
+const struct checkpoint_report *continuity_doubt(const struct continuity *continuity,
+						 struct merge **merge)
+{
+	*merge = continuity->doubt;
+	return continuity->doubt ? &continuity->report : NULL;
+}
+
+void continuity_doubt_sent(struct continuity *continuity)
+{
+	merge_free(continuity->doubt);
+	continuity->doubt = NULL;
+}
+
+int continuity_remove(struct continuity *continuity)
+{
+	int removed = pins_remove_all(continuity->pins);
+
+	return removed < 0 ? removed : 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From one agent to the next. Programs, maps and links are pinned, and a checkpoint beside them
+ * says what they are for, so that counting goes on when the agent is killed, and the next one adds
+ * nothing twice and loses nothing:
+ *
+ *   - A phase of an interface is in the checkpoint before the program counts for it.
+ *   - A map is pinned before the program can reach it, and a train's copy before the train is
+ *     emptied, until a report that contains them is written.
+ *   - Which maps a report contains is in the checkpoint before the report is written; that it is
+ *     written, before they are unpinned. What dies in between leaves a report in doubt: the next
+ *     agent writes it, from the same maps and under the same number, before anything else.
+ *
+ * Without a BPF file system there is nothing to go on with, and all of this does nothing.
+ */
+#ifndef FLOWTALLY_CONTINUITY_H
+#define FLOWTALLY_CONTINUITY_H
+
+#include "supervisor/checkpoint.h"
+#include "supervisor/sink.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct continuity;
+struct flow_maps;
+struct held;
+struct interface_table;
+struct merge;
+struct pins;
+struct program;
+struct report;
+
+/* Looks for what a dead agent left in this network namespace. -ENOMEM is the only error. */
+int continuity_new(struct continuity **ret);
+void continuity_free(struct continuity *continuity);
+
+/* Why nothing outlives the agent here: a negative errno of pins_new(), or 0. */
+int continuity_error(const struct continuity *continuity);
+/* Borrowed; NULL if there are none. */
+const struct pins *continuity_pins(const struct continuity *continuity);
+/* Whether there is something to go on with. */
+bool continuity_found(const struct continuity *continuity);
+/* The interval that it was in. */
+const struct checkpoint_interval *continuity_interval(const struct continuity *continuity);
+/* Throws it away. */
+void continuity_start_afresh(struct continuity *continuity, const char *why);
+
+/* What keeps maps for it; maps is borrowed. 0 or -ENOMEM. */
+int continuity_hold(struct continuity *continuity, struct flow_maps *maps);
+struct held *continuity_held(const struct continuity *continuity);
+
+/*
+ * Makes the table and the merge what they were; before the first dump of links. 0 or negative
+ * errno: then some of it is not known any more.
+ */
+int continuity_recover(struct continuity *continuity, struct program *program,
+		       struct flow_maps *maps, struct interface_table *table, struct merge *merge);
+
+/* Writes the checkpoint. A failure is logged once. */
+void continuity_save(struct continuity *continuity, struct interface_table *table,
+		     const struct checkpoint_interval *interval);
+
+/*
+ * A report of that size is about to be written to the sink; all that was read until now is in it.
+ * Then it could not be written, or it is, and all of it, and the interval is the next one. 0 or
+ * -ENOMEM.
+ */
+int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
+			    const struct report *report, const struct checkpoint_interval *interval,
+			    const struct sink *sink, size_t size);
+void continuity_cancel_report(struct continuity *continuity);
+void continuity_end_report(struct continuity *continuity, struct interface_table *table,
+			   const struct checkpoint_interval *interval);
+/* Whether one was sent and did not end. */
+bool continuity_has_sent(const struct continuity *continuity);
+
+/* The report that the dead agent left in doubt, and what is in it, both borrowed; NULL: none. Once
+ * it is sent it is like any other that was begun. */
+const struct checkpoint_report *continuity_doubt(const struct continuity *continuity,
+						 struct merge **merge);
+void continuity_doubt_sent(struct continuity *continuity);
+
+/* The agent ends as asked: nothing is left behind. 0 or negative errno. */
+int continuity_remove(struct continuity *continuity);
+
+#endif

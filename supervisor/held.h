@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What was read into the merge and is not in a written report yet: its maps stay pinned, and so do
+ * copies of the trains, which are emptied when they are read. A crash loses the merge, and the next
+ * agent reads them again.
+ */
+#ifndef FLOWTALLY_HELD_H
+#define FLOWTALLY_HELD_H
+
+#include "bpf/flow_types.h"
+#include "supervisor/checkpoint.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct flow_map;
+struct flow_maps;
+struct held;
+struct pins;
+
+/* A train that was taken from a CPU, and for which phase of an interface. */
+struct held_train {
+	uint32_t phase;
+	uint32_t zero;
+	struct flow_train train;
+};
+
+/* maps and pins are borrowed; pins may be NULL, then nothing is held. */
+int held_new(struct held **ret, struct flow_maps *maps, const struct pins *pins);
+void held_free(struct held *held);
+
+/* The map's records were read; its descriptor is not needed. 0 or -ENOMEM. */
+int held_add(struct held *held, const struct flow_map *map);
+
+/* What was read from a set of trains, before it is emptied. 0 or negative errno: it must not be. */
+int held_put_trains(struct held *held, uint32_t set, const struct held_train *trains, size_t n);
+/* What stands under that number, an array (free()). -ENOENT: nothing. */
+int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, size_t *n);
+/* Calls found with the number of each set that is held. 0 or negative errno. */
+int held_each_train_set(struct held *held, int (*found)(void *data, uint32_t set), void *data);
+
+/* All that is held now, for a report: the serial numbers of maps (free()), and the last set. */
+int held_list(const struct held *held, struct checkpoint_list *maps, uint64_t *last_train_set);
+/* Lets go of the first n maps, and of the sets up to that one: their report is written. */
+void held_release(struct held *held, size_t n, uint64_t last_train_set);
+
+#endif

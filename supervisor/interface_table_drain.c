@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Out of the maps and the CPUs' trains into the merge. */
+#include "lib/log.h"
+#include "report/merge.h"
+#include "supervisor/held.h"
+#include "supervisor/interface_table_private.h"
+#include "supervisor/program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int selection_new(struct selection *selection, size_t capacity)
+{
+	*selection = (struct selection){
+		.interfaces = calloc(capacity + 1, sizeof(*selection->interfaces)),
+		.maps = calloc(capacity + 1, sizeof(*selection->maps)),
+		.old = calloc(capacity + 1, sizeof(*selection->old)),
+	};
+	return selection->interfaces && selection->maps && selection->old ? 0 : -ENOMEM;
+}
+
+void selection_clean(struct selection *selection)
+{
+	free(selection->interfaces);
+	free(selection->maps);
+	free(selection->old);
+}
+
+void selection_add(struct selection *selection, struct interface *interface)
+{
+	selection->interfaces[selection->count] = interface;
+	selection->maps[selection->count] = &interface->map;
+	selection->count++;
+}
+
+/* Where the records of a map go. */
+struct table_record_target {
+	struct merge *merge;
+	uint32_t id;
+	size_t entries; /* that counted anything */
+};
+
+static size_t table_count_entries(const struct flow_value *values, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += flow_value_counts(&values[i]);
+	return count;
+}
+
+static int table_merge_records(void *data, const struct flow_key *keys,
+			       const struct flow_value *values, size_t n)
+{
+	struct table_record_target *target = data;
+
+	target->entries += table_count_entries(values, n);
+	return merge_add(target->merge, target->id, keys, values, n);
+}
+
+void table_read_and_close(struct interface_table *table, struct interface *interface,
+			  struct flow_map *map, bool for_long)
+{
+	struct table_record_target target = {.merge = table->monitor->merge, .id = map->phase};
+	struct flow_maps *maps = table->monitor->maps;
+	int err = flow_maps_read(maps, map->fd, table_merge_records, &target);
+
+	interface->recorded = true;
+	if (err) {
+		table->losses++;
+		log_error("%s: flows of this interval are lost: %s", interface->link.name,
+			  strerror(-err));
+	}
+	err = 0;
+	if (target.entries && for_long)
+		err = flow_maps_shrink(maps, map, target.entries);
+	if (err)
+		log_debug("%s: its map is held as it is: %s", interface->link.name, strerror(-err));
+	if (!target.entries || held_add(table->monitor->held, map))
+		flow_maps_forget(maps, map->phase, map->serial);
+	close(map->fd);
+	map->fd = -1;
+}
+
+static int table_by_swap_rank(const void *a, const void *b)
+{
+	const struct interface *x = *(struct interface *const *)a;
+	const struct interface *y = *(struct interface *const *)b;
+
+	return (x->role.swap_rank > y->role.swap_rank) - (x->role.swap_rank < y->role.swap_rank);
+}
+
+static bool table_has_slot(const struct interface *interface)
+{
+	return interface->map.fd >= 0 && interface->map.slot < FLOW_SLOTS;
+}
+
+/* Whose is what CPUs hold: an array of FLOW_SLOTS by slot (free()); NULL: no memory. */
+static struct interface **table_list_slots(struct interface_table *table)
+{
+	struct interface **owners = calloc(FLOW_SLOTS, sizeof(struct interface *));
+
+	if (!owners)
+		return NULL;
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_has_slot(interface))
+			owners[interface->map.slot] = interface;
+	for (struct interface *ended = table->ended; ended; ended = ended->next)
+		if (table_has_slot(ended))
+			owners[ended->map.slot] = ended;
+	for (struct interface *gone = table->gone; gone; gone = gone->next)
+		if (table_has_slot(gone))
+			owners[gone->map.slot] = gone;
+	return owners;
+}
+
+static int table_merge_train(struct merge *merge, uint32_t phase, const struct flow_train *train)
+{
+	struct flow_value value = {0};
+	struct flow_key key;
+	uint32_t sender;
+
+	if (train->class >= FLOW_CLASSES)
+		return -EBADMSG;
+	sender = flow_key_order(&train->key, &key);
+	value.count[sender][train->class] =
+		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
+	return merge_add(merge, phase, &key, &value, 1);
+}
+
+int interface_table_merge_trains(struct merge *merge, const struct held_train *trains, size_t n)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < n && !err; i++)
+		err = table_merge_train(merge, trains[i].phase, &trains[i].train);
+	return err;
+}
+
+/* Trains on their way from a set into a merge. */
+struct table_trains {
+	struct interface **owners;
+	struct merge *merge; /* that looks at them */
+	struct held_train *list;
+	size_t count, capacity;
+};
+
+static struct interface *table_train_owner(const struct table_trains *trains,
+					   const struct flow_train *train)
+{
+	return train->slot < FLOW_SLOTS ? trains->owners[train->slot] : NULL;
+}
+
+/* What a CPU held of a flow belongs to the interface whose map is in that slot. */
+static int table_find_train(void *data, const struct flow_train *train)
+{
+	struct table_trains *trains = data;
+	struct interface *interface = table_train_owner(trains, train);
+
+	if (!interface) {
+		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
+			  train->slot);
+		return 0;
+	}
+	if (trains->count == trains->capacity) {
+		size_t capacity = trains->capacity ? 2 * trains->capacity : 32;
+		void *grown = reallocarray(trains->list, capacity, sizeof(*trains->list));
+
+		if (!grown)
+			return -ENOMEM;
+		trains->list = grown;
+		trains->capacity = capacity;
+	}
+	interface->recorded = true;
+	trains->list[trains->count++] =
+		(struct held_train){.phase = interface->map.phase, .train = *train};
+	return 0;
+}
+
+/* Of the quiet set: held under its number first, so that it is in one place at least, then emptied.
+ */
+static int table_take_trains(struct interface_table *table)
+{
+	const struct monitor *monitor = table->monitor;
+	struct table_trains trains = {.owners = table_list_slots(table)};
+	int err = trains.owners ? program_read_trains(monitor->program, table_find_train, &trains)
+				: -ENOMEM;
+
+	if (!err)
+		err = held_put_trains(monitor->held, program_quiet_set(monitor->program),
+				      trains.list, trains.count);
+	if (!err && trains.count)
+		err = program_empty_trains(monitor->program);
+	table->untaken = err;
+	if (!err)
+		err = interface_table_merge_trains(monitor->merge, trains.list, trains.count);
+	free(trains.list);
+	free(trains.owners);
+	return err;
+}
+
+/* Swaps the maps of the selected interfaces, and waits for a grace period even if there are none.
+ */
+static int table_swap(struct interface_table *table, struct selection *selection,
+		      flow_maps_moment moment)
+{
+	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
+	      table_by_swap_rank);
+	for (size_t i = 0; i < selection->count; i++) {
+		selection->maps[i] = &selection->interfaces[i]->map;
+		selection->interfaces[i]->nearly_full = false;
+	}
+	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old,
+			      selection->count, moment, table);
+}
+
+static void table_read_selected(struct interface_table *table, const struct selection *selection,
+				bool for_long)
+{
+	for (size_t i = 0; i < selection->count; i++)
+		if (selection->old[i].fd >= 0)
+			table_read_and_close(table, selection->interfaces[i], &selection->old[i],
+					     for_long);
+}
+
+static void table_note_unread(int err)
+{
+	if (err)
+		log_error("not all that was counted could be read, the rest follows in the next "
+			  "report: %s",
+			  strerror(-err));
+}
+
+/*
+ * An idle map need not be swapped, unless a hook is judged by what others saw: the next packet may
+ * pass a reference while maps are made for the swap, and a judged hook before its map is swapped.
+ */
+static bool table_takes_part(const struct interface_table *table, const struct interface *interface)
+{
+	return interface->state == INTERFACE_COUNTING &&
+	       (table->judged || !flow_maps_idle(table->monitor->maps, &interface->map));
+}
+
+/* Keeps the interfaces in the selection whose maps could not be swapped. */
+static void selection_keep_unswapped(struct selection *selection)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < selection->count; i++)
+		if (selection->old[i].slot != FLOW_MAP_NO_SLOT)
+			selection->interfaces[kept++] = selection->interfaces[i];
+	selection->count = kept;
+}
+
+static void table_flip_epoch(void *data)
+{
+	struct interface_table *table = data;
+
+	program_flip_epoch(table->monitor->program);
+}
+
+/*
+ * The maps of ended phases: out of their slots, into the merge. Nobody counts for them, and no CPU
+ * holds anything of them that could still be put into their maps.
+ */
+static void table_retire_ended(struct interface_table *table, bool for_long)
+{
+	struct selection selection;
+	int err = selection_new(&selection, table->waiting);
+
+	for (struct interface *ended = table->ended; ended && !err; ended = ended->next)
+		if (ended->map.fd >= 0)
+			selection_add(&selection, ended);
+	if (!err)
+		err = flow_maps_retire(table->monitor->maps, selection.maps, selection.count);
+	if (err)
+		log_error("flow maps could not be taken out of their slots: %s; trying again",
+			  strerror(-err));
+	for (size_t i = 0; i < selection.count && !err; i++) {
+		table_read_and_close(table, selection.interfaces[i], selection.maps[i], for_long);
+		table->waiting--;
+	}
+	selection_clean(&selection);
+}
+
+/*
+ * Reads the selected maps, those of ended phases and what the CPUs hold into the merge. Before the
+ * epoch changes a grace period has to pass in which nobody counts for the ended ones: what the CPUs
+ * hold of them is then in the set that becomes quiet.
+ */
+static int table_drain(struct interface_table *table, struct selection *selection, bool for_long)
+{
+	int err =
+		table->waiting || table->untaken ? flow_maps_synchronize(table->monitor->maps) : 0;
+
+	if (!err && table->untaken)
+		err = table_take_trains(table);
+	if (!err) {
+		table->untaken = true;
+		err = table_swap(table, selection, table_flip_epoch);
+		/* without a grace period the set is not quiet: it waits for the next time */
+		if (!err)
+			err = table_take_trains(table);
+		table_read_selected(table, selection, for_long);
+	}
+	if (!err && table->waiting)
+		table_retire_ended(table, for_long);
+	return err;
+}
+
+/* All at one instant; but if there is no room for as many maps again, some by some, as those that
+ * were read make room for others. */
+static int table_drain_by_rounds(struct interface_table *table, struct selection *selection)
+{
+	size_t before;
+	int err;
+
+	do {
+		before = selection->count;
+		err = table_drain(table, selection, false);
+		if (err)
+			selection_keep_unswapped(selection);
+	} while (err && selection->count && selection->count < before);
+	return err;
+}
+
+void interface_table_drain(struct interface_table *table)
+{
+	struct selection selection;
+	int err = selection_new(&selection, table->count);
+
+	if (!err) {
+		FOR_EACH_INTERFACE (table, interface)
+			if (table_takes_part(table, interface))
+				selection_add(&selection, interface);
+		err = table_drain_by_rounds(table, &selection);
+	}
+	table_note_unread(err);
+	selection_clean(&selection);
+}
+
+void table_settle_ended(struct interface_table *table)
+{
+	struct selection none;
+	int err = selection_new(&none, 0);
+
+	if (!err)
+		err = table_drain(table, &none, true);
+	table_note_unread(err);
+	selection_clean(&none);
+}
+
+static void table_note_full(void *data, uint32_t slot)
+{
+	struct interface_table *table = data;
+
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_COUNTING && interface->map.slot == slot)
+			interface->nearly_full = true;
+}
+
+int interface_table_drain_full(struct interface_table *table)
+{
+	struct selection selection;
+	int taken = program_take_full(table->monitor->program, table_note_full, table);
+	int err = selection_new(&selection, table->count);
+
+	if (!err) {
+		FOR_EACH_INTERFACE (table, interface)
+			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
+				selection_add(&selection, interface);
+		table->monitor->counts->early_swaps += selection.count;
+		if (selection.count)
+			err = table_swap(table, &selection, NULL);
+		table_read_selected(table, &selection, true);
+	}
+	table_note_unread(err);
+	selection_clean(&selection);
+	return taken;
+}
+
+static int table_peek_map(struct interface_table *table, const struct interface *interface,
+			  struct merge *merge)
+{
+	struct table_record_target target = {.merge = merge, .id = interface->map.phase};
+
+	if (interface->map.fd < 0 || flow_maps_idle(table->monitor->maps, &interface->map))
+		return 0;
+	return flow_maps_read(table->monitor->maps, interface->map.fd, table_merge_records,
+			      &target);
+}
+
+static int table_peek_train(void *data, const struct flow_train *train)
+{
+	const struct table_trains *trains = data;
+	const struct interface *interface = table_train_owner(trains, train);
+
+	return interface ? table_merge_train(trains->merge, interface->map.phase, train) : 0;
+}
+
+int interface_table_peek(struct interface_table *table, struct merge *merge)
+{
+	struct table_trains trains = {.owners = table_list_slots(table), .merge = merge};
+	int err = trains.owners ? 0 : -ENOMEM;
+
+	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
+		err = table_peek_map(table, ended, merge);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_COUNTING && !err)
+			err = table_peek_map(table, interface, merge);
+	if (!err)
+		err = program_peek_trains(table->monitor->program, table_peek_train, &trains);
+	free(trains.owners);
+	return err;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Inside of interface_table*.c only. */
+#ifndef FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
+#define FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
+
+#include "supervisor/admission.h"
+#include "supervisor/interface_table.h"
+
+#define TABLE_BUCKETS 4096 /* a power of two */
+
+struct interface_table {
+	const struct monitor *monitor;
+	const struct config *config;
+	struct interface *buckets[TABLE_BUCKETS]; /* present links, by ifindex */
+	size_t count;
+	struct interface *gone;	 /* links that went, not looked at yet */
+	struct interface *ended; /* phases that ended in this interval, for its report */
+	size_t waiting;		 /* of them have a map that is not read yet */
+	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
+	bool monitored_changed;	 /* who is monitored changed since the last of them */
+	bool judged;		 /* a hook is: what it is judged by must be of its time */
+	uint32_t known_ifindex;	 /* the highest that was seen */
+	bool recovered;		 /* from what a dead agent left */
+	bool started;		 /* the first dump is done */
+	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
+			  */
+	uint64_t losses; /* maps that could not be read to their end */
+	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
+	bool changed;	 /* since the last reconciliation */
+	bool rematch;
+	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
+	struct admission admission;
+};
+
+#define FOR_EACH_INTERFACE(table, entry)                                         \
+	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++)             \
+		for (struct interface *entry = (table)->buckets[bucket_]; entry; \
+		     entry = entry->next)
+
+/* The pointer that points to the interface with this index, or to the end of its bucket. */
+struct interface **table_find(struct interface_table *table, uint32_t ifindex);
+
+void table_push(struct interface **list, struct interface *interface);
+/* To those that ended in this interval; its map may wait to be read. */
+void table_push_ended(struct interface_table *table, struct interface *ended);
+
+/*
+ * Reads a map of the interface that no program can reach any more into the merge, and closes it.
+ * for_long: it may take until the end of the interval before it is in a report.
+ */
+void table_read_and_close(struct interface_table *table, struct interface *interface,
+			  struct flow_map *map, bool for_long);
+
+/* A list of interfaces for the calls that do many at once. */
+struct selection {
+	struct interface **interfaces;
+	struct flow_map **maps; /* as many */
+	struct flow_map *old;	/* as many */
+	size_t count;
+};
+
+/* 0 or -ENOMEM; selection_clean() in any case. */
+int selection_new(struct selection *selection, size_t capacity);
+void selection_clean(struct selection *selection);
+void selection_add(struct selection *selection, struct interface *interface);
+
+/* Reads the maps of ended phases before their time, when there are many. */
+void table_settle_ended(struct interface_table *table);
+
+/*
+ * What was counted under an id goes into the report with the role of that time. It becomes an
+ * object of its own, so that the interface may go on under another id in the same interval.
+ */
+int table_end_phase(struct interface_table *table, struct interface *interface);
+
+/* Every interface, and the program, gets the role that it has now. 0 or negative errno. */
+int table_update_roles(struct interface_table *table);
+
+#endif

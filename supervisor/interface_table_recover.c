@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interfaces out of a checkpoint and into it. What a dead agent counted goes on as if it had been
+ * ours: the same phases in the same slots. What is not there any more ends like an interface whose
+ * end was told.
+ */
+#include "lib/log.h"
+#include "supervisor/checkpoint.h"
+#include "supervisor/interface_table_private.h"
+#include "supervisor/program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static size_t table_count_phases(struct interface_table *table)
+{
+	size_t count = table->count;
+
+	for (const struct interface *ended = table->ended; ended; ended = ended->next)
+		count++;
+	return count;
+}
+
+static bool table_is_remembered(const struct interface *interface)
+{
+	return interface->id || interface->link.tunnel.protocols[0];
+}
+
+/* A phase of a life that goes on can be the one that the slot table still names: it needs to be
+ * told how to find the hooks. */
+static void table_describe_attachment(struct interface_table *table, const struct interface *ended,
+				      struct checkpoint_phase *phase)
+{
+	const struct interface *now = *table_find(table, ended->link.ifindex);
+
+	if (now && now->life == ended->life)
+		attach_describe(&now->attachment, &phase->attachment);
+}
+
+int interface_table_describe(struct interface_table *table, struct checkpoint_phase **ret,
+			     size_t *count)
+{
+	struct checkpoint_phase *phases = calloc(table_count_phases(table) + 1, sizeof(*phases));
+	size_t n = 0;
+	int err = phases ? 0 : -ENOMEM;
+
+	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next) {
+		err = interface_describe(ended, &phases[n]);
+		if (!err)
+			table_describe_attachment(table, ended, &phases[n++]);
+	}
+	FOR_EACH_INTERFACE (table, interface) {
+		if (err || !table_is_remembered(interface))
+			continue;
+		err = interface_describe(interface, &phases[n]);
+		n += !err;
+	}
+	if (err) {
+		checkpoint_clean_phases(phases, n);
+		return err;
+	}
+	*ret = phases;
+	*count = n;
+	return 0;
+}
+
+int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint)
+{
+	checkpoint->last_id = table->admission.last_id;
+	checkpoint->era = table->era;
+	checkpoint->known_ifindex = table->known_ifindex;
+	return interface_table_describe(table, &checkpoint->phases, &checkpoint->phase_count);
+}
+
+/* What there is of a phase. */
+struct recovery {
+	struct interface_table *table;
+	const struct checkpoint *checkpoint;
+	struct flow_map *maps;
+	size_t map_count;
+};
+
+static struct flow_map *recovery_map_in_slot(const struct recovery *recovery,
+					     const struct flow_slot *word)
+{
+	for (size_t i = 0; i < recovery->map_count && word->flags & FLOW_SLOT_COUNTED; i++)
+		if (recovery->maps[i].fd >= 0 && recovery->maps[i].slot == word->slot)
+			return &recovery->maps[i];
+	return NULL;
+}
+
+static const struct checkpoint_phase *recovery_find_phase(const struct recovery *recovery,
+							  uint32_t id)
+{
+	for (size_t i = 0; i < recovery->checkpoint->phase_count; i++)
+		if (recovery->checkpoint->phases[i].id == id)
+			return &recovery->checkpoint->phases[i];
+	return NULL;
+}
+
+static struct interface *table_find_ended(struct interface_table *table, uint32_t phase)
+{
+	for (struct interface *ended = table->ended; ended; ended = ended->next)
+		if (ended->id == phase)
+			return ended;
+	return NULL;
+}
+
+/* Goes on counting in the map that the slot table names. */
+static void recovery_go_on(struct recovery *recovery, struct interface *interface,
+			   const struct checkpoint_phase *phase, const struct flow_slot *word,
+			   struct flow_map *map)
+{
+	struct interface_table *table = recovery->table;
+	const struct monitor *monitor = table->monitor;
+	int err = attach_adopt(monitor->attacher, phase->ifindex, phase->life, &phase->attachment,
+			       &interface->attachment);
+
+	interface->map = *map;
+	interface->slot = *word;
+	interface->recorded = true;
+	map->fd = -1;
+	if (err) {
+		log_debug("%s: not attached any more: %s", phase->name, strerror(-err));
+		interface_stop(interface, monitor, false);
+		table_push_ended(table, interface);
+		return;
+	}
+	interface->state = INTERFACE_COUNTING;
+	table_push(table_find(table, phase->ifindex), interface);
+	table->count++;
+}
+
+/* It was attached, and had not begun to count: what it carried since its birth is still to be told
+ * when it begins. */
+static void recovery_begin_again(struct recovery *recovery, struct interface *interface,
+				 const struct checkpoint_phase *phase)
+{
+	struct interface_table *table = recovery->table;
+
+	if (!attach_adopt(table->monitor->attacher, phase->ifindex, phase->life, &phase->attachment,
+			  &interface->attachment))
+		interface_detach_each(&interface, 1, table->monitor);
+	interface->id = interface->life = 0;
+	topology_role_clean(&interface->interval_role);
+	if (*table_find(table, phase->ifindex)) {
+		interface_free(interface);
+		return;
+	}
+	table_push(table_find(table, phase->ifindex), interface);
+	table->count++;
+}
+
+/* Whether what the slot table names is what was counted in that phase. */
+static bool recovery_is_last_phase(const struct recovery *recovery,
+				   const struct checkpoint_phase *phase, struct flow_map *map)
+{
+	if (!map)
+		return false;
+	if (map->phase == phase->id)
+		return true;
+	/* an idle map that went on into a phase that never began */
+	return phase->live && !recovery_find_phase(recovery, map->phase) &&
+	       !flow_maps_rename(recovery->table->monitor->maps, map, phase->id);
+}
+
+static int recovery_take_phase(struct recovery *recovery, const struct checkpoint_phase *phase)
+{
+	struct interface_table *table = recovery->table;
+	struct flow_slot word = program_get_slot(table->monitor->program, phase->ifindex);
+	struct flow_map *map = recovery_map_in_slot(recovery, &word);
+	struct interface *interface;
+	int err = interface_from_description(&interface, phase);
+
+	if (err)
+		return err;
+	if (recovery_is_last_phase(recovery, phase, map))
+		recovery_go_on(recovery, interface, phase, &word, map);
+	else if (phase->live && !phase->counting)
+		recovery_begin_again(recovery, interface, phase);
+	else
+		table_push_ended(table, interface);
+	return 0;
+}
+
+/* An end that was not finished: the map is in a slot yet, and CPUs may hold what belongs to it. */
+static void recovery_wait(struct interface_table *table, struct interface *ended,
+			  struct flow_map *map)
+{
+	ended->map = *map;
+	map->fd = -1;
+	table->waiting++;
+}
+
+/* Maps that nobody counts in. */
+static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
+{
+	struct interface_table *table = recovery->table;
+	const struct checkpoint_phase *phase = recovery_find_phase(recovery, map->phase);
+	struct interface *ended = table_find_ended(table, map->phase);
+	struct interface *interface = ended;
+	struct flow_map *const retired = map;
+
+	if (phase && !ended)
+		interface = *table_find(table, phase->ifindex);
+
+	if (map->slot != FLOW_MAP_NO_SLOT && ended && ended->map.fd < 0) {
+		recovery_wait(table, ended, map);
+		return 0;
+	}
+	if (map->slot != FLOW_MAP_NO_SLOT) {
+		int err = flow_maps_retire(table->monitor->maps, &retired, 1);
+
+		if (err)
+			return err;
+	}
+	if (interface && map->phase) {
+		table_read_and_close(table, interface, map, true);
+		return 0;
+	}
+	/* it was made for a phase that never began */
+	flow_maps_forget(table->monitor->maps, map->phase, map->serial);
+	close(map->fd);
+	map->fd = -1;
+	return 0;
+}
+
+static bool recovery_keeps_slot(void *data, uint32_t ifindex)
+{
+	struct interface_table *table = data;
+	const struct interface *interface = *table_find(table, ifindex);
+
+	return interface && interface->state == INTERFACE_COUNTING;
+}
+
+int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
+			    struct flow_map *maps, size_t map_count)
+{
+	struct recovery recovery = {.table = table,
+				    .checkpoint = checkpoint,
+				    .maps = maps,
+				    .map_count = map_count};
+	int err = 0;
+
+	table->admission.last_id = checkpoint->last_id;
+	table->era = checkpoint->era;
+	table->known_ifindex = checkpoint->known_ifindex;
+	table->recovered = table->untaken = true;
+	program_clear_turners(table->monitor->program);
+	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
+		if (checkpoint->phases[i].id)
+			err = recovery_take_phase(&recovery, &checkpoint->phases[i]);
+	for (size_t i = 0; i < map_count && !err; i++)
+		if (maps[i].fd >= 0)
+			err = recovery_take_map(&recovery, &maps[i]);
+	program_sweep_slots(table->monitor->program, recovery_keeps_slot, table);
+	/* the patterns may be others, and the links are not what they were */
+	interface_table_rematch(table);
+	return err;
+}
+
+bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex)
+{
+	const struct interface *interface = *table_find(table, ifindex);
+
+	return interface && interface->attachment.ops;
+}
+
+bool interface_table_has_life(struct interface_table *table, uint32_t life)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->life == life && interface->attachment.ops)
+			return true;
+	return false;
+}

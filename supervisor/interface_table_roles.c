@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Every interface's role in the stack of devices, and the phases that end when it changes. */
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "report/sort.h"
+#include "supervisor/interface_table_private.h"
+#include "supervisor/program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As many maps of ended phases wait to be read with the others: three grace periods each time. */
+#define WAITING_MAX 32
+
+static void table_describe(const struct interface *interface, struct topology_link *link)
+{
+	bool monitored =
+		interface->state == INTERFACE_ATTACHED || interface->state == INTERFACE_COUNTING;
+
+	*link = (struct topology_link){
+		.ifindex = interface->link.ifindex,
+		.id = monitored ? interface->id : 0,
+		.master = interface->link.master,
+		.lower = interface->link.lower_abroad ? 0 : interface->link.lower,
+		.lower_abroad = interface->link.lower_abroad,
+		.kind = link_kind(&interface->link),
+	};
+}
+
+/*
+ * Whether a hook is judged by what others saw, in a class that is not empty: that takes counts of
+ * one instant, and what a CPU holds in a train would be of another. A port below its monitored
+ * master is judged only for what came from where nobody looked.
+ */
+static bool table_is_judged(const struct topology_role *role, bool all_covered)
+{
+	if (!role->id)
+		return false;
+	return role->hook[HOOK_INGRESS].sight == SIGHT_JUDGED ||
+	       role->hook[HOOK_UNSURE].sight == SIGHT_JUDGED ||
+	       role->hook[HOOK_TURNED].sight == SIGHT_JUDGED ||
+	       (role->hook[HOOK_EGRESS].sight == SIGHT_JUDGED &&
+		!(role->born_repeat && all_covered));
+}
+
+/* roles: in the order of FOR_EACH_INTERFACE. */
+static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles)
+{
+	bool all_covered = true, judged = false;
+	size_t i = 0;
+
+	/* nothing is forwarded that was received on lo */
+	FOR_EACH_INTERFACE (table, interface)
+		all_covered &=
+			roles[i++].covered || !strcmp(link_kind(&interface->link), "loopback");
+	for (size_t r = 0; r < i; r++)
+		judged |= table_is_judged(&roles[r], all_covered);
+	return judged;
+}
+
+/* Looks at the whole stack of devices: every interface's role in it, in the order of
+ * FOR_EACH_INTERFACE. */
+static int table_resolve_roles(struct interface_table *table, struct topology_role **ret)
+{
+	_free_ struct topology_link *links = calloc(table->count + 1, sizeof(*links));
+	_free_ struct topology_role *roles = calloc(table->count + 1, sizeof(*roles));
+	size_t i = 0;
+	int err;
+
+	if (!links || !roles)
+		return -ENOMEM;
+	FOR_EACH_INTERFACE (table, interface)
+		table_describe(interface, &links[i++]);
+	err = topology_resolve(links, i, roles);
+	if (!err)
+		*ret = TAKE_PTR(roles);
+	return err;
+}
+
+/* Takes over roles, and frees the list. */
+static void table_set_roles(struct interface_table *table, struct topology_role *roles)
+{
+	size_t i = 0;
+
+	FOR_EACH_INTERFACE (table, interface) {
+		topology_role_clean(&interface->role);
+		interface->role = roles[i++];
+	}
+	free(roles);
+}
+
+/* Whether a reference of the role is one of the sorted ids. */
+static bool role_refers_to(const struct topology_role *role, const uint32_t *ids, size_t count)
+{
+	for (int h = 0; h < HOOKS; h++)
+		for (size_t r = 0; r < role->hook[h].reference_count; r++)
+			if (sort_find(ids, count, role->hook[h].references[r].id))
+				return true;
+	return false;
+}
+
+/*
+ * Whether the role over its phase ends with this change. other_ids: those of interfaces whose
+ * phases end, as they will have other ids; all: a hook is or was judged, and what it is judged by
+ * must be of its time, so every phase ends with every change.
+ */
+static bool table_is_changed(const struct interface *interface, const struct topology_role *now,
+			     const uint32_t *other_ids, size_t count, bool all)
+{
+	return !topology_role_same(&interface->role, now) ||
+	       role_refers_to(now, other_ids, count) || all;
+}
+
+/* Marks the counting interfaces whose phases end. judged: some hook is or was. Returns how many, or
+ * a negative errno. */
+static int table_mark_changed(struct interface_table *table, const struct topology_role *roles,
+			      bool judged)
+{
+	_free_ uint32_t *ids = calloc(table->count + 1, sizeof(*ids));
+	size_t count = 0, before = SIZE_MAX, i;
+
+	if (!ids)
+		return -ENOMEM;
+	FOR_EACH_INTERFACE (table, interface)
+		interface->changed = false;
+	while (count != before) {
+		before = count;
+		i = 0;
+		FOR_EACH_INTERFACE (table, interface) {
+			const struct topology_role *now = &roles[i++];
+
+			if (interface->state != INTERFACE_COUNTING || interface->changed ||
+			    !table_is_changed(interface, now, ids, before,
+					      judged && (before || table->monitored_changed)))
+				continue;
+			interface->changed = true;
+			ids[count++] = interface->id;
+		}
+		sort_numbers(ids, count);
+	}
+	return (int)count;
+}
+
+/* New interfaces begin to count, and the program knows the new roles. */
+static void table_apply_roles(struct interface_table *table)
+{
+	program_use_trains(table->monitor->program, !table->judged);
+	FOR_EACH_INTERFACE (table, interface) {
+		int err;
+
+		if (interface->state == INTERFACE_ATTACHED)
+			err = interface_start(interface, table->monitor);
+		else
+			err = interface_apply_role(interface, table->monitor);
+		interface_apply_turner(interface, table->monitor);
+		if (err)
+			log_error("%s: no place in the slot table, it is not counted: %s",
+				  interface->link.name, strerror(-err));
+	}
+}
+
+static int table_note_train(void *data, const struct flow_train *train)
+{
+	bool *in_trains = data;
+
+	if (train->slot < FLOW_SLOTS)
+		in_trains[train->slot] = true;
+	return 0;
+}
+
+/*
+ * Notes which of the changed interfaces have counted nothing in their maps. Returns how many have,
+ * or a negative errno. together: none is taken for idle, as phases of judged hooks and of what they
+ * are judged by begin at one instant, when the slot table says so: what an idle one counts from now
+ * until then would be of its next phase, and at the others of the last.
+ */
+static int table_find_idle(struct interface_table *table, bool together)
+{
+	bool in_trains[FLOW_SLOTS] = {false};
+	int busy = 0;
+	int err = program_peek_trains(table->monitor->program, table_note_train, in_trains);
+
+	if (err)
+		return err;
+	FOR_EACH_INTERFACE (table, interface) {
+		if (!interface->changed)
+			continue;
+		interface->idle = !together &&
+				  flow_maps_idle(table->monitor->maps, &interface->map) &&
+				  !in_trains[interface->map.slot];
+		busy += !interface->idle;
+	}
+	return busy;
+}
+
+/*
+ * What was counted until now keeps the id, the role and the map that it was counted under; the rest
+ * has new ones. A map in which nothing was counted goes on, and without any records there is no
+ * past to be told from.
+ */
+static int table_begin_phase(struct interface_table *table, struct interface *interface)
+{
+	struct flow_maps *maps = table->monitor->maps;
+	uint32_t id = table->admission.last_id + 1;
+	struct flow_map map = interface->map;
+	int err =
+		interface->idle ? flow_maps_rename(maps, &map, id) : flow_maps_take(maps, id, &map);
+
+	if (err)
+		return err;
+	if (interface->idle)
+		interface->map.fd = -1;
+	err = interface->recorded || !interface->idle ? table_end_phase(table, interface) : 0;
+	if (err && interface->idle)
+		interface->map = map; /* of a phase that the checkpoint does not know: no harm */
+	else if (err)
+		flow_maps_put_back(maps, &map);
+	if (err)
+		return err;
+	topology_role_clean(&interface->interval_role);
+	table->admission.last_id = interface->id = id;
+	interface->map = map;
+	interface->recorded = false;
+	interface->era = table->era;
+	return 0;
+}
+
+static int table_begin_phases(struct interface_table *table, bool together)
+{
+	struct topology_role *renamed;
+	int busy = table_find_idle(table, together);
+	int err = busy > 0 ? flow_maps_prepare(table->monitor->maps, (size_t)busy) : busy;
+
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->changed && !err)
+			err = table_begin_phase(table, interface);
+	if (!err)
+		err = table_resolve_roles(table, &renamed);
+	if (!err)
+		table_set_roles(table, renamed);
+	return err;
+}
+
+static int table_note_interval_roles(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface) {
+		int err = 0;
+
+		if (interface->id && interface->interval_role.id != interface->role.id) {
+			topology_role_clean(&interface->interval_role);
+			err = topology_role_copy(&interface->interval_role, &interface->role);
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int table_update_roles(struct interface_table *table)
+{
+	struct topology_role *roles;
+	int changed, err = table_resolve_roles(table, &roles);
+	bool judged, together;
+
+	if (err)
+		return err;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_ATTACHED) {
+			interface_note_missed(interface, table->monitor);
+			table->monitored_changed = true;
+		}
+	judged = table_has_judged(table, roles);
+	together = judged || table->judged;
+	changed = table_mark_changed(table, roles, together);
+	table->judged = judged;
+	table->era += changed > 0 || table->monitored_changed;
+	table->monitored_changed = false;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->state == INTERFACE_ATTACHED)
+			interface->era = table->era;
+	table_set_roles(table, roles);
+	if (changed > 0)
+		err = table_begin_phases(table, together);
+	if (!err)
+		err = table_note_interval_roles(table);
+	table->monitor->checkpoint(table->monitor->data);
+	table_apply_roles(table);
+	if (table->waiting >= WAITING_MAX)
+		table_settle_ended(table);
+	return changed < 0 ? changed : err;
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/pins.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
+#define PINS_FILESYSTEM "/sys/fs/bpf"
+#define PINS_DIRECTORY	"flowtally"
+/* The mount's source says whose it is to unmount. */
+#define PINS_SOURCE "flowtally"
+/* Replacements are made under this name first. Names with a dot are not to be had in this file
+ * system. */
+#define PINS_NEXT "next"
+
+#ifndef SO_NETNS_COOKIE /* linux/asm-generic/socket.h of 5.14 */
+#define SO_NETNS_COOKIE 71
+#endif
+
+struct pins {
+	int mounts_fd; /* the mount namespace that the file system is in */
+	int all_fd;    /* the directory of all network namespaces */
+	int own_fd;    /* in it: that of this one */
+	char own_name[64];
+};
+
+/* Whether a and b, as processes, are in the same namespace of that type. */
+static bool pins_share(pid_t a, pid_t b, const char *type)
+{
+	char path_a[64], path_b[64];
+	struct stat st_a, st_b;
+
+	snprintf(path_a, sizeof(path_a), "/proc/%d/ns/%s", (int)a, type);
+	snprintf(path_b, sizeof(path_b), "/proc/%d/ns/%s", (int)b, type);
+	return !stat(path_a, &st_a) && !stat(path_b, &st_b) && st_a.st_ino == st_b.st_ino &&
+	       st_a.st_dev == st_b.st_dev;
+}
+
+/* 0: none, or not to be seen. */
+static pid_t pins_parent(pid_t pid)
+{
+	_fclose_ FILE *status = NULL;
+	char path[64], line[256];
+	int parent = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	status = fopen(path, "re");
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "PPid: %d", &parent) == 1)
+			break;
+	return parent;
+}
+
+/*
+ * `ip netns exec` and many containers give a process a /sys of its own, and what is mounted there
+ * goes with it. What outlives us has to be where those who started us see it: our eldest ancestor
+ * that we may look at, of our own users.
+ */
+static pid_t pins_find_outer(void)
+{
+	pid_t self = getpid(), outer = self;
+
+	for (pid_t pid = self; pid > 0; pid = pins_parent(pid))
+		if (pins_share(self, pid, "user"))
+			outer = pid;
+	return outer;
+}
+
+static int pins_mount(void)
+{
+	return mount(PINS_SOURCE, PINS_FILESYSTEM, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		     "mode=0700")
+		       ? -errno
+		       : 0;
+}
+
+/* Whether the file system is there because we mounted it. */
+static bool pins_is_our_mount(void)
+{
+	_fclose_ FILE *mounts = fopen("/proc/self/mounts", "re");
+	char line[4096];
+	bool ours = false;
+
+	while (mounts && fgets(line, sizeof(line), mounts)) {
+		char source[64], path[64];
+
+		if (sscanf(line, "%63s %63s", source, path) == 2 && !strcmp(path, PINS_FILESYSTEM))
+			ours = !strcmp(source, PINS_SOURCE);
+	}
+	return ours;
+}
+
+/* The kernel may put two files there itself: BPF_PRELOAD. */
+static bool pins_is_empty(const char *path)
+{
+	const struct dirent *entry;
+	DIR *directory = opendir(path);
+	bool empty = directory;
+
+	while (directory && (entry = readdir(directory)))
+		empty &= entry->d_name[0] == '.' || !strcmp(entry->d_name, "maps.debug") ||
+			 !strcmp(entry->d_name, "progs.debug");
+	if (directory)
+		closedir(directory);
+	return empty;
+}
+
+static int pins_unmount_unused(void)
+{
+	if (!pins_is_our_mount() || !pins_is_empty(PINS_FILESYSTEM))
+		return 0;
+	return umount2(PINS_FILESYSTEM, UMOUNT_NOFOLLOW) ? -errno : 0;
+}
+
+/* Runs action in that mount namespace. */
+static int pins_act_in(int mounts_fd, int (*action)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		return -errno;
+	if (!child)
+		_exit(setns(mounts_fd, CLONE_NEWNS) ? errno : -action());
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
+static int pins_open_directory(int at, const char *path)
+{
+	int fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static bool pins_is_bpf_filesystem(int fd)
+{
+	struct statfs st;
+
+	return !fstatfs(fd, &st) && st.f_type == BPF_FS_MAGIC;
+}
+
+/* The file system's root, if it is mounted where path leads. */
+static int pins_open_filesystem(const char *path)
+{
+	_close_ int fd = pins_open_directory(AT_FDCWD, path);
+
+	if (fd >= 0 && !pins_is_bpf_filesystem(fd))
+		return -ENODEV;
+	return TAKE_FD(fd);
+}
+
+static int pins_find_filesystem(struct pins *pins)
+{
+	pid_t outer = pins_find_outer();
+	char path[64];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)outer);
+	pins->mounts_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (pins->mounts_fd < 0)
+		return -errno;
+	fd = pins_open_filesystem(PINS_FILESYSTEM);
+	if (fd != -ENODEV)
+		return fd;
+	snprintf(path, sizeof(path), "/proc/%d/root" PINS_FILESYSTEM, (int)outer);
+	fd = pins_open_filesystem(path);
+	if (fd != -ENODEV)
+		return fd;
+	err = pins_act_in(pins->mounts_fd, pins_mount);
+	if (err)
+		return err;
+	log_info("mounted the BPF file system at " PINS_FILESYSTEM);
+	return pins_open_filesystem(path);
+}
+
+/* A number that no other network namespace has until the next boot; before 5.14 its inode, which
+ * comes again when it is gone. */
+static int pins_namespace(char *text, size_t size)
+{
+	_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie;
+	socklen_t cookie_size = sizeof(cookie);
+	struct stat st;
+
+	if (fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &cookie_size)) {
+		snprintf(text, size, "net-%" PRIu64, cookie);
+		return 0;
+	}
+	if (stat("/proc/self/ns/net", &st))
+		return -errno;
+	snprintf(text, size, "netns-%ju", (uintmax_t)st.st_ino);
+	return 0;
+}
+
+static int pins_make_directory(int at, const char *name)
+{
+	if (mkdirat(at, name, 0700) && errno != EEXIST)
+		return -errno;
+	return pins_open_directory(at, name);
+}
+
+static int pins_open(struct pins *pins)
+{
+	_close_ int filesystem = -1;
+	int err = pins_namespace(pins->own_name, sizeof(pins->own_name));
+
+	if (err)
+		return err;
+	filesystem = pins_find_filesystem(pins);
+	if (filesystem < 0)
+		return filesystem;
+	pins->all_fd = pins_make_directory(filesystem, PINS_DIRECTORY);
+	if (pins->all_fd < 0)
+		return pins->all_fd;
+	pins->own_fd = pins_make_directory(pins->all_fd, pins->own_name);
+	return pins->own_fd < 0 ? pins->own_fd : 0;
+}
+
+static void pins_close(struct pins *pins)
+{
+	cleanup_close(&pins->all_fd);
+	cleanup_close(&pins->own_fd);
+	pins->all_fd = pins->own_fd = -1;
+}
+
+int pins_new(struct pins **ret)
+{
+	struct pins *pins = calloc(1, sizeof(*pins));
+	int err;
+
+	if (!pins)
+		return -ENOMEM;
+	pins->mounts_fd = pins->all_fd = pins->own_fd = -1;
+	err = pins_open(pins);
+	if (err) {
+		pins_free(pins);
+		return err;
+	}
+	*ret = pins;
+	return 0;
+}
+
+void pins_free(struct pins *pins)
+{
+	if (!pins)
+		return;
+	pins_close(pins);
+	cleanup_close(&pins->mounts_fd);
+	free(pins);
+}
+
+/* The system call takes no directory before 6.5, and those who started us, in whose view it is, may
+ * be gone. */
+static int pins_path(const struct pins *pins, const char *name, char **ret)
+{
+	return asprintf(ret, "/proc/self/fd/%d/%s", pins->own_fd, name) < 0 ? -ENOMEM : 0;
+}
+
+int pins_put(const struct pins *pins, int fd, const char *name)
+{
+	_free_ char *path = NULL;
+	int err;
+
+	if (!pins)
+		return 0;
+	err = pins_path(pins, name, &path);
+	if (err)
+		return err;
+	return bpf_obj_pin(fd, path) ? -errno : 0;
+}
+
+int pins_get(const struct pins *pins, const char *name)
+{
+	_free_ char *path = NULL;
+	int fd;
+
+	if (!pins)
+		return -ENOENT;
+	fd = pins_path(pins, name, &path);
+	if (fd)
+		return fd;
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
+int pins_drop(const struct pins *pins, const char *name)
+{
+	return pins && unlinkat(pins->own_fd, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+int pins_rename(const struct pins *pins, const char *from, const char *to)
+{
+	return pins && renameat(pins->own_fd, from, pins->own_fd, to) ? -errno : 0;
+}
+
+int pins_replace(const struct pins *pins, int fd, const char *name)
+{
+	int err;
+
+	if (!pins)
+		return 0;
+	err = pins_drop(pins, PINS_NEXT);
+	if (!err)
+		err = pins_put(pins, fd, PINS_NEXT);
+	return err ? err : pins_rename(pins, PINS_NEXT, name);
+}
+
+int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data)
+{
+	const struct dirent *entry;
+	DIR *directory;
+	int fd, err;
+
+	if (!pins)
+		return 0;
+	fd = openat(pins->own_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	directory = fd < 0 ? NULL : fdopendir(fd);
+	if (!directory)
+		return -errno;
+	for (errno = 0; (entry = readdir(directory)); errno = 0)
+		if (entry->d_name[0] != '.')
+			found(data, entry->d_name);
+	err = -errno;
+	closedir(directory);
+	return err;
+}
+
+int pins_put_bytes(const struct pins *pins, const char *name, const void *data, size_t size)
+{
+	_close_ int fd = -1;
+	__u32 zero = 0;
+
+	if (!pins)
+		return 0;
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "flowtally_bytes", sizeof(zero), (__u32)size, 1,
+			    NULL);
+	if (fd < 0 || bpf_map_update_elem(fd, &zero, data, BPF_ANY))
+		return -errno;
+	return pins_replace(pins, fd, name);
+}
+
+int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes)
+{
+	_close_ int fd = pins_get(pins, name);
+	_free_ void *data = NULL;
+	struct bpf_map_info info = {0};
+	__u32 info_size = sizeof(info), zero = 0;
+
+	if (fd < 0)
+		return fd;
+	if (bpf_obj_get_info_by_fd(fd, &info, &info_size))
+		return -errno;
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(zero))
+		return -EBADMSG;
+	/* values are copied in units of eight bytes */
+	data = calloc(1, (size_t)info.value_size + 8);
+	if (!data)
+		return -ENOMEM;
+	if (bpf_map_lookup_elem(fd, &zero, data))
+		return -errno;
+	buffer_append(bytes, data, info.value_size);
+	return buffer_error(bytes);
+}
+
+struct pins_removal {
+	const struct pins *pins;
+	int removed;
+	int err;
+};
+
+static void pins_remove_one(void *data, const char *name)
+{
+	struct pins_removal *removal = data;
+	int err = pins_drop(removal->pins, name);
+
+	if (err)
+		removal->err = err;
+	else
+		removal->removed++;
+}
+
+int pins_clear(const struct pins *pins)
+{
+	struct pins_removal removal = {.pins = pins};
+	int err = pins_each(pins, pins_remove_one, &removal);
+
+	if (!err)
+		err = removal.err;
+	return err ? err : removal.removed;
+}
+
+int pins_remove_all(struct pins *pins)
+{
+	int removed = pins_clear(pins), err = 0;
+	bool last;
+
+	if (!pins || removed < 0)
+		return removed;
+	if (unlinkat(pins->all_fd, pins->own_name, AT_REMOVEDIR))
+		return -errno;
+	/* other namespaces may have theirs in it */
+	last = !unlinkat(pins->all_fd, "../" PINS_DIRECTORY, AT_REMOVEDIR);
+	pins_close(pins);
+	if (last)
+		err = pins_act_in(pins->mounts_fd, pins_unmount_unused);
+	/* an agent has given up what that takes: `flowtally cleanup` has not */
+	return err && err != -EPERM ? err : removed;
+}

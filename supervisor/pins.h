@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel keeps for us when the process is gone: maps and links pinned in a directory of
+ * the BPF file system, one directory for each network namespace. A pin holds its object; the
+ * program, its links and its maps go on counting, and the next agent finds them.
+ *
+ * Without a BPF file system all of this does nothing: what is counted then ends with the process.
+ */
+#ifndef FLOWTALLY_PINS_H
+#define FLOWTALLY_PINS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+struct pins;
+
+/*
+ * Finds the BPF file system at its usual place, as we or those who started us see it, and mounts it
+ * there if nobody has. Makes the directory. 0; -ENOMEM; another negative errno: there
+ * is none to be had, and *ret is not set.
+ */
+int pins_new(struct pins **ret);
+/* Leaves the pins where they are. */
+void pins_free(struct pins *pins);
+
+/* All of these take NULL for pins: none are kept. */
+
+/* 0 or negative errno. */
+int pins_put(const struct pins *pins, int fd, const char *name);
+/* A descriptor, the caller's; -ENOENT: there is no such pin. */
+int pins_get(const struct pins *pins, const char *name);
+/* Replaces what is pinned under the name by another object, in one step. */
+int pins_replace(const struct pins *pins, int fd, const char *name);
+/* Gives a pin another name, in one step. */
+int pins_rename(const struct pins *pins, const char *from, const char *to);
+/* One that is not there is no error. */
+int pins_drop(const struct pins *pins, const char *name);
+
+/* Calls found for each name. 0 or negative errno. */
+int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data);
+
+/* A run of bytes under a name, held as a map; replaced in one step. */
+int pins_put_bytes(const struct pins *pins, const char *name, const void *data, size_t size);
+/* Appends them to bytes. -ENOENT: there are none. */
+int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes);
+
+/* Drops all pins. Returns how many there were, or a negative errno. */
+int pins_clear(const struct pins *pins);
+
+/*
+ * Removes all pins and the directory, and unmounts the file system again if we mounted it,
+ * nobody else has anything in it and our privileges allow it. After that only pins_free() is left
+ * to do. Returns how many pins there were, or a negative errno.
+ */
+int pins_remove_all(struct pins *pins);
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What joining translated conversations costs: CPU time of reading a connection table of N
+ * translated entries and of joining their faces, as a share of a report's. Each conversation is on
+ * two interfaces: received on one as the client sent it, sent out of the other translated, and the
+ * replies the other way. Reading the flow maps is not in it.
+ */
+#include "bpf/flow_types.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "netlink/conntrack.h"
+#include "report/format.h"
+#include "report/locals.h"
+#include "report/merge.h"
+#include "report/nat.h"
+#include "tests/prog/ctnetlink.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH 4096
+
+enum { LAN = 1, WAN };
+
+struct bench {
+	struct nat_table *nat;
+	struct local_set *locals;
+	struct conntrack *conntrack;
+};
+
+static void must(int err, const char *what)
+{
+	if (err >= 0)
+		return;
+	fprintf(stderr, "bench: %s: %s\n", what, strerror(-err));
+	exit(1);
+}
+
+static double cpu_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+static void take_entry(void *data, const struct conntrack_entry *entry)
+{
+	must(nat_table_update(data, entry), "conversations");
+}
+
+static void begin_dump(void *data)
+{
+	nat_table_dump_begin(data);
+}
+
+static void end_dump(void *data)
+{
+	nat_table_dump_end(data);
+}
+
+static void put_end(struct flow_key *key, unsigned int end, uint32_t address, uint16_t port)
+{
+	address = htonl(address);
+	key->addr[end].bytes[10] = key->addr[end].bytes[11] = 0xff;
+	memcpy(key->addr[end].bytes + 12, &address, sizeof(address));
+	key->port[end] = htons(port);
+}
+
+/* All addresses that clients have or seem to have but 203.0.113.0 are below that of the server. */
+static void make_key(struct flow_key *key, uint32_t number, bool translated)
+{
+	uint16_t port = CTNETLINK_FROM_PORT;
+	uint32_t client = ctnetlink_from(number);
+	unsigned int end;
+
+	if (translated)
+		client = ctnetlink_seen_as(number, &port);
+	end = client > CTNETLINK_TO;
+	*key = (struct flow_key){.family = FLOW_IPV4, .protocol = IPPROTO_UDP};
+	put_end(key, end, client, port);
+	put_end(key, !end, CTNETLINK_TO, CTNETLINK_PORT);
+}
+
+/* What the two interfaces counted: on the client's side, and on the server's. */
+static void add_records(struct merge *merge, uint32_t id, uint32_t entries)
+{
+	static struct flow_key keys[BATCH];
+	static struct flow_value values[BATCH];
+	uint32_t n = 0;
+
+	for (uint32_t number = 0; number < entries; number++) {
+		unsigned int client;
+
+		make_key(&keys[n], number, id == WAN);
+		client = ntohs(keys[n].port[0]) == CTNETLINK_PORT;
+		values[n] = (struct flow_value){0};
+		values[n].count[id == WAN ? !client : client][FLOW_INGRESS] =
+			(struct flow_count){.bytes = 1000 + number % 100, .packets = 2};
+		values[n].count[id == WAN ? client : !client][FLOW_EGRESS_REPEAT] =
+			(struct flow_count){.bytes = 1000, .packets = 2};
+		if (++n < BATCH && number + 1 < entries)
+			continue;
+		must(merge_add(merge, id, keys, values, n), "merge");
+		n = 0;
+	}
+}
+
+static double make_report(struct bench *bench, struct merge *merge, bool join, size_t *flows)
+{
+	struct topology_role roles[] = {{.id = LAN, .covered = true}, {.id = WAN, .covered = true}};
+	const struct merge_interface interfaces[] = {
+		{.id = LAN, .ifindex = LAN, .name = "lan", .role = &roles[0]},
+		{.id = WAN, .ifindex = WAN, .name = "wan", .role = &roles[1]}};
+	const struct merge_ends ends = {.nat = join ? bench->nat : NULL,
+					.locals = bench->locals,
+					.ephemeral_first = 32768,
+					.ephemeral_last = 60999};
+	struct buffer text = {0};
+	struct report report;
+	double start = cpu_ms();
+
+	must(merge_report(merge, interfaces, ARRAY_SIZE(interfaces), &ends, &report), "report");
+	format_text(&text, &report);
+	must(buffer_error(&text), "text");
+	start = cpu_ms() - start;
+	*flows = report.flow_count;
+	buffer_free(&text);
+	report_clean(&report);
+	return start;
+}
+
+static void measure(struct bench *bench, uint32_t entries)
+{
+	double start, dump, add, with, without, joining;
+	struct merge *merge;
+	size_t flows, again;
+
+	must(ctnetlink_create(entries, true), "filling conntrack");
+	must(merge_new(&merge), "merge");
+	start = cpu_ms();
+	must(conntrack_dump(bench->conntrack), "dump");
+	dump = cpu_ms() - start;
+	start = cpu_ms();
+	add_records(merge, LAN, entries);
+	add_records(merge, WAN, entries);
+	add = cpu_ms() - start;
+	with = make_report(bench, merge, true, &flows);
+	/* the faces are together now */
+	without = make_report(bench, merge, false, &again);
+	if (flows != entries || again != entries)
+		must(-EINVAL, "conversations that were not joined");
+	joining = with > without ? with - without : 0;
+	printf("| %u | %.0f | %.0f | %.0f | %.0f | %.0f %% |\n", entries, dump, joining, add,
+	       without, 100 * (dump + joining) / (dump + add + with));
+	merge_free(merge);
+	must(ctnetlink_delete_all(), "emptying conntrack");
+	must(conntrack_dump(bench->conntrack), "dump");
+	nat_table_next_interval(bench->nat);
+	nat_table_next_interval(bench->nat);
+}
+
+int main(void)
+{
+	static const uint32_t counts[] = {10000, 50000, 250000};
+	struct bench bench = {0};
+	struct conntrack_handlers handlers = {.entry = take_entry,
+					      .dump_begin = begin_dump,
+					      .dump_end = end_dump};
+	int err;
+
+	if (unshare(CLONE_NEWNET))
+		must(-errno, "network namespace");
+	must(nat_table_new(&bench.nat), "conversations");
+	must(local_set_new(&bench.locals), "local addresses");
+	handlers.data = bench.nat;
+	err = conntrack_new(&bench.conntrack, &handlers);
+	if (err) {
+		printf("Not measured: %s\n", conntrack_error(err));
+		return 0;
+	}
+	printf("CPU milliseconds:\n\n"
+	       "| translated entries | reading them | joining | adding records | report, text | "
+	       "reading and joining |\n"
+	       "| --- | --- | --- | --- | --- | --- |\n");
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
+		measure(&bench, counts[i]);
+	conntrack_free(bench.conntrack);
+	local_set_free(bench.locals);
+	nat_table_free(bench.nat);
+	return 0;
+}

@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The first process of the guest that run.sh boots: mounts what a distribution has mounted, runs the tests that
+# the file /guest.conf asks for, and turns the machine off. What it prints goes out by the second serial port.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
+
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+ln -s /proc/self/fd /dev/fd
+ln -s fd/0 /dev/stdin
+ln -s fd/1 /dev/stdout
+ln -s fd/2 /dev/stderr
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+mount -t bpf bpf /sys/fs/bpf
+exec >/dev/ttyS1 2>&1 </dev/null
+ip link set lo up
+# shellcheck disable=SC1091
+. /guest.conf
+cd /flowtally || exit
+# there is no tcx before 6.6
+export TOPOLOGY_ATTACH=auto
+# shellcheck disable=SC2086
+tests/run.sh $RINGS
+echo o >/proc/sysrq-trigger
+sleep 60

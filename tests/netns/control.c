@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Clients of the control socket, good and bad:
+ *
+ *   control ask PATH            a line of standard input as the request; prints the answer
+ *   control crowd PATH N        N clients that never read: some ask, some send rubbish, some send a
+ *                               megabyte. Says "ready" and stays until it is killed.
+ */
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define MEGABYTE (1 << 20)
+
+static int join(const char *path, int flags)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | flags, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (fd < 0 ||
+	    (connect(fd, (struct sockaddr *)&address, sizeof(address)) && errno != EAGAIN))
+		err(1, "%s", path);
+	return fd;
+}
+
+static int ask(const char *path)
+{
+	static char request[2 * MEGABYTE], answer[65536];
+	size_t size = fread(request, 1, sizeof(request), stdin);
+	int fd = join(path, 0);
+	ssize_t n;
+
+	/* who sends too much is told so before the end */
+	if (send(fd, request, size, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+		err(1, "send");
+	shutdown(fd, SHUT_WR);
+	while ((n = recv(fd, answer, sizeof(answer), 0)) > 0)
+		fwrite(answer, 1, (size_t)n, stdout);
+	return fflush(stdout) ? 1 : 0;
+}
+
+static _Noreturn void crowd(const char *path, int n)
+{
+	static const char rubbish[] = "\xff\x01{{{{\n\n{\"request\":\"\\ud800\"}\n[[[[\n";
+	static char spaces[MEGABYTE];
+
+	memset(spaces, ' ', sizeof(spaces));
+	for (int i = 0; i < n; i++) {
+		int fd = join(path, SOCK_NONBLOCK);
+
+		if (i % 3 == 0)
+			(void)!write(fd, "{\"request\":\"status\"}\n{\"requ", 27);
+		else if (i % 3 == 1)
+			(void)!write(fd, rubbish, sizeof(rubbish) - 1);
+		else
+			(void)!write(fd, spaces, sizeof(spaces));
+	}
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+int main(int argc, char *argv[])
+{
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 3 && !strcmp(argv[1], "ask"))
+		return ask(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "crowd"))
+		crowd(argv[2], atoi(argv[3]));
+	errx(2, "usage: control ask PATH | crowd PATH N");
+}

@@ -1,0 +1,384 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Asking a running agent: what it answers, to whom, and that nobody keeps it from counting.
+
+# The answer of `flowtally ARGUMENTS` in NS, its exit status in STATUS.
+ask() { # NS ARGUMENTS...
+	local ns=$1
+
+	shift
+	STATUS=0
+	in_ns "$ns" timeout 30 "$FLOWTALLY" "$@" >"$WORK/answer" 2>"$WORK/errors" </dev/null ||
+		STATUS=$?
+}
+
+expect_answer() { # WHAT JQ-FILTER EXPECTED
+	expect_equal "$1" "$3" "$(jq -r "$2" "$WORK/answer")"
+}
+
+# One line with TEXT on standard error.
+expect_error() { # STATUS TEXT
+	expect_equal 'exit status' "$1" "$STATUS"
+	expect_equal 'standard output' '' "$(cat "$WORK/answer")"
+	if [[ $(wc -l <"$WORK/errors") -ne 1 ]] || ! grep -qF -- "$2" "$WORK/errors"; then
+		fail "expected one line with '$2', got:" "$(cat "$WORK/errors")"
+	fi
+}
+
+# A request as it stands, on the socket of the first agent.
+expect_reply() { # REQUEST JQ-CONDITION
+	printf '%s\n' "$1" | "$TOOLS/control" ask "$RUNTIME_DIRECTORY/control.sock" >"$WORK/answer"
+	[[ $(jq "$2" "$WORK/answer") == true ]] ||
+		fail "answer to ${1:0:80}:" "$(cat "$WORK/answer")"
+}
+
+story_status() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	ask host status --json
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_answer 'health' '.health' healthy
+	expect_answer 'problems' '.problems | length' 0
+	expect_answer 'pid' '.pid' "${AGENT[host]}"
+	expect_answer 'interfaces' '"\(.interfaces.monitored) \(.interfaces.present)"' '2 2'
+	expect_answer 'the running interval' \
+		'.interval | "\(.flows) \(.network.bytes) \(.network.packets)"' '1 1280 10'
+	expect_answer 'reports' '.totals.reports' 0
+	expect_answer 'attached' ".attach.$ATTACH" 2
+	expect_answer 'output' '.output | "\(.name) \(.broken)"' "$WORK/host.report false"
+	expect_answer 'own cost' '.cost.cpu.user >= 0 and .cost.memory.resident > 0 and
+		.cost.memory.kernel > 0' true
+	report_now host
+	ask host status --json
+	expect_answer 'totals' '.totals | "\(.reports) \(.flows) \(.network.bytes)"' '1 1 1280'
+	expect_answer 'the next interval' '.interval.flows' 0
+	ask host status
+	expect_equal 'exit status' 0 "$STATUS"
+	head -n 1 "$WORK/answer" | grep -q "pid ${AGENT[host]}, up .*: healthy" ||
+		fail "status says:" "$(cat "$WORK/answer")"
+	stop_agent host
+	# what was looked at was not disturbed
+	expect_report host 0
+}
+
+# Looking again and again while packets come takes nothing away from the report.
+story_looking_disturbs_nothing() {
+	local i
+
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	for ((i = 0; i < 20; i++)); do
+		stray 50 peer v1
+		ask host status --json
+		expect_equal 'exit status' 0 "$STATUS"
+	done
+	stop_agent host
+	expect_report host 1000 "$STRAY Bytes: 128000"
+}
+
+story_interfaces() {
+	local hostile=$'e\x1b[2J\xff"'
+
+	make_ns host peer
+	wire host v0 peer v1
+	ip_in host link add br0 type bridge
+	ip_in host link add "$hostile" type veth peer name other
+	start_agent host -i 'v*' -i lo -i kind:bridge -x kind:bridge
+	stray 10 peer v1
+	frames peer v1 "$(ethernet 88b5 "$(zeros 46)")"
+	ask host interfaces --json
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_answer 'states' '[.interfaces[] | "\(.name) \(.kind) \(.state)"] | sort | .[]' \
+		"$(printf '%s\n' "br0 bridge excluded" $'e\x1b[2J\xef\xbf\xbd" veth not_included' \
+			'lo loopback monitored' 'other veth not_included' 'v0 veth monitored')"
+	expect_answer 'reasons' '[.interfaces[] | .reason // empty] | unique | .[]' \
+		"$(printf '%s\n' 'excluded by kind:bridge' 'included by no pattern')"
+	expect_answer 'order' '[.interfaces[].index] == ([.interfaces[].index] | sort)' true
+	expect_answer 'v0 now' '.interfaces[] | select(.name == "v0") | .interval |
+		"\(.flows) \(.in.bytes) \(.in.packets) \(.out.bytes)"' '1 1280 10 0'
+	expect_answer 'v0 attached' '.interfaces[] | select(.name == "v0") | .attach |
+		"\(.mode) \(.ingress.position)/\(.ingress.count) \(.egress.position)/\(.egress.count)"' \
+		"$ATTACH 1/1 1/1"
+	expect_answer 'v0 unattributed' '.interfaces[] | select(.name == "v0") |
+		.total.unattributed.non_ip.packets' 1
+	report_now host
+	stray 5 peer v1
+	ask host interfaces --json
+	expect_answer 'v0 in all' '.interfaces[] | select(.name == "v0") |
+		"\(.interval.in.packets) \(.total.in.packets) \(.total.unattributed.non_ip.packets)"' \
+		'5 15 1'
+	ask host interfaces
+	expect_equal 'exit status' 0 "$STATUS"
+	grep -qE "^ *[0-9]+  v0 +veth +$ATTACH 1/1 1/1 +1 +640 B +0 B +1 % +1.9 KiB +0 B +non_ip 46 B\$" \
+		"$WORK/answer" || fail 'interfaces says:' "$(cat "$WORK/answer")"
+	grep -q 'excluded by kind:bridge' "$WORK/answer" || fail 'no word of the exclusion'
+	[[ $(tr -d -c '\033' <"$WORK/answer" | wc -c) -eq 0 ]] || fail 'a name steers the terminal'
+	stop_agent host
+}
+
+# Where in the chain it runs: first at ingress, last at egress.
+story_place_in_the_chain() {
+	local hook
+
+	make_ns host peer
+	wire host v0 peer v1
+	if [[ $ATTACH == tcx ]]; then
+		for hook in ingress egress; do
+			ip netns exec "$PREFIX-host" "$TOOLS/tcx_load" v0 "$hook" "$TOOLS/count.bpf.o" \
+				>"$WORK/$hook" 2>&1 </dev/null &
+			wait_for 'the neighbour' grep -q attached "$WORK/$hook"
+		done
+	else
+		tc_in host qdisc add dev v0 clsact
+		for hook in ingress egress; do
+			tc_in host filter add dev v0 "$hook" pref 10 bpf da obj "$TOOLS/count.bpf.o" sec tc
+		done
+	fi
+	start_agent host
+	ask host interfaces --json
+	expect_answer 'places' '.interfaces[] | select(.name == "v0") | .attach |
+		"\(.ingress.position)/\(.ingress.count) \(.egress.position)/\(.egress.count)"' '1/2 2/2'
+	stop_agent host
+}
+
+# One that cannot be attached to is told with the reason, and in the exit status.
+once_degraded_by_an_interface() {
+	make_ns host peer
+	wire host v0 peer v1
+	tc_in host qdisc add dev v0 ingress
+	ATTACH=clsact
+	start_agent host
+	ask host interfaces --json
+	expect_equal 'exit status' 3 "$STATUS"
+	expect_answer 'state' '.interfaces[] | select(.name == "v0") | .state' failed
+	ask host status --json
+	expect_equal 'exit status' 3 "$STATUS"
+	expect_answer 'the problem' '.problems[0] | startswith("v0: cannot attach: ")' true
+	stop_agent host
+}
+
+# The flows of the running interval; no terminal, so it is said once, as text.
+story_top() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	frames peer v1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.3 6 "$(zeros 20)")")"
+	ask host top
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_equal 'lines' 4 "$(wc -l <"$WORK/answer")"
+	head -n 1 "$WORK/answer" | grep -q '^2 flows, 1.3 KiB in 11 packets since ' ||
+		fail 'top says:' "$(cat "$WORK/answer")"
+	sed -n 3p "$WORK/answer" |
+		grep -qE "^udp +${STRAY% - *} +${STRAY#* - } .* 1.2 KiB +10 +##########  v0\$" ||
+		fail 'top says:' "$(cat "$WORK/answer")"
+	ask host top -n 2 proto:tcp
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_equal 'pictures' 2 "$(grep -c '^tcp ' "$WORK/answer")"
+	expect_equal 'others' 0 "$(grep -c '^udp ' "$WORK/answer" || true)"
+	ask host top --names port:5001 net:10.9.0.0/24 interface:v0
+	expect_equal 'flows' 1 "$(grep -c '^udp ' "$WORK/answer")"
+	stop_agent host
+	ask host top
+	expect_error 4 'no flowtally runs'
+}
+
+once_wrong_top() {
+	make_ns host
+	expect_status 2 "'colour'" top -s colour
+	expect_status 2 "'colour'" top colour
+	expect_status 2 'address' top net:1.2.3
+	expect_status 2 'port' top port:65536
+	expect_status 2 '--json' top --json
+	expect_status 2 "'-1'" top -n -1
+	expect_status 2 '--interval' status -t 5
+	expect_status 2 "'eth0'" interfaces eth0
+}
+
+# A terminal that can do nothing, one that is nobody's, and one that can.
+once_top_on_terminals() {
+	local term
+
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	for term in dumb unknown-terminal ''; do
+		STATUS=0
+		TERM=$term in_ns host timeout 20 script -qec "$FLOWTALLY top" "$WORK/typed" \
+			>"$WORK/answer" 2>&1 </dev/null || STATUS=$?
+		expect_equal "exit status with TERM=$term" 0 "$STATUS"
+		grep -q '^udp ' "$WORK/answer" || fail "TERM=$term:" "$(cat "$WORK/answer")"
+	done
+	: >"$WORK/typed"
+	(
+		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
+		printf 'isn/proto:udp\nq'
+	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
+		>"$WORK/answer" 2>&1 || STATUS=$?
+	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
+	stop_agent host
+}
+
+once_report_and_reload_on_request() {
+	make_ns host peer
+	wire host v0 peer v1
+	printf '[interfaces]\nexclude = lo\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	stray 10 peer v1
+	expect_reply '{"request":"report"}' '.done == "report"'
+	expect_report host 10 "$STRAY Bytes: 1280"
+	printf '[interfaces]\nexclude = lo v0\n' >"$WORK/flowtally.conf"
+	expect_reply '{"request":"reload"}' '.done == "reload"'
+	wait_for 'v0 to be let go' leaves_alone host v0
+	printf '[interfaces]\ncolour = red\n' >"$WORK/flowtally.conf"
+	expect_reply '{"request":"reload"}' '.error | contains("not changed")'
+	agent_log_has host "$WORK/flowtally.conf:2:" || fail 'the mistake is not in the log'
+	expect_reply '{"request":"flows","limit":1001}' '.error | contains("1 to 1000")'
+	stop_agent host
+}
+
+leaves_alone() { # NS DEV
+	ask "$1" interfaces --json
+	[[ $(jq -r --arg name "$2" '.interfaces[] | select(.name == $name) | .state' \
+		"$WORK/answer") == excluded ]]
+}
+
+once_nobody_to_ask() {
+	make_ns host peer
+	ask host status
+	expect_error 4 'no flowtally runs in this network namespace'
+	start_agent host
+	ask peer status
+	expect_error 4 'no flowtally runs in this network namespace'
+	kill_agent host
+	ask host status
+	expect_error 4 'no flowtally runs in this network namespace'
+	# what it left is replaced, and taken away at the end
+	start_agent host
+	ask host status
+	expect_equal 'exit status' 0 "$STATUS"
+	stop_agent host
+	expect_equal 'what is left' '' "$(ls -A "$RUNTIME_DIRECTORY")"
+}
+
+# Each client finds the agent of its own namespace.
+once_an_agent_in_each_namespace() {
+	make_ns host peer
+	start_agent host
+	start_agent peer
+	expect_equal 'sockets' 2 "$(find "$RUNTIME_DIRECTORY" -type s | wc -l)"
+	for ns in host peer; do
+		ask "$ns" status --json
+		expect_answer "pid of the agent in $ns" '.pid' "${AGENT[$ns]}"
+	done
+	stop_agent host
+	ask host status
+	expect_error 4 'no flowtally runs'
+	ask peer status --json
+	expect_answer 'pid' '.pid' "${AGENT[peer]}"
+	stop_agent peer
+}
+
+once_other_users_may_not_ask() {
+	make_ns host
+	start_agent host
+	expect_equal 'the directory' '755 root' "$(stat -c '%a %U' "$RUNTIME_DIRECTORY")"
+	expect_equal 'the socket' '660 root' "$(stat -c '%a %U' "$RUNTIME_DIRECTORY/control.sock")"
+	cp "$FLOWTALLY" "$WORK/flowtally"
+	FLOWTALLY="setpriv --reuid=65534 --regid=65534 --clear-groups $WORK/flowtally"
+	STATUS=0
+	# shellcheck disable=SC2086
+	in_ns host $FLOWTALLY status >"$WORK/answer" 2>"$WORK/errors" || STATUS=$?
+	expect_error 1 'permission denied'
+	stop_agent host
+}
+
+# Something else stands where the socket should be: it stays, and the agent counts all the same.
+once_place_is_taken() {
+	make_ns host peer
+	wire host v0 peer v1
+	mkdir "$RUNTIME_DIRECTORY"
+	ln -s "$WORK/precious" "$RUNTIME_DIRECTORY/control.sock"
+	start_agent host
+	agent_log_has host "$RUNTIME_DIRECTORY/control.sock: is there and is no socket" ||
+		fail 'nothing is said of it'
+	stray 10 peer v1
+	stop_agent host
+	expect_report host 10 "$STRAY Bytes: 1280"
+	expect_equal 'the link' "$WORK/precious" "$(readlink "$RUNTIME_DIRECTORY/control.sock")"
+	[[ ! -e $WORK/precious ]] || fail 'the link was followed'
+}
+
+# Clients that never read, that send rubbish, that send too much, and more than there is room for.
+once_clients_of_all_manners() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	ip netns exec "$PREFIX-peer" "$TOOLS/control" crowd "$RUNTIME_DIRECTORY/control.sock" 150 \
+		>"$WORK/crowd" 2>&1 </dev/null &
+	CROWD=$!
+	wait_for 'the crowd' grep -q ready "$WORK/crowd"
+	stray 100 peer v1
+	report_now host
+	expect_report host 100 "$STRAY Bytes: 12800"
+	# those who sit there are sent away in time
+	ask host status --json
+	expect_equal 'exit status' 0 "$STATUS"
+	kill "$CROWD"
+	stray 100 peer v1
+	stop_agent host
+	expect_report host 100 "$STRAY Bytes: 12800"
+}
+
+once_requests_on_the_socket() {
+	make_ns host
+	start_agent host
+	expect_reply '{"request":"status"}' '.health == "healthy"'
+	expect_reply '{"request":"nonsense"}' '.error | contains("not known")'
+	expect_reply 'nonsense' '.error | contains("JSON")'
+	expect_reply "$(printf '%01048576d' 0)" '.error | contains("4096")'
+	stop_agent host
+}
+
+# What goes wrong is in the exit status.
+once_degraded() {
+	make_ns host peer
+	wire host v0 peer v1
+	mkdir "$WORK/full"
+	mount -t tmpfs -o size=4k none "$WORK/full"
+	start_agent host -o "$WORK/full/report"
+	dd if=/dev/zero of="$WORK/full/rest" bs=4k count=1 2>/dev/null || true
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	ask host status --json
+	expect_equal 'exit status' 3 "$STATUS"
+	expect_answer 'health' '.health' degraded
+	expect_answer 'output' '.output.broken' true
+	expect_answer 'the problem' '.problems[0]' \
+		"$WORK/full/report: cannot write reports: No space left on device"
+	rm "$WORK/full/rest"
+	signal_agent host USR1
+	wait_for_log host 'reports are written again'
+	ask host status
+	expect_equal 'exit status' 0 "$STATUS"
+	stop_agent host
+	umount "$WORK/full"
+}
+
+once_degraded_by_a_full_map() {
+	topology_flood
+	printf '[flows]\nmap_entries = 1\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	signal_agent host STOP
+	# more than the CPUs keep by themselves
+	"$TOOLS/flood" "$PREFIX-host" 20000 0 >/dev/null
+	signal_agent host CONT
+	ask host status --json
+	expect_equal 'exit status' 3 "$STATUS"
+	expect_answer 'the problem' '.problems[0] | contains("map_entries")' true
+	stop_agent host
+}

@@ -1,0 +1,242 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# An agent that dies without notice: counting goes on without it, and the next one adds up all of it once.
+
+send() { # PACKETS
+	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
+}
+
+flow() { # PACKETS
+	printf '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: %d\n' $(($1 * 128))
+}
+
+# Of all reports that were ever written.
+sum_of_reports() { # NS
+	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/$1.report"
+}
+
+story_killed_and_started_again() {
+	local objects
+
+	topology_wire
+	start_agent host
+	mapfile -t objects < <(agent_objects host)
+	send 10
+	kill_agent host
+	send 10
+	start_agent host
+	mapfile -t -O "${#objects[@]}" objects < <(agent_objects host)
+	send 10
+	stop_agent host
+	expect_report host 30 "$(flow 30)"
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+	! has_clsact host v0 || fail 'the qdisc of the dead agent is still there'
+	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
+}
+
+story_killed_after_a_report() {
+	topology_wire
+	start_agent host
+	send 10
+	report_now host
+	expect_report host 10 "$(flow 10)"
+	send 5
+	kill_agent host
+	send 1
+	start_agent host
+	report_now host
+	expect_report host 6 "$(flow 6)"
+	stop_agent host
+	expect_report host 0
+}
+
+story_killed_and_cleaned_up() {
+	local objects
+
+	topology_wire
+	start_agent host
+	mapfile -t objects < <(agent_objects host)
+	send 10
+	kill_agent host
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+	start_agent host
+	send 1
+	stop_agent host
+	expect_report host 1 "$(flow 1)"
+}
+
+# Nobody tells what goes and comes meanwhile.
+story_host_changes_while_nobody_looks() {
+	topology_containers
+	start_agent host -x wan
+	udp -n 10 -s 100 c1 10.2.0.2:40000 c2 10.2.0.3:5001
+	udp -n 10 -s 100 c1 10.2.0.2:40001 world 10.3.0.2:5001
+	kill_agent host
+	udp -n 10 -s 100 c1 10.2.0.2:40000 c2 10.2.0.3:5001
+	ip_in host link delete p2
+	make_ns c3
+	wire c3 eth0 host p3
+	ip_in host link set p3 master br0
+	add_addresses c3 eth0 10.2.0.4/24 fd02::4/64
+	make_neighbours c1 eth0 c3 eth0
+	ip_in host link set br0 name br1
+	udp -n 10 -s 100 c1 10.2.0.2:40002 c3 10.2.0.4:5001
+	start_agent host -x wan
+	udp -n 10 -s 100 c1 10.2.0.2:40002 c3 10.2.0.4:5001
+	udp -n 10 -s 100 c1 10.2.0.2:40001 world 10.3.0.2:5001
+	stop_agent host
+	# what p3 carried before anybody looked at it is told as its own
+	expect_report host 60 \
+		"10.2.0.2:40000 - 10.2.0.3:5001 Bytes: 2560" \
+		"10.2.0.2:40001 - 10.3.0.2:5001 Bytes: 2560" \
+		"10.2.0.2:40002 - 10.2.0.4:5001 Bytes: 2560" \
+		"# unattributed interface=p3 reason=before_attach bytes=1280 packets=10"
+}
+
+story_handed_over_to_another() {
+	topology_wire
+	start_agent host
+	send 10
+	signal_agent host USR2
+	wait "${AGENT[host]}" || fail 'the agent does not end well'
+	expect_equal 'reports' 0 "$(report_count host)"
+	send 10
+	cat >"$WORK/other.conf" <<-EOF2
+		[flows]
+		map_entries = 1024
+	EOF2
+	start_agent host -c "$WORK/other.conf"
+	send 10
+	stop_agent host
+	expect_report host 30 "$(flow 30)"
+}
+
+story_excluded_when_started_again() {
+	topology_wire
+	start_agent host
+	send 10
+	kill_agent host
+	send 10
+	start_agent host -x v0
+	send 10
+	stop_agent host
+	expect_report host 20 "$(flow 20)"
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+}
+
+# The last report finds no room, and is in the first one of the next agent.
+story_last_report_stays_for_the_next_agent() {
+	topology_wire
+	mkdir "$WORK/small"
+	mount -t tmpfs -o size=4k tmpfs "$WORK/small"
+	start_agent host -o "$WORK/small/report"
+	dd if=/dev/zero of="$WORK/small/fill" bs=4k count=1 status=none
+	send 10
+	signal_agent host TERM
+	! wait "${AGENT[host]}" || fail 'a lost report is no success'
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+	send 10
+	start_agent host
+	send 1
+	stop_agent host
+	expect_report host 11 "$(flow 11)"
+}
+
+# Until $WORK/enough is there; says how many packets that were.
+send_until_enough() {
+	local sent=0
+
+	until [[ -e $WORK/enough ]]; do
+		send 100
+		sent=$((sent + 100))
+	done
+	echo "$sent" >"$WORK/sent"
+}
+
+# With reports every second, the agent dies wherever it is, again and again.
+story_killed_at_any_time() {
+	local sender
+
+	topology_wire
+	start_agent host -t 1
+	send_until_enough &
+	sender=$!
+	for _ in {1..8}; do
+		sleep "0.$((RANDOM % 900 + 100))"
+		kill_agent host
+		start_agent host -t 1
+	done
+	touch "$WORK/enough"
+	wait "$sender"
+	stop_agent host
+	expect_equal 'bytes of all reports' "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
+}
+
+has_died() { # NS
+	! kill -0 "${AGENT[$1]}" 2>/dev/null
+}
+
+has_died_or_reported() { # NS REPORTS
+	has_died "$1" || has_reports "$1" "$2"
+}
+
+# Killed on entering its COUNTth system call of that name from now on, while it drains, writes and lets go.
+kill_at_system_call() { # NS NAME COUNT
+	local reports tracer
+
+	reports=$(report_count "$1")
+	strace -qq -o "$WORK/strace" -p "${AGENT[$1]}" -e inject="$2":signal=KILL:when="$3" 2>/dev/null &
+	tracer=$!
+	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$tracer\$" "/proc/${AGENT[$1]}/status"
+	signal_agent "$1" USR1
+	wait_for 'death or a report' has_died_or_reported "$1" "$reports"
+	# that all is done after a report is told by the agent's going back to sleep
+	wait_for 'death or sleep' died_or_sleeps "$1"
+	kill "$tracer" 2>/dev/null || true
+	wait "$tracer" 2>/dev/null || true
+}
+
+died_or_sleeps() { # NS
+	has_died "$1" || [[ $(tail -n 1 "$WORK/strace") == epoll_wait*'<unfinished'* ||
+		$(tail -n 1 "$WORK/strace") =~ ^epoll_wait\([^\)]*$ ]]
+}
+
+two_flows() { # PACKETS OF EACH
+	send "$1"
+	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
+}
+
+# Fault injection: the agent is killed on its first, second, ... call until it gets through a report alive.
+kill_at_each_call() { # NAME STEP
+	local call=$((RANDOM % $2 + 1))
+
+	while true; do
+		two_flows 2
+		SENT=$((SENT + 4))
+		kill_at_system_call host "$1" "$call"
+		has_died host || break
+		KILLED=$((KILLED + 1))
+		two_flows 1
+		SENT=$((SENT + 2))
+		start_agent host
+		call=$((call + $2))
+	done
+}
+
+story_killed_at_system_calls() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	SENT=0 KILLED=0
+	start_agent host
+	kill_at_each_call bpf "${CRASH_STEP:-5}"
+	kill_at_each_call renameat "${CRASH_STEP:-1}"
+	kill_at_each_call unlinkat "${CRASH_STEP:-3}"
+	kill_at_each_call write 1
+	kill_at_each_call pwrite64 1
+	((KILLED >= 8)) || fail "killed only $KILLED times"
+	stop_agent host
+	expect_equal "bytes of all reports, killed $KILLED times" "$((SENT * 128))" \
+		"$(sum_of_reports host)"
+}

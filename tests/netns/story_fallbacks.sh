@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What older kernels lack is found out by trying, and done in another way: forced here on any kernel.
+
+# Numbers of enum bpf_cmd, and what kernels without them answer
+MAP_LOOKUP_BATCH=24
+MAP_UPDATE_BATCH=26
+LINK_CREATE=28
+EINVAL=22
+ENOTSUPP=524
+
+# From now on the agent finds a kernel without these.
+without() { # COMMAND=ERRNO...
+	printf '#!/bin/sh\nexec "%s" %s -- "%s" "$@"\n' "$TOOLS/without" "$*" "$FLOWTALLY" >"$WORK/flowtally"
+	chmod +x "$WORK/flowtally"
+	FLOWTALLY=$WORK/flowtally
+}
+
+# Several interfaces, so that batches are tried, and reports under way.
+expect_as_ever() {
+	topology_containers
+	start_agent host
+	udp -n 100 -s 1000 -r 10 c1 10.2.0.2:40000 world 10.3.0.2:5001
+	report_now host
+	expect_report host 110 "10.2.0.2:40000 - 10.3.0.2:5001 Bytes: $((110 * 1028))"
+	udp -n 50 -s 500 -r 5 c2 10.2.0.3:40000 c1 10.2.0.2:5001
+	udp -n 30 -s 1000 c1 10.2.0.2:40000 world 10.3.0.2:5001
+	stop_agent host
+	expect_report host 85 "10.2.0.2:40000 - 10.3.0.2:5001 Bytes: $((30 * 1028))" \
+		"10.2.0.3:40000 - 10.2.0.2:5001 Bytes: $((55 * 528))"
+}
+
+# In 5.10 maps of maps are updated one by one, with a grace period each.
+story_without_update_batch() {
+	without "$MAP_UPDATE_BATCH=$ENOTSUPP"
+	expect_as_ever
+}
+
+story_without_lookup_batch() {
+	without "$MAP_LOOKUP_BATCH=$EINVAL"
+	expect_as_ever
+}
+
+# Before 6.6: auto takes clsact, on all interfaces. (Modules of tunnels bring some of their own.)
+once_without_tcx() {
+	without "$LINK_CREATE=$EINVAL"
+	expect_as_ever
+	grep -q 'watching \([0-9]*\) of \1 interfaces (tcx 0, clsact \1)' "$WORK/host.log" ||
+		fail 'not by clsact:' "$(cat "$WORK/host.log")"
+}
+
+once_without_tcx_asked_for() {
+	local status=0
+
+	topology_wire
+	without "$LINK_CREATE=$EINVAL"
+	in_ns host timeout $((5 * PATIENCE)) "$FLOWTALLY" run -t 3600 -a tcx >"$WORK/out" 2>"$WORK/errors" ||
+		status=$?
+	expect_equal 'exit status' 1 "$status"
+	tail -n 1 "$WORK/errors" | grep -q '^flowtally: no interface could be attached to: .* tcx takes Linux 6.6' ||
+		fail "it says: $(cat "$WORK/errors")"
+}
+
+# Before 5.11 maps are charged against RLIMIT_MEMLOCK, which only CAP_SYS_RESOURCE may raise.
+once_without_locked_memory() {
+	local major minor status=0
+
+	IFS=.- read -r major minor _ < <(uname -r)
+	((major < 5 || (major == 5 && minor < 11))) ||
+		skip 'this kernel does not count the memory of BPF as locked'
+	make_ns host
+	(
+		ulimit -l 64
+		in_ns host setpriv --bounding-set -sys_resource timeout $((5 * PATIENCE)) "$FLOWTALLY" run -t 3600
+	) >"$WORK/out" 2>"$WORK/errors" || status=$?
+	expect_equal 'exit status' 1 "$status"
+	grep -q CAP_SYS_RESOURCE "$WORK/errors" || fail 'it does not say why:' "$(cat "$WORK/errors")"
+}

@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Where the host sets a limit: said once, by its name; what can go on goes on, and all goes on when there is
+# room again.
+
+# Veth pairs v0, v1, ... in host, their other ends w0, w1, ... in peer.
+many_wires() { # COUNT
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		wire host "v$i" peer "w$i"
+	done
+}
+
+# The limit of a running agent. Nobody may raise it above the hard one.
+limit_descriptors() { # COUNT
+	prlimit --pid "${AGENT[host]}" --nofile="$1:1000"
+}
+
+story_descriptors() {
+	local count=24 monitored=0 i
+
+	make_ns host peer
+	ulimit -n 1000
+	start_agent host -v
+	limit_descriptors 100
+	many_wires "$count"
+	wait_for_log host 'RLIMIT_NOFILE allows 100'
+
+	# those that are monitored are read all the same, all maps at once
+	for ((i = 0; i < count; i++)); do
+		agent_log_has host "v$i: attached" || continue
+		stray 2 peer "w$i"
+		monitored=$((monitored + 1))
+	done
+	((monitored >= 4 && monitored < count)) || fail "$monitored interfaces are monitored"
+	report_now host
+	expect_report host $((2 * monitored)) "$STRAY Bytes: $((2 * monitored * 128))"
+
+	limit_descriptors 1000
+	wait_for_log host 'there is room again'
+	for ((i = 0; i < count; i++)); do
+		agent_log_has host "v$i: attached" || fail "v$i is not attached"
+		stray 1 peer "w$i"
+	done
+	stop_agent host
+	expect_report host "$count" "$STRAY Bytes: $((count * 128))"
+	expect_equal 'complaints' 1 "$(grep -cvE 'attached with|watching|joining|: detached|room again' \
+		"$WORK/host.log")"
+}
+
+# Links that go make room, too.
+story_descriptors_come_back() {
+	local count=24 i
+
+	make_ns host peer
+	many_wires "$count"
+	ulimit -n 100
+	start_agent host -v
+	agent_log_has host 'RLIMIT_NOFILE allows 100' || fail 'the limit is not reached'
+	for ((i = 0; i < count - 4; i++)); do
+		ip_in host link delete "v$i"
+	done
+	wait_for_log host 'there is room again'
+	for ((; i < count; i++)); do
+		agent_log_has host "v$i: attached" || fail "v$i is not attached"
+		stray 1 peer "w$i"
+	done
+	stop_agent host
+	expect_report host 4 "$STRAY Bytes: $((4 * 128))"
+}
+
+# Where an index stands in the slot table (bpf/flow_types.h: flow_slot_place).
+second_place() { # IFINDEX
+	echo $(((($1 * 2654435761) & 0xffffffff) >> 16 & 0xffff))
+}
+
+indexed_wire() { # NAME IFINDEX
+	ip_in host link add "$1" index "$2" type veth peer name "${1/v/w}" netns "$PREFIX-peer"
+	ip_in host link set "$1" addrgenmode none up
+	ip_in peer link set "${1/v/w}" addrgenmode none up
+}
+
+# Both places that the third index may have in the slot table are taken by others.
+story_no_place() {
+	local first=77 third=$((77 + 65536)) second
+
+	make_ns host peer
+	second=$(second_place "$third")
+	start_agent host -v
+	indexed_wire v0 "$first"
+	indexed_wire v1 "$second"
+	wait_for_log host 'v0: attached'
+	wait_for_log host 'v1: attached'
+	indexed_wire v2 "$third"
+	wait_for_log host 'v2: cannot attach: others have both places of its index'
+	stray 1 peer w0
+	stray 2 peer w1
+	ip_in host link delete v1
+	wait_for_log host 'v1: gone'
+	# the place is free when nobody may still ask about packets of v1
+	report_now host
+	expect_report host 3 "$STRAY Bytes: $((3 * 128))"
+	wait_for_log host 'v2: attached'
+	stray 4 peer w2
+	stop_agent host
+	grep -q "^$STRAY Bytes: $((4 * 128))$" "$WORK/host.report" || fail 'v2 is not counted'
+	expect_equal 'complaints' 1 "$(agent_log_count host 'cannot attach')"
+}

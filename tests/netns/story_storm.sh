@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Links by the hundred (STORM_PAIRS), made, renamed, enslaved, moved and deleted as fast as ip can.
+
+PAIRS=${STORM_PAIRS:-24}
+SURVIVORS=6
+export PATIENCE_S=$((40 + PAIRS / 10))
+
+# What a batch of ip does to pair I: r$I here, its other end u$I here or in peer.
+pair_lives() { # I
+	printf 'link add t%d type veth peer name u%d\n' "$1" "$1"
+	printf 'link set t%d name r%d\nlink set r%d up\nlink set u%d up\n' "$1" "$1" "$1" "$1"
+	(($1 % 3)) || printf 'link set r%d master br0\n' "$1"
+	(($1 % 2)) || printf 'link set u%d netns %s-peer\n' "$1" "$PREFIX"
+}
+
+# All pairs come, and all but the first SURVIVORS go. Half of the others go at once, half after all came.
+storm() {
+	local i
+
+	for ((i = 0; i < PAIRS; i++)); do
+		pair_lives "$i"
+		((i < SURVIVORS || i % 2)) || printf 'link delete r%d\n' "$i"
+	done
+	for ((i = SURVIVORS; i < PAIRS; i++)); do
+		! ((i % 2)) || printf 'link delete r%d\n' "$i"
+	done
+}
+
+calm() {
+	local i
+
+	for ((i = 0; i < SURVIVORS; i++)); do
+		printf 'link delete r%d\n' "$i"
+	done
+}
+
+topology_storm() {
+	make_ns host peer
+	wire host v0 peer v1
+	ip_in host link add br0 type bridge mcast_snooping 0
+	ip_in host link set br0 addrgenmode none up
+	# thousands of maps of the default size would be all of a small host's memory
+	printf '[flows]\nmap_entries = 1024\n' >"$WORK/flowtally.conf"
+	storm >"$WORK/storm"
+	calm >"$WORK/calm"
+}
+
+# The indices of all links, as the kernel tells, and as it tells of the agent's hooks.
+links() {
+	ip_in host -j link show | jq -r '.[].ifindex' | sort
+}
+
+hooked() {
+	local dev
+
+	if [[ $ATTACH == tcx ]]; then
+		# gone ones say 0
+		cat "/proc/${AGENT[host]}/fdinfo/"* 2>/dev/null |
+			awk '/^link_type:\ttcx/ { tcx = 1 } /^ifindex:/ && tcx { if ($2) n[$2]++; tcx = 0 }
+				END { for (i in n) if (n[i] == 2) print i }' | sort
+		return
+	fi
+	for dev in $(tc_in host qdisc show | awk '/^qdisc clsact / { print $5 }'); do
+		(($(own_filters host "$dev") == 2)) || continue
+		ip_in host -j link show dev "$dev" | jq -r '.[0].ifindex'
+	done | sort
+}
+
+agrees_with_the_kernel() {
+	[[ $(links) == "$(hooked)" ]]
+}
+
+# Descriptors by what they are, and what the kernel keeps for them.
+agent_descriptors() {
+	find "/proc/${AGENT[host]}/fd" -type l -printf '%l\n' 2>/dev/null | sed 's/:\[.*//' | sort | uniq -c
+}
+
+has_descriptors() { # BEFORE
+	[[ $(agent_descriptors) == "$1" ]]
+}
+
+resident_kib() {
+	awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[host]}/status"
+}
+
+sum_of_reports() {
+	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/host.report"
+}
+
+# Links that live just long enough to be attached, one after the other, in the middle of it all.
+short_lives() { # COUNT NAME
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		ip_in host link add "$2$i" type veth peer name "${2}x$i" netns "$PREFIX-peer"
+		ip_in host link set "$2$i" addrgenmode none up
+		ip_in peer link set "${2}x$i" addrgenmode none up
+		wait_for_log host "$2$i: attached"
+		stray 5 peer "${2}x$i"
+		ip_in host link delete "$2$i"
+	done
+}
+
+story_storm() {
+	local before round jobs rss=() objects sent=0
+
+	topology_storm
+	start_agent host -v -c "$WORK/flowtally.conf"
+	wait_for 'all links' agrees_with_the_kernel
+	report_now host
+	before=$(agent_descriptors)
+	for round in a b c; do
+		stray 20000 peer v1 &
+		jobs=($!)
+		ip_in host -batch "$WORK/storm" &
+		jobs+=($!)
+		short_lives 3 "$round"
+		wait "${jobs[0]}"
+		wait "${jobs[1]}"
+		wait_for 'what the kernel has' agrees_with_the_kernel
+		ip_in peer link set u2 up
+		stray 2 peer u2
+		ip_in host -batch "$WORK/calm"
+		wait_for 'what the kernel has' agrees_with_the_kernel
+		report_now host
+		sent=$((sent + 20000 + 3 * 5 + 2))
+		expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports)"
+		wait_for 'the descriptors of the beginning' has_descriptors "$before"
+		rss+=("$(resident_kib)")
+	done
+	((rss[2] - rss[1] < 512)) || fail "resident memory after each round, KiB: ${rss[*]}"
+	mapfile -t objects < <(agent_objects host)
+	stop_agent host
+	wait_for "the end of ${objects[*]}" are_gone "${objects[@]}"
+	expect_equal 'filters that are left' 0 "$(own_filters host v0)"
+}
+
+# While the agent is held, more happens than its receive buffer holds: it reads all links again.
+once_storm_overruns() {
+	local i
+
+	topology_storm
+	for ((i = 0; i < 20000; i++)); do
+		printf 'link set v0 alias a%d\n' "$i"
+	done >"$WORK/flood"
+	start_agent host -v -c "$WORK/flowtally.conf"
+	stray 10 peer v1
+	signal_agent host STOP
+	ip_in host -batch "$WORK/storm"
+	ip_in host -batch "$WORK/flood"
+	ip_in host link delete r1
+	ip_in host link add late0 type veth peer name late1 netns "$PREFIX-peer"
+	signal_agent host CONT
+	wait_for_log host 'link notifications were lost'
+	wait_for 'what the kernel has' agrees_with_the_kernel
+	ip_in host link set late0 addrgenmode none up
+	ip_in peer link set late1 addrgenmode none up
+	stray 20 peer late1
+	stray 30 peer v1
+	stop_agent host
+	expect_equal 'bytes of all reports' $((60 * 128)) "$(sum_of_reports)"
+}

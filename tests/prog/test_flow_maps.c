@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Slots and their maps, up to the last one. */
+#include "supervisor/flow_map.h"
+#include "supervisor/program.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <unistd.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+#define ALL (FLOW_SLOTS - 1) /* one is the flow maps' own */
+
+static void test_all_slots(void **state)
+{
+	struct rlimit limit;
+	struct program *program;
+	struct flow_maps *maps;
+	struct flow_map map;
+
+	(void)state;
+	if (geteuid()) {
+		print_message("not root\n");
+		skip();
+	}
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < ALL + 100) {
+		print_message("RLIMIT_NOFILE allows less descriptors than there are slots\n");
+		skip();
+	}
+	assert_int_equal(program_new(&program, NULL, false), 0);
+	assert_int_equal(flow_maps_new(&maps, program, NULL, 1), 0);
+	assert_int_equal(flow_maps_prepare(maps, 2), 0);
+	assert_int_equal(flow_maps_ready(maps), 2);
+
+	/* what there is is made, and it is said that it is not all */
+	assert_int_equal(flow_maps_prepare(maps, FLOW_SLOTS), -ENOSPC);
+	assert_int_equal(flow_maps_ready(maps), ALL);
+	assert_int_equal(flow_maps_prepare(maps, ALL), 0);
+	assert_int_equal(flow_maps_take(maps, 1, &map), 0);
+	assert_int_equal(flow_maps_prepare(maps, ALL), -ENOSPC);
+
+	/* given back, they can be had again */
+	flow_maps_release(maps, 0);
+	assert_int_equal(flow_maps_ready(maps), 0);
+	assert_int_equal(flow_maps_prepare(maps, 100), 0);
+	flow_maps_put_back(maps, &map);
+	assert_int_equal(flow_maps_ready(maps), 101);
+	flow_maps_free(maps);
+	program_free(program);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_slots),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

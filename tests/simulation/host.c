@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/simulation/host.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kind_names[KINDS] = {
+	[KIND_LOOPBACK] = "loopback",
+	[KIND_PHYSICAL] = "physical",
+	[KIND_VETH] = "veth",
+	[KIND_BRIDGE] = "bridge",
+	[KIND_BOND] = "bond",
+	[KIND_TEAM] = "team",
+	[KIND_VRF] = "vrf",
+	[KIND_VLAN] = "vlan",
+	[KIND_MACVLAN] = "macvlan",
+	[KIND_MACVTAP] = "macvtap",
+	[KIND_IPVLAN] = "ipvlan",
+	[KIND_VXLAN] = "vxlan",
+	[KIND_WIREGUARD] = "wireguard",
+};
+
+static size_t add_link(struct host *host, enum kind kind, uint32_t lower)
+{
+	size_t link = host->count++;
+
+	host->links[link] = (struct topology_link){.ifindex = (uint32_t)link + 1,
+						   .lower = lower,
+						   .kind = kind_names[kind]};
+	host->kinds[link] = kind;
+	host->monitored[link] = true;
+	host->gone[link] = false;
+	return link;
+}
+
+static size_t room(const struct host *host)
+{
+	return LINKS_MAX - host->count;
+}
+
+/* One end of a pair whose other end is in a container. */
+static size_t add_container(struct host *host)
+{
+	size_t link = add_link(host, KIND_VETH, 2);
+
+	host->links[link].lower_abroad = true;
+	return link;
+}
+
+static void add_pair(struct host *host)
+{
+	size_t a = add_link(host, KIND_VETH, 0), b = add_link(host, KIND_VETH, 0);
+
+	host->links[a].lower = host->links[b].ifindex;
+	host->links[b].lower = host->links[a].ifindex;
+}
+
+static bool is_stacked(const struct host *host, size_t link)
+{
+	return host->kinds[link] >= KIND_VLAN && host->kinds[link] <= KIND_IPVLAN;
+}
+
+static bool is_hairpin(enum kind kind)
+{
+	return kind == KIND_MACVLAN || kind == KIND_MACVTAP;
+}
+
+bool host_is_tunnel(const struct host *host, size_t link)
+{
+	return host->kinds[link] >= KIND_VXLAN;
+}
+
+bool host_is_edge(const struct host *host, size_t link)
+{
+	return !host->gone[link] &&
+	       (host->kinds[link] == KIND_PHYSICAL ||
+		(host->kinds[link] == KIND_VETH && host->links[link].lower_abroad));
+}
+
+static bool is_upper(const struct host *host, size_t upper, size_t lower)
+{
+	return is_stacked(host, upper) && !host->gone[upper] &&
+	       host->links[upper].lower == host->links[lower].ifindex;
+}
+
+static bool has_uppers(const struct host *host, size_t link, bool but_vlans)
+{
+	for (size_t i = 0; i < host->count; i++)
+		if (is_upper(host, i, link) && !(but_vlans && host->kinds[i] == KIND_VLAN))
+			return true;
+	return false;
+}
+
+static bool is_master(const struct host *host, size_t link)
+{
+	return host->kinds[link] >= KIND_BRIDGE && host->kinds[link] <= KIND_VRF;
+}
+
+/* A device that another one may be put over: nobody's port yet. */
+static size_t pick_carrier(const struct host *host, struct random *random)
+{
+	size_t link = random_below(random, (unsigned int)host->count);
+
+	if (host->gone[link] || host->links[link].master || host->kinds[link] == KIND_LOOPBACK ||
+	    is_master(host, link) || host->kinds[link] == KIND_WIREGUARD)
+		return NO_LINK;
+	return link;
+}
+
+/* What the kernel lets become a port of what, as far as the rest of the model goes. */
+static bool may_join(const struct host *host, size_t link, size_t master, struct random *random)
+{
+	enum kind kind = host->kinds[link];
+
+	if (host->gone[link] || host->links[link].master || link == master ||
+	    kind == KIND_LOOPBACK || kind == KIND_VRF)
+		return false;
+	switch (host->kinds[master]) {
+	case KIND_BOND:
+	case KIND_TEAM:
+		return kind == KIND_PHYSICAL && !has_uppers(host, link, false);
+	case KIND_BRIDGE:
+		if (kind == KIND_BRIDGE || kind == KIND_WIREGUARD ||
+		    (is_stacked(host, link) && kind != KIND_VLAN))
+			return false;
+		return !has_uppers(host, link, true) &&
+		       (!has_uppers(host, link, false) || random_chance(random, 25));
+	case KIND_VRF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A loop of devices: the master is stacked on its own port. */
+static bool is_below(const struct host *host, size_t link, size_t upper)
+{
+	for (int depth = 0; depth < LINKS_MAX; depth++) {
+		if (link == upper)
+			return true;
+		if (!is_stacked(host, upper))
+			break;
+		upper = host->links[upper].lower - 1;
+	}
+	return false;
+}
+
+static void join_ports(struct host *host, struct random *random, size_t master,
+		       unsigned int percent)
+{
+	for (size_t i = 0; i < host->count; i++)
+		if (may_join(host, i, master, random) && !is_below(host, master, i) &&
+		    random_chance(random, percent))
+			host->links[i].master = host->links[master].ifindex;
+}
+
+static void add_stacked(struct host *host, struct random *random)
+{
+	static const enum kind kinds[] = {KIND_VLAN,	KIND_VLAN,    KIND_MACVLAN,
+					  KIND_MACVLAN, KIND_MACVTAP, KIND_IPVLAN};
+	enum kind kind = kinds[random_below(random, 6)];
+	size_t lower = pick_carrier(host, random);
+
+	if (lower == NO_LINK || !room(host))
+		return;
+	/* a device has one receive handler: macvlans' or ipvlans' */
+	for (size_t i = 0; i < host->count; i++)
+		if (is_upper(host, i, lower) && kind != KIND_VLAN && host->kinds[i] != KIND_VLAN &&
+		    (kind == KIND_IPVLAN) != (host->kinds[i] == KIND_IPVLAN))
+			return;
+	add_link(host, kind, host->links[lower].ifindex);
+}
+
+/* IFLA_LINK of a tunnel names what carries it: no stack. */
+static void add_tunnel(struct host *host, struct random *random)
+{
+	uint32_t carrier = 1 + random_below(random, (unsigned int)host->count);
+
+	add_link(host, random_chance(random, 70) ? KIND_VXLAN : KIND_WIREGUARD,
+		 random_chance(random, 50) ? carrier : 0);
+}
+
+void host_build(struct host *host, struct random *random, unsigned int monitored_percent)
+{
+	unsigned int n;
+
+	host->count = 0;
+	add_link(host, KIND_LOOPBACK, 0);
+	for (n = random_between(random, 1, 3); n; n--)
+		add_link(host, KIND_PHYSICAL, 0);
+	for (n = random_below(random, 4); n; n--)
+		add_container(host);
+	if (random_chance(random, 40))
+		add_pair(host);
+	if (random_chance(random, 30))
+		join_ports(host, random,
+			   add_link(host, random_chance(random, 50) ? KIND_BOND : KIND_TEAM, 0),
+			   50);
+	for (n = random_below(random, 4); n; n--)
+		add_stacked(host, random);
+	if (random_chance(random, 30))
+		add_tunnel(host, random);
+	for (n = random_below(random, 3); n; n--) {
+		size_t bridge = add_link(host, KIND_BRIDGE, 0);
+
+		join_ports(host, random, bridge, 50);
+		if (random_chance(random, 20))
+			add_link(host, KIND_VLAN, host->links[bridge].ifindex);
+	}
+	if (random_chance(random, 15))
+		join_ports(host, random, add_link(host, KIND_VRF, 0), 40);
+	for (size_t i = 0; i < host->count; i++)
+		host->monitored[i] = random_chance(random, monitored_percent);
+}
+
+static void delete_link(struct host *host, size_t link)
+{
+	host->gone[link] = true;
+	host->monitored[link] = false;
+	host->links[link].master = host->links[link].lower = 0;
+	host->links[link].lower_abroad = false;
+	/* what is left of it is nobody's neighbour */
+	host->kinds[link] = KIND_PHYSICAL;
+	host->links[link].kind = kind_names[KIND_PHYSICAL];
+}
+
+static const char *toggle_monitored(struct host *host, struct random *random)
+{
+	for (unsigned int n = random_between(random, 1, 3); n; n--) {
+		size_t link = random_below(random, (unsigned int)host->count);
+
+		host->monitored[link] = !host->monitored[link] && !host->gone[link];
+	}
+	return "other lists";
+}
+
+static const char *release_port(struct host *host, struct random *random)
+{
+	size_t link = random_below(random, (unsigned int)host->count);
+
+	if (!host->links[link].master)
+		return NULL;
+	host->links[link].master = 0;
+	return "a port released";
+}
+
+static const char *enslave_port(struct host *host, struct random *random)
+{
+	size_t link = random_below(random, (unsigned int)host->count);
+	size_t master = random_below(random, (unsigned int)host->count);
+
+	if (!is_master(host, master) || host->gone[master] ||
+	    !may_join(host, link, master, random) || is_below(host, master, link))
+		return NULL;
+	host->links[link].master = host->links[master].ifindex;
+	return "a port enslaved";
+}
+
+static const char *start_container(struct host *host, struct random *random)
+{
+	size_t link, bridge = random_below(random, (unsigned int)host->count);
+
+	if (!room(host))
+		return NULL;
+	link = add_container(host);
+	if (host->kinds[bridge] == KIND_BRIDGE && !host->gone[bridge])
+		host->links[link].master = host->links[bridge].ifindex;
+	host->monitored[link] = random_chance(random, 80);
+	return "a container started";
+}
+
+/* One end of a pair of this host moves to a container. */
+static const char *move_end(struct host *host, struct random *random)
+{
+	size_t link = random_below(random, (unsigned int)host->count), peer;
+
+	if (host->kinds[link] != KIND_VETH || host->links[link].lower_abroad ||
+	    has_uppers(host, link, false))
+		return NULL;
+	peer = host->links[link].lower - 1;
+	delete_link(host, link);
+	host->links[peer].lower_abroad = true;
+	return "an end moved to a container";
+}
+
+static const char *remove_link(struct host *host, struct random *random)
+{
+	size_t link = random_below(random, (unsigned int)host->count);
+
+	if (host->gone[link] || host->kinds[link] == KIND_LOOPBACK || is_master(host, link) ||
+	    has_uppers(host, link, false) ||
+	    (host->kinds[link] == KIND_VETH && !host->links[link].lower_abroad))
+		return NULL;
+	delete_link(host, link);
+	return "a device deleted";
+}
+
+static const char *stack_link(struct host *host, struct random *random)
+{
+	size_t before = host->count;
+
+	add_stacked(host, random);
+	return host->count > before ? "a device stacked on another" : NULL;
+}
+
+const char *host_change(struct host *host, struct random *random)
+{
+	switch (random_below(random, 9)) {
+	case 0:
+	case 1:
+	case 2:
+		return toggle_monitored(host, random);
+	case 3:
+		return release_port(host, random);
+	case 4:
+		return enslave_port(host, random);
+	case 5:
+		return start_container(host, random);
+	case 6:
+		return move_end(host, random);
+	case 7:
+		return remove_link(host, random);
+	default:
+		return stack_link(host, random);
+	}
+}
+
+typedef bool (*link_test)(const struct host *host, size_t link, size_t other);
+
+/* The first one from a random place on. */
+static size_t pick(const struct host *host, struct random *random, link_test test, size_t other,
+		   size_t except)
+{
+	size_t from = random_below(random, (unsigned int)host->count);
+
+	for (size_t n = 0; n < host->count; n++) {
+		size_t link = from + n < host->count ? from + n : from + n - host->count;
+
+		if (link != except && !host->gone[link] && test(host, link, other))
+			return link;
+	}
+	return NO_LINK;
+}
+
+static bool is_port(const struct host *host, size_t link, size_t master)
+{
+	return host->links[link].master == host->links[master].ifindex;
+}
+
+static bool is_sibling(const struct host *host, size_t link, size_t other)
+{
+	return is_hairpin(host->kinds[link]) && host->links[link].lower == host->links[other].lower;
+}
+
+static bool is_tunnel(const struct host *host, size_t link, size_t other)
+{
+	(void)other;
+	return host_is_tunnel(host, link);
+}
+
+size_t host_pick_port(const struct host *host, struct random *random, size_t master, size_t except)
+{
+	return pick(host, random, is_port, master, except);
+}
+
+size_t host_pick_upper(const struct host *host, struct random *random, size_t lower)
+{
+	return pick(host, random, is_upper, lower, NO_LINK);
+}
+
+size_t host_pick_sibling(const struct host *host, struct random *random, size_t link)
+{
+	return pick(host, random, is_sibling, link, link);
+}
+
+size_t host_pick_tunnel(const struct host *host, struct random *random)
+{
+	return pick(host, random, is_tunnel, NO_LINK, NO_LINK);
+}
+
+void host_print(const struct host *host)
+{
+	for (size_t i = 0; i < host->count; i++) {
+		const struct topology_link *link = &host->links[i];
+
+		if (host->gone[i])
+			continue;
+		printf("#   %u %s%s", link->ifindex, link->kind,
+		       host->monitored[i] ? "" : " (not monitored)");
+		if (link->master)
+			printf(" master %u", link->master);
+		if (link->lower_abroad)
+			printf(" to a container");
+		else if (link->lower)
+			printf(" %s %u", is_stacked(host, i) ? "over" : "link", link->lower);
+		printf("\n");
+	}
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Random hosts: devices in stacks, some of them monitored, and how both change. No kernel. */
+#ifndef FLOWTALLY_SIMULATION_HOST_H
+#define FLOWTALLY_SIMULATION_HOST_H
+
+#include "report/topology.h"
+#include "tests/topology/random.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINKS_MAX 24
+#define NO_LINK	  SIZE_MAX
+
+enum kind {
+	KIND_LOOPBACK,
+	KIND_PHYSICAL,
+	KIND_VETH,
+	KIND_BRIDGE,
+	KIND_BOND,
+	KIND_TEAM,
+	KIND_VRF,
+	KIND_VLAN,
+	KIND_MACVLAN,
+	KIND_MACVTAP,
+	KIND_IPVLAN,
+	KIND_VXLAN,
+	KIND_WIREGUARD,
+	KINDS
+};
+
+struct host {
+	/* ifindex is the place plus 1; id is the watch's (watch.h) */
+	struct topology_link links[LINKS_MAX];
+	enum kind kinds[LINKS_MAX];
+	bool monitored[LINKS_MAX];
+	bool gone[LINKS_MAX]; /* deleted; its place is not used again */
+	size_t count;
+};
+
+void host_build(struct host *host, struct random *random, unsigned int monitored_percent);
+
+/* Another list of monitored interfaces, a port enslaved or released, a device more or less. Returns
+ * what it did, for people; NULL: nothing. */
+const char *host_change(struct host *host, struct random *random);
+
+bool host_is_tunnel(const struct host *host, size_t link);
+
+/* Its packets come from and go to the outside. */
+bool host_is_edge(const struct host *host, size_t link);
+
+/* A random port of the master, and so on; NO_LINK: there is none. */
+size_t host_pick_port(const struct host *host, struct random *random, size_t master, size_t except);
+size_t host_pick_upper(const struct host *host, struct random *random, size_t lower);
+size_t host_pick_sibling(const struct host *host, struct random *random, size_t link);
+size_t host_pick_tunnel(const struct host *host, struct random *random);
+
+/* One line a device. */
+void host_print(const struct host *host);
+
+#endif
