@@ -7,6 +7,11 @@ PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR ?= $(PREFIX)/share/man
 SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 
 CC ?= cc
@@ -24,7 +29,7 @@ else
   say = @printf '  %-8s%s\n' '$(1)' '$(2)'
 endif
 
-PACKAGES := libbpf libmnl libelf zlib inih jansson ncursesw
+PACKAGES := libbpf libmnl libelf zlib inih jansson ncursesw libmicrohttpd libcap-ng
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)
@@ -42,7 +47,7 @@ endif
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
-SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c control/*.c supervisor/*.c)
+SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c metrics/*.c control/*.c supervisor/*.c)
 MAIN := supervisor/main.c
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 LIBRARY := $(BUILD)/libflowtally.a
@@ -55,16 +60,17 @@ BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
-C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] control/*.[ch] \
-	supervisor/*.[ch] tests/*/*.[ch])
-SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh) .ci/run
+C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] metrics/*.[ch] \
+	control/*.[ch] supervisor/*.[ch] tests/*/*.[ch])
+SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh packaging/completion/*.bash) .ci/run
 
 UNIT_TESTS := $(filter-out %.bpf,$(UNIT_TESTS))
 PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test test-kernels check bench soak install uninstall clean help deps unit unit-sanitize tests format lint
+.PHONY: all run test test-kernels check bench soak install uninstall deb clean help deps unit unit-sanitize tests \
+	format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -80,9 +86,10 @@ test: deps ## install what is missing, build, and run every test (root)
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh all
 
-check: unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
+check: all unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh unit
+	$(Q)BUILD=$(BUILD) tests/run.sh packaging
 
 soak: all tests ## thousands of random hosts and 10,000 veth pairs, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
@@ -128,10 +135,24 @@ install: all ## install under DESTDIR, PREFIX
 		install -D -m 0644 config/flowtally.conf $(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf
 	install -D -m 0644 doc/flowtally.8 $(DESTDIR)$(MANDIR)/man8/flowtally.8
 	install -D -m 0644 doc/flowtally.conf.5 $(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,/usr/sbin/,$(SBINDIR)/,' packaging/flowtally.service > $(DESTDIR)$(UNITDIR)/flowtally.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/flowtally.service
+	install -D -m 0644 packaging/flowtally.sysusers $(DESTDIR)$(SYSUSERSDIR)/flowtally.conf
+	install -D -m 0644 packaging/flowtally.tmpfiles $(DESTDIR)$(TMPFILESDIR)/flowtally.conf
+	install -D -m 0644 packaging/flowtally.logrotate $(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally
+	install -D -m 0644 packaging/completion/flowtally.bash $(DESTDIR)$(BASHCOMPDIR)/flowtally
+	install -D -m 0644 packaging/completion/_flowtally $(DESTDIR)$(ZSHCOMPDIR)/_flowtally
 
 uninstall: ## remove what install put there, but for the configuration
 	rm -f $(DESTDIR)$(SBINDIR)/flowtally $(DESTDIR)$(MANDIR)/man8/flowtally.8 \
-		$(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
+		$(DESTDIR)$(MANDIR)/man5/flowtally.conf.5 $(DESTDIR)$(UNITDIR)/flowtally.service \
+		$(DESTDIR)$(SYSUSERSDIR)/flowtally.conf $(DESTDIR)$(TMPFILESDIR)/flowtally.conf \
+		$(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally $(DESTDIR)$(BASHCOMPDIR)/flowtally \
+		$(DESTDIR)$(ZSHCOMPDIR)/_flowtally
+
+deb: ## build the Debian package in build/deb (debhelper, no root)
+	$(Q)BUILD=$(BUILD) packaging/make-deb.sh $(VERSION)
 
 clean: ## remove the build folder
 	rm -rf $(BUILD)
@@ -197,4 +218,4 @@ $(SIMULATION): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulation/*.c)) $(L
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path '$(BUILD)/deb' -prune -o -type f -name '*.d' -print 2>/dev/null)

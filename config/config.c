@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/config.h"
 
+#include "config/listen.h"
 #include "config/term.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
@@ -65,7 +66,8 @@ int config_init(struct config *config)
 	};
 
 	fresh.output = strdup("-");
-	if (!fresh.output || match_list_add(&fresh.include, "*")) {
+	fresh.metrics_listen = strdup("");
+	if (!fresh.output || !fresh.metrics_listen || match_list_add(&fresh.include, "*")) {
 		config_clean(&fresh);
 		return -ENOMEM;
 	}
@@ -80,6 +82,7 @@ void config_clean(struct config *config)
 	filter_clean(&config->only);
 	filter_clean(&config->ignore);
 	free(config->output);
+	free(config->metrics_listen);
 	*config = (struct config){0};
 }
 
@@ -169,18 +172,34 @@ static int config_set_attach(struct config *config, const char *value, const cha
 	return 0;
 }
 
+static int config_set_text(char **text, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
 static int config_set_output(struct config *config, const char *value, const char **problem)
 {
-	char *output;
-
 	if (!*value)
 		return config_wrong(problem, "'' is neither a path nor -");
-	output = strdup(value);
-	if (!output)
-		return -ENOMEM;
-	free(config->output);
-	config->output = output;
-	return 0;
+	return config_set_text(&config->output, value);
+}
+
+static int config_set_listen(struct config *config, const char *value, const char **problem)
+{
+	struct sockaddr_storage address;
+	socklen_t size;
+
+	if (!strcmp(value, "off"))
+		return config_set_text(&config->metrics_listen, "");
+	if (!listen_parse(value, &address, &size))
+		return config_wrong(problem, "'%s' is not off, IPv4:PORT or [IPv6]:PORT", value);
+	return config_set_text(&config->metrics_listen, value);
 }
 
 /* What the kinds of lists have in common; a list that is all zeros is empty. */
@@ -256,6 +275,7 @@ static const struct config_key config_keys[] = {
 	{"flows", "only", CONFIG_LIST(config_terms, only), .may_be_empty = true},
 	{"flows", "ignore", CONFIG_LIST(config_terms, ignore), .may_be_empty = true},
 	{"attach", "mode", .set = config_set_attach},
+	{"metrics", "listen", .set = config_set_listen},
 };
 
 static void *config_list_of(struct config *config, const struct config_key *key)

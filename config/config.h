@@ -31,6 +31,7 @@ struct config {
 	struct filter only;   /* conversations to report; empty: all */
 	struct filter ignore; /* of those, the ones not to report */
 	enum config_attach attach;
+	char *metrics_listen; /* owned; as listen_parse() takes it; "": nowhere */
 };
 
 /* Called for each mistake: message is complete ("FILE:LINE: unknown key 'colour' in [report]"). */

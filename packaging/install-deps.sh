@@ -27,10 +27,11 @@ distributions() {
 
 choose_debian() {
 	packages=(gcc make clang llvm libbpf-dev libmnl-dev libelf-dev zlib1g-dev libinih-dev
-		libjansson-dev libncurses-dev pkg-config linux-libc-dev libc6-dev)
+		libjansson-dev libncurses-dev libmicrohttpd-dev libcap-ng-dev pkg-config linux-libc-dev
+		libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
-		qemu-system-x86)
+		qemu-system-x86 systemd logrotate bash-completion zsh)
 	bench_packages=(softflowd pmacct)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
@@ -45,10 +46,10 @@ choose_debian() {
 # The packages' names differ between the two families, what they provide to pkg-config does not.
 choose_rpm() {
 	packages=(gcc make clang llvm 'pkgconfig(libbpf)' 'pkgconfig(libmnl)' 'pkgconfig(libelf)'
-		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(jansson)'
-		'pkgconfig(ncursesw)' glibc-devel)
+		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(jansson)' 'pkgconfig(ncursesw)'
+		'pkgconfig(libmicrohttpd)' 'pkgconfig(libcap-ng)' glibc-devel)
 	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils
-		strace wireguard-tools)
+		strace wireguard-tools logrotate bash-completion zsh)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
 	}
@@ -73,9 +74,10 @@ choose_suse() {
 }
 
 choose_arch() {
-	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson ncurses pkgconf linux-api-headers)
+	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson ncurses libmicrohttpd
+		libcap-ng pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
-		util-linux iputils strace)
+		util-linux iputils strace logrotate bash-completion zsh)
 	is_installed() {
 		[[ -z $(pacman -T "$1") ]]
 	}
@@ -86,9 +88,9 @@ choose_arch() {
 
 choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
-		jansson-dev ncurses-dev pkgconf linux-headers)
+		jansson-dev ncurses-dev libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
-		jq procps-ng util-linux iputils strace wireguard-tools)
+		jq procps-ng util-linux iputils strace wireguard-tools logrotate bash-completion zsh)
 	is_installed() {
 		apk info -q -e "$1"
 	}

@@ -82,6 +82,7 @@ struct place {
 	const struct topology_role *role;      /* borrowed; NULL: only named as a reference */
 	uint32_t judged[HOOKS];		       /* into judge.judged, or NONE */
 	struct judge_list judges[FLOW_SIGHTS]; /* the hooks to which that class is a reference */
+	struct flow_count first[2];	       /* sights of flows: in, out */
 	uint64_t counted; /* bytes of the flow at hand, if counted_flow is its number */
 	uint64_t counted_flow;
 };
@@ -413,6 +414,11 @@ const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t 
 	return judge->unattributed[interface];
 }
 
+const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t interface)
+{
+	return judge->places[interface].first;
+}
+
 uint32_t judge_counted_at(const struct judge *judge)
 {
 	return judge->counted_at;
@@ -433,15 +439,17 @@ static void note_counted_at(struct judge *judge, uint32_t p, uint64_t bytes)
 		judge->counted_at = p;
 }
 
-static void count_first_sight(struct judge *judge, uint32_t place, unsigned int sender,
-			      const struct flow_count *count)
+static void count_first_sight(struct judge *judge, uint32_t place, enum hook hook,
+			      unsigned int sender, const struct flow_count *count)
 {
 	flow_count_add(&judge->counted[sender], count);
 	if (judge->any_judged)
 		flow_count_add(&judge->in_era[judge->places[place].era][sender], count);
 	note_counted_at(judge, place, count->bytes);
-	if (judge->reason != NO_REASON)
-		flow_count_add(&judge->unattributed[place][judge->reason], count);
+	flow_count_add(judge->reason == NO_REASON
+			       ? &judge->places[place].first[hook_is_egress(hook)]
+			       : &judge->unattributed[place][judge->reason],
+		       count);
 }
 
 static void activate(struct judge *judge, uint32_t j)
@@ -492,8 +500,8 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 			continue;
 		switch (place->role->hook[hook].sight) {
 		case SIGHT_FIRST:
-			count_first_sight(judge, (uint32_t)(place - judge->places), cell->sender,
-					  &count);
+			count_first_sight(judge, (uint32_t)(place - judge->places), hook,
+					  cell->sender, &count);
 			break;
 		case SIGHT_REPEAT:
 			break;
@@ -642,7 +650,7 @@ static void settle(struct judge *judge, struct judged *judged, unsigned int send
 	if (judged->hook != HOOK_INGRESS)
 		arrived = counts_sum(arrived, judged->repeats[sender]);
 	judged->owed[sender] = counts_smaller(counts_excess(expected, arrived), seen);
-	count_first_sight(judge, judged->place, sender, &first);
+	count_first_sight(judge, judged->place, judged->hook, sender, &first);
 }
 
 static void judge_active(struct judge *judge, bool any)

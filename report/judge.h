@@ -60,6 +60,9 @@ int judge_close(struct judge *judge);
 /* The place in listed of the interface with that id. */
 uint32_t judge_interface(const struct judge *judge, uint32_t id);
 
+/* What of flows was counted there so far: in, out. interface: place in listed. */
+const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t interface);
+
 /* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 

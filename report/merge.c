@@ -377,6 +377,9 @@ static int list_flows(struct view *view, struct report *report)
 		if (entry->key.family != FLOW_UNATTRIBUTED && (sent[0].packets || sent[1].packets))
 			list_flow(view, report, entry, sent);
 	}
+	for (uint32_t i = 0; i < report->interface_count; i++)
+		memcpy(report->interfaces[i].counted, judge_first_sights(view->judge, i),
+		       sizeof(report->interfaces[i].counted));
 	return 0;
 }
 

@@ -88,8 +88,9 @@ struct report_interface {
 	uint32_t life;
 	uint32_t ifindex;
 	char name[16];
-	uint64_t flows;		   /* that it showed, repeats among them */
-	struct flow_count in, out; /* likewise: what its hooks showed of them */
+	struct flow_count counted[2]; /* of all flows, here and nowhere else: in, out */
+	uint64_t flows;		      /* that it showed, repeats among them */
+	struct flow_count in, out;    /* likewise: what its hooks showed of them */
 };
 
 struct report {

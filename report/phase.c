@@ -21,8 +21,12 @@ static size_t join_interfaces(struct report *report, uint32_t *renumbered)
 		if (!kept || report->interfaces[kept - 1].life != interface->life) {
 			report->interfaces[kept++] = *interface;
 		} else {
-			flow_count_add(&report->interfaces[kept - 1].in, &interface->in);
-			flow_count_add(&report->interfaces[kept - 1].out, &interface->out);
+			struct report_interface *first = &report->interfaces[kept - 1];
+
+			flow_count_add(&first->in, &interface->in);
+			flow_count_add(&first->out, &interface->out);
+			for (int out = 0; out < 2; out++)
+				flow_count_add(&first->counted[out], &interface->counted[out]);
 		}
 		renumbered[i] = (uint32_t)kept - 1;
 	}

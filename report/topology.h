@@ -37,6 +37,11 @@ enum hook {
 	HOOKS,
 };
 
+static inline bool hook_is_egress(enum hook hook)
+{
+	return hook == HOOK_EGRESS || hook == HOOK_UNSURE;
+}
+
 /* A monitored hook that may have shown before what a judged hook shows. */
 struct topology_reference {
 	uint32_t id;

@@ -31,6 +31,7 @@ static void admission_failed(struct admission *admission, const struct interface
 	/* its going will be told */
 	if (err == -ENODEV)
 		return;
+	admission->monitor->counts->attach_failures++;
 	if (err != err_before)
 		log_error("%s: cannot attach: %s; trying again", interface->link.name,
 			  err == -ENOSPC ? "others have both places of its index in the slot table"

@@ -58,7 +58,11 @@ void attach_program_name(uint32_t program_id, char *text, size_t size)
 		(void)bpf_obj_get_info_by_fd(fd, &info, &info_size);
 		close(fd);
 	}
-	snprintf(text, size, "%s (id %u)", info.name, program_id);
+	/* the kernel tells names to CAP_SYS_ADMIN only; `bpftool prog show id N` does to root */
+	if (*info.name)
+		snprintf(text, size, "%s (id %u)", info.name, program_id);
+	else
+		snprintf(text, size, "with id %u", program_id);
 }
 
 static void attach_warn_of_neighbours(struct attacher *attacher, const char *name,

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
+#include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 
@@ -357,12 +358,17 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 
 	interface->state = INTERFACE_COUNTING;
 	err = interface_apply_role(interface, monitor);
-	if (err)
+	if (err) {
 		interface->state = INTERFACE_STOPPED;
+		return err;
+	}
+	if (interface->attachment.ops == &attach_tcx)
+		monitor->counts->attached_tcx++;
 	else
-		log_info("%s: attached with %s", interface->link.name,
-			 attach_mode_to_str(&interface->attachment));
-	return err;
+		monitor->counts->attached_clsact++;
+	log_info("%s: attached with %s", interface->link.name,
+		 attach_mode_to_str(&interface->attachment));
+	return 0;
 }
 
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered)
@@ -385,6 +391,7 @@ void interface_detach_each(struct interface *const *interfaces, size_t n,
 	for (size_t i = 0; i < n; i++)
 		jobs[i] = interface_job(interfaces[i]);
 	attach_detach_each(monitor->attacher, jobs, n);
+	monitor->counts->detached += n;
 	for (size_t i = 0; i < n; i++)
 		if (jobs[i].result)
 			log_error("%s: cannot detach: %s", jobs[i].name, strerror(-jobs[i].result));

@@ -27,6 +27,12 @@ struct merge;
 struct program;
 struct rtnl;
 
+/* What was done so far. */
+struct monitor_counts {
+	uint64_t attached_tcx, attached_clsact, attach_failures, detached; /* interfaces */
+	uint64_t early_swaps; /* maps that neared their limit */
+};
+
 /* What monitoring an interface takes; all borrowed. */
 struct monitor {
 	struct program *program;
@@ -35,6 +41,7 @@ struct monitor {
 	struct attacher *attacher;
 	struct rtnl *rtnl;
 	struct merge *merge;
+	struct monitor_counts *counts;
 	/* Before the program does what a dead agent's successor could not know. */
 	void (*checkpoint)(void *data);
 	void *data;

@@ -369,6 +369,7 @@ int interface_table_drain_full(struct interface_table *table)
 		FOR_EACH_INTERFACE (table, interface)
 			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
 				selection_add(&selection, interface);
+		table->monitor->counts->early_swaps += selection.count;
 		if (selection.count)
 			err = table_swap(table, &selection, NULL);
 		table_read_selected(table, &selection, true);

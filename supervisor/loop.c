@@ -9,7 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define LOOP_SOURCES 16
+#define LOOP_SOURCES 32
 
 struct loop_source {
 	int fd; /* -1: free */

@@ -50,9 +50,9 @@ int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *byt
 int pins_clear(const struct pins *pins);
 
 /*
- * Removes all pins and the directory, and unmounts the file system again if we mounted it and
- * nobody else has anything in it. After that only pins_free() is left to do. Returns how many pins
- * there were, or a negative errno.
+ * Removes all pins and the directory, and unmounts the file system again if we mounted it,
+ * nobody else has anything in it and our privileges allow it. After that only pins_free() is left
+ * to do. Returns how many pins there were, or a negative errno.
  */
 int pins_remove_all(struct pins *pins);
 

@@ -20,13 +20,16 @@
 #include "supervisor/attach.h"
 #include "supervisor/continuity.h"
 #include "supervisor/explain.h"
+#include "supervisor/exporter.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 #include "supervisor/loop.h"
+#include "supervisor/notify.h"
 #include "supervisor/options.h"
 #include "supervisor/pins.h"
+#include "supervisor/privileges.h"
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
 #include "supervisor/sink.h"
@@ -62,6 +65,7 @@ struct supervisor {
 	int report_timer_fd;
 	int retry_timer_fd;
 	int live_timer_fd;
+	int watchdog_timer_fd;
 	struct continuity *continuity;
 	struct program *program;
 	struct flow_maps *maps;
@@ -71,7 +75,9 @@ struct supervisor {
 	struct translation *translation;
 	struct merge *merge;
 	struct monitor monitor;
+	struct monitor_counts counts;
 	struct interface_table *table;
+	struct exporter *exporter;
 	struct report_id *report_id;
 	struct sink *sink;
 	struct buffer text; /* of a report; kept for the next */
@@ -374,12 +380,14 @@ static int supervisor_report(struct supervisor *sup)
 {
 	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
 	struct report report = {0};
+	int64_t made_ns;
 	int err;
 
 	/* one at a time is in doubt */
 	err = continuity_has_sent(sup->continuity) ? -EAGAIN : 0;
 	if (!err)
 		err = supervisor_report_interval(sup, sup->merge, &interval, &report);
+	made_ns = exporter_end_stage(sup->exporter, METRICS_MERGE, interval.end_ns);
 	if (!err)
 		err = supervisor_finish_report(sup, &report, report_id_next(sup->report_id));
 	if (!err)
@@ -390,6 +398,8 @@ static int supervisor_report(struct supervisor *sup)
 		if (err)
 			continuity_cancel_report(sup->continuity);
 	}
+	exporter_end_stage(sup->exporter, METRICS_WRITE, made_ns);
+	exporter_add_report(sup->exporter, err ? NULL : &report);
 	supervisor_note_output(sup, err);
 	if (!err) {
 		report_id_commit(sup->report_id, report.id);
@@ -399,6 +409,8 @@ static int supervisor_report(struct supervisor *sup)
 		supervisor_end_report(sup);
 		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
 			  report.total.bytes);
+		notify("STATUS=report %" PRIu64 ": %zu flows, %llu bytes", report.id,
+		       report.flow_count, report.total.bytes);
 	}
 	report_clean(&report);
 	return err;
@@ -424,6 +436,7 @@ static bool supervisor_reconcile(void *data)
 
 static int supervisor_report_now(struct supervisor *sup)
 {
+	int64_t begin_ns = clock_boottime_ns();
 	int err;
 
 	/* links that went in this round of events end their part of the interval */
@@ -432,6 +445,7 @@ static int supervisor_report_now(struct supervisor *sup)
 	 */
 	interface_table_drain(sup->table, sup->output_error);
 	translation_catch_up(sup->translation);
+	exporter_end_stage(sup->exporter, METRICS_DRAIN, begin_ns);
 	/* a failure is told, and made up for by the next report */
 	err = supervisor_write_doubtful(sup);
 	if (!err)
@@ -498,6 +512,18 @@ static int supervisor_on_report_timer(void *data, uint32_t events)
 	return 0;
 }
 
+static int supervisor_on_watchdog_timer(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+	uint64_t periods;
+
+	(void)events;
+	if (read(sup->watchdog_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
+		return errno == EAGAIN ? 0 : -errno;
+	notify("WATCHDOG=1");
+	return 0;
+}
+
 static void supervisor_show_live(struct supervisor *sup)
 {
 	int64_t left_ns = sup->due_ns - clock_boottime_ns();
@@ -533,16 +559,21 @@ static int supervisor_on_live_timer(void *data, uint32_t events)
 static int supervisor_reload(struct supervisor *sup)
 {
 	uint32_t interval_s = sup->config.interval_s;
-	int err = options_load_config(sup->options, &sup->config, supervisor_complain, NULL);
+	int err;
+
+	notify_reloading();
+	err = options_load_config(sup->options, &sup->config, supervisor_complain, NULL);
 
 	if (err) {
 		log_error("configuration is not changed");
+		notify("READY=1");
 		return err;
 	}
 	interface_table_rematch(sup->table);
 	attacher_set_mode(sup->attacher, sup->config.attach);
 	translation_set_mode(sup->translation, sup->config.nat);
 	flow_maps_set_entries(sup->maps, sup->config.map_entries);
+	exporter_listen(sup->exporter);
 	err = sink_reopen(sup->sink, sup->config.output);
 	if (err)
 		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
@@ -554,6 +585,7 @@ static int supervisor_reload(struct supervisor *sup)
 	}
 	absent_warn(&sup->config.include, sup->table);
 	log_notice("configuration is read again");
+	notify("READY=1");
 	return 0;
 }
 
@@ -794,6 +826,14 @@ static int supervisor_open_program(struct supervisor *sup)
 	return err ? supervisor_fail("cannot open a tc netlink socket", err) : 0;
 }
 
+/* From here on nothing is opened but what the network and the configuration bring. */
+static int supervisor_drop_privileges(const struct supervisor *sup)
+{
+	int err = privileges_drop(options_config_file(sup->options), sup->config.output);
+
+	return err ? supervisor_fail("cannot give up privileges", err) : 0;
+}
+
 static bool supervisor_is_attached(void *data, uint32_t ifindex)
 {
 	struct supervisor *sup = data;
@@ -848,10 +888,14 @@ static int supervisor_open_links(struct supervisor *sup)
 		.attacher = sup->attacher,
 		.rtnl = sup->rtnl,
 		.merge = sup->merge,
+		.counts = &sup->counts,
 		.checkpoint = supervisor_checkpoint,
 		.data = sup,
 	};
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
+	if (!err)
+		err = exporter_new(&sup->exporter, sup->loop, sup->table, &sup->monitor,
+				   &sup->config);
 	if (!err)
 		err = supervisor_recover(sup);
 	if (!err)
@@ -884,7 +928,9 @@ static int supervisor_open_loop(struct supervisor *sup)
 	sup->report_timer_fd = loop_timer(0, 0);
 	sup->retry_timer_fd = loop_timer(0, 0);
 	sup->live_timer_fd = loop_timer(0, 0);
-	if (sup->report_timer_fd < 0 || sup->retry_timer_fd < 0 || sup->live_timer_fd < 0)
+	sup->watchdog_timer_fd = loop_timer(notify_watchdog_ns() ? 1 : 0, notify_watchdog_ns());
+	if (sup->report_timer_fd < 0 || sup->retry_timer_fd < 0 || sup->live_timer_fd < 0 ||
+	    sup->watchdog_timer_fd < 0)
 		return supervisor_fail("cannot create a timer", -errno);
 	if (!err)
 		err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
@@ -902,6 +948,9 @@ static int supervisor_open_loop(struct supervisor *sup)
 	if (!err)
 		err = loop_add(sup->loop, sup->live_timer_fd, EPOLLIN, supervisor_on_live_timer,
 			       sup);
+	if (!err)
+		err = loop_add(sup->loop, sup->watchdog_timer_fd, EPOLLIN,
+			       supervisor_on_watchdog_timer, sup);
 	loop_set_idle(sup->loop, supervisor_reconcile, sup);
 	return err ? supervisor_fail("cannot wait for events", err) : 0;
 }
@@ -960,6 +1009,7 @@ static void supervisor_announce(const struct supervisor *sup)
 		   "%" PRIu32 " s) to %s",
 		   counts.monitored, counts.links, counts.tcx, counts.clsact, at,
 		   sup->config.interval_s, sink_name(sup->sink));
+	notify("READY=1\nSTATUS=watching %zu of %zu interfaces", counts.monitored, counts.links);
 }
 
 static void supervisor_begin_interval(struct supervisor *sup)
@@ -1021,6 +1071,10 @@ static int supervisor_start(struct supervisor *sup)
 		supervisor_begin_interval(sup);
 	supervisor_checkpoint(sup);
 	supervisor_open_control(sup);
+	exporter_listen(sup->exporter);
+	err = supervisor_drop_privileges(sup);
+	if (err)
+		return err;
 	err = supervisor_schedule(sup, sup->interval.start_ns);
 	if (!err && log_on_terminal())
 		err = loop_timer_set(sup->live_timer_fd, clock_boottime_ns() + NSEC_PER_SEC, 0);
@@ -1047,6 +1101,7 @@ static int supervisor_finish(struct supervisor *sup)
 	int err = 0;
 
 	log_live("");
+	notify("STOPPING=1");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
 	if (!sup->options->count || sup->totals.reports < sup->options->count) {
@@ -1087,13 +1142,14 @@ static void supervisor_remove_pins(struct supervisor *sup)
 static void supervisor_clean(struct supervisor *sup)
 {
 	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
-			   sup->live_timer_fd};
+			   sup->live_timer_fd, sup->watchdog_timer_fd};
 
 	control_server_free(sup->control);
 	if (sup->table && !sup->hand_over) {
 		interface_table_stop(sup->table);
 		interface_table_detach(sup->table);
 	}
+	exporter_free(sup->exporter);
 	interface_table_free(sup->table);
 	sink_free(sup->sink);
 	report_id_free(sup->report_id);
@@ -1128,6 +1184,7 @@ int supervisor_run(const struct options *options)
 		.report_timer_fd = -1,
 		.retry_timer_fd = -1,
 		.live_timer_fd = -1,
+		.watchdog_timer_fd = -1,
 	};
 	int err;
 

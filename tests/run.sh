@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs tests: tests/run.sh unit|prog|netns|topology|kernels|all...
+# Runs tests: tests/run.sh unit|packaging|prog|netns|topology|kernels|all...
 #
 # One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
 # end one line "N passed, N failed, N skipped". BUILD: the build folder.
@@ -102,6 +102,11 @@ run_netns() {
 	tests/netns/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
+# Every failed test is in the results.
+run_packaging() {
+	tests/packaging/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
+}
+
 # First the cases that once failed, then random hosts; SEEDS=FIRST..LAST takes others, or more of
 # them, as make soak does. They mostly wait for the kernel, so JOBS of them run at once.
 run_topology() {
@@ -125,16 +130,17 @@ run_kernels() {
 
 run_ring() { # NAME
 	case $1 in
-	unit | prog | netns | topology | kernels) "run_$1" ;;
+	unit | packaging | prog | netns | topology | kernels) "run_$1" ;;
 	all)
 		run_unit
+		run_packaging
 		run_prog
 		run_netns
 		run_topology
 		run_kernels
 		;;
 	*)
-		echo 'usage: tests/run.sh unit|prog|netns|topology|kernels|all...' >&2
+		echo 'usage: tests/run.sh unit|packaging|prog|netns|topology|kernels|all...' >&2
 		exit 2
 		;;
 	esac

@@ -6,6 +6,7 @@
 #ifndef FLOWTALLY_TESTS_STACK_H
 #define FLOWTALLY_TESTS_STACK_H
 
+#include "report/flow_table.h"
 #include "report/locals.h"
 #include "report/merge.h"
 #include "report/topology.h"
@@ -169,6 +170,20 @@ static inline void stack_out(struct stack *s, const char *name, const char *iif,
 	stack_see(s, name, HOOK_EGRESS, iif, key, sender, packets);
 }
 
+/* What was counted at the interfaces is what the report tells, outer packets of tunnels included.
+ */
+static inline void stack_check_sums(const struct report *report)
+{
+	struct flow_count sum = {0}, told = report->total;
+
+	for (size_t i = 0; i < report->interface_count; i++)
+		for (int hook = 0; hook < 2; hook++)
+			flow_count_add(&sum, &report->interfaces[i].counted[hook]);
+	for (size_t i = 0; i < report->tunnel_count; i++)
+		flow_count_add(&told, &report->tunnels[i].count);
+	assert(sum.bytes == told.bytes && sum.packets == told.packets);
+}
+
 static inline void stack_report(struct stack *s, struct report *report)
 {
 	struct merge_interface interfaces[STACK_MAX];
@@ -189,6 +204,7 @@ static inline void stack_report(struct stack *s, struct report *report)
 							 .role = &s->roles[i],
 							 .before_attach = s->before_attach[i]};
 	assert(!merge_report(s->merge, interfaces, n, &ends, report));
+	stack_check_sums(report);
 }
 
 /* TCP between two IPv4 ends, a below b. */

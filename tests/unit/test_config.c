@@ -93,6 +93,7 @@ static void check_defaults(const struct config *config)
 	assert_int_equal(config->only.count, 0);
 	assert_int_equal(config->ignore.count, 0);
 	assert_int_equal(config->attach, CONFIG_ATTACH_AUTO);
+	assert_string_equal(config->metrics_listen, "");
 }
 
 /* Loads content over other settings; the caller cleans *config. */
@@ -727,6 +728,8 @@ static void test_set(void **state)
 	check_set(&config, "flows", "nat", "off");
 	check_set(&config, "flows", "tunnels", "count");
 	check_set(&config, "attach", "mode", "tcx");
+	check_set(&config, "metrics", "listen", "off");
+	check_set(&config, "metrics", "listen", "[::]:65535");
 
 	check_set_refused(&config, "interfaces", "include", "", "the list is empty");
 	check_set_refused(&config, "interfaces", "include", "ok [",
@@ -740,6 +743,8 @@ static void test_set(void **state)
 	check_set_refused(&config, "flows", "nat", "no", "'no' is not auto or off");
 	check_set_refused(&config, "flows", "tunnels", "both", "'both' is not mark or count");
 	check_set_refused(&config, "attach", "mode", "tc", "'tc' is not auto, tcx or clsact");
+	check_set_refused(&config, "metrics", "listen", "",
+			  "'' is not off, IPv4:PORT or [IPv6]:PORT");
 	check_set_refused(&config, "report", "mode", "tcx", "unknown key 'mode' in [report]");
 
 	check_list(&config.include, "eth0 br* ");
@@ -805,6 +810,7 @@ static void test_shipped_file(void **state)
 		{"report", "format"},	   {"report", "output"},      {"report", "top"},
 		{"flows", "map_entries"},  {"flows", "nat"},	      {"flows", "tunnels"},
 		{"flows", "only"},	   {"flows", "ignore"},	      {"attach", "mode"},
+		{"metrics", "listen"},
 	};
 	struct buffer content = {0};
 	struct config config;
@@ -873,6 +879,9 @@ static void test_random_pieces(void **state)
 		"[report]",
 		"[flows]",
 		"[attach]",
+		"[metrics]",
+		"listen",
+		"[::1]:1",
 		"[",
 		"]",
 		"include",

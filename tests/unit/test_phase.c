@@ -90,6 +90,11 @@ static void test_list_changes_within_an_interval(void **state)
 	assert_int_equal(report.crossed[report.flows[0].interface_first], 1);
 	assert_int_equal(report.crossed[report.flows[0].interface_first + 1], 0);
 	assert_int_equal(report.flows[0].counted_at, 0);
+	/* counted at hp0's egress in the first phase, at p1's ingress in the second */
+	assert_int_equal(report.interfaces[0].counted[0].packets, 0);
+	assert_int_equal(report.interfaces[0].counted[1].packets, 4);
+	assert_int_equal(report.interfaces[1].counted[0].packets, 2);
+	assert_int_equal(report.interfaces[1].counted[1].bytes, 0);
 }
 
 static void test_reasons_of_phases_add_up(void **state)

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "metrics/server.h"
+
+#include "config/listen.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "supervisor/loop.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* What strangers can hold: connections, each for so long, with so much of a request. */
+#define SERVER_CONNECTIONS 32U
+#define SERVER_TIMEOUT_S   10U
+#define SERVER_MEMORY	   ((size_t)8192)
+
+#define OPEN_TYPE "application/openmetrics-text"
+
+struct metrics_server {
+	struct loop *loop; /* borrowed */
+	struct MHD_Daemon *daemon;
+	int epoll_fd; /* the daemon's */
+	int timer_fd; /* when the daemon wants to look for clients that take too long */
+	metrics_tell tell;
+	void *data;
+};
+
+static int server_listen(const char *address)
+{
+	struct sockaddr_storage name;
+	socklen_t size;
+	const int on = 1;
+	_close_ int fd = -1;
+
+	if (!listen_parse(address, &name, &size))
+		return -EINVAL;
+	fd = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* a restart must not wait for connections of the past; [::] leaves IPv4 to others */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    (name.ss_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
+	    bind(fd, (struct sockaddr *)&name, size) || listen(fd, SERVER_CONNECTIONS))
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static enum MHD_Result server_answer(struct MHD_Connection *connection, unsigned int status,
+				     const char *type, struct buffer *body)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(body->size, body->data, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result result;
+
+	if (!response) {
+		buffer_free(body);
+		return MHD_NO;
+	}
+	*body = (struct buffer){0};
+	result = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	if (result == MHD_YES && status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		result = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	if (result == MHD_YES)
+		result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result server_refuse(struct MHD_Connection *connection, unsigned int status,
+				     const char *why)
+{
+	struct buffer body = {0};
+
+	buffer_str(&body, why);
+	return server_answer(connection, status, "text/plain; charset=utf-8", &body);
+}
+
+static enum MHD_Result server_tell(struct metrics_server *server, struct MHD_Connection *connection)
+{
+	const char *accept =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	bool open = accept && strstr(accept, OPEN_TYPE);
+	struct buffer body = {0};
+
+	server->tell(server->data, &body, open);
+	if (buffer_error(&body)) {
+		buffer_free(&body);
+		return MHD_NO; /* ends the connection */
+	}
+	return server_answer(connection, MHD_HTTP_OK,
+			     open ? OPEN_TYPE "; version=1.0.0; charset=utf-8"
+				  : "text/plain; version=0.0.4; charset=utf-8",
+			     &body);
+}
+
+static enum MHD_Result server_on_request(void *data, struct MHD_Connection *connection,
+					 const char *url, const char *method, const char *version,
+					 const char *upload, size_t *upload_size, void **request)
+{
+	static char seen;
+
+	(void)version;
+	(void)upload;
+	(void)upload_size;
+	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD))
+		return server_refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+				     "only GET and HEAD\n");
+	/* the first call is for the headers alone; an answer to it would end the connection */
+	if (!*request) {
+		*request = &seen;
+		return MHD_YES;
+	}
+	if (strcmp(url, "/metrics"))
+		return server_refuse(connection, MHD_HTTP_NOT_FOUND, "see /metrics\n");
+	return server_tell(data, connection);
+}
+
+static void __attribute__((format(printf, 2, 0)))
+server_log(void *data, const char *format, va_list args)
+{
+	(void)data;
+	log_vline(LOG_LEVEL_DEBUG, format, args);
+}
+
+/* Lets the daemon do what it can without waiting. */
+static int server_run(struct metrics_server *server)
+{
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+	int64_t wake_ns = 0;
+
+	if (MHD_run(server->daemon) != MHD_YES)
+		log_debug("metrics: the HTTP server is in trouble");
+	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
+		wake_ns = clock_boottime_ns() + (int64_t)wait_ms * NSEC_PER_MSEC + 1;
+	return loop_timer_set(server->timer_fd, wake_ns, 0);
+}
+
+static int server_on_epoll(void *data, uint32_t events)
+{
+	(void)events;
+	return server_run(data);
+}
+
+static int server_on_timer(void *data, uint32_t events)
+{
+	struct metrics_server *server = data;
+	uint64_t periods;
+
+	(void)events;
+	if (read(server->timer_fd, &periods, sizeof(periods)) != sizeof(periods))
+		return errno == EAGAIN ? 0 : -errno;
+	return server_run(server);
+}
+
+/* Takes listen_fd over, also on failure. */
+static int server_start(struct metrics_server *server, int listen_fd)
+{
+	const union MHD_DaemonInfo *info;
+
+	server->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+				 server_on_request, server, MHD_OPTION_EXTERNAL_LOGGER, server_log,
+				 NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+				 MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS,
+				 MHD_OPTION_CONNECTION_TIMEOUT, SERVER_TIMEOUT_S,
+				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVER_MEMORY, MHD_OPTION_END);
+	if (!server->daemon) {
+		close(listen_fd);
+		return -ENOMEM;
+	}
+	info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	server->epoll_fd = info ? info->epoll_fd : -1;
+	server->timer_fd = loop_timer(0, 0);
+	if (server->timer_fd < 0)
+		return server->timer_fd;
+	return loop_add(server->loop, server->epoll_fd, EPOLLIN, server_on_epoll, server)
+		       ?: loop_add(server->loop, server->timer_fd, EPOLLIN, server_on_timer,
+				   server);
+}
+
+int metrics_server_new(struct metrics_server **ret, struct loop *loop, const char *address,
+		       metrics_tell tell, void *data)
+{
+	struct metrics_server *server = calloc(1, sizeof(*server));
+	int err;
+
+	if (!server)
+		return -ENOMEM;
+	*server = (struct metrics_server){
+		.loop = loop, .epoll_fd = -1, .timer_fd = -1, .tell = tell, .data = data};
+	err = server_listen(address);
+	if (err >= 0)
+		err = server_start(server, err);
+	if (err) {
+		metrics_server_free(server);
+		return err;
+	}
+	*ret = server;
+	return 0;
+}
+
+void metrics_server_free(struct metrics_server *server)
+{
+	if (!server)
+		return;
+	loop_remove(server->loop, server->epoll_fd);
+	loop_remove(server->loop, server->timer_fd);
+	if (server->daemon)
+		MHD_stop_daemon(server->daemon);
+	if (server->timer_fd >= 0)
+		close(server->timer_fd);
+	free(server);
+}

@@ -1,0 +1,220 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# What is installed beside the program: unit, completion, logrotate. Each function test_* in its own
+# bash. Needs no root.
+#
+#   V=1        shows what every test prints
+#   TEST=GLOB  runs those tests only
+#   BUILD      the build folder
+#   RESULTS    a file that gets one line a test: ok, FAIL or SKIP
+set -euo pipefail
+
+cd "$(dirname "$0")/../.."
+BUILD=$(cd "${BUILD:-build}" && pwd)
+export BUILD
+RESULTS=${RESULTS:-/dev/null}
+failed=0
+
+fail() { # LINE...
+	printf '%s\n' "$@"
+	exit 1
+}
+
+skip() { # REASON
+	printf '%s\n' "$1" >"$WORK/skip"
+	exit 4
+}
+
+need() { # PROGRAM PACKAGE
+	command -v "$1" >/dev/null || skip "no $1 here (package $2)"
+}
+
+expect_equal() { # WHAT EXPECTED GOT
+	[[ $2 == "$3" ]] || fail "$1: expected and got:" "$2" "$3"
+}
+
+# The unit
+
+test_unit_is_well_formed() {
+	need systemd-analyze systemd
+	# what it starts and its manuals need not be installed
+	sed 's,^ExecStart=[^ ]*,ExecStart=/bin/true,; /^Documentation=/d' packaging/flowtally.service \
+		>"$WORK/flowtally.service"
+	expect_equal 'systemd-analyze verify says' '' \
+		"$(systemd-analyze verify --man=no "$WORK/flowtally.service" 2>&1 | grep -F flowtally.service || true)"
+}
+
+# At most 2.0 of 10.
+test_unit_is_hardened() {
+	need systemd-analyze systemd
+	systemd-analyze --help | grep -q -- --offline || skip 'systemd-analyze is older than 250'
+	systemd-analyze security --no-pager --offline=true --threshold=20 packaging/flowtally.service ||
+		fail 'exposed more than 2.0'
+}
+
+test_sysusers_and_tmpfiles_are_well_formed() {
+	need systemd-sysusers systemd
+	mkdir -p "$WORK/root/etc"
+	systemd-sysusers --root="$WORK/root" - <packaging/flowtally.sysusers
+	grep -q '^flowtally:' "$WORK/root/etc/group"
+	if [[ $(id -u) -eq 0 ]]; then
+		echo root:x:0:0:root:/root:/bin/sh >"$WORK/root/etc/passwd"
+		systemd-tmpfiles --root="$WORK/root" --create - <packaging/flowtally.tmpfiles
+		expect_equal 'mode of the folder for reports' 750 "$(stat -c %a "$WORK/root/var/log/flowtally")"
+	fi
+}
+
+# logrotate(8)
+
+test_logrotate_moves_reports_away() {
+	need logrotate logrotate
+	mkdir -m 755 "$WORK/log"
+	printf report >"$WORK/log/flowtally.ndjson"
+	# the same file, but for the folder and for whom it tells
+	sed "s,/var/log/flowtally,$WORK/log,g; /postrotate/,/endscript/ {
+		/postrotate/b
+		/endscript/b
+		s,.*systemctl .*,echo told >'$WORK/told',; t
+		d
+	}" packaging/flowtally.logrotate >"$WORK/logrotate.conf"
+	chmod 644 "$WORK/logrotate.conf"
+	logrotate --state "$WORK/state" --force "$WORK/logrotate.conf"
+	expect_equal 'the file that was rotated' report "$(cat "$WORK/log/flowtally.ndjson.1")"
+	[[ ! -e $WORK/log/flowtally.ndjson ]] || fail 'logrotate made the file that the agent should make'
+	expect_equal 'the agent is told' told "$(cat "$WORK/told")"
+}
+
+# Completion
+
+in_a_line() {
+	LC_ALL=C sort | paste -sd ' '
+}
+
+# What bash offers for the words of the line; the last one is where the cursor is.
+offered_by_bash() { # LINE WORD...
+	# shellcheck disable=SC2016
+	PATH=$BUILD:$PATH bash -c '
+		. /usr/share/bash-completion/bash_completion
+		. packaging/completion/flowtally.bash
+		COMP_LINE=$1
+		shift
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9
+		compopt() { :; }
+		_flowtally
+		printf "%s\n" "${COMPREPLY[@]}"' bash "$@" | in_a_line
+}
+
+# That the help names.
+long_options() {
+	{
+		"$BUILD/flowtally" --help | sed -nE 's/^  (-.*[^ ])  +.*/\1/p' | grep -oE -- '--[a-z-]+'
+		printf '%s\n' --help --version
+	} | in_a_line
+}
+
+commands() {
+	"$BUILD/flowtally" --help | sed -nE '/^$/q; s/^(Usage:|      ) flowtally \[?([a-z][a-z-]*).*/\2/p' | in_a_line
+}
+
+test_bash_completion() {
+	[[ -r /usr/share/bash-completion/bash_completion ]] || skip 'no bash-completion here'
+	expect_equal commands "$(commands)" "$(offered_by_bash 'flowtally ' flowtally '')"
+	expect_equal 'the command' check-config "$(offered_by_bash 'flowtally ch' flowtally ch)"
+	expect_equal 'all options' "$(long_options)" "$(offered_by_bash 'flowtally --' flowtally --)"
+	expect_equal 'options of check-config' '--help -c' \
+		"$(offered_by_bash 'flowtally check-config -' flowtally check-config -)"
+	expect_equal 'options of status' '--help --json' \
+		"$(offered_by_bash 'flowtally status -' flowtally status -)"
+	expect_equal 'keys of top' 'packets' "$(offered_by_bash 'flowtally top -s p' flowtally top -s p)"
+	expect_equal 'terms of top' 'net:' "$(offered_by_bash 'flowtally top n' flowtally top n)"
+	expect_equal formats 'json table text' "$(offered_by_bash 'flowtally -f ' flowtally -f '')"
+	expect_equal 'a format' json "$(offered_by_bash 'flowtally --format=j' flowtally --format = j)"
+	expect_equal interfaces lo "$(offered_by_bash 'flowtally -i lo' flowtally -i lo)"
+	expect_equal terms 'tcp' "$(offered_by_bash 'flowtally --only proto:t' flowtally --only proto : t)"
+	: >"$WORK/flow.conf"
+	expect_equal files "$WORK/flow.conf" \
+		"$(offered_by_bash "flowtally -c $WORK/fl" flowtally -c "$WORK/fl")"
+	expect_equal 'numbers are not guessed' '' "$(offered_by_bash 'flowtally -t ' flowtally -t '')"
+}
+
+offered_by_zsh() { # LINE
+	PATH=$BUILD:$PATH timeout 60 zsh -f tests/packaging/complete.zsh "$PWD/packaging/completion" "$1" |
+		tr -d '\r' | tr ' ' '\n' | in_a_line
+}
+
+test_zsh_completion() {
+	need zsh zsh
+	expect_equal commands "$(commands)" "$(offered_by_zsh 'flowtally ')"
+	expect_equal 'all options' "$(long_options)" "$(offered_by_zsh 'flowtally --')"
+	expect_equal 'options of check-config' '--help -c' \
+		"$(offered_by_zsh 'flowtally check-config -')"
+	expect_equal 'options of top' '--help --names -n -s' "$(offered_by_zsh 'flowtally top -')"
+	expect_equal 'keys of top' packets "$(offered_by_zsh 'flowtally top -s p')"
+	expect_equal 'terms of top' net: "$(offered_by_zsh 'flowtally top n')"
+	expect_equal formats 'json table text' "$(offered_by_zsh 'flowtally --format ')"
+	expect_equal interfaces lo "$(offered_by_zsh 'flowtally -x lo')"
+	expect_equal terms 'port: proto:icmp proto:icmpv6 proto:tcp proto:udp' \
+		"$(offered_by_zsh 'flowtally run --ignore p')"
+}
+
+# make install
+
+test_install_and_uninstall() {
+	local file
+
+	make -s install DESTDIR="$WORK/root" PREFIX=/opt/ft BUILD="$BUILD" >/dev/null
+	for file in opt/ft/sbin/flowtally opt/ft/share/man/man8/flowtally.8 \
+		opt/ft/share/man/man5/flowtally.conf.5 opt/ft/lib/systemd/system/flowtally.service \
+		opt/ft/lib/sysusers.d/flowtally.conf opt/ft/lib/tmpfiles.d/flowtally.conf \
+		opt/ft/share/bash-completion/completions/flowtally \
+		opt/ft/share/zsh/site-functions/_flowtally etc/logrotate.d/flowtally \
+		etc/flowtally/flowtally.conf; do
+		[[ -s $WORK/root/$file ]] || fail "not installed: $file"
+	done
+	expect_equal 'what the unit starts' 'ExecStart=/opt/ft/sbin/flowtally run' \
+		"$(grep ^ExecStart= "$WORK/root/opt/ft/lib/systemd/system/flowtally.service")"
+	# a configuration is the administrator's
+	echo mine >"$WORK/root/etc/flowtally/flowtally.conf"
+	make -s install DESTDIR="$WORK/root" PREFIX=/opt/ft BUILD="$BUILD" >/dev/null
+	make -s uninstall DESTDIR="$WORK/root" PREFIX=/opt/ft >/dev/null
+	expect_equal 'what is left' "$WORK/root/etc/flowtally/flowtally.conf" "$(find "$WORK/root" -type f)"
+	expect_equal 'the configuration' mine "$(cat "$WORK/root/etc/flowtally/flowtally.conf")"
+}
+
+# In a process of its own: in a condition of this one bash would not stop at what fails.
+run_test() { # FUNCTION
+	local status=0 result=ok begin=$EPOCHREALTIME
+
+	WORK=$(mktemp -d)
+	export WORK
+	trap 'rm -rf "$WORK"' EXIT
+	bash tests/packaging/run.sh --only "$1" >"$WORK/output" 2>&1 </dev/null || status=$?
+	case $status in
+	0) ;;
+	4) result=SKIP ;;
+	*)
+		result=FAIL
+		failed=$((failed + 1))
+		;;
+	esac
+	awk -v result="$result" -v name="$1" -v from="$begin" -v to="$EPOCHREALTIME" \
+		'BEGIN { printf "%-4s %-52s %.1f s\n", result, name, to - from }'
+	echo "$result" >>"$RESULTS"
+	[[ $result != SKIP ]] || printf '  SKIP %s: %s\n' "$1" "$(cat "$WORK/skip")"
+	[[ $result != FAIL && ${V:-} != 1 ]] || sed 's/^/     | /' "$WORK/output"
+	rm -rf "$WORK"
+	trap - EXIT
+}
+
+if [[ ${1:-} == --only ]]; then
+	set -E
+	trap 'printf "line %s: failed: %s\n" "$LINENO" "$BASH_COMMAND"' ERR
+	"$2"
+	exit
+fi
+mapfile -t tests < <(sed -nE 's/^(test_[a-z0-9_]+)\(\).*/\1/p' tests/packaging/run.sh)
+for name in "${tests[@]}"; do
+	# shellcheck disable=SC2053
+	[[ $name == ${TEST:-*} ]] && run_test "$name"
+done
+((!failed))
