@@ -172,9 +172,7 @@ static int continuity_sort_maps(struct continuity *continuity, struct flow_maps 
 
 	for (size_t i = 0; i < count; i++) {
 		if (list_has(&left->reported_maps, found[i].serial)) {
-			flow_maps_forget(maps, found[i].phase, found[i].serial);
-			close(found[i].fd);
-			found[i].fd = -1;
+			flow_maps_discard(maps, &found[i]);
 		} else if (list_has(&continuity->report.maps, found[i].serial)) {
 			int map_err = continuity_take_doubtful(continuity, maps, &found[i]);
 

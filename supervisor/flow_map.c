@@ -195,7 +195,7 @@ static uint32_t flow_maps_nearly_full(uint32_t entries)
 	return flows - flows / 4;
 }
 
-static void flow_maps_discard(struct flow_maps *maps, struct flow_map *map)
+void flow_maps_discard(struct flow_maps *maps, struct flow_map *map)
 {
 	if (map->phase)
 		flow_maps_forget(maps, map->phase, map->serial);

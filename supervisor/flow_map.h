@@ -107,6 +107,9 @@ int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t 
 /* Lets go of what was held for a crash; the number is not known any more. */
 void flow_maps_forget(struct flow_maps *maps, uint32_t phase, uint64_t serial);
 
+/* The same with a map whose records nobody needs, which is closed, too. */
+void flow_maps_discard(struct flow_maps *maps, struct flow_map *map);
+
 /*
  * Opens all maps that a dead agent left, into an array (free()), the descriptors the caller's.
  * Those that are in a slot have it and are reached by the program; the slots of all others are free

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static size_t table_count_phases(struct interface_table *table)
 {
@@ -201,17 +200,17 @@ static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 	const struct checkpoint_phase *phase = recovery_find_phase(recovery, map->phase);
 	struct interface *ended = table_find_ended(table, map->phase);
 	struct interface *interface = ended;
-	struct flow_map *const retired = map;
+	bool in_slot = map->slot != FLOW_MAP_NO_SLOT;
 
 	if (phase && !ended)
 		interface = *table_find(table, phase->ifindex);
-
-	if (map->slot != FLOW_MAP_NO_SLOT && ended && ended->map.fd < 0) {
+	if (in_slot && ended && ended->map.fd < 0) {
 		recovery_wait(table, ended, map);
 		return 0;
 	}
-	if (map->slot != FLOW_MAP_NO_SLOT) {
-		int err = flow_maps_retire(table->monitor->maps, &retired, 1);
+	if (in_slot) {
+		struct flow_map *const retired[] = {map};
+		int err = flow_maps_retire(table->monitor->maps, retired, 1);
 
 		if (err)
 			return err;
@@ -221,9 +220,7 @@ static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 		return 0;
 	}
 	/* it was made for a phase that never began */
-	flow_maps_forget(table->monitor->maps, map->phase, map->serial);
-	close(map->fd);
-	map->fd = -1;
+	flow_maps_discard(table->monitor->maps, map);
 	return 0;
 }
 

@@ -169,29 +169,39 @@ static int table_note_train(void *data, const struct flow_train *train)
 	return 0;
 }
 
-/*
- * Notes which of the changed interfaces have counted nothing in their maps. Returns how many have,
- * or a negative errno. together: none is taken for idle, as phases of judged hooks and of what they
- * are judged by begin at one instant, when the slot table says so: what an idle one counts from now
- * until then would be of its next phase, and at the others of the last.
- */
-static int table_find_idle(struct interface_table *table, bool together)
+/* Notes which of the changed interfaces have counted nothing in their maps. */
+static int table_find_idle(struct interface_table *table)
 {
 	bool in_trains[FLOW_SLOTS] = {false};
-	int busy = 0;
 	int err = program_peek_trains(table->monitor->program, table_note_train, in_trains);
 
 	if (err)
 		return err;
-	FOR_EACH_INTERFACE (table, interface) {
-		if (!interface->changed)
-			continue;
-		interface->idle = !together &&
-				  flow_maps_idle(table->monitor->maps, &interface->map) &&
-				  !in_trains[interface->map.slot];
-		busy += !interface->idle;
-	}
-	return busy;
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->changed)
+			interface->idle = flow_maps_idle(table->monitor->maps, &interface->map) &&
+					  !in_trains[interface->map.slot];
+	return 0;
+}
+
+/*
+ * Makes ready what the changed interfaces need. together: none is taken for idle, as phases of
+ * judged hooks and of what they are judged by begin at one instant, when the slot table says so:
+ * what an idle one counts from now until then would be of its next phase, and at the others of the
+ * last.
+ */
+static int table_prepare_phases(struct interface_table *table, bool together)
+{
+	size_t busy = 0;
+	int err = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		interface->idle = false;
+	if (!together)
+		err = table_find_idle(table);
+	FOR_EACH_INTERFACE (table, interface)
+		busy += interface->changed && !interface->idle;
+	return err ?: flow_maps_prepare(table->monitor->maps, busy);
 }
 
 /*
@@ -229,8 +239,7 @@ static int table_begin_phase(struct interface_table *table, struct interface *in
 static int table_begin_phases(struct interface_table *table, bool together)
 {
 	struct topology_role *renamed;
-	int busy = table_find_idle(table, together);
-	int err = busy > 0 ? flow_maps_prepare(table->monitor->maps, (size_t)busy) : busy;
+	int err = table_prepare_phases(table, together);
 
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->changed && !err)
