@@ -381,7 +381,8 @@ packets_seen() { # ID
 
 # What the kernel keeps for the agent: "prog:ID" and "map:ID".
 agent_objects() { # NS
-	cat "/proc/${AGENT[$1]}/fdinfo/"* 2>/dev/null |
+	# some are closed meanwhile
+	{ cat "/proc/${AGENT[$1]}/fdinfo/"* 2>/dev/null || true; } |
 		sed -nE 's/^(prog|map)_id:[[:space:]]+([0-9]+)$/\1:\2/p' | sort -u
 }
 
