@@ -95,7 +95,8 @@ int interface_describe(const struct interface *interface, struct checkpoint_phas
 		.life = interface->life,
 		.era = interface->era,
 		.ifindex = link->ifindex,
-		.live = interface->state != INTERFACE_KNOWN,
+		.live = interface->state == INTERFACE_ATTACHED ||
+			interface->state == INTERFACE_COUNTING,
 		.counting = interface->state == INTERFACE_COUNTING,
 		.was_up = interface->was_up,
 		.wanted_from_birth = interface->wanted_from_birth,
