@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/judge.h"
 
+#include "report/debt.h"
 #include "report/id_map.h"
 #include "report/merge.h"
 #include "report/sort.h"
@@ -31,44 +32,6 @@ static const enum hook sight_hooks[FLOW_SIGHTS] = {
 	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,  [FLOW_EGRESS_UNSURE] = HOOK_UNSURE,
 	[FLOW_INGRESS_TURNED] = HOOK_TURNED,
 };
-
-struct hook_id {
-	uint32_t id;
-	enum hook hook;
-};
-
-void debt_clean(struct debt *debt)
-{
-	flow_table_clean(&debt->flows);
-	free(debt->judged);
-	debt->judged = NULL;
-	debt->judged_count = 0;
-}
-
-int debt_copy(struct debt *to, const struct debt *from)
-{
-	struct debt copy = {.judged_count = from->judged_count};
-	int err = flow_table_copy(&copy.flows, &from->flows);
-
-	if (!err && from->judged_count) {
-		copy.judged = calloc(from->judged_count, sizeof(*copy.judged));
-		if (copy.judged)
-			memcpy(copy.judged, from->judged,
-			       from->judged_count * sizeof(*copy.judged));
-		else
-			err = -ENOMEM;
-	}
-	if (err)
-		debt_clean(&copy);
-	*to = copy;
-	return err;
-}
-
-void debt_reset(struct debt *debt)
-{
-	flow_table_reset(&debt->flows);
-	debt->judged_count = 0;
-}
 
 /* A run of numbers in judge.judges. */
 struct judge_list {

@@ -12,27 +12,10 @@
 #include "report/flow_table.h"
 #include "report/topology.h"
 
-struct hook_id;
+struct debt;
 struct judge;
 struct merge_interface;
 struct report_interface;
-
-/*
- * What judged hooks owe for packets that were under way. For a judged hook whose interface showed
- * the flow: cells of its own, of kinds beyond enum flow_class. For others it is all that their
- * references saw: their cells, which all hooks that are judged against them share.
- */
-struct debt {
-	struct flow_table flows;
-	struct hook_id *judged; /* owned; the hooks judged in that interval, sorted */
-	size_t judged_count;
-};
-
-void debt_clean(struct debt *debt);
-/* *to is overwritten. 0, or -ENOMEM, then it is empty. */
-int debt_copy(struct debt *to, const struct debt *from);
-/* Empties it. */
-void debt_reset(struct debt *debt);
 
 /* One interval; all borrowed as long as the judge lives. */
 struct judge_case {

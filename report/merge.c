@@ -3,6 +3,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/protocol.h"
+#include "report/debt.h"
 #include "report/flow_table.h"
 #include "report/id_map.h"
 #include "report/join.h"
@@ -181,6 +182,16 @@ int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key 
 size_t merge_flow_count(const struct merge *merge)
 {
 	return merge->flows.entry_count - merge->unattributed;
+}
+
+void merge_encode_owing(const struct merge *merge, struct buffer *bytes)
+{
+	debt_encode(&merge->owing, bytes);
+}
+
+int merge_decode_owed(struct merge *merge, const void *bytes, size_t size)
+{
+	return debt_decode(&merge->owed, bytes, size);
 }
 
 void merge_next_interval(struct merge *merge)

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buffer;
 struct local_set;
 struct merge;
 struct tunnel_set;
@@ -151,6 +152,14 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
  * swapped is carried over for one interval.
  */
 void merge_next_interval(struct merge *merge);
+
+/*
+ * The same for another merge, of a later agent: what the last merge_report() carries over, appended
+ * to bytes, whose error it is; and into a merge that was not carried anything over yet: 0, -EBADMSG
+ * if these are not such bytes, or -ENOMEM.
+ */
+void merge_encode_owing(const struct merge *merge, struct buffer *bytes);
+int merge_decode_owed(struct merge *merge, const void *bytes, size_t size);
 
 /* NULL: the flow is not translated. */
 static inline const struct report_nat *report_flow_nat(const struct report *report,

@@ -177,6 +177,7 @@ static void code_report(struct codec *codec, struct checkpoint_report *report)
 	code(codec, report->file_size);
 	code_list(codec, &report->maps);
 	code(codec, report->last_train_set);
+	code(codec, report->owed);
 	code_phases(codec, &report->phases, &report->phase_count);
 }
 
@@ -187,6 +188,7 @@ static void code_checkpoint(struct codec *codec, struct checkpoint *checkpoint)
 	code(codec, checkpoint->era);
 	code(codec, checkpoint->known_ifindex);
 	code_report(codec, &checkpoint->report);
+	code(codec, checkpoint->owed);
 	code_list(codec, &checkpoint->reported_maps);
 	code(codec, checkpoint->reported_train_set);
 	code_phases(codec, &checkpoint->phases, &checkpoint->phase_count);

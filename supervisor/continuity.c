@@ -29,6 +29,7 @@ struct continuity {
 	struct merge *doubt;		 /* what is in it, if it is not ours */
 	struct checkpoint_list reported_maps;
 	uint64_t reported_train_set;
+	uint64_t owed;	  /* what is pinned for the running interval (checkpoint.h) */
 	bool save_failed; /* said once */
 };
 
@@ -224,32 +225,120 @@ static int continuity_settle_quiet_set(struct continuity *continuity, struct pro
 	return program_empty_trains(program);
 }
 
+struct owed_pin {
+	char name[32];
+};
+
+static struct owed_pin owed_pin_name(uint64_t id)
+{
+	struct owed_pin pin;
+
+	snprintf(pin.name, sizeof(pin.name), "owed-%" PRIu64, id);
+	return pin;
+}
+
+/*
+ * What judged hooks owe to the next interval. Without it packets that were between two hooks at the
+ * end of an interval are counted twice after a crash in the next. Only where hooks are judged is
+ * there anything: elsewhere it would be a copy of what all interfaces showed, for nothing.
+ */
+static int continuity_put_owed(struct continuity *continuity, const struct interface_table *table,
+			       const struct merge *merge, uint64_t id)
+{
+	struct owed_pin pin = owed_pin_name(id);
+	struct buffer bytes = {0};
+	int err;
+
+	continuity->owed = 0;
+	if (!interface_table_judges(table))
+		return 0;
+	merge_encode_owing(merge, &bytes);
+	err = buffer_error(&bytes);
+	if (!err)
+		err = pins_put_bytes(continuity->pins, pin.name, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	if (!err)
+		continuity->owed = id;
+	return err;
+}
+
+static int continuity_get_owed(const struct continuity *continuity, uint64_t id,
+			       struct merge *merge)
+{
+	struct owed_pin pin = owed_pin_name(id);
+	struct buffer bytes = {0};
+	int err;
+
+	if (!id)
+		return 0;
+	err = pins_get_bytes(continuity->pins, pin.name, &bytes);
+	if (!err)
+		err = merge_decode_owed(merge, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	return err;
+}
+
+static void continuity_drop_owed(const struct continuity *continuity, uint64_t id)
+{
+	struct owed_pin pin = owed_pin_name(id);
+	int err = id ? pins_drop(continuity->pins, pin.name) : 0;
+
+	if (err)
+		log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
+}
+
 static int continuity_take_report(struct continuity *continuity)
 {
 	struct checkpoint_report *report = &continuity->left.report;
+	int err;
 
 	if (!report->id)
 		return 0;
 	continuity->report = *report;
 	*report = (struct checkpoint_report){0};
-	return merge_new(&continuity->doubt);
+	err = merge_new(&continuity->doubt);
+	return err ?: continuity_get_owed(continuity, continuity->report.owed, continuity->doubt);
 }
 
-/* Links that were attached when the agent died, of interfaces that it had not noted yet. */
-struct orphan_links {
-	const struct pins *pins;
+/* A failure is told; what else there is can still be gone on with. */
+static void continuity_take_owed(struct continuity *continuity, struct merge *merge)
+{
+	int err = continuity_get_owed(continuity, continuity->left.owed, merge);
+
+	if (err)
+		log_error("what hooks owe to this interval cannot be read: %s; packets that were "
+			  "on their way when it began may count twice",
+			  strerror(-err));
+	else
+		continuity->owed = continuity->left.owed;
+}
+
+/* What was pinned when the agent died, and had no place in the checkpoint yet, or any more: links
+ * of interfaces, and what is owed to an interval. */
+struct orphans {
+	const struct continuity *continuity;
 	struct interface_table *table;
 };
 
+static bool continuity_is_orphan(const struct orphans *orphans, const char *name)
+{
+	const struct continuity *continuity = orphans->continuity;
+	uint32_t life;
+	uint64_t id;
+
+	if (sscanf(name, "link-%" SCNu32 "-", &life) == 1)
+		return !interface_table_has_life(orphans->table, life);
+	return sscanf(name, "owed-%" SCNu64, &id) == 1 && id != continuity->owed &&
+	       id != continuity->report.owed;
+}
+
 static void continuity_drop_orphan(void *data, const char *name)
 {
-	const struct orphan_links *orphans = data;
-	uint32_t life;
+	const struct orphans *orphans = data;
 	int err = 0;
 
-	if (sscanf(name, "link-%" SCNu32 "-", &life) == 1 &&
-	    !interface_table_has_life(orphans->table, life))
-		err = pins_drop(orphans->pins, name);
+	if (continuity_is_orphan(orphans, name))
+		err = pins_drop(orphans->continuity->pins, name);
 	if (err)
 		log_error("%s: cannot be unpinned: %s", name, strerror(-err));
 }
@@ -258,13 +347,15 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 		       struct flow_maps *maps, struct interface_table *table, struct merge *merge)
 {
 	struct train_sets sets = {.continuity = continuity, .merge = merge};
-	struct orphan_links orphans = {.pins = continuity->pins, .table = table};
+	struct orphans orphans = {.continuity = continuity, .table = table};
 	_free_ struct flow_map *found = NULL;
 	size_t count = 0;
 	int err = continuity_take_report(continuity);
 
-	if (!err)
+	if (!err) {
+		continuity_take_owed(continuity, merge);
 		err = flow_maps_recover(maps, &found, &count);
+	}
 	if (!err)
 		err = continuity_sort_maps(continuity, maps, found, count);
 	if (!err)
@@ -284,6 +375,7 @@ static int continuity_encode(const struct continuity *continuity, struct interfa
 	struct checkpoint checkpoint = {
 		.interval = *interval,
 		.report = continuity->report,
+		.owed = continuity->owed,
 		.reported_maps = continuity->reported_maps,
 		.reported_train_set = continuity->reported_train_set,
 	};
@@ -331,10 +423,13 @@ static void continuity_note_position(struct checkpoint_report *report, const str
 }
 
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
-			    const struct report *report, const struct checkpoint_interval *interval,
-			    const struct sink *sink, size_t size)
+			    const struct merge *merge, const struct report *report,
+			    const struct checkpoint_interval *interval, const struct sink *sink,
+			    size_t size)
 {
-	struct checkpoint_report begun = {.id = report->id, .interval = *interval};
+	struct checkpoint_report begun = {.id = report->id,
+					  .interval = *interval,
+					  .owed = continuity->owed};
 	int err;
 
 	if (!continuity->pins)
@@ -346,6 +441,9 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 		free(begun.maps.numbers);
 		return err;
 	}
+	err = continuity_put_owed(continuity, table, merge, report->id);
+	if (err)
+		log_error("what hooks owe to the next interval cannot be kept: %s", strerror(-err));
 	continuity_note_position(&begun, sink, size);
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
@@ -355,6 +453,9 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 
 void continuity_cancel_report(struct continuity *continuity)
 {
+	if (continuity->owed != continuity->report.owed)
+		continuity_drop_owed(continuity, continuity->owed);
+	continuity->owed = continuity->report.owed;
 	continuity_forget_report(continuity);
 }
 
@@ -366,14 +467,18 @@ bool continuity_has_sent(const struct continuity *continuity)
 void continuity_end_report(struct continuity *continuity, struct interface_table *table,
 			   const struct checkpoint_interval *interval)
 {
+	uint64_t paid;
+
 	if (!continuity_has_sent(continuity))
 		return;
 	free(continuity->reported_maps.numbers);
 	continuity->reported_maps = continuity->report.maps;
 	continuity->reported_train_set = continuity->report.last_train_set;
 	continuity->report.maps = (struct checkpoint_list){0};
+	paid = continuity->report.owed;
 	continuity_forget_report(continuity);
 	continuity_save(continuity, table, interval);
+	continuity_drop_owed(continuity, paid);
 	held_release(continuity->held, continuity->report_held, continuity->reported_train_set);
 }
 

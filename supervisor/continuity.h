@@ -63,13 +63,15 @@ void continuity_save(struct continuity *continuity, struct interface_table *tabl
 		     const struct checkpoint_interval *interval);
 
 /*
- * A report of that size is about to be written to the sink; all that was read until now is in it.
+ * A report of that size, made of merge, is about to be written to the sink; all that was read until
+ * now is in it.
  * Then it could not be written, or it is, and all of it, and the interval is the next one. 0 or
  * -ENOMEM.
  */
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
-			    const struct report *report, const struct checkpoint_interval *interval,
-			    const struct sink *sink, size_t size);
+			    const struct merge *merge, const struct report *report,
+			    const struct checkpoint_interval *interval, const struct sink *sink,
+			    size_t size);
 void continuity_cancel_report(struct continuity *continuity);
 /* Does nothing unless one was sent. */
 void continuity_end_report(struct continuity *continuity, struct interface_table *table,

@@ -40,6 +40,9 @@ int interface_table_save(struct interface_table *table, struct checkpoint *check
  */
 int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
 			    struct flow_map *maps, size_t map_count);
+/* Whether a hook is judged by what others saw (report/judge.h). */
+bool interface_table_judges(const struct interface_table *table);
+
 /* Whether it is attached, by its index or by its life. */
 bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex);
 bool interface_table_has_life(struct interface_table *table, uint32_t life);

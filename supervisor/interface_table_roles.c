@@ -266,6 +266,11 @@ static int table_note_interval_roles(struct interface_table *table)
 	return 0;
 }
 
+bool interface_table_judges(const struct interface_table *table)
+{
+	return table->judged;
+}
+
 int table_update_roles(struct interface_table *table)
 {
 	struct topology_role *roles;

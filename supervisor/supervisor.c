@@ -391,8 +391,8 @@ static int supervisor_report(struct supervisor *sup)
 	if (!err)
 		err = supervisor_finish_report(sup, &report, report_id_next(sup->report_id));
 	if (!err)
-		err = continuity_begin_report(sup->continuity, sup->table, &report, &interval,
-					      sup->sink, sup->text.size);
+		err = continuity_begin_report(sup->continuity, sup->table, sup->merge, &report,
+					      &interval, sup->sink, sup->text.size);
 	if (!err) {
 		err = supervisor_send(sup);
 		if (err)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What one interval leaves to the judging of the next (report/judge.h). */
+#ifndef FLOWTALLY_DEBT_H
+#define FLOWTALLY_DEBT_H
+
+#include "report/flow_table.h"
+#include "report/topology.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+
+struct hook_id {
+	uint32_t id;
+	enum hook hook;
+};
+
+/*
+ * What judged hooks owe for packets that were under way. For a judged hook whose interface showed
+ * the flow: cells of its own, of kinds beyond enum flow_class. For others it is all that their
+ * references saw: their cells, which all hooks that are judged against them share.
+ */
+struct debt {
+	struct flow_table flows;
+	struct hook_id *judged; /* owned; the hooks judged in that interval, sorted */
+	size_t judged_count;
+};
+
+void debt_clean(struct debt *debt);
+/* *to is overwritten. 0, or -ENOMEM, then it is empty. */
+int debt_copy(struct debt *to, const struct debt *from);
+/* Empties it. */
+void debt_reset(struct debt *debt);
+
+/* For a later agent on this host. Appends the bytes; an error is the buffer's. */
+void debt_encode(const struct debt *debt, struct buffer *bytes);
+/* Into an empty one. 0; -EBADMSG: these are not the bytes of one; -ENOMEM; then it is empty. */
+int debt_decode(struct debt *debt, const void *bytes, size_t size);
+
+#endif
