@@ -94,6 +94,8 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	if (err)
 		return err;
 	interface->wanted_from_birth = table->started;
+	if (table->unswept)
+		interface->slot = program_get_slot(table->monitor->program, link->ifindex);
 	if (!table->started && table->recovered && link->ifindex > table->known_ifindex) {
 		/* it came while nobody looked, and none of its traffic is in a report */
 		interface->wanted_from_birth = true;

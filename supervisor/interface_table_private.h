@@ -21,6 +21,7 @@ struct interface_table {
 	bool judged;		 /* a hook is: what it is judged by must be of its time */
 	uint32_t known_ifindex;	 /* the highest that was seen */
 	bool recovered;		 /* from what a dead agent left */
+	bool unswept;		 /* what it told the program of links that are gone is there yet */
 	bool started;		 /* the first dump is done */
 	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
 			  */
@@ -43,6 +44,10 @@ struct interface **table_find(struct interface_table *table, uint32_t ifindex);
 void table_push(struct interface **list, struct interface *interface);
 /* To those that ended in this interval; its map may wait to be read. */
 void table_push_ended(struct interface_table *table, struct interface *ended);
+
+/* The program forgets what a dead agent told it of links that are gone, once those that are there
+ * have told it their roles. */
+void table_sweep(struct interface_table *table);
 
 /*
  * Reads a map of the interface that no program can reach any more into the merge, and closes it.

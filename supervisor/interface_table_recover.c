@@ -135,7 +135,7 @@ static void recovery_go_on(struct recovery *recovery, struct interface *interfac
 /* It was attached, and had not begun to count: what it carried since its birth is still to be told
  * when it begins. */
 static void recovery_begin_again(struct recovery *recovery, struct interface *interface,
-				 const struct checkpoint_phase *phase)
+				 const struct checkpoint_phase *phase, const struct flow_slot *word)
 {
 	struct interface_table *table = recovery->table;
 
@@ -143,6 +143,7 @@ static void recovery_begin_again(struct recovery *recovery, struct interface *in
 			  &interface->attachment))
 		interface_detach_each(&interface, 1, table->monitor);
 	interface->id = interface->life = 0;
+	interface->slot = *word;
 	topology_role_clean(&interface->interval_role);
 	if (*table_find(table, phase->ifindex)) {
 		interface_free(interface);
@@ -178,7 +179,7 @@ static int recovery_take_phase(struct recovery *recovery, const struct checkpoin
 	if (recovery_is_last_phase(recovery, phase, map))
 		recovery_go_on(recovery, interface, phase, &word, map);
 	else if (phase->live && !phase->counting)
-		recovery_begin_again(recovery, interface, phase);
+		recovery_begin_again(recovery, interface, phase, &word);
 	else
 		table_push_ended(table, interface);
 	return 0;
@@ -224,12 +225,15 @@ static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 	return 0;
 }
 
-static bool recovery_keeps_slot(void *data, uint32_t ifindex)
+/* A word that only says that others see the packets of an interface is right until the roles are
+ * known: without it they count twice. */
+static bool recovery_keeps_slot(void *data, const struct flow_slot *slot)
 {
 	struct interface_table *table = data;
-	const struct interface *interface = *table_find(table, ifindex);
+	const struct interface *interface = *table_find(table, slot->ifindex);
 
-	return interface && interface->state == INTERFACE_COUNTING;
+	return !(slot->flags & FLOW_SLOT_COUNTED) ||
+	       (interface && interface->state == INTERFACE_COUNTING);
 }
 
 int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
@@ -244,8 +248,7 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 	table->admission.last_id = checkpoint->last_id;
 	table->era = checkpoint->era;
 	table->known_ifindex = checkpoint->known_ifindex;
-	table->recovered = table->untaken = true;
-	program_clear_turners(table->monitor->program);
+	table->recovered = table->untaken = table->unswept = true;
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		if (checkpoint->phases[i].id)
 			err = recovery_take_phase(&recovery, &checkpoint->phases[i]);
@@ -256,6 +259,36 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 	/* the patterns may be others, and the links are not what they were */
 	interface_table_rematch(table);
 	return err;
+}
+
+static bool table_keeps_slot(void *data, const struct flow_slot *slot)
+{
+	return *table_find(data, slot->ifindex);
+}
+
+static bool table_keeps_turner(void *data, const struct flow_turner *turner)
+{
+	struct interface_table *table = data;
+
+	FOR_EACH_INTERFACE (table, interface)
+		if (!memcmp(&interface->turner, turner, sizeof(*turner)))
+			return true;
+	return false;
+}
+
+void table_sweep(struct interface_table *table)
+{
+	struct program *program = table->monitor->program;
+	int err;
+
+	if (!table->unswept || !table->started)
+		return;
+	program_sweep_slots(program, table_keeps_slot, table);
+	err = program_sweep_turners(program, table_keeps_turner, table);
+	if (err)
+		log_error("devices that send to their siblings and are gone are not forgotten: %s",
+			  strerror(-err));
+	table->unswept = false;
 }
 
 bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex)

@@ -300,6 +300,7 @@ int table_update_roles(struct interface_table *table)
 		err = table_note_interval_roles(table);
 	table->monitor->checkpoint(table->monitor->data);
 	table_apply_roles(table);
+	table_sweep(table);
 	if (table->waiting >= WAITING_MAX)
 		table_settle_ended(table);
 	return changed < 0 ? changed : err;

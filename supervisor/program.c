@@ -313,14 +313,14 @@ struct flow_slot program_get_slot(const struct program *program, uint32_t ifinde
 	return slot;
 }
 
-void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint32_t ifindex),
-			 void *data)
+void program_sweep_slots(struct program *program,
+			 bool (*keep)(void *data, const struct flow_slot *slot), void *data)
 {
 	for (size_t i = 0; i < FLOW_SLOT_TABLE_SIZE; i++) {
 		struct flow_slot slot;
 
 		memcpy(&slot, &program->slots[i], sizeof(slot));
-		if (slot.ifindex && !keep(data, slot.ifindex))
+		if (slot.ifindex && !keep(data, &slot))
 			__atomic_store_n(&program->slots[i], 0, __ATOMIC_RELEASE);
 	}
 }
@@ -337,13 +337,20 @@ int program_delete_turner(struct program *program, const struct flow_turner *tur
 	return bpf_map_delete_elem(program->turners_fd, turner) ? -errno : 0;
 }
 
-void program_clear_turners(struct program *program)
+int program_sweep_turners(struct program *program,
+			  bool (*keep)(void *data, const struct flow_turner *turner), void *data)
 {
-	struct flow_turner turner;
+	struct flow_turner turner, next;
+	bool more = !bpf_map_get_next_key(program->turners_fd, NULL, &turner);
+	int err = 0;
 
-	while (!bpf_map_get_next_key(program->turners_fd, NULL, &turner))
-		if (bpf_map_delete_elem(program->turners_fd, &turner))
-			return;
+	while (more && !err) {
+		more = !bpf_map_get_next_key(program->turners_fd, &turner, &next);
+		if (!keep(data, &turner))
+			err = program_delete_turner(program, &turner);
+		turner = next;
+	}
+	return err;
 }
 
 void program_flip_epoch(struct program *program)

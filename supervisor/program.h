@@ -35,8 +35,8 @@ int program_set_slot(struct program *program, const struct flow_slot *slot);
 /* What the slot table says of the ifindex; flags 0: nothing. */
 struct flow_slot program_get_slot(const struct program *program, uint32_t ifindex);
 /* Empties the words of all that keep() does not want. */
-void program_sweep_slots(struct program *program, bool (*keep)(void *data, uint32_t ifindex),
-			 void *data);
+void program_sweep_slots(struct program *program,
+			 bool (*keep)(void *data, const struct flow_slot *slot), void *data);
 
 /* Whether the slot table has a place for the ifindex. */
 bool program_has_place(const struct program *program, uint32_t ifindex);
@@ -44,8 +44,9 @@ bool program_has_place(const struct program *program, uint32_t ifindex);
 /* Tells it of such a device, or that it is none any more. 0 or negative errno. */
 int program_add_turner(struct program *program, const struct flow_turner *turner);
 int program_delete_turner(struct program *program, const struct flow_turner *turner);
-/* Forgets all of them: an agent that died may have known others. */
-void program_clear_turners(struct program *program);
+/* Forgets all that keep() does not want. 0 or negative errno. */
+int program_sweep_turners(struct program *program,
+			  bool (*keep)(void *data, const struct flow_turner *turner), void *data);
 
 /*
  * Lets every CPU's flow of the moment be kept in the other set from now on. After a grace period
