@@ -57,6 +57,13 @@ size_t screen_lines(const struct screen *screen)
 	return LINES > 2 ? (size_t)LINES - 1 : 1;
 }
 
+size_t screen_columns(const struct screen *screen)
+{
+	(void)screen;
+	/* nothing is written into the last one: the cursor would go on below */
+	return COLS > 1 ? (size_t)COLS - 1 : 1;
+}
+
 void screen_show(struct screen *screen, const struct buffer *text, const char *footer)
 {
 	const char *at = text->data, *end = text->data + text->size;

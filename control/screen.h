@@ -16,6 +16,8 @@ void screen_free(struct screen *screen);
 
 /* Lines there are for text. */
 size_t screen_lines(const struct screen *screen);
+/* And how wide they are. */
+size_t screen_columns(const struct screen *screen);
 
 /* Shows the lines of text from the top, as far as they fit, and footer below. Text is printable
  * UTF-8. */

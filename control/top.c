@@ -20,8 +20,7 @@
 #define PLAIN_FLOWS 20
 #define PERIOD_MS   1000
 
-static const char top_keys[] = "q quit  s sort  i interfaces  n names of services  / filter (net: "
-			       "port: proto: interface: or)";
+static const char top_keys[] = "q quit  s sort  i interfaces  n service names  / filter";
 
 struct top {
 	struct control_client *client; /* owned */
@@ -72,7 +71,8 @@ static int top_look(struct top *top, size_t limit, char *problem, size_t size)
 	if (top->interfaces)
 		view_interfaces(&top->text, answer);
 	else
-		view_flows(&top->text, answer, top->names);
+		view_flows(&top->text, answer, top->names,
+			   top->screen ? screen_columns(top->screen) : 0);
 	json_decref(answer);
 	err = buffer_error(&top->text);
 	if (err)
@@ -113,7 +113,8 @@ static void top_ask_filter(struct top *top)
 	char before[QUERY_FILTER_SIZE];
 	json_t *request;
 
-	if (!screen_ask(top->screen, "filter: ", filter, sizeof(filter)))
+	if (!screen_ask(top->screen, "filter (net: port: proto: interface: or): ", filter,
+			sizeof(filter)))
 		return;
 	memcpy(before, top->filter, sizeof(before));
 	memcpy(top->filter, filter, sizeof(filter));
@@ -162,10 +163,12 @@ static int top_live(struct top *top)
 			       sizeof(problem));
 		if (err)
 			break;
-		snprintf(footer, sizeof(footer), "%s%s%s",
-			 top->message[0] ? top->message : top_keys,
-			 top->filter[0] && !top->message[0] ? "  now: " : "",
-			 top->message[0] ? "" : top->filter);
+		if (top->message[0])
+			snprintf(footer, sizeof(footer), "%s", top->message);
+		else
+			snprintf(footer, sizeof(footer), "%s%s%s", top_keys,
+				 top->filter[0] && !top->interfaces ? ": " : "",
+				 top->interfaces ? "" : top->filter);
 		screen_show(top->screen, &top->text, footer);
 		key = screen_key(top->screen, PERIOD_MS);
 	} while (top_obey(top, key));
