@@ -353,6 +353,23 @@ once_requests_on_the_socket() {
 	stop_agent host
 }
 
+# Another program has the socket's path.
+once_no_agent_on_the_socket() {
+	local answer
+
+	make_ns host
+	mkdir "$RUNTIME_DIRECTORY"
+	for answer in 'HTTP/1.1 400 Bad Request' '[1,2]' '{"health":"healthy"}' ''; do
+		rm -f "$RUNTIME_DIRECTORY/control.sock"
+		ip netns exec "$PREFIX-host" "$TOOLS/control" answer "$RUNTIME_DIRECTORY/control.sock" "$answer" \
+			>/dev/null 2>&1 </dev/null &
+		wait_for 'the other program' test -S "$RUNTIME_DIRECTORY/control.sock"
+		ask host status
+		expect_error 1 "$RUNTIME_DIRECTORY/control.sock: "
+		wait
+	done
+}
+
 # What goes wrong is in the exit status.
 once_degraded() {
 	make_ns host peer
