@@ -1217,8 +1217,8 @@ int supervisor_run(const struct options *options)
 	return err ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
 }
 
-/* Returns how many there were. Without a BPF file system there are none; where we may not look
- * there may be. */
+/* Returns how many there were. Without a BPF file system there are none, but only root sees whether
+ * there is one. */
 static int supervisor_clean_pins(void)
 {
 	struct pins *pins;
