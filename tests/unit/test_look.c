@@ -5,18 +5,10 @@
 #include "lib/filter.h"
 #include "report/filtered.h"
 #include "report/rates.h"
-#include "tests/unit/stack.h"
+#include "tests/unit/stack_fixture.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
 
-static struct stack stack;
-static struct report report;
 static struct flow_key key, other;
 
 static int setup(void **state)
@@ -48,12 +40,6 @@ static void cross(const struct flow_key *flow, uint64_t packets)
 	stack_in(&stack, "vc1", flow, 0, packets);
 	stack_in(&stack, "br0", flow, 0, packets);
 	stack_out(&stack, "eth0", "br0", flow, 0, packets);
-}
-
-static void make_report(void)
-{
-	report_clean(&report);
-	stack_report(&stack, &report);
 }
 
 static void assert_shown(size_t interface, const char *name, uint64_t flows, uint64_t in,
