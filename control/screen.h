@@ -23,11 +23,11 @@ size_t screen_columns(const struct screen *screen);
  * UTF-8. */
 void screen_show(struct screen *screen, const struct buffer *text, const char *footer);
 
-/* A key; 0 if none came in time, or the terminal was resized. A terminal that went away is a 'q'.
- */
+/* A key; 0 if none came in time, or the terminal was resized. ^C and a terminal that went away are
+ * a 'q'. */
 int screen_key(struct screen *screen, int timeout_ms);
 
-/* Lets the user type a line. False: there was none. */
+/* Lets the user type a line. False: there is none, by the escape key, ^C or the terminal's end. */
 bool screen_ask(struct screen *screen, const char *prompt, char *line, size_t size);
 
 #endif

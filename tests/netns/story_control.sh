@@ -227,6 +227,13 @@ once_top_on_terminals() {
 	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
 		>"$WORK/answer" 2>&1 || STATUS=$?
 	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
+	: >"$WORK/typed"
+	(
+		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
+		printf '/port\003'
+	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
+		>"$WORK/answer" 2>&1 || STATUS=$?
+	expect_equal 'exit status after ^C' 0 "$STATUS"
 	stop_agent host
 }
 
