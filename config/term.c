@@ -10,8 +10,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TERM_BLANKS " \t\n"
 
 static int term_wrong(const char **problem, const char *what)
 {
@@ -120,6 +123,38 @@ int term_add(struct filter *filter, const char *word, const char **problem)
 	}
 	return term_wrong(problem, "is not net:ADDRESS[/LENGTH], port:N[-M], proto:NAME, "
 				   "interface:GLOB or 'or'");
+}
+
+/* Adds the word of that size. */
+static int term_add_part(struct filter *filter, const char *start, size_t size, char *problem,
+			 size_t problem_size)
+{
+	_free_ char *word = strndup(start, size);
+	const char *bad;
+	int err = word ? term_add(filter, word, &bad) : -ENOMEM;
+
+	if (err)
+		snprintf(problem, problem_size, "'%.100s': %s", word ? word : "",
+			 err == -EINVAL ? bad : strerror(-err));
+	return err;
+}
+
+int term_add_all(struct filter *filter, const char *words, char *problem, size_t size)
+{
+	const char *bad;
+
+	for (words += strspn(words, TERM_BLANKS); *words; words += strspn(words, TERM_BLANKS)) {
+		size_t length = strcspn(words, TERM_BLANKS);
+		int err = term_add_part(filter, words, length, problem, size);
+
+		if (err)
+			return err;
+		words += length;
+	}
+	bad = term_check_end(filter);
+	if (bad)
+		snprintf(problem, size, "%s", bad);
+	return bad ? -EINVAL : 0;
 }
 
 const char *term_check_end(const struct filter *filter)

@@ -17,8 +17,11 @@
 #define CLIENT_PATIENCE_NS (20 * NSEC_PER_SEC)
 #define CLIENT_ANSWER_SIZE ((size_t)64 << 20)
 
+#define UNIX_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
+
 struct control_client {
 	int fd;
+	char path[UNIX_PATH_SIZE];
 	struct buffer text; /* of an answer; kept for the next */
 };
 
@@ -37,7 +40,7 @@ static int client_connect(const struct sockaddr_un *address)
 	return TAKE_FD(fd);
 }
 
-static int client_find(char *problem, size_t size)
+static int client_find(struct control_client *client, char *problem, size_t size)
 {
 	struct sockaddr_un address;
 	int err;
@@ -45,8 +48,11 @@ static int client_find(char *problem, size_t size)
 	for (unsigned int i = 0; (err = control_place_candidate(i, &address)) != -ENOENT; i++) {
 		int fd = err ? err : client_connect(&address);
 
-		if (fd >= 0)
-			return fd;
+		if (fd >= 0) {
+			snprintf(client->path, sizeof(client->path), "%s", address.sun_path);
+			client->fd = fd;
+			return 0;
+		}
 		if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -ENAMETOOLONG || fd == -ENOTDIR)
 			continue;
 		if (fd == -EACCES || fd == -EPERM)
@@ -68,15 +74,14 @@ static int client_find(char *problem, size_t size)
 int control_client_new(struct control_client **ret, char *problem, size_t size)
 {
 	struct control_client *client = calloc(1, sizeof(*client));
+	int err;
 
 	if (!client) {
 		snprintf(problem, size, "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
-	client->fd = client_find(problem, size);
-	if (client->fd < 0) {
-		int err = client->fd;
-
+	err = client_find(client, problem, size);
+	if (err) {
 		free(client);
 		return err;
 	}
@@ -145,13 +150,16 @@ static int client_receive(struct control_client *client)
 }
 
 /* The answer of an agent of another network namespace is not for us. */
-static int client_check(const json_t *answer, char *problem, size_t size)
+static int client_check(const struct control_client *client, const json_t *answer, char *problem,
+			size_t size)
 {
 	const json_t *netns = json_object_get(answer, "netns");
 	const char *error = json_string_value(json_object_get(answer, "error"));
 
 	if (!json_is_integer(netns)) {
-		snprintf(problem, size, "the agent answered nothing that makes sense");
+		snprintf(problem, size,
+			 "%s: what answers there is no flowtally, or one of another version",
+			 client->path);
 		return -EPROTO;
 	}
 	if ((uint64_t)json_integer_value(netns) != control_netns()) {
@@ -175,12 +183,12 @@ int control_client_ask(struct control_client *client, json_t *request, json_t **
 	if (!err)
 		err = client_receive(client);
 	if (err) {
-		snprintf(problem, size, "cannot ask the agent: %s",
-			 err == -ECONNRESET ? "it ended" : strerror(-err));
+		snprintf(problem, size, "%s: no answer: %s", client->path,
+			 err == -ECONNRESET ? "the agent ended, or it is none" : strerror(-err));
 		return err;
 	}
 	object = json_loadb(client->text.data, client->text.size, 0, NULL);
-	err = client_check(object, problem, size);
+	err = client_check(client, object, problem, size);
 	if (err) {
 		json_decref(object);
 		return err;

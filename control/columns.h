@@ -5,17 +5,24 @@
 
 #include "lib/buffer.h"
 
-#include <stdbool.h>
 #include <stddef.h>
+
+enum column_kind {
+	COLUMN_TEXT,
+	COLUMN_NUMBER,	  /* aligned at the right */
+	COLUMN_SHRINKING, /* text that may be cut in the middle to fit a width */
+};
 
 struct column {
 	const char *title;
-	bool right; /* aligned: numbers */
+	enum column_kind kind;
 };
 
 struct columns {
 	const struct column *columns; /* borrowed */
 	size_t count;
+	/* the first so many columns are made to fit that width, as far as they can be; 0: any */
+	size_t width, fitting;
 	struct buffer text; /* of all cells, row by row */
 	struct buffer ends; /* size_t each: where a cell's text ends */
 };

@@ -3,15 +3,15 @@
 #ifndef FLOWTALLY_QUERY_H
 #define FLOWTALLY_QUERY_H
 
-#include <stdbool.h>
+#include "lib/filter.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 struct json_t;
-struct report;
-struct report_flow;
 
-#define QUERY_LIMIT 1000 /* flows in an answer */
+#define QUERY_LIMIT	  1000 /* flows in an answer */
+#define QUERY_FILTER_SIZE 512  /* of a filter's text, with the 0 behind it */
 
 enum query_sort {
 	QUERY_BYTES,
@@ -25,30 +25,16 @@ enum query_sort {
 struct query {
 	uint32_t limit; /* 1 to QUERY_LIMIT */
 	enum query_sort sort;
-	bool has_address, has_port, has_protocol;
-	uint8_t address[16]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
-	uint8_t prefix;	     /* of its 128 bits */
-	uint16_t port;	     /* host byte order */
-	uint8_t protocol;
-	char interface[64]; /* a glob; "": any */
+	struct filter filter; /* owned; empty: all */
 };
 
 const char *query_sort_name(enum query_sort sort);
 
 /*
- * Reads the members of a request but for "request". 0, or -EINVAL with what is wrong in problem, as
- * valid UTF-8.
+ * Reads the members of a request but for "request". 0, or -EINVAL or -ENOMEM with words in problem,
+ * which may quote a part of the request; *query is not set then.
  */
 int query_parse(struct query *query, const struct json_t *request, char *problem, size_t size);
-
-/*
- * Adds a word of a person to a request: net:ADDRESS[/LENGTH], port:NUMBER, proto:NAME,
- * interface:GLOB. 0; -EINVAL: it is none of them; -ENOMEM.
- */
-int query_add_word(struct json_t *request, const char *word);
-
-/* Whether the flow is one of those that are wanted, wherever either end or its path says so. */
-bool query_matches(const struct query *query, const struct report *report,
-		   const struct report_flow *flow);
+void query_clean(struct query *query);
 
 #endif

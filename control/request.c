@@ -56,3 +56,8 @@ int control_request_parse(struct control_request *request, const char *line, siz
 	json_decref(object);
 	return err;
 }
+
+void control_request_clean(struct control_request *request)
+{
+	query_clean(&request->query);
+}

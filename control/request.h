@@ -28,11 +28,12 @@ struct control_request {
 };
 
 /*
- * Parses a line, without its newline. 0, or -EINVAL with what is wrong with it in problem, as valid
- * UTF-8 whatever the line was.
+ * Parses a line, without its newline. 0, then the caller owes it control_request_clean(); -EINVAL
+ * or -ENOMEM with words in problem, which may quote a part of the line.
  */
 int control_request_parse(struct control_request *request, const char *line, size_t size,
 			  char *problem, size_t problem_size);
+void control_request_clean(struct control_request *request);
 
 /* "status" */
 const char *control_request_name(enum control_request_kind kind);

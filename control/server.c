@@ -2,6 +2,7 @@
 #include "control/server.h"
 #include "control/place.h"
 #include "control/request.h"
+#include "control/text.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -272,7 +273,7 @@ static void server_give(struct control_server *server, struct server_client *cli
 static void server_refuse(struct control_server *server, struct server_client *client,
 			  const char *problem)
 {
-	server_give(server, client, json_pack("{s:s}", "error", problem));
+	server_give(server, client, json_pack("{s:o}", "error", control_string(problem)));
 }
 
 static void server_handle(struct control_server *server, struct server_client *client,
@@ -283,10 +284,12 @@ static void server_handle(struct control_server *server, struct server_client *c
 	int err = control_request_parse(&request, client->in, length, problem, sizeof(problem));
 
 	client->in_size = 0;
-	if (err)
+	if (err) {
 		server_refuse(server, client, problem);
-	else
-		server_give(server, client, server->answer(server->data, &request));
+		return;
+	}
+	server_give(server, client, server->answer(server->data, &request));
+	control_request_clean(&request);
 }
 
 /* Reads up to the end of one request; what is behind it stays in the socket until that is answered.

@@ -4,6 +4,7 @@
 #include "control/query.h"
 #include "control/request.h"
 #include "control/screen.h"
+#include "control/text.h"
 #include "control/view.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
@@ -16,21 +17,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PLAIN_FLOWS   20
-#define PERIOD_MS     1000
-#define FILTER_LENGTH 256
+#define PLAIN_FLOWS 20
+#define PERIOD_MS   1000
 
-static const char top_keys[] = "q quit  s sort  i interfaces  n names of services  / filter (net: "
-			       "port: proto: interface:)";
+static const char top_keys[] = "q quit  s sort  i interfaces  n service names  / filter";
 
 struct top {
 	struct control_client *client; /* owned */
 	struct screen *screen;	       /* owned; NULL: plain text */
 	enum query_sort sort;
 	bool names;
-	bool interfaces;	    /* instead of flows */
-	char filter[FILTER_LENGTH]; /* words, divided by blanks */
-	char message[256];	    /* of the last mistake; "": none */
+	bool interfaces;		/* instead of flows */
+	char filter[QUERY_FILTER_SIZE]; /* words, divided by blanks */
+	char message[256];		/* of the last mistake; "": none */
 	struct buffer text;
 };
 
@@ -39,25 +38,19 @@ static json_t *top_request(const struct top *top, size_t limit, char *problem, s
 {
 	json_t *request = json_pack("{s:s,s:s,s:i}", "request", control_request_name(CONTROL_FLOWS),
 				    "sort", query_sort_name(top->sort), "limit", (int)limit);
-	char words[FILTER_LENGTH], *rest = NULL;
+	char wrong[200];
 	struct query query;
 
-	snprintf(words, sizeof(words), "%s", top->filter);
-	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		if (!query_add_word(request, word))
-			continue;
-		snprintf(problem, size,
-			 "filter '%s' is none of net:ADDRESS[/LENGTH], port:N, proto:NAME and "
-			 "interface:GLOB",
-			 word);
-		json_decref(request);
-		return NULL;
+	if (!request || json_object_set_new(request, "filter", control_string(top->filter))) {
+		snprintf(problem, size, "%s", strerror(ENOMEM));
+	} else if (query_parse(&query, request, wrong, sizeof(wrong))) {
+		snprintf(problem, size, "filter: %s", wrong);
+	} else {
+		query_clean(&query);
+		return request;
 	}
-	if (query_parse(&query, request, problem, size)) {
-		json_decref(request);
-		return NULL;
-	}
-	return request;
+	json_decref(request);
+	return NULL;
 }
 
 /* Writes what the agent answers into top->text. -EINVAL: the filter is wrong. */
@@ -78,7 +71,8 @@ static int top_look(struct top *top, size_t limit, char *problem, size_t size)
 	if (top->interfaces)
 		view_interfaces(&top->text, answer);
 	else
-		view_flows(&top->text, answer, top->names);
+		view_flows(&top->text, answer, top->names,
+			   top->screen ? screen_columns(top->screen) : 0);
 	json_decref(answer);
 	err = buffer_error(&top->text);
 	if (err)
@@ -115,11 +109,12 @@ static int top_plain(struct top *top, uint32_t count)
 
 static void top_ask_filter(struct top *top)
 {
-	char filter[FILTER_LENGTH], problem[256];
-	char before[FILTER_LENGTH];
+	char filter[QUERY_FILTER_SIZE], problem[256];
+	char before[QUERY_FILTER_SIZE];
 	json_t *request;
 
-	if (!screen_ask(top->screen, "filter: ", filter, sizeof(filter)))
+	if (!screen_ask(top->screen, "filter (net: port: proto: interface: or): ", filter,
+			sizeof(filter)))
 		return;
 	memcpy(before, top->filter, sizeof(before));
 	memcpy(top->filter, filter, sizeof(filter));
@@ -158,7 +153,7 @@ static bool top_obey(struct top *top, int key)
 
 static int top_live(struct top *top)
 {
-	char problem[256], footer[600];
+	char problem[256], footer[1024];
 	int key, err;
 
 	do {
@@ -168,10 +163,12 @@ static int top_live(struct top *top)
 			       sizeof(problem));
 		if (err)
 			break;
-		snprintf(footer, sizeof(footer), "%s%s%s",
-			 top->message[0] ? top->message : top_keys,
-			 top->filter[0] && !top->message[0] ? "  now: " : "",
-			 top->message[0] ? "" : top->filter);
+		if (top->message[0])
+			snprintf(footer, sizeof(footer), "%s", top->message);
+		else
+			snprintf(footer, sizeof(footer), "%s%s%s", top_keys,
+				 top->filter[0] && !top->interfaces ? ": " : "",
+				 top->interfaces ? "" : top->filter);
 		screen_show(top->screen, &top->text, footer);
 		key = screen_key(top->screen, PERIOD_MS);
 	} while (top_obey(top, key));
@@ -201,7 +198,8 @@ static int top_set_filter(struct top *top, const struct top_options *options)
 		size += (size_t)snprintf(top->filter + size, sizeof(top->filter) - size, "%s%s",
 					 i ? " " : "", options->words[i]);
 	if (size >= sizeof(top->filter)) {
-		log_error("the filter is longer than %d bytes", FILTER_LENGTH - 1);
+		log_error("the filter is longer than %d bytes; see flowtally --help",
+			  QUERY_FILTER_SIZE - 1);
 		return -EINVAL;
 	}
 	request = top_request(top, 1, problem, sizeof(problem));

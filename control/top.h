@@ -11,7 +11,7 @@ struct top_options {
 	uint32_t count;	    /* pictures as plain text; 0: live, or one if there is no terminal */
 	const char *sort;   /* NULL: bytes */
 	bool names;	    /* of services */
-	char *const *words; /* filters (query_add_word()) */
+	char *const *words; /* of a filter (config/term.h) */
 	size_t word_count;
 };
 

@@ -15,10 +15,12 @@
 #define BAR_WIDTH 10
 
 static const struct column flow_columns[] = {
-	{"PROTO", false},  {"LEFT", false},  {"RIGHT", false},
-	{"->/s", true},	   {"<-/s", true},   {"BYTES", true},
-	{"PACKETS", true}, {"SHARE", false}, {"INTERFACES", false},
+	{"PROTO", COLUMN_TEXT},	    {"LEFT", COLUMN_SHRINKING}, {"RIGHT", COLUMN_SHRINKING},
+	{"->/s", COLUMN_NUMBER},    {"<-/s", COLUMN_NUMBER},	{"BYTES", COLUMN_NUMBER},
+	{"PACKETS", COLUMN_NUMBER}, {"SHARE", COLUMN_TEXT},	{"INTERFACES", COLUMN_TEXT},
 };
+/* Up to BYTES: the others may stand beyond the edge. */
+#define FLOW_COLUMNS_FITTING 6
 
 static void put_port(struct buffer *out, uint64_t port, const char *protocol, bool names)
 {
@@ -111,23 +113,25 @@ static void put_flow(struct columns *columns, const json_t *flow, double value, 
 	columns_end_cell(columns);
 }
 
+/* The most important first: a screen cuts its end off. */
 static void put_summary(struct buffer *out, const json_t *answer)
 {
-	buffer_printf(out, "%" PRIu64 " flows, ", control_u64(answer, "matched"));
-	format_size(out, control_u64(answer, "network.bytes"));
-	buffer_printf(out, " in %" PRIu64 " packets since ",
-		      control_u64(answer, "network.packets"));
-	format_name(out, control_text(answer, "interval.start"));
-	buffer_printf(out, " (%.1f s); now ", control_real(answer, "interval.seconds"));
+	buffer_printf(out, "%" PRIu64 " flows by ", control_u64(answer, "matched"));
+	format_name(out, control_text(answer, "sort"));
+	buffer_str(out, "; now ");
 	put_rate(out, control_real(answer, "rate.sent"));
 	buffer_str(out, "/s -> and ");
 	put_rate(out, control_real(answer, "rate.received"));
-	buffer_str(out, "/s <-; by ");
-	format_name(out, control_text(answer, "sort"));
+	buffer_str(out, "/s <-; ");
+	format_size(out, control_u64(answer, "network.bytes"));
+	buffer_printf(out, " in %" PRIu64 " packets, %.1f s since ",
+		      control_u64(answer, "network.packets"),
+		      control_real(answer, "interval.seconds"));
+	format_name(out, control_text(answer, "interval.start"));
 	buffer_char(out, '\n');
 }
 
-void view_flows(struct buffer *out, const json_t *answer, bool names)
+void view_flows(struct buffer *out, const json_t *answer, bool names, size_t width)
 {
 	const json_t *flows = control_at(answer, "flows"), *flow;
 	const char *sort = control_text(answer, "sort");
@@ -137,6 +141,8 @@ void view_flows(struct buffer *out, const json_t *answer, bool names)
 
 	put_summary(out, answer);
 	columns_init(&columns, flow_columns, ARRAY_SIZE(flow_columns));
+	columns.width = width;
+	columns.fitting = FLOW_COLUMNS_FITTING;
 	json_array_foreach (flows, i, flow)
 		put_flow(&columns, flow, sort_value(flow, sort), largest, names);
 	columns_print(&columns, out);

@@ -10,9 +10,10 @@
 #include <string.h>
 
 static const struct column interface_columns[] = {
-	{"INDEX", true},    {"NAME", false},	 {"KIND", false},	  {"ATTACHED", false},
-	{"FLOWS", true},    {"IN", true},	 {"OUT", true},		  {"MAP", true},
-	{"TOTAL IN", true}, {"TOTAL OUT", true}, {"UNATTRIBUTED", false},
+	{"INDEX", COLUMN_NUMBER},     {"NAME", COLUMN_TEXT},	     {"KIND", COLUMN_TEXT},
+	{"ATTACHED", COLUMN_TEXT},    {"FLOWS", COLUMN_NUMBER},	     {"IN", COLUMN_NUMBER},
+	{"OUT", COLUMN_NUMBER},	      {"MAP", COLUMN_NUMBER},	     {"TOTAL IN", COLUMN_NUMBER},
+	{"TOTAL OUT", COLUMN_NUMBER}, {"UNATTRIBUTED", COLUMN_TEXT},
 };
 
 static void put_number(struct columns *columns, const json_t *interface, const char *path)

@@ -21,8 +21,8 @@ static void add_end(struct filter_subject *subject, const uint8_t *address, __be
 		(struct filter_end){.address = address, .port = ntohs(port)};
 }
 
-static bool is_wanted(const struct filters *filters, const struct report *report,
-		      const struct report_flow *flow)
+static struct filter_subject make_subject(const struct report *report, const char *const *names,
+					  const struct report_flow *flow)
 {
 	const struct report_nat *nat = report_flow_nat(report, flow);
 	struct filter_subject subject = {
@@ -30,7 +30,7 @@ static bool is_wanted(const struct filters *filters, const struct report *report
 		.protocol = flow->key.protocol,
 		.crossed = report->crossed + flow->interface_first,
 		.crossed_count = flow->interface_count,
-		.names = filters->names,
+		.names = names,
 	};
 
 	for (int end = 0; end < 2; end++) {
@@ -38,6 +38,22 @@ static bool is_wanted(const struct filters *filters, const struct report *report
 		if (nat && nat->translated[end])
 			add_end(&subject, nat->seen_as[end].addr, nat->seen_as[end].port);
 	}
+	return subject;
+}
+
+bool report_flow_is_selected(const struct report *report, const char *const *names,
+			     const struct report_flow *flow, const struct filter *only)
+{
+	const struct filter_subject subject = make_subject(report, names, flow);
+
+	return !only->count || filter_selects(only, &subject);
+}
+
+static bool is_wanted(const struct filters *filters, const struct report *report,
+		      const struct report_flow *flow)
+{
+	const struct filter_subject subject = make_subject(report, filters->names, flow);
+
 	return (!filters->only->count || filter_selects(filters->only, &subject)) &&
 	       !filter_selects(filters->ignore, &subject);
 }
@@ -71,17 +87,24 @@ static void take_out_unwanted(struct report *report, const struct filters *filte
 	report->left_out_count = kept - report->flow_count;
 }
 
+const char **report_interface_names(const struct report *report)
+{
+	const char **names = calloc(report->interface_count + 1, sizeof(*names));
+
+	for (size_t i = 0; names && i < report->interface_count; i++)
+		names[i] = report->interfaces[i].name;
+	return names;
+}
+
 int report_filter(struct report *report, const struct filter *only, const struct filter *ignore)
 {
 	_free_ const char **names = NULL;
 
 	if (!only->count && !ignore->count)
 		return 0;
-	names = calloc(report->interface_count + 1, sizeof(*names));
+	names = report_interface_names(report);
 	if (!names)
 		return -ENOMEM;
-	for (size_t i = 0; i < report->interface_count; i++)
-		names[i] = report->interfaces[i].name;
 	take_out_unwanted(report, &(struct filters){only, ignore, names});
 	report_limit(report, 0);
 	return 0;

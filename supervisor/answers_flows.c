@@ -3,6 +3,7 @@
 #include "control/text.h"
 #include "lib/cleanup.h"
 #include "lib/protocol.h"
+#include "report/filtered.h"
 #include "report/flow_table.h"
 #include "report/format_common.h"
 #include "report/merge.h"
@@ -63,16 +64,18 @@ static int compare_choices(const void *a, const void *b)
 static int choose(struct choices *choices, const struct query *query, const struct report *report,
 		  const struct rates *rates)
 {
+	_free_ const char **names = report_interface_names(report);
+
 	*choices = (struct choices){
 		.list = calloc(report->flow_count + 1, sizeof(*choices->list)),
 	};
-	if (!choices->list)
+	if (!choices->list || !names)
 		return -ENOMEM;
 	for (size_t i = 0; i < report->flow_count; i++) {
 		const struct report_flow *flow = &report->flows[i];
 		double rate[2];
 
-		if (!query_matches(query, report, flow))
+		if (!report_flow_is_selected(report, names, flow, &query->filter))
 			continue;
 		for (int end = 0; end < 2; end++) {
 			flow_count_add(&choices->total, &flow->sent[end]);

@@ -2,28 +2,20 @@
 #include "supervisor/pins.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
-#include "lib/log.h"
+#include "supervisor/bpffs.h"
 
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <sys/wait.h>
 
-#define PINS_FILESYSTEM "/sys/fs/bpf"
-#define PINS_DIRECTORY	"flowtally"
-/* The mount's source says whose it is to unmount. */
-#define PINS_SOURCE "flowtally"
+#define PINS_DIRECTORY "flowtally"
 /* Replacements are made under this name first. Names with a dot are not to be had in this file
  * system. */
 #define PINS_NEXT "next"
@@ -33,162 +25,17 @@
 #endif
 
 struct pins {
-	int mounts_fd; /* the mount namespace that the file system is in */
-	int all_fd;    /* the directory of all network namespaces */
-	int own_fd;    /* in it: that of this one */
+	struct bpffs *filesystem;
+	int all_fd; /* the directory of all network namespaces */
+	int own_fd; /* in it: that of this one */
 	char own_name[64];
 };
-
-/* Whether a and b, as processes, are in the same namespace of that type. */
-static bool pins_share(pid_t a, pid_t b, const char *type)
-{
-	char path_a[64], path_b[64];
-	struct stat st_a, st_b;
-
-	snprintf(path_a, sizeof(path_a), "/proc/%d/ns/%s", (int)a, type);
-	snprintf(path_b, sizeof(path_b), "/proc/%d/ns/%s", (int)b, type);
-	return !stat(path_a, &st_a) && !stat(path_b, &st_b) && st_a.st_ino == st_b.st_ino &&
-	       st_a.st_dev == st_b.st_dev;
-}
-
-/* 0: none, or not to be seen. */
-static pid_t pins_parent(pid_t pid)
-{
-	_fclose_ FILE *status = NULL;
-	char path[64], line[256];
-	int parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	status = fopen(path, "re");
-	while (status && fgets(line, sizeof(line), status))
-		if (sscanf(line, "PPid: %d", &parent) == 1)
-			break;
-	return parent;
-}
-
-/*
- * `ip netns exec` and many containers give a process a /sys of its own, and what is mounted there
- * goes with it. What outlives us has to be where those who started us see it: our eldest ancestor
- * that we may look at, of our own users.
- */
-static pid_t pins_find_outer(void)
-{
-	pid_t self = getpid(), outer = self;
-
-	for (pid_t pid = self; pid > 0; pid = pins_parent(pid))
-		if (pins_share(self, pid, "user"))
-			outer = pid;
-	return outer;
-}
-
-static int pins_mount(void)
-{
-	return mount(PINS_SOURCE, PINS_FILESYSTEM, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-		     "mode=0700")
-		       ? -errno
-		       : 0;
-}
-
-/* Whether the file system is there because we mounted it. */
-static bool pins_is_our_mount(void)
-{
-	_fclose_ FILE *mounts = fopen("/proc/self/mounts", "re");
-	char line[4096];
-	bool ours = false;
-
-	while (mounts && fgets(line, sizeof(line), mounts)) {
-		char source[64], path[64];
-
-		if (sscanf(line, "%63s %63s", source, path) == 2 && !strcmp(path, PINS_FILESYSTEM))
-			ours = !strcmp(source, PINS_SOURCE);
-	}
-	return ours;
-}
-
-/* The kernel may put two files there itself: BPF_PRELOAD. */
-static bool pins_is_empty(const char *path)
-{
-	const struct dirent *entry;
-	DIR *directory = opendir(path);
-	bool empty = directory;
-
-	while (directory && (entry = readdir(directory)))
-		empty &= entry->d_name[0] == '.' || !strcmp(entry->d_name, "maps.debug") ||
-			 !strcmp(entry->d_name, "progs.debug");
-	if (directory)
-		closedir(directory);
-	return empty;
-}
-
-static int pins_unmount_unused(void)
-{
-	if (!pins_is_our_mount() || !pins_is_empty(PINS_FILESYSTEM))
-		return 0;
-	return umount2(PINS_FILESYSTEM, UMOUNT_NOFOLLOW) ? -errno : 0;
-}
-
-/* Runs action in that mount namespace. */
-static int pins_act_in(int mounts_fd, int (*action)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	if (child < 0)
-		return -errno;
-	if (!child)
-		_exit(setns(mounts_fd, CLONE_NEWNS) ? errno : -action());
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
-}
 
 static int pins_open_directory(int at, const char *path)
 {
 	int fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
-}
-
-static bool pins_is_bpf_filesystem(int fd)
-{
-	struct statfs st;
-
-	return !fstatfs(fd, &st) && st.f_type == BPF_FS_MAGIC;
-}
-
-/* The file system's root, if it is mounted where path leads. */
-static int pins_open_filesystem(const char *path)
-{
-	_close_ int fd = pins_open_directory(AT_FDCWD, path);
-
-	if (fd >= 0 && !pins_is_bpf_filesystem(fd))
-		return -ENODEV;
-	return TAKE_FD(fd);
-}
-
-static int pins_find_filesystem(struct pins *pins)
-{
-	pid_t outer = pins_find_outer();
-	char path[64];
-	int fd, err;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)outer);
-	pins->mounts_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (pins->mounts_fd < 0)
-		return -errno;
-	fd = pins_open_filesystem(PINS_FILESYSTEM);
-	if (fd != -ENODEV)
-		return fd;
-	snprintf(path, sizeof(path), "/proc/%d/root" PINS_FILESYSTEM, (int)outer);
-	fd = pins_open_filesystem(path);
-	if (fd != -ENODEV)
-		return fd;
-	err = pins_act_in(pins->mounts_fd, pins_mount);
-	if (err)
-		return err;
-	log_info("mounted the BPF file system at " PINS_FILESYSTEM);
-	return pins_open_filesystem(path);
 }
 
 /* A number that no other network namespace has until the next boot; before 5.14 its inode, which
@@ -219,26 +66,17 @@ static int pins_make_directory(int at, const char *name)
 
 static int pins_open(struct pins *pins)
 {
-	_close_ int filesystem = -1;
 	int err = pins_namespace(pins->own_name, sizeof(pins->own_name));
 
+	if (!err)
+		err = bpffs_new(&pins->filesystem);
 	if (err)
 		return err;
-	filesystem = pins_find_filesystem(pins);
-	if (filesystem < 0)
-		return filesystem;
-	pins->all_fd = pins_make_directory(filesystem, PINS_DIRECTORY);
+	pins->all_fd = pins_make_directory(bpffs_root(pins->filesystem), PINS_DIRECTORY);
 	if (pins->all_fd < 0)
 		return pins->all_fd;
 	pins->own_fd = pins_make_directory(pins->all_fd, pins->own_name);
 	return pins->own_fd < 0 ? pins->own_fd : 0;
-}
-
-static void pins_close(struct pins *pins)
-{
-	cleanup_close(&pins->all_fd);
-	cleanup_close(&pins->own_fd);
-	pins->all_fd = pins->own_fd = -1;
 }
 
 int pins_new(struct pins **ret)
@@ -248,7 +86,7 @@ int pins_new(struct pins **ret)
 
 	if (!pins)
 		return -ENOMEM;
-	pins->mounts_fd = pins->all_fd = pins->own_fd = -1;
+	pins->all_fd = pins->own_fd = -1;
 	err = pins_open(pins);
 	if (err) {
 		pins_free(pins);
@@ -262,8 +100,9 @@ void pins_free(struct pins *pins)
 {
 	if (!pins)
 		return;
-	pins_close(pins);
-	cleanup_close(&pins->mounts_fd);
+	cleanup_close(&pins->all_fd);
+	cleanup_close(&pins->own_fd);
+	bpffs_free(pins->filesystem);
 	free(pins);
 }
 
@@ -409,18 +248,13 @@ int pins_clear(const struct pins *pins)
 
 int pins_remove_all(struct pins *pins)
 {
-	int removed = pins_clear(pins), err = 0;
-	bool last;
+	int removed = pins_clear(pins);
 
 	if (!pins || removed < 0)
 		return removed;
 	if (unlinkat(pins->all_fd, pins->own_name, AT_REMOVEDIR))
 		return -errno;
 	/* other namespaces may have theirs in it */
-	last = !unlinkat(pins->all_fd, "../" PINS_DIRECTORY, AT_REMOVEDIR);
-	pins_close(pins);
-	if (last)
-		err = pins_act_in(pins->mounts_fd, pins_unmount_unused);
-	/* an agent has given up what that takes: `flowtally cleanup` has not */
-	return err && err != -EPERM ? err : removed;
+	(void)unlinkat(bpffs_root(pins->filesystem), PINS_DIRECTORY, AT_REMOVEDIR);
+	return removed;
 }

@@ -17,12 +17,11 @@ struct buffer;
 struct pins;
 
 /*
- * Finds the BPF file system at its usual place, as we or those who started us see it, and mounts it
- * there if nobody has. Makes the directory. 0; -ENOMEM; another negative errno: there
- * is none to be had, and *ret is not set.
+ * Finds or mounts the BPF file system (supervisor/bpffs.h) and makes the directory. 0; -ENOMEM;
+ * another negative errno: there is none to be had, and *ret is not set.
  */
 int pins_new(struct pins **ret);
-/* Leaves the pins where they are. */
+/* Leaves the pins where they are, and the file system as long as there are any. */
 void pins_free(struct pins *pins);
 
 /* All of these take NULL for pins: none are kept. */
@@ -50,9 +49,8 @@ int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *byt
 int pins_clear(const struct pins *pins);
 
 /*
- * Removes all pins and the directory, and unmounts the file system again if we mounted it,
- * nobody else has anything in it and our privileges allow it. After that only pins_free() is left
- * to do. Returns how many pins there were, or a negative errno.
+ * Removes all pins and the directory. After that only pins_free() is left to do. Returns how many
+ * pins there were, or a negative errno.
  */
 int pins_remove_all(struct pins *pins);
 

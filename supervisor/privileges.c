@@ -45,6 +45,14 @@ static int privileges_set(uint64_t effective, uint64_t permitted, bool bounds)
 	return capng_apply(sets) ? -EPERM : 0;
 }
 
+/* For good. */
+static int privileges_keep(uint64_t kept, uint64_t had)
+{
+	int err = privileges_set(kept, kept, had & privilege(CAP_SETPCAP));
+
+	return !err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : err;
+}
+
 /* CAP_NET_ADMIN attaches; before Linux 5.8 what CAP_BPF is now was a part of CAP_SYS_ADMIN. */
 static uint64_t privileges_to_run(void)
 {
@@ -91,8 +99,15 @@ int privileges_drop(const char *config_file, const char *output)
 		return err;
 	if (had & files && privileges_lack_for_files(config_file, output))
 		kept |= files;
-	err = privileges_set(kept, kept, had & change);
-	if (!err && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		err = -errno;
-	return err;
+	return privileges_keep(kept, had);
+}
+
+int privileges_drop_but(unsigned int capability)
+{
+	uint64_t had;
+
+	if (capng_get_caps_process())
+		return -EPERM;
+	had = privileges_had();
+	return privileges_keep(privilege(capability) & had, had);
 }

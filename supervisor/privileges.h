@@ -10,4 +10,7 @@
  */
 int privileges_drop(const char *config_file, const char *output);
 
+/* Gives up for good all but that one. 0 or negative errno. */
+int privileges_drop_but(unsigned int capability);
+
 #endif

@@ -487,10 +487,15 @@ static int64_t supervisor_interval_ns(const struct supervisor *sup)
 	return sup->config.interval_s * NSEC_PER_SEC;
 }
 
-/* The next report is due one interval after from_ns. */
+/* The next report is due one interval after from_ns, or now if that is over, as an agent that died
+ * may have begun it long ago. */
 static int supervisor_schedule(struct supervisor *sup, int64_t from_ns)
 {
+	int64_t now_ns = clock_boottime_ns();
+
 	sup->due_ns = from_ns + supervisor_interval_ns(sup);
+	if (sup->due_ns < now_ns)
+		sup->due_ns = now_ns;
 	return loop_timer_set(sup->report_timer_fd, sup->due_ns, supervisor_interval_ns(sup));
 }
 
@@ -998,17 +1003,18 @@ static int supervisor_attach_all(struct supervisor *sup)
 static void supervisor_announce(const struct supervisor *sup)
 {
 	struct interface_table_counts counts = interface_table_count(sup->table);
-	time_t due = (time_t)((sup->interval.start_wall_ns + supervisor_interval_ns(sup)) /
-			      NSEC_PER_SEC);
+	int64_t left_ns = sup->due_ns - clock_boottime_ns();
+	int64_t left_s = left_ns > 0 ? (left_ns + NSEC_PER_SEC / 2) / NSEC_PER_SEC : 0;
+	time_t due = (time_t)((clock_realtime_ns() + left_ns) / NSEC_PER_SEC);
 	char at[16] = "";
 	struct tm tm;
 
 	if (localtime_r(&due, &tm))
 		strftime(at, sizeof(at), "%H:%M:%S", &tm);
 	log_notice("watching %zu of %zu interfaces (tcx %zu, clsact %zu), first report at %s (in "
-		   "%" PRIu32 " s) to %s",
-		   counts.monitored, counts.links, counts.tcx, counts.clsact, at,
-		   sup->config.interval_s, sink_name(sup->sink));
+		   "%" PRId64 " s) to %s",
+		   counts.monitored, counts.links, counts.tcx, counts.clsact, at, left_s,
+		   sink_name(sup->sink));
 	notify("READY=1\nSTATUS=watching %zu of %zu interfaces", counts.monitored, counts.links);
 }
 
@@ -1211,14 +1217,15 @@ int supervisor_run(const struct options *options)
 	return err ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
 }
 
-/* Returns how many there were. Without a BPF file system there are none. */
+/* Returns how many there were. Without a BPF file system there are none, but only root sees whether
+ * there is one. */
 static int supervisor_clean_pins(void)
 {
 	struct pins *pins;
 	int removed = pins_new(&pins);
 
 	if (removed)
-		return removed == -ENOMEM ? removed : 0;
+		return removed == -ENOMEM || geteuid() ? removed : 0;
 	removed = pins_remove_all(pins);
 	pins_free(pins);
 	return removed;
@@ -1244,7 +1251,7 @@ int supervisor_cleanup(void)
 		int err = removed < 0 ? removed : pinned;
 
 		log_error("cannot clean up: %s%s", strerror(-err),
-			  err == -EPERM ? " (needs root, or CAP_NET_ADMIN)" : "");
+			  err == -EPERM || err == -EACCES ? " (needs root)" : "");
 		return SUPERVISOR_FAILED;
 	}
 	log_notice("removed %d filters, %d pins", removed, pinned);

@@ -20,7 +20,7 @@ _flowtally_options() { # PROGRAM COMMAND
 }
 
 _flowtally_sort_keys='bytes packets rate sent received'
-_flowtally_terms='net: port: proto:tcp proto:udp proto:icmp proto:icmpv6 interface:'
+_flowtally_terms='net: port: proto:tcp proto:udp proto:icmp proto:icmpv6 interface: or'
 
 _flowtally_interfaces() {
 	local path

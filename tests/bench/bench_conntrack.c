@@ -13,13 +13,13 @@
 #include "report/locals.h"
 #include "report/merge.h"
 #include "report/nat.h"
+#include "tests/bench/bench.h"
 #include "tests/prog/ctnetlink.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BATCH 4096
 
@@ -30,22 +30,6 @@ struct bench {
 	struct local_set *locals;
 	struct conntrack *conntrack;
 };
-
-static void must(int err, const char *what)
-{
-	if (err >= 0)
-		return;
-	fprintf(stderr, "bench: %s: %s\n", what, strerror(-err));
-	exit(1);
-}
-
-static double cpu_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
 
 static void take_entry(void *data, const struct conntrack_entry *entry)
 {

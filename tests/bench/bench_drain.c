@@ -12,6 +12,7 @@
 #include "report/merge.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/program.h"
+#include "tests/bench/bench.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -21,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FLOWS	       65536
@@ -36,22 +36,6 @@ struct bench {
 	uint32_t reading; /* id of the interface whose map is read */
 	size_t records;
 };
-
-static void must(int err, const char *what)
-{
-	if (err >= 0)
-		return;
-	fprintf(stderr, "bench: %s: %s\n", what, strerror(-err));
-	exit(1);
-}
-
-static double cpu_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
 
 static size_t memory_in_use(void)
 {

@@ -1,18 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Fetches a kernel of Debian's with apt itself, checked against Debian's keys, into a folder:
+# Fetches a kernel of Debian's, checked against Debian's keys (tests/fetch.sh):
 #   tests/kernels/fetch.sh SUITE FOLDER
-# leaves FOLDER/vmlinuz and FOLDER/lib/modules. The mirror is the one in this machine's own apt sources. Where
-# that cannot be done it says why in one line on standard output and ends with status 4.
+# leaves FOLDER/vmlinuz and FOLDER/lib/modules.
 set -euo pipefail
 
+# shellcheck source=tests/fetch.sh
+. "$(dirname "$0")/../fetch.sh"
 suite=$1 folder=$2
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-
-cannot() { # REASON
-	printf '%s\n' "$*"
-	exit 4
-}
 
 # One line "URI LABEL" for each of Debian's archives that apt knows here.
 archives() {
@@ -32,32 +28,16 @@ sources() {
 	done
 }
 
-# apt with lists and a cache of its own, which knows nothing of what is installed here.
-apt() { # TOOL ARGUMENTS...
-	local tool=$1
-
-	shift
-	"$tool" -q -o Dir::State="$work/state" -o Dir::State::status=/dev/null -o Dir::Cache="$work/cache" \
-		-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-		-o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox::User=root \
-		-o Acquire::Languages=none -o Acquire::Retries=3 "$@"
-}
-
-command -v apt-get >/dev/null || cannot 'no apt-get to fetch it with'
 [[ -r $keys ]] || cannot "no $keys"
-mkdir -p "$folder"
-work=$(mktemp -d -p "$folder")
-trap 'rm -rf "$work"' EXIT
-mkdir -p "$work"/{state/lists/partial,cache/archives/partial,root}
+begin_fetch "$folder"
 sources >"$work/sources.list"
 [[ -s $work/sources.list ]] || cannot 'apt knows no mirror of Debian here (or was never updated)'
-apt apt-get update >"$work/log" 2>&1 || cannot "$suite: apt-get update: $(tail -n 1 "$work/log")"
+use_sources_list
+fetch_lists
 package=$(apt apt-cache depends --important linux-image-cloud-amd64 2>/dev/null |
 	awk '/Depends: linux-image-/ { print $2; exit }')
 [[ $package ]] || cannot "$suite has no linux-image-cloud-amd64: $(tail -n 1 "$work/log")"
-(cd "$work" && apt apt-get download "$package" >log 2>&1) ||
-	cannot "$package: apt-get download: $(tail -n 1 "$work/log")"
-dpkg-deb --extract "$work"/*.deb "$work/root"
+fetch_package "$package"
 # modules are below /usr in newer suites
 rm -rf "${folder:?}/lib"
 mkdir -p "$folder/lib"

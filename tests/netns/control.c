@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Clients of the control socket, good and bad:
+ * Ends of the control socket, good and bad:
  *
  *   control ask PATH            a line of standard input as the request; prints the answer
  *   control crowd PATH N        N clients that never read: some ask, some send rubbish, some send a
  *                               megabyte. Says "ready" and stays until it is killed.
+ *   control answer PATH LINE    no agent: listens there, and answers one request, if LINE is not
+ *                               empty, with that
  */
 #include <err.h>
 #include <errno.h>
@@ -68,6 +70,23 @@ static _Noreturn void crowd(const char *path, int n)
 		pause();
 }
 
+static int answer(const char *path, const char *line)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), client;
+	char byte = 0;
+
+	/* it is at its path when it listens */
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s.new", path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 1) ||
+	    rename(address.sun_path, path))
+		err(1, "%s", path);
+	client = accept(fd, NULL, NULL);
+	while (byte != '\n' && read(client, &byte, 1) == 1)
+		;
+	return *line && dprintf(client, "%s\n", line) < 0;
+}
+
 int main(int argc, char *argv[])
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -75,5 +94,7 @@ int main(int argc, char *argv[])
 		return ask(argv[2]);
 	if (argc == 4 && !strcmp(argv[1], "crowd"))
 		crowd(argv[2], atoi(argv[3]));
-	errx(2, "usage: control ask PATH | crowd PATH N");
+	if (argc == 4 && !strcmp(argv[1], "answer"))
+		return answer(argv[2], argv[3]);
+	errx(2, "usage: control ask PATH | crowd PATH N | answer PATH LINE");
 }

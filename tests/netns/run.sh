@@ -80,6 +80,19 @@ find_tcx() {
 	export HAS_TCX
 }
 
+# For stories with _prom in their names. Not in the story, whose time is short: the package has 19 MB.
+find_prometheus() {
+	PROMETHEUS=$BUILD/prometheus
+	if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
+		PROMETHEUS=
+	elif [[ ! -e $PROMETHEUS/prometheus ]]; then
+		echo 'fetching the package prometheus, 19 MB, to be used from the build folder and not installed'
+		NO_PROMETHEUS=$("$here/fetch_prometheus.sh" "$PROMETHEUS") ||
+			NO_PROMETHEUS="no prometheus here, and it cannot be fetched: $NO_PROMETHEUS"
+	fi
+	export PROMETHEUS NO_PROMETHEUS
+}
+
 story_process() { # FILE FUNCTION
 	# shellcheck disable=SC2016
 	timeout -k 5 "$timeout_s" bash -eEu -o pipefail -c '
@@ -144,11 +157,13 @@ skip_story() { # NAME REASON
 }
 
 find_tcx
+NO_PROMETHEUS=
 for file in "$here"/story_*.sh; do
 	mapfile -t stories < <(sed -nE 's/^((story|once)_[a-z0-9_]+)\(\).*/\1/p' "$file")
 	for story in "${stories[@]}"; do
 		# shellcheck disable=SC2053
 		[[ $story == $story_glob ]] || continue
+		[[ $story != *_prom* || ${PROMETHEUS+found} ]] || find_prometheus
 		if [[ $story == once_* ]]; then
 			run_story "$file" "$story" auto
 			continue

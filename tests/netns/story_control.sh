@@ -170,7 +170,7 @@ story_top() {
 	ask host top
 	expect_equal 'exit status' 0 "$STATUS"
 	expect_equal 'lines' 4 "$(wc -l <"$WORK/answer")"
-	head -n 1 "$WORK/answer" | grep -q '^2 flows, 1.3 KiB in 11 packets since ' ||
+	head -n 1 "$WORK/answer" | grep -qE '^2 flows by bytes; now .* 1.3 KiB in 11 packets, [0-9.]+ s since ' ||
 		fail 'top says:' "$(cat "$WORK/answer")"
 	sed -n 3p "$WORK/answer" |
 		grep -qE "^udp +${STRAY% - *} +${STRAY#* - } .* 1.2 KiB +10 +##########  v0\$" ||
@@ -181,6 +181,11 @@ story_top() {
 	expect_equal 'others' 0 "$(grep -c '^udp ' "$WORK/answer" || true)"
 	ask host top --names port:5001 net:10.9.0.0/24 interface:v0
 	expect_equal 'flows' 1 "$(grep -c '^udp ' "$WORK/answer")"
+	# the terms of the configuration's filters, all of them
+	ask host top 'port:1-5000 proto:udp' or net:10.9.0.3 net:192.0.2.0/24
+	expect_equal 'exit status' 0 "$STATUS"
+	expect_equal 'what the second choice selects' 1 "$(grep -c '^tcp ' "$WORK/answer")"
+	expect_equal 'flows' 3 "$(wc -l <"$WORK/answer")"
 	stop_agent host
 	ask host top
 	expect_error 4 'no flowtally runs'
@@ -190,8 +195,10 @@ once_wrong_top() {
 	make_ns host
 	expect_status 2 "'colour'" top -s colour
 	expect_status 2 "'colour'" top colour
-	expect_status 2 'address' top net:1.2.3
-	expect_status 2 'port' top port:65536
+	expect_status 2 "filter: 'net:1.2.3': net: wants an IPv4 or IPv6 address" top net:1.2.3
+	expect_status 2 "filter: 'net:10.1.2.3/8': net: the address has bits set" top net:10.1.2.3/8
+	expect_status 2 "filter: 'port:65536': port: wants N or N-M" top port:65536
+	expect_status 2 "filter: 'or' at the end; see flowtally --help" top port:80 or
 	expect_status 2 '--json' top --json
 	expect_status 2 "'-1'" top -n -1
 	expect_status 2 '--interval' status -t 5
@@ -220,6 +227,13 @@ once_top_on_terminals() {
 	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
 		>"$WORK/answer" 2>&1 || STATUS=$?
 	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
+	: >"$WORK/typed"
+	(
+		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
+		printf '/port\003'
+	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
+		>"$WORK/answer" 2>&1 || STATUS=$?
+	expect_equal 'exit status after ^C' 0 "$STATUS"
 	stop_agent host
 }
 
@@ -238,6 +252,8 @@ once_report_and_reload_on_request() {
 	expect_reply '{"request":"reload"}' '.error | contains("not changed")'
 	agent_log_has host "$WORK/flowtally.conf:2:" || fail 'the mistake is not in the log'
 	expect_reply '{"request":"flows","limit":1001}' '.error | contains("1 to 1000")'
+	expect_reply '{"request":"flows","filter":"port:99999"}' '.error | contains("port: wants N or N-M")'
+	expect_reply '{"request":"flows","filter":"port:1-5000 or net:10.9.0.2"}' '.matched == 0'
 	stop_agent host
 }
 
@@ -342,6 +358,23 @@ once_requests_on_the_socket() {
 	expect_reply 'nonsense' '.error | contains("JSON")'
 	expect_reply "$(printf '%01048576d' 0)" '.error | contains("4096")'
 	stop_agent host
+}
+
+# Another program has the socket's path.
+once_no_agent_on_the_socket() {
+	local answer
+
+	make_ns host
+	mkdir "$RUNTIME_DIRECTORY"
+	for answer in 'HTTP/1.1 400 Bad Request' '[1,2]' '{"health":"healthy"}' ''; do
+		rm -f "$RUNTIME_DIRECTORY/control.sock"
+		ip netns exec "$PREFIX-host" "$TOOLS/control" answer "$RUNTIME_DIRECTORY/control.sock" "$answer" \
+			>/dev/null 2>&1 </dev/null &
+		wait_for 'the other program' test -S "$RUNTIME_DIRECTORY/control.sock"
+		ask host status
+		expect_error 1 "$RUNTIME_DIRECTORY/control.sock: "
+		wait
+	done
 }
 
 # What goes wrong is in the exit status.

@@ -67,6 +67,35 @@ story_killed_and_cleaned_up() {
 	expect_report host 1 "$(flow 1)"
 }
 
+# Its interval is over: it is reported at once, and not by a timer that was late.
+once_killed_long_ago() {
+	topology_wire
+	start_agent host
+	send 3
+	kill_agent host
+	sleep 2
+	start_agent host -t 1
+	agent_log_has host '(in 0 s)' || fail 'it waits'
+	wait_for 'the report' has_reports host 0
+	stop_agent host
+	expect_equal 'bytes of all reports' 384 "$(sum_of_reports host)"
+}
+
+# Who may not look for pins does not say that there are none.
+once_cleaned_up_without_privileges() {
+	local status=0
+
+	topology_wire
+	start_agent host -i nothing
+	kill_agent host
+	cp "$FLOWTALLY" "$WORK/flowtally"
+	in_ns host setpriv --reuid=65534 --regid=65534 --clear-groups "$WORK/flowtally" cleanup \
+		>"$WORK/out" 2>&1 || status=$?
+	expect_equal 'exit status' 1 "$status"
+	grep -q 'needs root' "$WORK/out" || fail "it says: $(cat "$WORK/out")"
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+}
+
 # Nobody tells what goes and comes meanwhile.
 story_host_changes_while_nobody_looks() {
 	topology_containers

@@ -186,19 +186,34 @@ once_metrics_bad_address() {
 	done
 }
 
-need() { # PROGRAM PACKAGE
-	command -v "$1" >/dev/null || skip "no $1 here (package $2)"
+# run.sh has found or fetched them, or knows why not.
+need_prometheus() {
+	[[ -z $NO_PROMETHEUS ]] || skip "$NO_PROMETHEUS"
+	export PATH=${PROMETHEUS:+$PROMETHEUS:}$PATH
+}
+
+# Several interfaces, a name to be escaped, and something that is in no flow.
+traffic_for_prometheus() {
+	topology_containers
+	ip_in host link add 'a"b\c' type veth peer name v9
+	start_agent_with_metrics -x lo
+	udp -n 10 -s 100 -r 4 c1 10.2.0.2:40000 world 10.3.0.2:5001
+	frames -n 2 world w0 "$(ethernet 88b5 "$(zeros 46)")"
+	report_now host
+	expect_report host 14 "10.2.0.2:40000 - 10.3.0.2:5001 Bytes: $((14 * 128))" \
+		'# unattributed interface=wan reason=non_ip bytes=92 packets=2'
 }
 
 once_metrics_pass_promtool() {
-	need promtool prometheus
-	topology_wire
-	ip_in host link add 'a"b\c' type veth peer name v9
-	start_agent_with_metrics
-	report_now host
+	need_prometheus
+	traffic_for_prometheus
 	scrape >"$WORK/metrics"
 	expect_equal 'series of the quoted name' 2 "$(grep -cF 'bytes_total{interface="a\"b\\x5Cc"' "$WORK/metrics")"
 	expect_equal 'promtool says' '' "$(promtool check metrics <"$WORK/metrics" 2>&1)"
+	expect_equal bytes "$(header_field host bytes)" "$(metric flowtally_bytes_total)"
+	expect_equal 'bytes of the interfaces' "$(header_field host bytes)" "$(sum_of flowtally_interface_bytes_total)"
+	expect_equal packets "$(header_field host packets)" "$(metric flowtally_packets_total)"
+	expect_equal flows "$(header_field host flows)" "$(metric flowtally_report_flows)"
 	stop_agent host
 }
 
@@ -206,12 +221,8 @@ once_metrics_pass_promtool() {
 once_metrics_scraped_by_prometheus() {
 	local prometheus
 
-	need prometheus prometheus
-	need promtool prometheus
-	topology_wire
-	start_agent_with_metrics -x lo
-	udp -n 5 -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
-	report_now host
+	need_prometheus
+	traffic_for_prometheus
 	cat >"$WORK/prometheus.yml" <<-EOF
 		global: { scrape_interval: 1s }
 		scrape_configs:
@@ -222,16 +233,45 @@ once_metrics_scraped_by_prometheus() {
 		--storage.tsdb.path="$WORK/tsdb" --web.listen-address=127.0.0.1:9090 \
 		>"$WORK/prometheus.log" 2>&1 &
 	prometheus=$!
-	wait_for 'a scrape' prometheus_knows 'up{job="flowtally"} == 1'
-	wait_for 'the sum' prometheus_knows "sum(flowtally_interface_bytes_total) == $((5 * 128))"
-	prometheus_knows "flowtally_bytes_total == $((5 * 128))"
-	prometheus_knows 'flowtally_build_info == 1'
-	prometheus_knows 'histogram_quantile(0.9, flowtally_report_stage_duration_seconds_bucket) > 0'
+	PATIENCE_S=30 wait_for 'a scrape' prometheus_says 1 'up'
+	expect_prometheus_agrees 1
+	expect_prometheus 92 'flowtally_unattributed_bytes_total{reason="non_ip"}'
+	expect_prometheus 1 'flowtally_build_info'
+	expect_prometheus 3 'count(histogram_quantile(0.9, flowtally_report_stage_duration_seconds_bucket) > 0)'
+	expect_prometheus 2 'count(flowtally_interface_bytes_total{interface="a\"b\\x5Cc"})'
+	udp -n 3 -s 100 c1 10.2.0.2:40000 c2 10.2.0.3:5001
+	report_now host
+	wait_for 'the second report' prometheus_says 2 flowtally_reports_total
+	expect_prometheus_agrees 2
 	kill "$prometheus"
 	stop_agent host
 }
 
-# The query has a result.
-prometheus_knows() { # QUERY
-	[[ -n $(in_ns host promtool query instant http://127.0.0.1:9090 "$1" 2>/dev/null) ]]
+# Its sums are those of the REPORTS written so far.
+expect_prometheus_agrees() { # REPORTS
+	expect_prometheus "$1" flowtally_reports_total
+	expect_prometheus "$(sum_of_headers bytes)" flowtally_bytes_total
+	expect_prometheus "$(sum_of_headers bytes)" 'sum(flowtally_interface_bytes_total)'
+	expect_prometheus "$(sum_of_headers packets)" flowtally_packets_total
+	expect_prometheus "$(sum_of_headers packets)" 'sum(flowtally_interface_packets_total)'
+	expect_prometheus "$(sum_of_headers flows)" flowtally_flows_total
+	expect_prometheus "$(header_field host flows)" flowtally_report_flows
+}
+
+sum_of_headers() { # FIELD
+	sed -nE "s/^# flowtally .* $1=([0-9]+).*/\\1/p" "$WORK/host.report" | awk '{ sum += $1 } END { print sum }'
+}
+
+expect_prometheus() { # VALUE QUERY
+	expect_equal "$2" "$1" "$(ask_prometheus "$2")"
+}
+
+prometheus_says() { # VALUE QUERY
+	[[ $(ask_prometheus "$2") == "$1" ]]
+}
+
+# The value of a query with one.
+ask_prometheus() { # QUERY
+	in_ns host promtool query instant http://127.0.0.1:9090 "$1" 2>/dev/null |
+		sed -nE 's/.* => ([^ ]+) @.*/\1/p'
 }

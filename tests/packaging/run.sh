@@ -157,6 +157,31 @@ test_zsh_completion() {
 		"$(offered_by_zsh 'flowtally run --ignore p')"
 }
 
+# The manuals
+
+test_manuals_are_well_formed() {
+	local page
+
+	need groff groff-base
+	for page in doc/flowtally.8 doc/flowtally.conf.5; do
+		expect_equal "groff says of $page" '' "$(groff -t -man -Tutf8 -ww -z "$page" 2>&1)"
+		# mandoc(1) leaves out what they hold
+		expect_equal "macros in tables of $page" '' \
+			"$(awk '/^\.TS/ { table = 1 } /^\.TE/ { table = 0 } table && /^\.[A-Z]/ && !/^\.T[SE]/' "$page")"
+	done
+}
+
+test_manual_has_all_options_and_keys() {
+	local word
+
+	for word in $("$BUILD/flowtally" --help | grep -oE -- '--[a-z-]+' | sort -u); do
+		grep -qF -- "${word//-/\\-}" doc/flowtally.8 || fail "not in flowtally(8): $word"
+	done
+	for word in $(grep -oE '^[;# ]*[a-z_]+ =' config/flowtally.conf | tr -d ';#= '); do
+		grep -qE "^\.BR $word " doc/flowtally.conf.5 || fail "not in flowtally.conf(5): $word"
+	done
+}
+
 # make install
 
 test_install_and_uninstall() {

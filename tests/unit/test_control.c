@@ -75,6 +75,7 @@ static void assert_parses(const char *line, enum control_request_kind kind)
 					       sizeof(problem)),
 			 0);
 	assert_int_equal(request.kind, kind);
+	control_request_clean(&request);
 }
 
 static void assert_refused(const char *line, size_t size, const char *words)
@@ -114,8 +115,7 @@ static void test_requests(void **state)
 static void test_flow_queries(void **state)
 {
 	static const char whole[] = "{\"request\":\"flows\",\"limit\":7,\"sort\":\"rate\","
-				    "\"address\":\"2001:db8::/32\","
-				    "\"port\":443,\"protocol\":\"tcp\",\"interface\":\"eth*\"}";
+				    "\"filter\":\"net:2001:db8::/32 port:443-444 or\\tproto:udp\"}";
 	static const char *const wrong[] = {
 		"\"limit\":0",
 		"\"limit\":1001",
@@ -123,17 +123,17 @@ static void test_flow_queries(void **state)
 		"\"limit\":1.5",
 		"\"sort\":\"colour\"",
 		"\"sort\":1",
-		"\"address\":\"1.2\"",
-		"\"address\":\"1.2.3.4/33\"",
-		"\"address\":\"::/129\"",
-		"\"address\":\"1.2.3.4/\"",
-		"\"address\":4",
-		"\"port\":65536",
-		"\"port\":\"http\"",
-		"\"protocol\":\"tcpp\"",
-		"\"protocol\":\"256\"",
-		"\"protocol\":6",
-		"\"interface\":\"\"",
+		"\"filter\":4",
+		"\"filter\":[\"port:1\"]",
+		"\"filter\":\"net:1.2\"",
+		"\"filter\":\"net:10.1.2.3/8\"",
+		"\"filter\":\"port:65536\"",
+		"\"filter\":\"port:443 proto:tcpp\"",
+		"\"filter\":\"interface:\"",
+		"\"filter\":\"or\"",
+		"\"filter\":\"port:443 or\"",
+		"\"filter\":\"\u00fc\"",
+		"\"port\":443",
 		"\"colour\":\"red\"",
 	};
 	struct control_request request;
@@ -145,15 +145,32 @@ static void test_flow_queries(void **state)
 			 0);
 	assert_int_equal(request.query.limit, 7);
 	assert_int_equal(request.query.sort, QUERY_RATE);
-	assert_int_equal(request.query.prefix, 32);
-	assert_int_equal(request.query.port, 443);
-	assert_int_equal(request.query.protocol, 6);
-	assert_string_equal(request.query.interface, "eth*");
+	assert_int_equal(request.query.filter.count, 2);
+	control_request_clean(&request);
+	assert_parses("{\"request\":\"flows\",\"filter\":\"\"}", CONTROL_FLOWS);
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char line[128];
 
 		snprintf(line, sizeof(line), "{\"request\":\"flows\",%s}", wrong[i]);
 		assert_refused(line, strlen(line), " ");
+	}
+}
+
+/* A filter is read as long as it is short, and is quoted as far as there is room. */
+static void test_long_filters(void **state)
+{
+	static const char head[] = "{\"request\":\"flows\",\"filter\":\"";
+	char line[1024];
+
+	(void)state;
+	for (size_t length = QUERY_FILTER_SIZE - 1; length <= QUERY_FILTER_SIZE; length++) {
+		char *at = stpcpy(line, head);
+
+		memset(at, '-', length);
+		memcpy(at + length, "\"}", 3);
+		assert_refused(line, strlen(line),
+			       length < QUERY_FILTER_SIZE ? "-': is not net:"
+							  : "at most 511 bytes");
 	}
 }
 
@@ -385,6 +402,25 @@ static void test_garbage(void **state)
 	close(fd);
 }
 
+/* What is quoted of a request may end within a character. */
+static void test_quoted_text_is_valid(void **state)
+{
+	char line[300], *at = stpcpy(line, "{\"request\":\"flows\",\"filter\":\"x");
+	int fd;
+
+	(void)state;
+	for (int i = 0; i < 60; i++)
+		at = stpcpy(at, "\u00fc");
+	strcpy(at, "\"}\n");
+	serve();
+	fd = join_server();
+	say(fd, line);
+	dispatch();
+	assert_hears(fd, "\u00fc\xef\xbf\xbd': is not net:", false);
+	close(fd);
+	dispatch();
+}
+
 static void test_long_request(void **state)
 {
 	char *text = malloc(1 << 20);
@@ -503,6 +539,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flow_queries, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_filters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_place_each, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_is_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale_is_swept, setup, teardown),
@@ -511,6 +548,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_own_is_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_quoted_text_is_valid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),

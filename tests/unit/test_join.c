@@ -2,16 +2,10 @@
 /* Translated conversations: their faces at the hooks, one flow in the report. */
 #include "netlink/conntrack.h"
 #include "report/nat.h"
-#include "tests/unit/stack.h"
+#include "tests/unit/stack_fixture.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
 
 #define CLIENT 0 /* the end of both keys that is the container's */
 #define SERVER 1
@@ -22,8 +16,6 @@
 #define OUTSIDE "192.0.2.7"
 #define WORLD	"203.0.113.1"
 
-static struct stack stack;
-static struct report report;
 static struct flow_key original, translated;
 
 /* The C library's, until memory is said to be short. */
@@ -98,32 +90,6 @@ static struct conntrack_entry masqueraded(void)
 static void translate(struct conntrack_entry entry)
 {
 	assert_int_equal(nat_table_update(stack.nat, &entry), 0);
-}
-
-static void make_report(void)
-{
-	report_clean(&report);
-	stack_report(&stack, &report);
-}
-
-static void next_interval(void)
-{
-	make_report();
-	merge_next_interval(stack.merge);
-}
-
-static void assert_only(const struct flow_key *key, uint64_t from_0, uint64_t from_1,
-			const char *path)
-{
-	assert_int_equal(report.flow_count, 1);
-	assert_memory_equal(&report.flows[0].key, key, sizeof(*key));
-	assert_int_equal(report.flows[0].sent[0].packets, from_0);
-	assert_int_equal(report.flows[0].sent[1].packets, from_1);
-	assert_int_equal(report.flows[0].sent[0].bytes, 100 * from_0);
-	assert_int_equal(report.flows[0].sent[1].bytes, 100 * from_1);
-	assert_int_equal(report.total.packets, from_0 + from_1);
-	assert_int_equal(report.total.bytes, 100 * (from_0 + from_1));
-	assert_string_equal(stack_path(&report, &report.flows[0]), path);
 }
 
 static void assert_nat(int end, const char *address, uint16_t port)

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "tests/unit/stack.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
+#include "tests/unit/stack_fixture.h"
 
 #define CONTAINER 0 /* the end that sends: the lower address */
 #define PEER	  1
 
-static struct stack stack;
-static struct report report;
 static struct flow_key key, translated;
 
 static int setup(void **state)
@@ -42,33 +33,6 @@ static void add_container_host(void)
 	stack_veth_abroad(&stack, "vc2");
 	stack_port(&stack, "vc1", "br0");
 	stack_port(&stack, "vc2", "br0");
-}
-
-static void make_report(void)
-{
-	report_clean(&report);
-	stack_report(&stack, &report);
-}
-
-static void next_interval(void)
-{
-	make_report();
-	merge_next_interval(stack.merge);
-}
-
-/* The report has that one flow, seen on path. */
-static void assert_only(const struct flow_key *flow, uint64_t from_0, uint64_t from_1,
-			const char *path)
-{
-	assert_int_equal(report.flow_count, 1);
-	assert_memory_equal(&report.flows[0].key, flow, sizeof(*flow));
-	assert_int_equal(report.flows[0].sent[0].packets, from_0);
-	assert_int_equal(report.flows[0].sent[1].packets, from_1);
-	assert_int_equal(report.flows[0].sent[0].bytes, 100 * from_0);
-	assert_int_equal(report.flows[0].sent[1].bytes, 100 * from_1);
-	assert_int_equal(report.total.packets, from_0 + from_1);
-	assert_int_equal(report.total.bytes, 100 * (from_0 + from_1));
-	assert_string_equal(stack_path(&report, &report.flows[0]), path);
 }
 
 /* The rows of the table in doc/dedup.md, with n packets each. */

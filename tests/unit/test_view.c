@@ -128,16 +128,27 @@ static void test_flows(void **state)
 		"\"200\",\"bytes\":100,\"packets\":2}}]}");
 
 	(void)state;
-	view_flows(&out, answer, false);
+	view_flows(&out, answer, false, 0);
+	assert_out(
+		"3 flows by bytes; now 2.0 KiB/s -> and 10 B/s <-; 3.1 KiB in 32 packets, 12.5 s "
+		"since 2026-11-22T10:00:00.000Z\n"
+		"PROTO  LEFT             RIGHT                 ->/s  <-/s    BYTES  PACKETS  "
+		"SHARE       INTERFACES\n"
+		"tcp    192.0.2.1:40000  [2001:db8::1]:443  2.0 KiB   0 B  3.0 KiB       30  "
+		"##########  br0>e\\x1B0\n"
+		"200    192.0.2.1:0      192.0.2.2:0            0 B   0 B    100 B        2  "
+		"#\n");
+	/* bytes stay on a narrow screen, and so do ports */
+	buffer_reset(&out);
+	view_flows(&out, answer, false, 63);
+	buffer_append(&out, "", 1);
+	assert_non_null(
+		strstr(out.data,
+		       "\nPROTO  LEFT             RIGHT               ->/s  <-/s    BYTES "));
+	assert_non_null(
+		strstr(out.data,
+		       "\ntcp    192.0.2.1:40000  [2001:d~:1]:443  2.0 KiB   0 B  3.0 KiB "));
 	json_decref(answer);
-	assert_out("3 flows, 3.1 KiB in 32 packets since 2026-11-22T10:00:00.000Z (12.5 s); now "
-		   "2.0 KiB/s -> and 10 B/s <-; by bytes\n"
-		   "PROTO  LEFT             RIGHT                 ->/s  <-/s    BYTES  PACKETS  "
-		   "SHARE       INTERFACES\n"
-		   "tcp    192.0.2.1:40000  [2001:db8::1]:443  2.0 KiB   0 B  3.0 KiB       30  "
-		   "##########  br0>e\\x1B0\n"
-		   "200    192.0.2.1:0      192.0.2.2:0            0 B   0 B    100 B        2  "
-		   "#\n");
 }
 
 /* An agent of another version, or something else altogether. */
@@ -154,7 +165,7 @@ static void test_answers_that_lack_all(void **state)
 
 		view_status(&out, answer);
 		view_interfaces(&out, answer);
-		view_flows(&out, answer, true);
+		view_flows(&out, answer, true, 0);
 		assert_false(view_is_healthy(answer));
 		json_decref(answer);
 	}

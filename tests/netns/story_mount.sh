@@ -1,0 +1,166 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Hosts where nobody has mounted the BPF file system.
+
+CAP_SYS_ADMIN=21
+
+# Runs FUNCTION, with the namespaces that are there, where mounts and processes are its own: whoever looks
+# for the eldest ancestor finds it. Nothing is mounted at /sys/fs/bpf.
+with_own_mounts() { # FUNCTION
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork --kill-child --mount-proc bash -eEu -o pipefail -c '
+		. "$1"
+		. "$2"
+		trap '\''printf "%s:%s: failed: %s\n" "${BASH_SOURCE[0]##*/}" "$LINENO" "$BASH_COMMAND"'\'' ERR
+		while is_mounted; do
+			umount -l /sys/fs/bpf
+		done
+		"$3"
+	' story "${BASH_SOURCE[0]%/*}/lib.sh" "${BASH_SOURCE[0]}" "$1"
+}
+
+is_mounted() {
+	grep -q '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts
+}
+
+expect_mount() { # WHEN
+	is_mounted || fail "$1: the BPF file system is not mounted"
+}
+
+expect_no_mount() { # WHEN
+	! is_mounted || fail "$1: the BPF file system is still mounted"
+}
+
+keeper() { # NS
+	awk -v parent="${AGENT[$1]}" '
+		$1 == "Name:" { name = $2 }
+		$1 == "Pid:" { pid = $2 }
+		$1 == "PPid:" && $2 == parent && name == "flowtally-mount" { print pid; found = 1 }
+		END { exit !found }' /proc/[0-9]*/status 2>/dev/null
+}
+
+send() { # PACKETS
+	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
+}
+
+once_own_mount_goes_at_the_end() {
+	topology_wire
+	with_own_mounts own_mount_goes_at_the_end
+}
+
+# The agent has given up what unmounting takes; who keeps that has nothing else, and cannot be talked out of it.
+own_mount_goes_at_the_end() {
+	local keeper signal
+
+	expect_no_mount 'before the start'
+	start_agent host
+	expect_mount 'while it runs'
+	keeper=$(keeper host)
+	expect_equal 'capabilities of the keeper' "$(printf '%016x' $((1 << CAP_SYS_ADMIN)))" \
+		"$(awk '$1 == "CapPrm:" { print $2 }' "/proc/$keeper/status")"
+	expect_equal 'descriptors of the keeper' 0 "$(ls "/proc/$keeper/fd")"
+	for signal in HUP INT QUIT TERM USR1 USR2 PIPE; do
+		kill "-$signal" "$keeper"
+	done
+	send 3
+	stop_agent host
+	expect_no_mount 'after the end'
+	[[ ! -e /proc/$keeper ]] || fail 'its keeper is still there'
+	expect_report host 3 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 384'
+}
+
+once_own_mount_of_a_killed_agent() {
+	topology_wire
+	with_own_mounts own_mount_of_a_killed_agent
+}
+
+own_mount_of_a_killed_agent() {
+	local keeper
+
+	start_agent host
+	send 3
+	keeper=$(keeper host)
+	kill_agent host
+	wait_for 'the end of the keeper' is_no_process "$keeper"
+	expect_mount 'with what the dead agent left'
+	start_agent host
+	send 2
+	stop_agent host
+	expect_no_mount 'after the end of the next one'
+	expect_report host 5 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 640'
+
+	start_agent host
+	kill_agent host
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+	expect_no_mount 'after flowtally cleanup'
+
+	# handed over on purpose
+	start_agent host
+	signal_agent host USR2
+	wait "${AGENT[host]}"
+	expect_mount 'handed over'
+	start_agent host
+	stop_agent host
+	expect_no_mount 'after the end of whom it was handed over to'
+}
+
+is_no_process() { # PID
+	! kill -0 "$1" 2>/dev/null
+}
+
+# The keeper goes with its agent's session: what is left is left to the next.
+once_own_mount_whose_keeper_is_killed() {
+	topology_wire
+	with_own_mounts own_mount_whose_keeper_is_killed
+}
+
+own_mount_whose_keeper_is_killed() {
+	start_agent host
+	kill -KILL "$(keeper host)"
+	send 1
+	stop_agent host
+	agent_log_has host 'the BPF file system stays mounted at /sys/fs/bpf: the process that keeps it was killed' ||
+		fail 'it does not say so'
+	expect_mount 'without a keeper'
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+	expect_no_mount 'after flowtally cleanup'
+}
+
+once_own_mount_of_two_namespaces() {
+	topology_wire
+	with_own_mounts own_mount_of_two_namespaces
+}
+
+own_mount_of_two_namespaces() {
+	start_agent host
+	start_agent peer
+	stop_agent host
+	expect_mount 'while another agent runs'
+	start_agent host
+	stop_agent peer
+	expect_mount 'while the first one runs again'
+	stop_agent host
+	expect_no_mount 'after the last end'
+}
+
+once_mount_that_others_use() {
+	topology_wire
+	with_own_mounts mount_that_others_use
+}
+
+mount_that_others_use() {
+	start_agent host
+	mkdir /sys/fs/bpf/theirs
+	stop_agent host
+	expect_mount 'with the pins of somebody else'
+	rmdir /sys/fs/bpf/theirs
+	start_agent host
+	stop_agent host
+	expect_no_mount 'when they are gone'
+
+	mount -t bpf theirs /sys/fs/bpf
+	start_agent host
+	! keeper host || fail "somebody else's mount has a keeper"
+	stop_agent host
+	expect_mount "somebody else's"
+}
