@@ -124,6 +124,11 @@ static void put_summary(struct buffer *out, const json_t *answer)
 	put_rate(out, control_real(answer, "rate.received"));
 	buffer_str(out, "/s <-; by ");
 	format_name(out, control_text(answer, "sort"));
+	if (control_u64(answer, "interval.summed.flows")) {
+		buffer_printf(out, "; beyond max_flows %" PRIu64 ", ",
+			      control_u64(answer, "interval.summed.flows"));
+		format_size(out, control_u64(answer, "interval.summed.network.bytes"));
+	}
 	buffer_char(out, '\n');
 }
 
