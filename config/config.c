@@ -60,6 +60,7 @@ int config_init(struct config *config)
 		.format = CONFIG_TEXT,
 		.top = 0,
 		.map_entries = 65536,
+		.max_flows = 4000000,
 		.nat = CONFIG_NAT_AUTO,
 		.tunnels = CONFIG_TUNNELS_MARK,
 		.attach = CONFIG_ATTACH_AUTO,
@@ -129,6 +130,11 @@ static int config_set_top(struct config *config, const char *value, const char *
 static int config_set_map_entries(struct config *config, const char *value, const char **problem)
 {
 	return config_set_number(&config->map_entries, value, 1, 16777216, problem);
+}
+
+static int config_set_max_flows(struct config *config, const char *value, const char **problem)
+{
+	return config_set_number(&config->max_flows, value, 1000, 100000000, problem);
 }
 
 static int config_set_format(struct config *config, const char *value, const char **problem)
@@ -270,6 +276,7 @@ static const struct config_key config_keys[] = {
 	{"report", "output", .set = config_set_output},
 	{"report", "top", .set = config_set_top},
 	{"flows", "map_entries", .set = config_set_map_entries},
+	{"flows", "max_flows", .set = config_set_max_flows},
 	{"flows", "nat", .set = config_set_nat},
 	{"flows", "tunnels", .set = config_set_tunnels},
 	{"flows", "only", CONFIG_LIST(config_terms, only), .may_be_empty = true},

@@ -26,6 +26,7 @@ struct config {
 	char *output;	      /* owned; "-" is standard output */
 	uint32_t top;	      /* flows a report names; 0: all */
 	uint32_t map_entries; /* per interface */
+	uint32_t max_flows;   /* that a report names and user space holds; 1000 to 100000000 */
 	enum config_nat nat;
 	enum config_tunnels tunnels;
 	struct filter only;   /* conversations to report; empty: all */

@@ -128,6 +128,11 @@ static void put_summary(struct buffer *out, const json_t *answer)
 		      control_u64(answer, "network.packets"),
 		      control_real(answer, "interval.seconds"));
 	format_name(out, control_text(answer, "interval.start"));
+	if (control_u64(answer, "interval.summed.flows")) {
+		buffer_printf(out, "; beyond max_flows %" PRIu64 ", ",
+			      control_u64(answer, "interval.summed.flows"));
+		format_size(out, control_u64(answer, "interval.summed.network.bytes"));
+	}
 	buffer_char(out, '\n');
 }
 

@@ -76,6 +76,23 @@ static void put_counts(struct buffer *out, const json_t *status)
 	buffer_char(out, '\n');
 }
 
+/* What was reported and what the running interval has. Rarely there is any. */
+static void put_summed(struct buffer *out, const json_t *status)
+{
+	uint64_t flows = control_u64(status, "totals.summed.flows") +
+			 control_u64(status, "interval.summed.flows");
+
+	if (!flows)
+		return;
+	put_title(out, "max_flows");
+	buffer_printf(out, "%" PRIu64 " flows beyond it, ", flows);
+	format_size(out, control_u64(status, "totals.summed.network.bytes") +
+				 control_u64(status, "interval.summed.network.bytes"));
+	buffer_printf(out, " in %" PRIu64 " packets, are known as sums only\n",
+		      control_u64(status, "totals.summed.network.packets") +
+			      control_u64(status, "interval.summed.network.packets"));
+}
+
 /* What was reported and what the running interval has. */
 static void put_unattributed(struct buffer *out, const json_t *status)
 {
@@ -170,6 +187,7 @@ void view_status(struct buffer *out, const json_t *status)
 	put_head(out, status);
 	put_configuration(out, status);
 	put_counts(out, status);
+	put_summed(out, status);
 	put_unattributed(out, status);
 	put_kernel(out, status);
 	put_output(out, status);

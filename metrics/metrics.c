@@ -187,7 +187,7 @@ static void add_unattributed(struct metrics *metrics,
 int metrics_add_report(struct metrics *metrics, const struct report *report)
 {
 	metrics->reports++;
-	metrics->last_flows = report->flow_count + report->filtered.flows;
+	metrics->last_flows = report_flow_total(report) + report->filtered.flows;
 	metrics->flows += metrics->last_flows;
 	flow_count_add(&metrics->flow_sum, &report->total);
 	flow_count_add(&metrics->flow_sum, &report->filtered.count);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/flow_table.h"
 #include "lib/array.h"
+#include "lib/cleanup.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -270,4 +271,76 @@ void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flo
 		to->first_id = cell->id;
 	}
 	from->first_cell = FLOW_CELL_NONE;
+}
+
+/* The numbers that the cells of entries not marked will have; FLOW_CELL_NONE: it will not be. */
+static void renumber_cells(const struct flow_table *table, const bool *marked, uint32_t *numbers)
+{
+	uint32_t kept = 0;
+
+	memset(numbers, 0xff, table->cell_count * sizeof(*numbers));
+	for (size_t i = 0; i < table->entry_count; i++)
+		if (!marked[i])
+			flow_table_each_cell (cell, table, &table->entries[i])
+				numbers[cell - table->cells] = 0;
+	for (size_t i = 0; i < table->cell_count; i++)
+		if (numbers[i] != FLOW_CELL_NONE)
+			numbers[i] = kept++;
+}
+
+static void move_cells(struct flow_table *table, const uint32_t *numbers)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < table->cell_count; i++) {
+		struct flow_cell cell = table->cells[i];
+
+		if (numbers[i] == FLOW_CELL_NONE)
+			continue;
+		if (cell.next != FLOW_CELL_NONE)
+			cell.next = numbers[cell.next];
+		table->cells[kept++] = cell;
+	}
+	table->cell_count = kept;
+}
+
+static void move_entries(struct flow_table *table, const bool *marked, const uint32_t *numbers)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < table->entry_count; i++) {
+		struct flow_entry entry = table->entries[i];
+
+		if (marked[i])
+			continue;
+		if (entry.first_cell != FLOW_CELL_NONE)
+			entry.first_cell = numbers[entry.first_cell];
+		table->entries[kept++] = entry;
+	}
+	table->entry_count = kept;
+}
+
+static void fill_slots(struct flow_table *table)
+{
+	memset(table->slots, 0, table->slot_count * sizeof(*table->slots));
+	for (size_t i = 0; i < table->entry_count; i++) {
+		uint32_t hash = flow_table_hash(table, &table->entries[i].key);
+
+		table->slots[free_slot(table->slots, table->slot_count, hash)] =
+			(struct flow_slot_hash){.hash = hash, .entry = (uint32_t)i + 1};
+	}
+}
+
+int flow_table_drop(struct flow_table *table, const bool *marked)
+{
+	_free_ uint32_t *numbers = calloc(table->cell_count + 1, sizeof(*numbers));
+
+	if (!numbers)
+		return -ENOMEM;
+	renumber_cells(table, marked, numbers);
+	move_cells(table, numbers);
+	move_entries(table, marked, numbers);
+	if (table->slot_count)
+		fill_slots(table);
+	return 0;
 }

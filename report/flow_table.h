@@ -93,6 +93,10 @@ void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint3
 void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flow_entry *from,
 		     bool turned);
 
+/* Drops the entries marked, by their numbers, and their cells; the others keep their order. 0, or
+ * -ENOMEM, then none is dropped. */
+int flow_table_drop(struct flow_table *table, const bool *marked);
+
 static inline const struct flow_cell *flow_table_cell(const struct flow_table *table, uint32_t cell)
 {
 	return cell == FLOW_CELL_NONE ? NULL : &table->cells[cell];

@@ -87,19 +87,20 @@ static void put_unattributed(struct buffer *out, const struct report *report)
 	buffer_char(out, ']');
 }
 
-static void put_tunnels(struct buffer *out, const struct report *report)
+/* name: with the comma before it and the quotes around it. */
+static void put_sums(struct buffer *out, const char *name, const struct report *report,
+		     const struct report_sum *sums, size_t count)
 {
-	put_literal(out, ",\"tunnels\":[");
-	for (size_t i = 0; i < report->tunnel_count; i++) {
-		const struct report_tunnel *tunnel = &report->tunnels[i];
-
+	buffer_str(out, name);
+	put_literal(out, ":[");
+	for (size_t i = 0; i < count; i++) {
 		if (i)
 			buffer_char(out, ',');
 		put_literal(out, "{\"interface\":");
-		put_string(out, report->interfaces[tunnel->interface].name);
-		put_field(out, ",\"flows\":", tunnel->flows);
+		put_string(out, report->interfaces[sums[i].interface].name);
+		put_field(out, ",\"flows\":", sums[i].flows);
 		put_literal(out, ",\"network\":{");
-		put_counts(out, tunnel->count.bytes, tunnel->count.packets);
+		put_counts(out, sums[i].count.bytes, sums[i].count.packets);
 		put_literal(out, "}}");
 	}
 	buffer_char(out, ']');
@@ -110,16 +111,18 @@ static void put_report(struct buffer *out, const struct report *report)
 	put_event(out, report, "metric", "report");
 	put_field(out, ",\"flowtally\":{\"report\":{\"id\":", report->id);
 	put_field(out, ",\"interfaces\":", report->interface_count);
-	put_field(out, ",\"flows\":", report->flow_count);
+	put_field(out, ",\"flows\":", report_flow_total(report));
 	put_literal(out, ",\"network\":{");
 	put_counts(out, report->total.bytes, report->total.packets);
 	buffer_char(out, '}');
 	if (report->named < report->flow_count)
 		put_sum(out, ",\"other\"", report->flow_count - report->named, &report->other);
+	if (report->other_count)
+		put_sums(out, ",\"others\"", report, report->others, report->other_count);
 	if (report->filtered.flows)
 		put_sum(out, ",\"filtered\"", report->filtered.flows, &report->filtered.count);
 	if (report->tunnel_count)
-		put_tunnels(out, report);
+		put_sums(out, ",\"tunnels\"", report, report->tunnels, report->tunnel_count);
 	put_unattributed(out, report);
 	put_literal(out, "}}}\n");
 }

@@ -173,25 +173,27 @@ static void put_sum(struct buffer *out, const char *what, size_t flows,
 	buffer_printf(out, ", %llu packets\n", count->packets);
 }
 
-static void put_tunnel(struct buffer *out, const struct report *report,
-		       const struct report_tunnel *tunnel)
+static void put_interface_sum(struct buffer *out, const char *what, const struct report *report,
+			      const struct report_sum *sum, const char *kind)
 {
-	buffer_str(out, "left out: ");
-	format_name(out, report->interfaces[tunnel->interface].name);
-	buffer_printf(out, " tunnel, %zu flow%s, ", tunnel->flows, tunnel->flows == 1 ? "" : "s");
-	format_size(out, tunnel->count.bytes);
-	buffer_printf(out, ", %llu packets\n", tunnel->count.packets);
+	buffer_printf(out, "%s: ", what);
+	format_name(out, report->interfaces[sum->interface].name);
+	buffer_printf(out, "%s, %zu flow%s, ", kind, sum->flows, sum->flows == 1 ? "" : "s");
+	format_size(out, sum->count.bytes);
+	buffer_printf(out, ", %llu packets\n", sum->count.packets);
 }
 
 static void put_summary(struct buffer *out, const struct report *report)
 {
 	if (report->named < report->flow_count)
 		put_sum(out, "other", report->flow_count - report->named, &report->other);
-	put_sum(out, "total", report->flow_count, &report->total);
+	for (size_t i = 0; i < report->other_count; i++)
+		put_interface_sum(out, "other", report, &report->others[i], "");
+	put_sum(out, "total", report_flow_total(report), &report->total);
 	if (report->filtered.flows)
 		put_sum(out, "filtered", report->filtered.flows, &report->filtered.count);
 	for (size_t i = 0; i < report->tunnel_count; i++)
-		put_tunnel(out, report, &report->tunnels[i]);
+		put_interface_sum(out, "left out", report, &report->tunnels[i], " tunnel");
 	for (size_t i = 0; i < report->unattributed_count; i++) {
 		const struct report_unattributed *unattributed = &report->unattributed[i];
 

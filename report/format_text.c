@@ -17,7 +17,7 @@ static void put_header(struct buffer *out, const struct report *report)
 	buffer_printf(out,
 		      " interval=%" PRId64 ".%" PRId64
 		      "s interfaces=%zu flows=%zu bytes=%llu packets=%llu\n",
-		      tenths / 10, tenths % 10, report->interface_count, report->flow_count,
+		      tenths / 10, tenths % 10, report->interface_count, report_flow_total(report),
 		      report->total.bytes, report->total.packets);
 }
 
@@ -31,13 +31,15 @@ static void put_flow(struct buffer *out, const struct report_flow *flow)
 	buffer_char(out, '\n');
 }
 
-static void put_tunnel(struct buffer *out, const struct report *report,
-		       const struct report_tunnel *tunnel)
+static void put_sums(struct buffer *out, const char *what, const struct report *report,
+		     const struct report_sum *sums, size_t count)
 {
-	buffer_str(out, "# tunnel interface=");
-	format_name(out, report->interfaces[tunnel->interface].name);
-	buffer_printf(out, " flows=%zu bytes=%llu packets=%llu\n", tunnel->flows,
-		      tunnel->count.bytes, tunnel->count.packets);
+	for (const struct report_sum *sum = sums; sum < sums + count; sum++) {
+		buffer_printf(out, "# %s interface=", what);
+		format_name(out, report->interfaces[sum->interface].name);
+		buffer_printf(out, " flows=%zu bytes=%llu packets=%llu\n", sum->flows,
+			      sum->count.bytes, sum->count.packets);
+	}
 }
 
 static void put_unattributed(struct buffer *out, const struct report *report,
@@ -58,12 +60,12 @@ void format_text(struct buffer *out, const struct report *report)
 		buffer_printf(out, "# other flows=%zu bytes=%llu packets=%llu\n",
 			      report->flow_count - report->named, report->other.bytes,
 			      report->other.packets);
+	put_sums(out, "other", report, report->others, report->other_count);
 	if (report->filtered.flows)
 		buffer_printf(out, "# filtered flows=%zu bytes=%llu packets=%llu\n",
 			      report->filtered.flows, report->filtered.count.bytes,
 			      report->filtered.count.packets);
-	for (size_t i = 0; i < report->tunnel_count; i++)
-		put_tunnel(out, report, &report->tunnels[i]);
+	put_sums(out, "tunnel", report, report->tunnels, report->tunnel_count);
 	for (size_t i = 0; i < report->unattributed_count; i++)
 		put_unattributed(out, report, &report->unattributed[i]);
 }

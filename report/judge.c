@@ -689,6 +689,73 @@ static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32
 	return err;
 }
 
+/* A port below its monitored master: what is born there is never in the class that is judged. */
+static bool is_below_master(const struct judge *judge, uint32_t j)
+{
+	const struct judged *judged = &judge->judged[j];
+
+	return judged->hook == HOOK_EGRESS && judge->places[judged->place].role->born_repeat;
+}
+
+/* Whether one of these hooks showed packets of that sender as repeats. */
+static bool were_repeated(const struct judge *judge, const struct flow_entry *entry,
+			  const struct judge_list *list, unsigned int sender)
+{
+	flow_table_each_cell (cell, judge->flows, entry) {
+		const struct place *place = find_place(judge, cell->id);
+
+		if (!place || cell->kind != FLOW_EGRESS_REPEAT || cell->sender != sender)
+			continue;
+		for (uint32_t i = 0; i < list->count; i++)
+			if (judge->judges[list->first + i] == place->judged[HOOK_EGRESS])
+				return true;
+	}
+	return false;
+}
+
+/* Whether others are judged by this sight. What ports repeat of their master's is what was born
+ * there, and needs no judging; of the rest it is not known what is still to be read. */
+static bool is_reference(const struct judge *judge, const struct flow_entry *entry,
+			 const struct place *place, const struct flow_cell *cell)
+{
+	const struct judge_list *list = &place->judges[cell->kind];
+
+	for (uint32_t i = 0; i < list->count; i++)
+		if (!is_below_master(judge, judge->judges[list->first + i]))
+			return true;
+	return list->count && !were_repeated(judge, entry, list, cell->sender);
+}
+
+/* Whether the interface's own hooks are judged by this sight, or it is what is judged. */
+static bool is_judged(const struct judge *judge, const struct place *place,
+		      const struct flow_cell *cell)
+{
+	if (cell->kind != FLOW_EGRESS_REPEAT)
+		return place->judged[sight_hooks[cell->kind]] != NONE ||
+		       (cell->kind == FLOW_EGRESS && place->judged[HOOK_UNSURE] != NONE);
+	for (int h = 0; h < HOOKS; h++) {
+		uint32_t j = place->judged[h];
+
+		if (j != NONE && judge->judged[j].uses_repeats && !is_below_master(judge, j))
+			return true;
+	}
+	return false;
+}
+
+bool judge_is_certain(const struct judge *judge, const struct flow_entry *entry)
+{
+	if (judge->any_judged)
+		return false;
+	flow_table_each_cell (cell, judge->flows, entry) {
+		const struct place *place = find_place(judge, cell->id);
+
+		if (!place || !place->role || is_judged(judge, place, cell) ||
+		    is_reference(judge, entry, place, cell))
+			return false;
+	}
+	return true;
+}
+
 int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_count counted[2])
 {
 	uint32_t hash = 0;
@@ -707,7 +774,7 @@ int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_
 		hash = flow_table_hash(judge->flows, &entry->key);
 	if (judge->active_count)
 		judge_hooks(judge, entry, hash);
-	if (judge->judged_count)
+	if (judge->judged_count && judge->owing)
 		err = keep_owed(judge, entry, hash);
 	while (judge->active_count)
 		judge->judged[judge->active[--judge->active_count]].active = false;

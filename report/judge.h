@@ -21,7 +21,7 @@ struct report_interface;
 struct judge_case {
 	const struct flow_table *flows;
 	const struct debt *owed; /* from the interval before */
-	struct debt *owing;	 /* empty; filled in for the next one */
+	struct debt *owing;	 /* empty; filled in for the next one; NULL: it is not asked for */
 };
 
 /* listed: the same interfaces in the order of the report. 0 or -ENOMEM. */
@@ -29,6 +29,13 @@ int judge_new(struct judge **ret, const struct judge_case *matter,
 	      const struct report_interface *listed, const struct merge_interface *interfaces,
 	      size_t count);
 void judge_free(struct judge *judge);
+
+/*
+ * Whether what is counted of the flow follows from each of its sights alone, so that it is the same
+ * whatever else of the flow is read later in the interval: it has nothing of what is judged, and
+ * nothing that this is judged by.
+ */
+bool judge_is_certain(const struct judge *judge, const struct flow_entry *entry);
 
 /* What of the flow's sights is counted, by sender. 0 or -ENOMEM. */
 int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_count counted[2]);

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/protocol.h"
 #include "report/debt.h"
+#include "report/filtered.h"
 #include "report/flow_table.h"
 #include "report/id_map.h"
 #include "report/join.h"
@@ -13,6 +14,7 @@
 #include "report/path.h"
 #include "report/phase.h"
 #include "report/sort.h"
+#include "report/summed.h"
 #include "report/tunnel.h"
 
 #include <arpa/inet.h>
@@ -21,7 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADD_BATCH 32 /* records whose places are loaded together */
+#define ADD_BATCH 32	     /* records whose places are loaded together */
+#define KEPT	  UINT64_MAX /* the size of a flow that cannot be summed */
 
 struct merge {
 	struct flow_table flows;
@@ -31,6 +34,9 @@ struct merge {
 	size_t unattributed;  /* entries that are no flows */
 	struct debt owed;     /* from the interval before */
 	struct debt owing;    /* as of the last merge_report(), for the next interval */
+	size_t max_flows;     /* 0: no limit */
+	size_t kept;	      /* when some were summed last: flows that were not */
+	struct summed summed; /* flows that were beyond it */
 };
 
 int merge_new(struct merge **ret)
@@ -55,6 +61,7 @@ void merge_free(struct merge *merge)
 	id_map_clean(&merge->added);
 	debt_clean(&merge->owed);
 	debt_clean(&merge->owing);
+	summed_clean(&merge->summed);
 	free(merge);
 }
 
@@ -68,9 +75,12 @@ int merge_copy(struct merge **ret, const struct merge *from)
 	merge->added_last = from->added_last;
 	merge->added_last_once = from->added_last_once;
 	merge->unattributed = from->unattributed;
+	merge->max_flows = from->max_flows;
+	merge->kept = from->kept;
 	err = flow_table_copy(&merge->flows, &from->flows)
 		      ?: id_map_copy(&merge->added, &from->added)
-		      ?: debt_copy(&merge->owed, &from->owed);
+		      ?: debt_copy(&merge->owed, &from->owed)
+		      ?: summed_copy(&merge->summed, &from->summed);
 	if (err) {
 		merge_free(merge);
 		return err;
@@ -179,7 +189,7 @@ int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key 
 	return 0;
 }
 
-size_t merge_flow_count(const struct merge *merge)
+static size_t held_flows(const struct merge *merge)
 {
 	return merge->flows.entry_count - merge->unattributed;
 }
@@ -194,6 +204,29 @@ int merge_decode_owed(struct merge *merge, const void *bytes, size_t size)
 	return debt_decode(&merge->owed, bytes, size);
 }
 
+size_t merge_flow_count(const struct merge *merge)
+{
+	return held_flows(merge) + merge->summed.flows;
+}
+
+void merge_set_max_flows(struct merge *merge, size_t max_flows)
+{
+	merge->max_flows = max_flows;
+}
+
+/* So that what summing costs is spread over as many new flows. */
+bool merge_is_over(const struct merge *merge)
+{
+	size_t kept = merge->kept > merge->max_flows ? merge->kept : merge->max_flows;
+
+	return merge->max_flows && held_flows(merge) > kept + merge->max_flows / 2;
+}
+
+bool merge_must_report(const struct merge *merge)
+{
+	return merge->max_flows && merge->kept / 2 > merge->max_flows;
+}
+
 void merge_next_interval(struct merge *merge)
 {
 	struct debt paid = merge->owed;
@@ -205,13 +238,16 @@ void merge_next_interval(struct merge *merge)
 	id_map_clean(&merge->added);
 	merge->added_last = 0;
 	merge->unattributed = 0;
+	merge->kept = 0;
+	summed_clean(&merge->summed);
 }
 
-/* What merge_report() works with. */
+/* What a report is made with. */
 struct view {
 	const struct flow_table *flows; /* borrowed */
 	const struct merge_ends *ends;	/* borrowed */
 	const struct nat_table *nat;	/* borrowed; NULL: nothing is translated */
+	const bool *chosen;		/* borrowed; by entry: those to report; NULL: all */
 	struct judge *judge;		/* owned */
 	struct path_finder *paths;	/* owned */
 };
@@ -379,6 +415,8 @@ static int list_flows(struct view *view, struct report *report)
 		const struct flow_entry *entry = &flows->entries[i];
 
 		prefetch_cells(flows, i);
+		if (view->chosen && !view->chosen[i])
+			continue;
 		err = judge_flow(view->judge, entry, sent);
 		if (err)
 			return err;
@@ -452,6 +490,35 @@ static int join_translated(struct merge *merge, const struct nat_table *nat)
 	return moved < 0 ? moved : 0;
 }
 
+static int join_view(struct view *view, struct merge *merge)
+{
+	const struct nat_table *nat = view->ends->nat;
+
+	if (!nat || !nat_table_count(nat))
+		return 0;
+	view->nat = nat;
+	return join_translated(merge, nat);
+}
+
+/* Lists the flows, and takes out what is not to be reported. */
+static int fill_report(struct view *view, const struct merge_interface *interfaces, size_t count,
+		       const struct judge_case *matter, struct report *report)
+{
+	const struct merge_ends *ends = view->ends;
+	int err = view_init(view, matter, report, interfaces, count);
+
+	if (!err)
+		err = list_flows(view, report);
+	if (!err && ends->tunnels)
+		err = tunnel_mark_flows(ends->tunnels, ends->locals, !ends->count_tunnels, report);
+	return err;
+}
+
+static int filter_report(const struct merge_ends *ends, struct report *report)
+{
+	return ends->only ? report_filter(report, ends->only, ends->ignore) : 0;
+}
+
 int merge_report(struct merge *merge, const struct merge_interface *interfaces, size_t count,
 		 const struct merge_ends *ends, struct report *report)
 {
@@ -459,24 +526,17 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 					  .owed = &merge->owed,
 					  .owing = &merge->owing};
 	struct view view = {.flows = &merge->flows, .ends = ends};
-	int err = 0;
+	int err;
 
 	*report = (struct report){0};
 	debt_reset(&merge->owing);
-	if (ends->nat && nat_table_count(ends->nat)) {
-		view.nat = ends->nat;
-		err = join_translated(merge, ends->nat);
-	}
+	err = join_view(&view, merge);
 	if (!err)
 		err = list_interfaces(report, interfaces, count);
 	if (!err)
-		err = view_init(&view, &matter, report, interfaces, count);
-	if (!err)
-		err = list_flows(&view, report);
+		err = fill_report(&view, interfaces, count, &matter, report);
 	if (!err)
 		err = list_unattributed(&view, report, interfaces, count);
-	if (!err && ends->tunnels)
-		err = tunnel_mark_flows(ends->tunnels, ends->locals, !ends->count_tunnels, report);
 	if (!err)
 		err = sort_flows(report->flows, report->flow_count);
 	if (!err)
@@ -484,15 +544,120 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 	if (!err)
 		err = judge_close(view.judge);
 	view_clean(&view);
+	if (!err && merge->summed.count)
+		err = summed_put(&merge->summed, report);
 	if (!err)
 		err = phase_join(report);
 	if (!err)
 		count_crossings(report);
 	report_limit(report, 0);
+	if (!err)
+		err = filter_report(ends, report);
+	if (!err && merge->max_flows)
+		err = summed_trim(report, merge->max_flows);
 	if (err) {
 		debt_reset(&merge->owing);
 		report_clean(report);
 	}
+	return err;
+}
+
+/* Bytes of each flow that can be summed now. */
+static int measure_flows(struct merge *merge, const struct judge_case *matter,
+			 const struct report *report, const struct merge_interface *interfaces,
+			 size_t count, uint64_t *sizes)
+{
+	const struct flow_table *flows = &merge->flows;
+	struct judge *judge;
+	int err = judge_new(&judge, matter, report->interfaces, interfaces, count);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < flows->entry_count && !err; i++) {
+		const struct flow_entry *entry = &flows->entries[i];
+		struct flow_count sent[2];
+
+		prefetch_cells(flows, i);
+		sizes[i] = KEPT;
+		if (entry->key.family == FLOW_UNATTRIBUTED || !judge_is_certain(judge, entry))
+			continue;
+		err = judge_flow(judge, entry, sent);
+		sizes[i] = sent[0].bytes + sent[1].bytes;
+	}
+	judge_free(judge);
+	return err;
+}
+
+/* The n smallest, as far as they can be summed. Returns how many. */
+static size_t choose_smallest(const uint64_t *sizes, size_t count, size_t n, bool *chosen)
+{
+	uint64_t threshold = sort_select(sizes, count, n - 1);
+	size_t left = n;
+
+	for (size_t i = 0; i < count; i++) {
+		chosen[i] = sizes[i] < threshold;
+		left -= chosen[i];
+	}
+	for (size_t i = 0; i < count && left && threshold != KEPT; i++) {
+		if (sizes[i] != threshold)
+			continue;
+		chosen[i] = true;
+		left--;
+	}
+	return n - left;
+}
+
+/* Marks the entries that are to be summed. Returns how many, or -ENOMEM. */
+static ssize_t choose_flows(struct merge *merge, const struct judge_case *matter,
+			    const struct report *report, const struct merge_interface *interfaces,
+			    size_t count, bool *chosen)
+{
+	size_t entries = merge->flows.entry_count;
+	_free_ uint64_t *sizes = calloc(entries, sizeof(*sizes));
+	int err = sizes ? measure_flows(merge, matter, report, interfaces, count, sizes) : -ENOMEM;
+
+	if (err)
+		return err;
+	return (ssize_t)choose_smallest(sizes, entries, held_flows(merge) - merge->max_flows,
+					chosen);
+}
+
+int merge_sum_smallest(struct merge *merge, const struct merge_interface *interfaces, size_t count,
+		       const struct merge_ends *ends)
+{
+	/* what can be summed owes nothing */
+	const struct judge_case matter = {.flows = &merge->flows, .owed = &merge->owed};
+	struct view view = {.flows = &merge->flows, .ends = ends};
+	_free_ bool *chosen = NULL;
+	struct report report = {0};
+	ssize_t n;
+	int err = join_view(&view, merge);
+
+	if (err || !merge_is_over(merge))
+		return err;
+	chosen = calloc(merge->flows.entry_count, sizeof(*chosen));
+	err = chosen ? list_interfaces(&report, interfaces, count) : -ENOMEM;
+	n = err ? err : choose_flows(merge, &matter, &report, interfaces, count, chosen);
+	if (n > 0) {
+		view.chosen = chosen;
+		err = fill_report(&view, interfaces, count, &matter, &report);
+		if (!err)
+			count_crossings(&report);
+		if (!err)
+			err = filter_report(ends, &report);
+		if (!err)
+			err = summed_reserve(&merge->summed, count);
+		if (!err)
+			err = flow_table_drop(&merge->flows, chosen);
+		if (!err)
+			summed_add(&merge->summed, &report);
+		view_clean(&view);
+	}
+	report_clean(&report);
+	if (n < 0)
+		err = (int)n;
+	if (!err)
+		merge->kept = held_flows(merge);
 	return err;
 }
 
@@ -526,5 +691,6 @@ void report_clean(struct report *report)
 	free(report->nats);
 	free(report->unattributed);
 	free(report->tunnels);
+	free(report->others);
 	*report = (struct report){0};
 }

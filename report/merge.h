@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct buffer;
+struct filter;
 struct local_set;
 struct merge;
 struct tunnel_set;
@@ -36,7 +37,7 @@ struct merge_interface {
 };
 
 /* What is known of the ends of flows: which one is written left (CONTRACT section 5), and which
- * flows carry a tunnel. */
+ * flows carry a tunnel; and which of them are wanted. */
 struct merge_ends {
 	const struct nat_table *nat;	/* borrowed; NULL: nothing is translated, or not joined */
 	const struct local_set *locals; /* borrowed; addresses of this host */
@@ -44,6 +45,8 @@ struct merge_ends {
 		ephemeral_last;		  /* ports that a client is given, host byte order */
 	const struct tunnel_set *tunnels; /* borrowed; NULL: there are none */
 	bool count_tunnels;		  /* their outer packets too */
+	const struct filter *only,
+		*ignore; /* borrowed; flows to report, and of those the ones not to; NULL: all */
 };
 
 /* How the ends of a flow, by the flow's key, look where its packets are translated. */
@@ -65,8 +68,8 @@ struct report_flow {
 				these are; 0: none */
 };
 
-/* What was left out because it was counted inside a tunnel. */
-struct report_tunnel {
+/* Flows that are not named. */
+struct report_sum {
 	uint32_t interface; /* into report.interfaces */
 	size_t flows;
 	struct flow_count count;
@@ -106,17 +109,22 @@ struct report {
 	size_t flow_count;
 	size_t left_out_count; /* so many more stand behind them, sorted likewise: outer packets of
 				  tunnels that are in no sum but that of their tunnel */
-	struct report_tunnel *tunnels; /* sorted by interface; those with flows left out */
+	struct report_sum *tunnels; /* sorted by interface; those with flows left out, as they
+				       were counted inside */
 	size_t tunnel_count;
-	uint32_t *crossed; /* indices into interfaces */
+	struct report_sum *others; /* sorted by interface: where most of each was counted. Flows
+				      beyond the merge's limit, which are in the total */
+	size_t other_count;
+	size_t summed_flows; /* in all of these; one that was summed and came again counts again */
+	uint32_t *crossed;   /* indices into interfaces */
 	size_t crossed_count;
 	struct report_nat *nats;
 	size_t nat_count;
 	struct report_unattributed
 		*unattributed; /* sorted by interface, then reason; none that is zero */
 	size_t unattributed_count;
-	struct flow_count total;	 /* of the flows */
-	struct report_filtered filtered; /* set by report_filter() (report/filtered.h) */
+	struct flow_count total; /* of the flows */
+	struct report_filtered filtered;
 
 	size_t named; /* flows that the report names one by one; the rest is summed up in other. Set
 			 by report_limit() */
@@ -133,8 +141,26 @@ void merge_free(struct merge *merge);
 int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key *keys,
 	      const struct flow_value *values, size_t n);
 
-/* Distinct flow keys so far: a translated conversation has several. */
+/* Distinct flow keys so far: a translated conversation has several. Those that were summed are
+ * counted each time that they came. */
 size_t merge_flow_count(const struct merge *merge);
+
+/* How many flows a report may name, and from how many on the smallest can be summed; 0: all are
+ * kept. */
+void merge_set_max_flows(struct merge *merge, size_t max_flows);
+/* Whether it holds half as many flows again, or as many more as when some were summed last. */
+bool merge_is_over(const struct merge *merge);
+/* Whether it holds twice as many that cannot be summed: only a report ends this. */
+bool merge_must_report(const struct merge *merge);
+/*
+ * If it is over: takes out the smallest flows until it holds no more than the limit, and keeps the
+ * sums of them for the report. Of any, only those are taken that no judged hook saw, and none that
+ * others are judged by: each of their counts is a first sight or a repeat by itself, whatever else
+ * is read of the same flow later. Parameters as for merge_report(). 0, or -ENOMEM: nothing is
+ * taken.
+ */
+int merge_sum_smallest(struct merge *merge, const struct merge_interface *interfaces, size_t count,
+		       const struct merge_ends *ends);
 
 /*
  * Makes the report of all that was added: flows, crossed interfaces, unattributed, totals; the
@@ -160,6 +186,12 @@ void merge_next_interval(struct merge *merge);
  */
 void merge_encode_owing(const struct merge *merge, struct buffer *bytes);
 int merge_decode_owed(struct merge *merge, const void *bytes, size_t size);
+
+/* Flows of the report's total, named or not. */
+static inline size_t report_flow_total(const struct report *report)
+{
+	return report->flow_count + report->summed_flows;
+}
 
 /* NULL: the flow is not translated. */
 static inline const struct report_nat *report_flow_nat(const struct report *report,

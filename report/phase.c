@@ -23,6 +23,7 @@ static size_t join_interfaces(struct report *report, uint32_t *renumbered)
 		} else {
 			struct report_interface *first = &report->interfaces[kept - 1];
 
+			first->flows += interface->flows;
 			flow_count_add(&first->in, &interface->in);
 			flow_count_add(&first->out, &interface->out);
 			for (int out = 0; out < 2; out++)
@@ -70,22 +71,23 @@ static void join_unattributed(struct report *report, const uint32_t *renumbered)
 	report->unattributed_count = kept;
 }
 
-static void join_tunnels(struct report *report, const uint32_t *renumbered)
+/* Returns how many are left. */
+static size_t join_sums(struct report_sum *sums, size_t count, const uint32_t *renumbered)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < report->tunnel_count; i++) {
-		struct report_tunnel item = report->tunnels[i];
+	for (size_t i = 0; i < count; i++) {
+		struct report_sum item = sums[i];
 
 		item.interface = renumbered[item.interface];
-		if (kept && report->tunnels[kept - 1].interface == item.interface) {
-			report->tunnels[kept - 1].flows += item.flows;
-			flow_count_add(&report->tunnels[kept - 1].count, &item.count);
+		if (kept && sums[kept - 1].interface == item.interface) {
+			sums[kept - 1].flows += item.flows;
+			flow_count_add(&sums[kept - 1].count, &item.count);
 		} else {
-			report->tunnels[kept++] = item;
+			sums[kept++] = item;
 		}
 	}
-	report->tunnel_count = kept;
+	return kept;
 }
 
 int phase_join(struct report *report)
@@ -111,6 +113,7 @@ int phase_join(struct report *report)
 			flow->tunnel = renumbered[flow->tunnel - 1] + 1;
 	}
 	join_unattributed(report, renumbered);
-	join_tunnels(report, renumbered);
+	report->tunnel_count = join_sums(report->tunnels, report->tunnel_count, renumbered);
+	report->other_count = join_sums(report->others, report->other_count, renumbered);
 	return 0;
 }

@@ -39,6 +39,25 @@ const uint32_t *sort_find(const uint32_t *numbers, size_t n, uint32_t number)
 	return n ? bsearch(&number, numbers, n, sizeof(*numbers), compare_numbers) : NULL;
 }
 
+/* One byte at a time, highest first: how many of those that begin alike go on with each value. */
+uint64_t sort_select(const uint64_t *numbers, size_t n, size_t k)
+{
+	uint64_t mask = 0, begin = 0;
+
+	for (int shift = 56; shift >= 0; shift -= 8) {
+		size_t with[256] = {0};
+		unsigned int value = 0;
+
+		for (size_t i = 0; i < n; i++)
+			with[numbers[i] >> shift & 0xff] += (numbers[i] & mask) == begin;
+		while (k >= with[value])
+			k -= with[value++];
+		begin |= (uint64_t)value << shift;
+		mask |= (uint64_t)0xff << shift;
+	}
+	return begin;
+}
+
 /* A flow to be sorted by number, ascending. */
 struct sort_item {
 	uint64_t number;

@@ -14,6 +14,10 @@ int sort_flows(struct report_flow *flows, size_t n);
 /* Whether a comes before b in that order. */
 bool sort_is_before(const struct report_flow *a, const struct report_flow *b);
 
+/* The one before which k others stand when they are sorted, in a time that no choice of numbers
+ * makes longer. k < n. */
+uint64_t sort_select(const uint64_t *numbers, size_t n, size_t k);
+
 /* Ascending; mostly there are few. */
 void sort_numbers(uint32_t *numbers, size_t n);
 /* Where number stands among sorted ones; NULL: nowhere. */

@@ -6,6 +6,7 @@
 #include "report/id_map.h"
 #include "report/locals.h"
 #include "report/merge.h"
+#include "report/summed.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -189,20 +190,9 @@ static void mark_flows(const struct tunnel_set *set, const struct local_set *loc
 	}
 }
 
-/* Keeps the tunnels that something was left out of. */
-static void compact_tunnels(struct report *report)
-{
-	size_t count = report->tunnel_count;
-
-	report->tunnel_count = 0;
-	for (size_t i = 0; i < count; i++)
-		if (report->tunnels[i].flows)
-			report->tunnels[report->tunnel_count++] = report->tunnels[i];
-}
-
 static void leave_out_flow(struct report *report, const struct report_flow *flow)
 {
-	struct report_tunnel *tunnel = &report->tunnels[flow->tunnel - 1];
+	struct report_sum *tunnel = &report->tunnels[flow->tunnel - 1];
 
 	tunnel->flows++;
 	for (int end = 0; end < 2; end++) {
@@ -235,7 +225,7 @@ static int leave_out_marked(struct report *report)
 		report->flows[i] = report->flows[report->flow_count];
 		report->flows[report->flow_count] = flow;
 	}
-	compact_tunnels(report);
+	report->tunnel_count = summed_compact(report->tunnels, report->tunnel_count);
 	return 0;
 }
 

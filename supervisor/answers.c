@@ -8,6 +8,7 @@
 #include "report/format_common.h"
 #include "report/merge.h"
 #include "report/nat.h"
+#include "report/summed.h"
 #include "supervisor/answers_common.h"
 #include "supervisor/explain.h"
 #include "supervisor/interface_table.h"
@@ -72,24 +73,34 @@ static double seconds(int64_t ns)
 	return (double)ns / NSEC_PER_SEC;
 }
 
+static json_t *make_summed(uint64_t flows, const struct flow_count *count)
+{
+	return json_pack("{s:I,s:o}", "flows", (json_int_t)flows, "network",
+			 answers_network(count));
+}
+
 /* The running interval as it was at the last look. */
 json_t *answers_interval(const struct answers *state, const struct report *report)
 {
 	int64_t left_ns = state->due_ns - clock_boottime_ns();
+	const struct flow_count summed = summed_count(report);
 	struct unattributed sum = {0};
 
 	unattributed_add(&sum, report);
-	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o}", "start", answers_time(report->start_ns),
+	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o,s:o}", "start", answers_time(report->start_ns),
 			 "seconds", seconds(report->duration_ns), "next_report",
 			 seconds(left_ns > 0 ? left_ns : 0), "flows",
-			 (json_int_t)report->flow_count, "network", answers_network(&report->total),
-			 "unattributed", answers_unattributed(&sum));
+			 (json_int_t)report_flow_total(report), "network",
+			 answers_network(&report->total), "summed",
+			 make_summed(report->summed_flows, &summed), "unattributed",
+			 answers_unattributed(&sum));
 }
 
 static json_t *make_totals(const struct totals *totals)
 {
-	return json_pack("{s:I,s:I,s:o,s:o}", "reports", (json_int_t)totals->reports, "flows",
+	return json_pack("{s:I,s:I,s:o,s:o,s:o}", "reports", (json_int_t)totals->reports, "flows",
 			 (json_int_t)totals->flows, "network", answers_network(&totals->count),
+			 "summed", make_summed(totals->summed_flows, &totals->summed),
 			 "unattributed", answers_unattributed(&totals->unattributed));
 }
 

@@ -150,7 +150,7 @@ static int continuity_merge_doubtful(void *data, const struct flow_key *keys,
 }
 
 static int continuity_take_doubtful(struct continuity *continuity, struct flow_maps *maps,
-				    struct flow_map *map)
+				    struct flow_map *map, const struct continuity_relief *relief)
 {
 	struct doubtful_map target = {.merge = continuity->doubt, .phase = map->phase};
 	int err = flow_maps_read(maps, map->fd, continuity_merge_doubtful, &target);
@@ -160,13 +160,15 @@ static int continuity_take_doubtful(struct continuity *continuity, struct flow_m
 	continuity->report_held += !err;
 	close(map->fd);
 	map->fd = -1;
+	relief->relieve(relief->data, continuity->doubt, &continuity->report);
 	return err;
 }
 
 /* Those of the last report are done with, those of a report in doubt are its own, the rest stays.
  */
 static int continuity_sort_maps(struct continuity *continuity, struct flow_maps *maps,
-				struct flow_map *found, size_t count)
+				struct flow_map *found, size_t count,
+				const struct continuity_relief *relief)
 {
 	const struct checkpoint *left = &continuity->left;
 	int err = 0;
@@ -175,7 +177,7 @@ static int continuity_sort_maps(struct continuity *continuity, struct flow_maps 
 		if (list_has(&left->reported_maps, found[i].serial)) {
 			flow_maps_discard(maps, &found[i]);
 		} else if (list_has(&continuity->report.maps, found[i].serial)) {
-			int map_err = continuity_take_doubtful(continuity, maps, &found[i]);
+			int map_err = continuity_take_doubtful(continuity, maps, &found[i], relief);
 
 			err = err ?: map_err;
 		}
@@ -344,7 +346,8 @@ static void continuity_drop_orphan(void *data, const char *name)
 }
 
 int continuity_recover(struct continuity *continuity, struct program *program,
-		       struct flow_maps *maps, struct interface_table *table, struct merge *merge)
+		       struct flow_maps *maps, struct interface_table *table, struct merge *merge,
+		       const struct continuity_relief *relief)
 {
 	struct train_sets sets = {.continuity = continuity, .merge = merge};
 	struct orphans orphans = {.continuity = continuity, .table = table};
@@ -357,7 +360,7 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 		err = flow_maps_recover(maps, &found, &count);
 	}
 	if (!err)
-		err = continuity_sort_maps(continuity, maps, found, count);
+		err = continuity_sort_maps(continuity, maps, found, count, relief);
 	if (!err)
 		err = continuity_settle_quiet_set(continuity, program);
 	if (!err)

@@ -51,12 +51,19 @@ void continuity_start_afresh(struct continuity *continuity, const char *why);
 int continuity_hold(struct continuity *continuity, struct flow_maps *maps);
 struct held *continuity_held(const struct continuity *continuity);
 
+/* After each map of a report in doubt whose records came into doubt, the merge of that report. */
+struct continuity_relief {
+	void (*relieve)(void *data, struct merge *doubt, const struct checkpoint_report *report);
+	void *data;
+};
+
 /*
  * Makes the table and the merge what they were; before the first dump of links. 0 or negative
  * errno: then some of it is not known any more.
  */
 int continuity_recover(struct continuity *continuity, struct program *program,
-		       struct flow_maps *maps, struct interface_table *table, struct merge *merge);
+		       struct flow_maps *maps, struct interface_table *table, struct merge *merge,
+		       const struct continuity_relief *relief);
 
 /* Writes the checkpoint. A failure is logged once. */
 void continuity_save(struct continuity *continuity, struct interface_table *table,

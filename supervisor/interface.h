@@ -44,6 +44,8 @@ struct monitor {
 	struct monitor_counts *counts;
 	/* Before the program does what a dead agent's successor could not know. */
 	void (*checkpoint)(void *data);
+	/* After a map's records came into the merge. */
+	void (*relieve)(void *data);
 	void *data;
 };
 

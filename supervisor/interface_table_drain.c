@@ -83,6 +83,7 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 		flow_maps_forget(maps, map->phase, map->serial);
 	close(map->fd);
 	map->fd = -1;
+	table->monitor->relieve(table->monitor->data);
 }
 
 static int table_by_swap_rank(const void *a, const void *b)

@@ -10,7 +10,6 @@
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/rtnl.h"
-#include "report/filtered.h"
 #include "report/format.h"
 #include "report/locals.h"
 #include "report/merge.h"
@@ -208,25 +207,44 @@ static void supervisor_clean_sources(struct supervisor_sources *sources)
 	tunnel_set_free(sources->tunnels);
 }
 
-/* The report of what is in merge, without a number yet. */
-static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
-				  const struct supervisor_sources *sources,
-				  const struct checkpoint_interval *interval, struct report *report)
+static struct merge_ends supervisor_ends(const struct supervisor *sup,
+					 const struct supervisor_sources *sources)
 {
-	const struct merge_ends ends = {
+	return (struct merge_ends){
 		.nat = translation_table(sup->translation),
 		.locals = sup->locals,
 		.ephemeral_first = sup->ephemeral_first,
 		.ephemeral_last = sup->ephemeral_last,
 		.tunnels = sources->tunnels,
 		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
+		.only = &sup->config.only,
+		.ignore = &sup->config.ignore,
 	};
+}
+
+/* The report of what is in merge, without a number yet. */
+static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
+				  const struct supervisor_sources *sources,
+				  const struct checkpoint_interval *interval, struct report *report)
+{
+	const struct merge_ends ends = supervisor_ends(sup, sources);
 	int err = merge_report(merge, sources->interfaces, sources->count, &ends, report);
 
 	if (!err)
-		err = report_filter(report, &sup->config.only, &sup->config.ignore);
-	if (!err)
 		supervisor_set_times(report, interval);
+	return err;
+}
+
+static int supervisor_list_sources(struct supervisor *sup, struct supervisor_sources *sources)
+{
+	int err = tunnel_set_new(&sources->tunnels);
+
+	if (!err)
+		err = interface_table_tunnels(sup->table, sources->tunnels);
+	if (!err) {
+		sources->interfaces = interface_table_interval(sup->table, &sources->count);
+		err = sources->interfaces ? 0 : -ENOMEM;
+	}
 	return err;
 }
 
@@ -236,18 +254,37 @@ static int supervisor_report_interval(struct supervisor *sup, struct merge *merg
 				      struct report *report)
 {
 	struct supervisor_sources sources = {0};
-	int err = tunnel_set_new(&sources.tunnels);
+	int err = supervisor_list_sources(sup, &sources);
 
-	if (!err)
-		err = interface_table_tunnels(sup->table, sources.tunnels);
-	if (!err) {
-		sources.interfaces = interface_table_interval(sup->table, &sources.count);
-		err = sources.interfaces ? 0 : -ENOMEM;
-	}
 	if (!err)
 		err = supervisor_make_report(sup, merge, &sources, interval, report);
 	supervisor_clean_sources(&sources);
 	return err;
+}
+
+/* Sums the smallest flows of a merge that holds too many. Without memory it goes on to grow. */
+static void supervisor_sum_smallest(struct supervisor *sup, struct merge *merge,
+				    const struct supervisor_sources *sources)
+{
+	const struct merge_ends ends = supervisor_ends(sup, sources);
+	int err = merge_sum_smallest(merge, sources->interfaces, sources->count, &ends);
+
+	if (err)
+		log_error("more flows than max_flows: %s", strerror(-err));
+}
+
+static void supervisor_relieve(void *data)
+{
+	struct supervisor *sup = data;
+	struct supervisor_sources sources = {0};
+
+	if (!merge_is_over(sup->merge))
+		return;
+	if (supervisor_list_sources(sup, &sources))
+		log_error("more flows than max_flows: %s", strerror(ENOMEM));
+	else
+		supervisor_sum_smallest(sup, sup->merge, &sources);
+	supervisor_clean_sources(&sources);
 }
 
 static void supervisor_checkpoint(void *data)
@@ -321,6 +358,7 @@ static int supervisor_make_doubtful(struct supervisor *sup, const struct checkpo
 	struct supervisor_sources sources = {0};
 	int err = supervisor_find_sources(left, &sources);
 
+	merge_set_max_flows(merge, sup->config.max_flows);
 	if (!err)
 		err = supervisor_make_report(sup, merge, &sources, &left->interval, report);
 	supervisor_clean_sources(&sources);
@@ -407,10 +445,10 @@ static int supervisor_report(struct supervisor *sup)
 		interface_table_add_totals(sup->table, &report);
 		supervisor_next_interval(sup, &interval);
 		supervisor_end_report(sup);
-		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id, report.flow_count,
-			  report.total.bytes);
+		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id,
+			  report_flow_total(&report), report.total.bytes);
 		notify("STATUS=report %" PRIu64 ": %zu flows, %llu bytes", report.id,
-		       report.flow_count, report.total.bytes);
+		       report_flow_total(&report), report.total.bytes);
 	}
 	report_clean(&report);
 	return err;
@@ -472,14 +510,6 @@ static int supervisor_look(void *data, struct report *report)
 		err = supervisor_report_interval(sup, look, &interval, report);
 	merge_free(look);
 	return err;
-}
-
-static int supervisor_on_full_map(void *data, uint32_t events)
-{
-	struct supervisor *sup = data;
-
-	(void)events;
-	return interface_table_drain_full(sup->table);
 }
 
 static int64_t supervisor_interval_ns(const struct supervisor *sup)
@@ -578,6 +608,7 @@ static int supervisor_reload(struct supervisor *sup)
 	attacher_set_mode(sup->attacher, sup->config.attach);
 	translation_set_mode(sup->translation, sup->config.nat);
 	flow_maps_set_entries(sup->maps, sup->config.map_entries);
+	merge_set_max_flows(sup->merge, sup->config.max_flows);
 	exporter_listen(sup->exporter);
 	err = sink_reopen(sup->sink, sup->config.output);
 	if (err)
@@ -599,6 +630,24 @@ static int supervisor_report_early(struct supervisor *sup, int *report_err)
 {
 	*report_err = supervisor_report_now(sup);
 	return supervisor_schedule(sup, sup->interval.start_ns);
+}
+
+/*
+ * Flows that judged hooks saw are judged when all maps were swapped at one instant, which is an
+ * interval's end: where these are too many, it is now.
+ */
+static int supervisor_on_full_map(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+	int report_err, err = interface_table_drain_full(sup->table);
+
+	(void)events;
+	if (err || !merge_must_report(sup->merge) || sup->output_error ||
+	    continuity_has_sent(sup->continuity))
+		return err;
+	log_notice("more than twice max_flows can only be judged at an interval's end: reporting "
+		   "early");
+	return supervisor_report_early(sup, &report_err);
 }
 
 static void supervisor_begin_hand_over(struct supervisor *sup)
@@ -857,15 +906,33 @@ static int supervisor_sweep(struct supervisor *sup)
 	return 0;
 }
 
+static void supervisor_relieve_doubtful(void *data, struct merge *doubt,
+					const struct checkpoint_report *left)
+{
+	struct supervisor *sup = data;
+	struct supervisor_sources sources = {0};
+
+	merge_set_max_flows(doubt, sup->config.max_flows);
+	if (!merge_is_over(doubt))
+		return;
+	if (supervisor_find_sources(left, &sources))
+		log_error("more flows than max_flows: %s", strerror(ENOMEM));
+	else
+		supervisor_sum_smallest(sup, doubt, &sources);
+	supervisor_clean_sources(&sources);
+}
+
 /* Goes on where an agent that died ends; without one, the interval begins when all is attached. */
 static int supervisor_recover(struct supervisor *sup)
 {
+	const struct continuity_relief relief = {supervisor_relieve_doubtful, sup};
 	int err;
 
 	if (!continuity_found(sup->continuity))
 		return 0;
 	sup->interval = *continuity_interval(sup->continuity);
-	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge);
+	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge,
+				 &relief);
 	if (err)
 		log_error("not all that a dead agent counted could be read: %s", strerror(-err));
 	else
@@ -895,6 +962,7 @@ static int supervisor_open_links(struct supervisor *sup)
 		.merge = sup->merge,
 		.counts = &sup->counts,
 		.checkpoint = supervisor_checkpoint,
+		.relieve = supervisor_relieve,
 		.data = sup,
 	};
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
@@ -1045,6 +1113,8 @@ static int supervisor_start(struct supervisor *sup)
 		err = loop_new(&sup->loop);
 	if (!err)
 		err = merge_new(&sup->merge);
+	if (!err)
+		merge_set_max_flows(sup->merge, sup->config.max_flows);
 	if (!err)
 		err = live_new(&sup->live, supervisor_look, sup);
 	if (!err)

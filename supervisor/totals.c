@@ -2,6 +2,7 @@
 #include "supervisor/totals.h"
 #include "report/flow_table.h"
 #include "report/merge.h"
+#include "report/summed.h"
 
 #include <string.h>
 
@@ -32,8 +33,12 @@ void unattributed_add(struct unattributed *sum, const struct report *report)
 
 void totals_add(struct totals *totals, const struct report *report)
 {
+	const struct flow_count summed = summed_count(report);
+
 	totals->reports++;
-	totals->flows += report->flow_count;
+	totals->flows += report_flow_total(report);
+	totals->summed_flows += report->summed_flows;
+	flow_count_add(&totals->summed, &summed);
 	flow_count_add(&totals->count, &report->total);
 	unattributed_add(&totals->unattributed, report);
 	totals->last = (struct unattributed){0};

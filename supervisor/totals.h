@@ -33,6 +33,8 @@ struct totals {
 	uint64_t reports;
 	uint64_t flows; /* of each report: one that lasts over two of them is in both */
 	struct flow_count count;
+	uint64_t summed_flows;	  /* of these: beyond max_flows ... */
+	struct flow_count summed; /* ... and what they amount to */
 	struct unattributed unattributed;
 	struct unattributed last; /* of the last report alone */
 };

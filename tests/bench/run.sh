@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 bench=$build/tests/bench
 doc=doc/performance.md
-tables=(cost contention throughput tools drain attach conntrack)
+tables=(cost contention throughput tools drain limit attach conntrack)
 
 table_cost() {
 	"$bench/bench_packet" cost "$bench/packet.bpf.o"
@@ -31,6 +31,10 @@ table_tools() {
 
 table_drain() {
 	"$bench/bench_drain"
+}
+
+table_limit() {
+	"$bench/bench_limit"
 }
 
 table_attach() {

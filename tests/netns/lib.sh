@@ -332,6 +332,14 @@ accounted() { # NS
 		END { print bytes, packets }'
 }
 
+# The flows named in the report: how many, and their bytes together with those of the lines "# other".
+named() { # NS
+	last_report "$1" | awk '
+		/ Bytes: / { flows++; bytes += $NF }
+		/^# other / { match($0, "bytes=[0-9]+"); bytes += substr($0, RSTART + 6, RLENGTH - 6) }
+		END { print flows + 0, bytes + 0 }'
+}
+
 # The last report of NS has these lines behind its header, in any order, and no others; its header counts
 # them right and says PACKETS; the largest flow is first.
 expect_report() { # NS PACKETS LINE...

@@ -194,6 +194,25 @@ story_doubtful_report_is_handed_over() {
 	expect_equal 'bytes of all reports' "$((10 * 128))" "$(sum_of_reports host)"
 }
 
+# A report in doubt is bounded, too, by whoever writes it again.
+story_doubtful_report_with_sums() {
+	local count=40000
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_flood
+	printf '[flows]\nmap_entries = 16384\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	kill_at_system_call host write 1
+	has_died host || fail 'it wrote its report'
+	start_agent host -c "$WORK/flowtally.conf"
+	expect_equal 'reports' 1 "$(report_count host)"
+	expect_equal 'bytes and packets' "$((count * 29)) $count" "$(accounted host)"
+	expect_equal 'flows named, and bytes' "1000 $(header_field host bytes)" "$(named host)"
+	stop_agent host
+	expect_equal 'bytes of the last report' 0 "$(header_field host bytes)"
+}
+
 # The maps that are pinned for this network namespace, the agent's only one with a BPF file system.
 pinned_maps() {
 	"$TOOLS/bpf_objects" entries /sys/fs/bpf/flowtally/*/flows-*

@@ -32,6 +32,55 @@ story_flood_of_new_flows() {
 	last_report host | grep -q 'interface=v0 reason=map_full' || fail 'nothing was too much for 64 entries'
 }
 
+# Beyond max_flows the smallest flows are one line an interface, and all of it is what was sent: also
+# after a crash, and while somebody looks.
+story_sums_beyond_max_flows() {
+	local count=60000 bytes other
+
+	topology_flood
+	start_agent_with_entries 16384
+	echo 'max_flows = 1000' >>"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again'
+	udp -n 50 -s 1000 host 10.1.0.1:5001 peer 10.1.0.2:40000
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	# it is degraded if the machine was too slow to swap maps in time
+	in_ns host "$FLOWTALLY" status >"$WORK/status" || true
+	grep -q '^max_flows ' "$WORK/status" || fail 'the status says nothing of sums' "$(<"$WORK/status")"
+	kill_agent host
+	start_agent host -c "$WORK/flowtally.conf"
+	udp -n 50 -s 1000 host 10.1.0.1:5001 peer 10.1.0.2:40000
+	stop_agent host
+	bytes=$(header_field host bytes)
+	expect_equal 'bytes and packets' "$((count * 29 + 100 * 1028)) $((count + 100))" "$(accounted host)"
+	expect_equal 'flows named, and bytes' "1000 $bytes" "$(named host)"
+	# all but the first are of one datagram
+	expect_equal 'the first flow' "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((100 * 1028))" \
+		"$(last_report host | grep -v '^#' | awk 'NR == 1')"
+	other=$(((bytes - 100 * 1028) / 29 - 999))
+	expect_equal 'the line of sums' "# other interface=v0 flows=$other bytes=$((other * 29)) packets=$other" \
+		"$(last_report host | grep '^# other')"
+	expect_equal 'flows' "$((1000 + other))" "$(header_field host flows)"
+}
+
+# What leaves below a macvlan is judged when all maps are read at one instant. Where it is too much to wait
+# with until the interval ends, that is now.
+story_too_many_flows_to_judge_later() {
+	local count=40000 sum
+
+	topology_flood
+	ip_in host link add m0 link v0 type macvlan mode bridge
+	ip_in host link set m0 up
+	printf '[flows]\nmap_entries = 8192\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	wait_for_log host 'reporting early'
+	stop_agent host
+	sum=$(awk '/^# flowtally / || /reason=map_full/ { match($0, "bytes=[0-9]+"); sum += substr($0, RSTART + 6, RLENGTH - 6) }
+		END { print sum }' "$WORK/host.report")
+	expect_equal 'bytes of all reports' "$((count * 29))" "$sum"
+}
+
 # Reports every second while packets pass: nothing falls between two of them.
 story_interval_ends() {
 	local sum

@@ -56,16 +56,18 @@ static bool run_share(uint64_t first, uint64_t cases, unsigned int share, const 
 	}
 	trial_free(trial);
 	/* a simulation that does not try anything shows nothing */
-	if (cases >= 1000 && (sums.packets < run * 5 || sums.reports < run ||
-			      sums.under_way < run / 2 || sums.changes < run / 4)) {
+	if (cases >= 1000 &&
+	    (sums.packets < run * 5 || sums.reports < run || sums.under_way < run / 2 ||
+	     sums.changes < run / 4 || sums.summed < run / 4)) {
 		printf("# too little was tried\n");
 		failed++;
 	}
 	printf("%sok %u - seeds %" PRIu64 "..%" PRIu64 " (every %uth: %" PRIu64 " hosts, %" PRIu64
 	       " packets, %" PRIu64 " reports, %" PRIu64 " changes, %" PRIu64
-	       " packets between two hooks at a swap), %" PRIu64 " failed\n",
+	       " packets between two hooks at a swap, %" PRIu64 " flows beyond a limit), %" PRIu64
+	       " failed\n",
 	       failed ? "not " : "", share + 1, first + share, first + cases - 1, PROCESSES, run,
-	       sums.packets, sums.reports, sums.changes, sums.under_way, failed);
+	       sums.packets, sums.reports, sums.changes, sums.under_way, sums.summed, failed);
 	return !failed;
 }
 

@@ -14,6 +14,7 @@ struct trial_sums {
 	uint64_t reports;   /* written ones */
 	uint64_t under_way; /* packets that were between two hooks at a swap */
 	uint64_t changes;
+	uint64_t summed; /* flows beyond a limit */
 };
 
 struct trial *trial_new(void);

@@ -284,10 +284,9 @@ void watch_change(struct watch *watch, struct host *host)
 	take_roles(watch, now, host->count);
 }
 
-void watch_report(struct watch *watch, const struct host *host, const struct merge_ends *ends,
-		  struct report *report)
+static size_t list_interfaces(const struct watch *watch, const struct host *host,
+			      struct merge_interface *interfaces)
 {
-	struct merge_interface interfaces[PHASES_MAX + LINKS_MAX];
 	size_t count = 0;
 
 	for (size_t i = 0; i < watch->ended_count; i++)
@@ -295,6 +294,23 @@ void watch_report(struct watch *watch, const struct host *host, const struct mer
 	for (size_t i = 0; i < host->count; i++)
 		if (host->links[i].id)
 			interfaces[count++] = describe(watch, host, i, &watch->roles[i]);
+	return count;
+}
+
+void watch_sum_smallest(struct watch *watch, const struct host *host, const struct merge_ends *ends)
+{
+	struct merge_interface interfaces[PHASES_MAX + LINKS_MAX];
+	size_t count = list_interfaces(watch, host, interfaces);
+
+	must(merge_sum_smallest(watch->merge, interfaces, count, ends));
+}
+
+void watch_report(struct watch *watch, const struct host *host, const struct merge_ends *ends,
+		  struct report *report)
+{
+	struct merge_interface interfaces[PHASES_MAX + LINKS_MAX];
+	size_t count = list_interfaces(watch, host, interfaces);
+
 	must(merge_report(watch->merge, interfaces, count, ends, report));
 }
 

@@ -58,6 +58,9 @@ size_t watch_next_to_swap(const struct watch *watch, const struct host *host, ui
 /* No order of swapping has all judged hooks before their references. */
 bool watch_is_circular(const struct watch *watch, const struct host *host);
 
+/* What the supervisor does after each map that it reads. */
+void watch_sum_smallest(struct watch *watch, const struct host *host,
+			const struct merge_ends *ends);
 void watch_report(struct watch *watch, const struct host *host, const struct merge_ends *ends,
 		  struct report *report);
 void watch_next_interval(struct watch *watch);

@@ -30,6 +30,7 @@ struct stack {
 	struct nat_table *nat;		  /* borrowed, may be NULL */
 	const struct tunnel_set *tunnels; /* borrowed, may be NULL */
 	bool count_tunnels;
+	const struct filter *only, *ignore; /* borrowed, may be NULL */
 };
 
 static inline void stack_init(struct stack *s)
@@ -170,8 +171,8 @@ static inline void stack_out(struct stack *s, const char *name, const char *iif,
 	stack_see(s, name, HOOK_EGRESS, iif, key, sender, packets);
 }
 
-/* What was counted at the interfaces is what the report tells, outer packets of tunnels included.
- */
+/* What was counted at the interfaces is what the report tells, outer packets of tunnels and what is
+ * filtered included. */
 static inline void stack_check_sums(const struct report *report)
 {
 	struct flow_count sum = {0}, told = report->total;
@@ -181,18 +182,24 @@ static inline void stack_check_sums(const struct report *report)
 			flow_count_add(&sum, &report->interfaces[i].counted[hook]);
 	for (size_t i = 0; i < report->tunnel_count; i++)
 		flow_count_add(&told, &report->tunnels[i].count);
+	flow_count_add(&told, &report->filtered.count);
 	assert(sum.bytes == told.bytes && sum.packets == told.packets);
 }
 
-static inline void stack_report(struct stack *s, struct report *report)
+static inline struct merge_ends stack_ends(const struct stack *s)
 {
-	struct merge_interface interfaces[STACK_MAX];
-	struct merge_ends ends = {.nat = s->nat,
-				  .locals = s->locals,
-				  .ephemeral_first = 32768,
-				  .ephemeral_last = 60999,
-				  .tunnels = s->tunnels,
-				  .count_tunnels = s->count_tunnels};
+	return (struct merge_ends){.nat = s->nat,
+				   .locals = s->locals,
+				   .ephemeral_first = 32768,
+				   .ephemeral_last = 60999,
+				   .tunnels = s->tunnels,
+				   .count_tunnels = s->count_tunnels,
+				   .only = s->only,
+				   .ignore = s->ignore};
+}
+
+static inline size_t stack_interfaces(const struct stack *s, struct merge_interface *interfaces)
+{
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->count; i++)
@@ -203,8 +210,26 @@ static inline void stack_report(struct stack *s, struct report *report)
 							 .name = s->names[i],
 							 .role = &s->roles[i],
 							 .before_attach = s->before_attach[i]};
+	return n;
+}
+
+static inline void stack_report(struct stack *s, struct report *report)
+{
+	struct merge_interface interfaces[STACK_MAX];
+	struct merge_ends ends = stack_ends(s);
+	size_t n = stack_interfaces(s, interfaces);
+
 	assert(!merge_report(s->merge, interfaces, n, &ends, report));
 	stack_check_sums(report);
+}
+
+static inline void stack_sum_smallest(struct stack *s)
+{
+	struct merge_interface interfaces[STACK_MAX];
+	struct merge_ends ends = stack_ends(s);
+	size_t n = stack_interfaces(s, interfaces);
+
+	assert(!merge_sum_smallest(s->merge, interfaces, n, &ends));
 }
 
 /* TCP between two IPv4 ends, a below b. */

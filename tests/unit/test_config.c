@@ -88,6 +88,7 @@ static void check_defaults(const struct config *config)
 	assert_string_equal(config->output, "-");
 	assert_int_equal(config->top, 0);
 	assert_int_equal(config->map_entries, 65536);
+	assert_int_equal(config->max_flows, 4000000);
 	assert_int_equal(config->nat, CONFIG_NAT_AUTO);
 	assert_int_equal(config->tunnels, CONFIG_TUNNELS_MARK);
 	assert_int_equal(config->only.count, 0);
@@ -193,6 +194,7 @@ static void test_every_key(void **state)
 			    "top\t=\t10\n"
 			    "[flows]\n"
 			    "map_entries = 1024\n"
+			    "max_flows = 2000000\n"
 			    "nat = off\n"
 			    "tunnels = count\n"
 			    "[attach]\n"
@@ -204,6 +206,7 @@ static void test_every_key(void **state)
 	assert_string_equal(config.output, "/var/log/flow tally.log");
 	assert_int_equal(config.top, 10);
 	assert_int_equal(config.map_entries, 1024);
+	assert_int_equal(config.max_flows, 2000000);
 	assert_int_equal(config.nat, CONFIG_NAT_OFF);
 	assert_int_equal(config.tunnels, CONFIG_TUNNELS_COUNT);
 	assert_int_equal(config.attach, CONFIG_ATTACH_CLSACT);
@@ -344,6 +347,10 @@ static void test_numbers_refused(void **state)
 	check_bad("[report]\ntop = 4294967296\n[flows]\nmap_entries = 0\n",
 		  "2: top: '4294967296' is not a number from 0 to 4294967295\n"
 		  "4: map_entries: '0' is not a number from 1 to 16777216\n");
+	check_bad("[flows]\nmax_flows = 999\n",
+		  "2: max_flows: '999' is not a number from 1000 to 100000000\n");
+	check_bad("[flows]\nmax_flows = 100000001\n",
+		  "2: max_flows: '100000001' is not a number from 1000 to 100000000\n");
 	check_bad("[flows]\nmap_entries = 16777217\n",
 		  "2: map_entries: '16777217' is not a number from 1 to 16777216\n");
 }
@@ -725,6 +732,7 @@ static void test_set(void **state)
 	check_set(&config, "report", "output", "/a;b # c");
 	check_set(&config, "report", "top", "007");
 	check_set(&config, "flows", "map_entries", "1");
+	check_set(&config, "flows", "max_flows", "1000");
 	check_set(&config, "flows", "nat", "off");
 	check_set(&config, "flows", "tunnels", "count");
 	check_set(&config, "attach", "mode", "tcx");
@@ -754,6 +762,7 @@ static void test_set(void **state)
 	assert_string_equal(config.output, "/a;b # c");
 	assert_int_equal(config.top, 7);
 	assert_int_equal(config.map_entries, 1);
+	assert_int_equal(config.max_flows, 1000);
 	assert_int_equal(config.nat, CONFIG_NAT_OFF);
 	assert_int_equal(config.tunnels, CONFIG_TUNNELS_COUNT);
 	assert_int_equal(config.attach, CONFIG_ATTACH_TCX);
@@ -808,9 +817,9 @@ static void test_shipped_file(void **state)
 	static const char *const keys[][2] = {
 		{"interfaces", "include"}, {"interfaces", "exclude"}, {"report", "interval"},
 		{"report", "format"},	   {"report", "output"},      {"report", "top"},
-		{"flows", "map_entries"},  {"flows", "nat"},	      {"flows", "tunnels"},
-		{"flows", "only"},	   {"flows", "ignore"},	      {"attach", "mode"},
-		{"metrics", "listen"},
+		{"flows", "map_entries"},  {"flows", "max_flows"},    {"flows", "nat"},
+		{"flows", "tunnels"},	   {"flows", "only"},	      {"flows", "ignore"},
+		{"attach", "mode"},	   {"metrics", "listen"},
 	};
 	struct buffer content = {0};
 	struct config config;
@@ -891,6 +900,7 @@ static void test_random_pieces(void **state)
 		"output",
 		"top",
 		"map_entries",
+		"max_flows",
 		"nat",
 		"tunnels",
 		"only",

@@ -255,12 +255,12 @@ static void table_translated(void **state)
 /* The second flow carries a tunnel, which is counted inside. */
 static void set_tunnel(void)
 {
-	static struct report_tunnel tunnel;
+	static struct report_sum tunnel;
 
 	flows[1].tunnel = 1;
-	tunnel = (struct report_tunnel){.interface = 0,
-					.flows = 1,
-					.count = {.bytes = 220000, .packets = 200}};
+	tunnel = (struct report_sum){.interface = 0,
+				     .flows = 1,
+				     .count = {.bytes = 220000, .packets = 200}};
 	report.flow_count = report.named = 1;
 	report.left_out_count = report.left_out_named = 1;
 	report.tunnels = &tunnel;
@@ -334,6 +334,37 @@ static void filtered(void **state)
 			       "{\"bytes\":5000,\"packets\":40}},\"unattributed\":["));
 	assert_non_null(strstr(text_of(format_table),
 			       "147781 packets\nfiltered: 3 flows, 4.9 KiB, 40 packets\n"));
+}
+
+/* Flows beyond max_flows, and those beyond top. */
+static void summed(void **state)
+{
+	static struct report_sum others[] = {
+		{.interface = 1, .flows = 5, .count = {.bytes = 5000, .packets = 40}},
+		{.interface = 3, .flows = 1, .count = {.bytes = 28, .packets = 1}},
+	};
+
+	(void)state;
+	report_limit(&report, 1);
+	report.others = others;
+	report.other_count = 2;
+	report.summed_flows = 6;
+	assert_non_null(strstr(text_of(format_text), " interfaces=5 flows=8 bytes=218001439 "));
+	assert_non_null(strstr(text_of(format_text),
+			       "# other flows=1 bytes=220000 packets=200\n"
+			       "# other interface=eth0 flows=5 bytes=5000 packets=40\n"
+			       "# other interface=veth1 flows=1 bytes=28 packets=1\n"
+			       "# unattributed "));
+	assert_non_null(strstr(text_of(format_json), "\"interfaces\":5,\"flows\":8,\"network\""));
+	assert_non_null(
+		strstr(text_of(format_json),
+		       ",\"others\":[{\"interface\":\"eth0\",\"flows\":5,\"network\":{"
+		       "\"bytes\":5000,\"packets\":40}},{\"interface\":\"veth1\",\"flows\":1,"
+		       "\"network\":{\"bytes\":28,\"packets\":1}}],\"unattributed\":["));
+	assert_non_null(strstr(text_of(format_table), "other: 1 flow, 214.8 KiB, 200 packets\n"
+						      "other: eth0, 5 flows, 4.9 KiB, 40 packets\n"
+						      "other: veth1, 1 flow, 28 B, 1 packets\n"
+						      "total: 8 flows, "));
 }
 
 static void json_limited(void **state)
@@ -581,6 +612,7 @@ int main(void)
 		test(json_tunnel),
 		test(table_tunnel),
 		test(filtered),
+		test(summed),
 		test(json_limited),
 		test(text_translated),
 		test(json_translated),

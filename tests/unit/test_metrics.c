@@ -135,7 +135,7 @@ static void test_what_is_in_no_line(void **state)
 		{.reason = "before_attach", .count = {5, 5}},
 		{.reason = "malformed", .count = {20, 2}},
 	};
-	struct report_tunnel tunnels[] = {{.count = {1000, 10}}, {.count = {500, 5}}};
+	struct report_sum tunnels[] = {{.count = {1000, 10}}, {.count = {500, 5}}};
 	struct report report = {
 		.flow_count = 2,
 		.total = {.bytes = 10, .packets = 2},

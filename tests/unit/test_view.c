@@ -53,8 +53,10 @@ static const char status_text[] =
 	"60,\"format\":\"text\"},\"attach\":{\"mode\":\"auto\",\"tcx\":2,\"clsact\":1},"
 	"\"interfaces\":{\"present\":5,\"wanted\":4,\"monitored\":3},\"interval\":{\"seconds\":"
 	"12.34,\"next_report\":47.66,\"flows\":12,\"network\":{\"bytes\":2048,\"packets\":20},"
+	"\"summed\":{\"flows\":3,\"network\":{\"bytes\":24,\"packets\":3}},"
 	"\"unattributed\":{\"non_ip\":{\"bytes\":28,\"packets\":1}}},\"totals\":{\"reports\":125,"
-	"\"flows\":900,\"network\":{\"bytes\":1048576,\"packets\":2000},\"unattributed\":{"
+	"\"flows\":900,\"network\":{\"bytes\":1048576,\"packets\":2000},\"summed\":{\"flows\":7,"
+	"\"network\":{\"bytes\":1000,\"packets\":9}},\"unattributed\":{"
 	"\"non_ip\":{\"bytes\":56,\"packets\":2},\"malformed\":{\"bytes\":0,\"packets\":0},"
 	"\"map_full\":{\"bytes\":1500,\"packets\":1}}},\"maps\":{\"limit\":65536,\"fullest\":{"
 	"\"interface\":\"e th\",\"entries\":300}},\"losses\":{\"maps_unread\":0,"
@@ -78,6 +80,8 @@ static void test_status(void **state)
 		   "this interval  12 flows, 2.0 KiB in 20 packets in 12.3 s; next report in 47.7 "
 		   "s\n"
 		   "reported       125 reports, 900 flows, 1.0 MiB in 2000 packets\n"
+		   "max_flows      10 flows beyond it, 1.0 KiB in 12 packets, are known as sums "
+		   "only\n"
 		   "unattributed   non_ip 84 B in 3 packets, map_full 1.5 KiB in 1 packets\n"
 		   "flow maps      fullest e\\x20th, 300 of 65536 entries\n"
 		   "lost           0 maps unread; notifications overran 2 times (links), 0 times "
@@ -117,7 +121,8 @@ static void test_interfaces(void **state)
 static void test_flows(void **state)
 {
 	json_t *answer = parse(
-		"{\"interval\":{\"start\":\"2026-11-22T10:00:00.000Z\",\"seconds\":12.5},\"sort\":"
+		"{\"interval\":{\"start\":\"2026-11-22T10:00:00.000Z\",\"seconds\":12.5,\"summed\":"
+		"{\"flows\":4,\"network\":{\"bytes\":2048}}},\"sort\":"
 		"\"bytes\",\"matched\":3,\"network\":{\"bytes\":3172,\"packets\":32},\"rate\":{"
 		"\"sent\":2048.7,\"received\":10},\"flows\":[{\"source\":{\"ip\":\"192.0.2.1\","
 		"\"port\":40000,\"bytes\":3000,\"rate\":2048.7},\"destination\":{\"ip\":"
@@ -131,7 +136,7 @@ static void test_flows(void **state)
 	view_flows(&out, answer, false, 0);
 	assert_out(
 		"3 flows by bytes; now 2.0 KiB/s -> and 10 B/s <-; 3.1 KiB in 32 packets, 12.5 s "
-		"since 2026-11-22T10:00:00.000Z\n"
+		"since 2026-11-22T10:00:00.000Z; beyond max_flows 4, 2.0 KiB\n"
 		"PROTO  LEFT             RIGHT                 ->/s  <-/s    BYTES  PACKETS  "
 		"SHARE       INTERFACES\n"
 		"tcp    192.0.2.1:40000  [2001:db8::1]:443  2.0 KiB   0 B  3.0 KiB       30  "

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "report/summed.h"
+
+#include "lib/array.h"
+#include "report/flow_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void summed_clean(struct summed *summed)
+{
+	id_map_clean(&summed->by_id);
+	free(summed->list);
+	*summed = (struct summed){0};
+}
+
+int summed_copy(struct summed *to, const struct summed *from)
+{
+	struct summed copy = {.flows = from->flows, .filtered = from->filtered};
+	int err = id_map_copy(&copy.by_id, &from->by_id);
+
+	if (!err)
+		err = array_reserve(&copy.list, &copy.capacity, sizeof(*copy.list), from->count);
+	if (!err && from->count) {
+		memcpy(copy.list, from->list, from->count * sizeof(*copy.list));
+		copy.count = from->count;
+	}
+	if (err)
+		summed_clean(&copy);
+	*to = copy;
+	return err;
+}
+
+int summed_reserve(struct summed *summed, size_t interfaces)
+{
+	return id_map_reserve(&summed->by_id, interfaces)
+		       ?: array_reserve(&summed->list, &summed->capacity, sizeof(*summed->list),
+					summed->count + interfaces);
+}
+
+static struct summed_interface *find_interface(const struct summed *summed, uint32_t id)
+{
+	uint32_t at = id_map_get(&summed->by_id, id);
+
+	return at == ID_MAP_NONE ? NULL : &summed->list[at];
+}
+
+static struct summed_interface *find_or_add(struct summed *summed, uint32_t id)
+{
+	struct summed_interface *interface = find_interface(summed, id);
+
+	if (interface)
+		return interface;
+	id_map_put(&summed->by_id, id, (uint32_t)summed->count);
+	interface = &summed->list[summed->count++];
+	*interface = (struct summed_interface){.shown.id = id};
+	return interface;
+}
+
+static void add_shown(struct report_interface *to, const struct report_interface *from)
+{
+	to->flows += from->flows;
+	flow_count_add(&to->in, &from->in);
+	flow_count_add(&to->out, &from->out);
+	for (int out = 0; out < 2; out++)
+		flow_count_add(&to->counted[out], &from->counted[out]);
+}
+
+static void add_sum(struct report_sum *to, const struct report_sum *from)
+{
+	to->flows += from->flows;
+	flow_count_add(&to->count, &from->count);
+}
+
+static void add_flow(struct report_sum *sum, const struct report_flow *flow)
+{
+	sum->flows++;
+	for (int end = 0; end < 2; end++)
+		flow_count_add(&sum->count, &flow->sent[end]);
+}
+
+void summed_add(struct summed *summed, const struct report *report)
+{
+	const struct report_interface *interfaces = report->interfaces;
+
+	for (size_t i = 0; i < report->interface_count; i++)
+		if (!flow_count_is_zero(&interfaces[i].in) ||
+		    !flow_count_is_zero(&interfaces[i].out))
+			add_shown(&find_or_add(summed, interfaces[i].id)->shown, &interfaces[i]);
+	for (size_t i = 0; i < report->flow_count; i++) {
+		const struct report_flow *flow = &report->flows[i];
+
+		add_flow(&find_or_add(summed, interfaces[flow->counted_at].id)->other, flow);
+	}
+	for (size_t i = 0; i < report->tunnel_count; i++) {
+		const struct report_sum *tunnel = &report->tunnels[i];
+
+		add_sum(&find_or_add(summed, interfaces[tunnel->interface].id)->tunnel, tunnel);
+	}
+	summed->flows += report->flow_count;
+	summed->filtered.flows += report->filtered.flows;
+	flow_count_add(&summed->filtered.count, &report->filtered.count);
+}
+
+struct flow_count summed_count(const struct report *report)
+{
+	struct flow_count count = {0};
+
+	for (size_t i = 0; i < report->other_count; i++)
+		flow_count_add(&count, &report->others[i].count);
+	return count;
+}
+
+size_t summed_compact(struct report_sum *sums, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (sums[i].flows)
+			sums[kept++] = sums[i];
+	return kept;
+}
+
+/* A sum for each interface, with what the list has. NULL: no memory. */
+static struct report_sum *spread(const struct report *report, const struct report_sum *list,
+				 size_t count)
+{
+	struct report_sum *sums = calloc(report->interface_count + 1, sizeof(*sums));
+
+	for (uint32_t i = 0; sums && i < report->interface_count; i++)
+		sums[i].interface = i;
+	for (size_t i = 0; sums && i < count; i++)
+		sums[list[i].interface] = list[i];
+	return sums;
+}
+
+/* Takes sums of all interfaces in place of a list. */
+static void replace(struct report_sum **list, size_t *count, struct report_sum *sums,
+		    const struct report *report)
+{
+	free(*list);
+	*list = sums;
+	*count = summed_compact(sums, report->interface_count);
+}
+
+int summed_put(const struct summed *summed, struct report *report)
+{
+	struct report_sum *others = spread(report, report->others, report->other_count);
+	struct report_sum *tunnels = spread(report, report->tunnels, report->tunnel_count);
+
+	if (!others || !tunnels) {
+		free(others);
+		free(tunnels);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < report->interface_count; i++) {
+		const struct summed_interface *from =
+			find_interface(summed, report->interfaces[i].id);
+
+		if (!from)
+			continue;
+		add_shown(&report->interfaces[i], &from->shown);
+		add_sum(&others[i], &from->other);
+		add_sum(&tunnels[i], &from->tunnel);
+		flow_count_add(&report->total, &from->other.count);
+	}
+	replace(&report->others, &report->other_count, others, report);
+	replace(&report->tunnels, &report->tunnel_count, tunnels, report);
+	report->summed_flows += summed->flows;
+	report->filtered.flows += summed->filtered.flows;
+	flow_count_add(&report->filtered.count, &summed->filtered.count);
+	return 0;
+}
+
+int summed_trim(struct report *report, size_t n)
+{
+	size_t kept = report->flow_count < n ? report->flow_count : n;
+	size_t left_out = report->left_out_count < n ? report->left_out_count : n;
+	struct report_sum *others;
+
+	if (kept == report->flow_count && left_out == report->left_out_count)
+		return 0;
+	others = spread(report, report->others, report->other_count);
+	if (!others)
+		return -ENOMEM;
+	for (size_t i = kept; i < report->flow_count; i++)
+		add_flow(&others[report->flows[i].counted_at], &report->flows[i]);
+	replace(&report->others, &report->other_count, others, report);
+	report->summed_flows += report->flow_count - kept;
+	memmove(report->flows + kept, report->flows + report->flow_count,
+		left_out * sizeof(*report->flows));
+	report->flow_count = kept;
+	report->left_out_count = left_out;
+	report_limit(report, 0);
+	return 0;
+}
