@@ -10,9 +10,9 @@
 #include <string.h>
 
 static const struct column interface_columns[] = {
-	{"INDEX", true},    {"NAME", false},	 {"KIND", false},	  {"ATTACHED", false},
-	{"FLOWS", true},    {"IN", true},	 {"OUT", true},		  {"MAP", true},
-	{"TOTAL IN", true}, {"TOTAL OUT", true}, {"UNATTRIBUTED", false},
+	{"INDEX", true},    {"NAME", false},	 {"KIND", false},    {"ATTACHED", false},
+	{"FLOWS", true},    {"IN", true},	 {"OUT", true},	     {"MAP", true},
+	{"TOTAL IN", true}, {"TOTAL OUT", true}, {"COVERAGE", true}, {"UNATTRIBUTED", false},
 };
 
 static void put_number(struct columns *columns, const json_t *interface, const char *path)
@@ -77,6 +77,15 @@ static void put_unattributed(struct columns *columns, const json_t *interface)
 	columns_end_cell(columns);
 }
 
+static void put_coverage(struct columns *columns, const json_t *interface)
+{
+	const json_t *coverage = control_at(interface, "coverage");
+
+	if (coverage)
+		view_coverage(&columns->text, coverage);
+	columns_end_cell(columns);
+}
+
 static void put_interface(struct columns *columns, const json_t *interface)
 {
 	put_number(columns, interface, "index");
@@ -91,6 +100,7 @@ static void put_interface(struct columns *columns, const json_t *interface)
 	put_map(columns, interface);
 	put_bytes(columns, interface, "total.in.bytes");
 	put_bytes(columns, interface, "total.out.bytes");
+	put_coverage(columns, interface);
 	put_unattributed(columns, interface);
 }
 
