@@ -255,6 +255,38 @@ static __always_inline void count(__u32 slot, enum flow_class class, const struc
 	start_train(train, slot, class, p);
 }
 
+/*
+ * As a link counts it. Into the map at once, as what trains hold has packets, and padding has none;
+ * it is for few packets, or for large ones.
+ */
+static __noinline int note_frame(struct __sk_buff *skb, __u32 slot, __u32 flags,
+				 enum flow_class class, const struct packet *p)
+{
+	__u32 header = flags & FLOW_SLOT_ETHERNET ? sizeof(struct ethhdr) : 0;
+	struct flow_train frame = {
+		.key = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_FRAMES},
+		.bytes = (__u64)(skb->len - header) - p->bytes,
+		.packets = 1 - p->packets,
+		.slot = slot,
+		.class = class,
+	};
+
+	if (flags & FLOW_SLOT_FRAMES && (frame.bytes || frame.packets))
+		settle(&frame);
+	return 0;
+}
+
+static __always_inline void parse_packet(struct __sk_buff *skb, const struct flow_slot *own,
+					 bool egress, struct packet *p)
+{
+	bool ethernet = own->flags & FLOW_SLOT_ETHERNET;
+
+	if (likely(ethernet && parse_plain(skb, p)))
+		return;
+	parse_any(skb, ethernet, p);
+	note_frame(skb, own->slot, own->flags, egress ? FLOW_EGRESS : FLOW_INGRESS, p);
+}
+
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	enum flow_class class = FLOW_INGRESS;
@@ -264,7 +296,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 
 	if (!find_slot(skb->ifindex, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
-	parse_packet(skb, own.flags & FLOW_SLOT_ETHERNET, &p);
+	parse_packet(skb, &own, egress, &p);
 	if (egress)
 		class = egress_class(skb, &own, &unsure);
 	else if (unlikely(own.flags & FLOW_SLOT_TURNS))

@@ -11,7 +11,7 @@
 
 /* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
  * read them alike. */
-#define FLOW_LAYOUT 1
+#define FLOW_LAYOUT 2
 
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
@@ -27,6 +27,8 @@ enum flow_reason {
 	FLOW_MALFORMED, /* IP, but its headers are cut off or contradict themselves */
 	FLOW_MAP_FULL,	/* a new flow found no room (-E2BIG) or no memory (-ENOMEM) */
 	FLOW_REASONS,
+	FLOW_FRAMES = FLOW_REASONS, /* no reason: see FLOW_SLOT_FRAMES */
+	FLOW_OWN_ENTRIES,	    /* in a map from its beginning */
 };
 
 /*
@@ -56,6 +58,12 @@ struct flow_key {
 		__u64 tail; /* all of these: a wide read would wait for narrow writes */
 	};
 };
+
+/* Whether it says nothing of packets, but of frames: FLOW_SLOT_FRAMES. */
+static inline int flow_key_is_frames(const struct flow_key *key)
+{
+	return key->family == FLOW_UNATTRIBUTED && key->protocol == FLOW_FRAMES;
+}
 
 /* Bytes in network order, as a number. */
 static inline __u64 flow_network64(__u64 bytes)
@@ -186,6 +194,14 @@ struct flow_fill {
 #define FLOW_SLOT_PARTIAL 0x10 /* what is received on it may have been seen: unsure at egress */
 #define FLOW_SLOT_TURNS \
 	0x20 /* it receives what a macvlan above, which is not watched, sends to a sibling */
+
+/*
+ * Frames that are not one IP packet behind a plain Ethernet header (GSO, padding, a VLAN tag in the
+ * data) are also noted in an entry of their own, FLOW_FRAMES, FLOW_INGRESS or FLOW_EGRESS, as a
+ * link counts frames: added to what all others say, it makes frames and their bytes of it, without
+ * an untagged link header. So it is modulo 2^64: segments are more than the frame that holds them.
+ */
+#define FLOW_SLOT_FRAMES 0x40
 
 /* A macvlan that is not watched: its address and the device below it, which knows by the source of
  * a frame that it did not come from the wire. */

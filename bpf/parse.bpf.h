@@ -567,7 +567,7 @@ static __always_inline bool parse_plain_ipv4(const struct iphdr *ip, __u32 room,
 
 	if (*(const __u8 *)ip != IPV4_WITHOUT_OPTIONS ||
 	    ip->frag_off & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET) ||
-	    length < sizeof(*ip) + sizeof(struct ports) || length > room ||
+	    length < sizeof(*ip) + sizeof(struct ports) || length != room ||
 	    !has_plain_ports(ip->protocol))
 		return false;
 	p->key.addr[0].halves[0] = p->key.addr[1].halves[0] = 0;
@@ -582,7 +582,7 @@ static __always_inline bool parse_plain_ipv6(const struct ipv6hdr *ip, __u32 roo
 	__u32 length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	const __u64 *addresses = (const void *)&ip->saddr;
 
-	if (ip->version != 6 || length < sizeof(*ip) + sizeof(struct ports) || length > room ||
+	if (ip->version != 6 || length < sizeof(*ip) + sizeof(struct ports) || length != room ||
 	    !has_plain_ports(ip->nexthdr))
 		return false;
 	p->key.addr[0].halves[0] = addresses[0];
@@ -595,8 +595,9 @@ static __always_inline bool parse_plain_ipv6(const struct ipv6hdr *ip, __u32 roo
 
 /*
  * What nearly all packets are: TCP or UDP right behind an IP header without options or extensions,
- * in one piece, not tagged, not GSO, and linear up to the ports. What it does not know for certain
- * to be so, malformed packets among them, is left to parse_any(), which comes to the same key.
+ * in one piece, not tagged, not padded, not GSO, and linear up to the ports. What it does not know
+ * for certain to be so, malformed packets among them, is left to parse_any(), which comes to the
+ * same key.
  */
 static __always_inline bool parse_plain(struct __sk_buff *skb, struct packet *p)
 {
@@ -615,12 +616,6 @@ static __always_inline bool parse_plain(struct __sk_buff *skb, struct packet *p)
 	return ethertype == bpf_htons(ETH_P_IPV6) &&
 	       ip + sizeof(struct ipv6hdr) + sizeof(struct ports) <= data_end &&
 	       parse_plain_ipv6(ip, room, p);
-}
-
-static __always_inline void parse_packet(struct __sk_buff *skb, bool ethernet, struct packet *p)
-{
-	if (unlikely(!ethernet || !parse_plain(skb, p)))
-		parse_any(skb, ethernet, p);
 }
 
 #endif

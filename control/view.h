@@ -19,4 +19,7 @@ void view_flows(struct buffer *out, const struct json_t *answer, bool names, siz
 /* Whether all that should be monitored is. */
 bool view_all_attached(const struct json_t *answer);
 
+/* "100 %", "99.87 %", "unknown". */
+void view_coverage(struct buffer *out, const struct json_t *coverage);
+
 #endif

@@ -10,10 +10,10 @@
 #include <string.h>
 
 static const struct column interface_columns[] = {
-	{"INDEX", COLUMN_NUMBER},     {"NAME", COLUMN_TEXT},	     {"KIND", COLUMN_TEXT},
-	{"ATTACHED", COLUMN_TEXT},    {"FLOWS", COLUMN_NUMBER},	     {"IN", COLUMN_NUMBER},
-	{"OUT", COLUMN_NUMBER},	      {"MAP", COLUMN_NUMBER},	     {"TOTAL IN", COLUMN_NUMBER},
-	{"TOTAL OUT", COLUMN_NUMBER}, {"UNATTRIBUTED", COLUMN_TEXT},
+	{"INDEX", COLUMN_NUMBER},     {"NAME", COLUMN_TEXT},	   {"KIND", COLUMN_TEXT},
+	{"ATTACHED", COLUMN_TEXT},    {"FLOWS", COLUMN_NUMBER},	   {"IN", COLUMN_NUMBER},
+	{"OUT", COLUMN_NUMBER},	      {"MAP", COLUMN_NUMBER},	   {"TOTAL IN", COLUMN_NUMBER},
+	{"TOTAL OUT", COLUMN_NUMBER}, {"COVERAGE", COLUMN_NUMBER}, {"UNATTRIBUTED", COLUMN_TEXT},
 };
 
 static void put_number(struct columns *columns, const json_t *interface, const char *path)
@@ -78,6 +78,15 @@ static void put_unattributed(struct columns *columns, const json_t *interface)
 	columns_end_cell(columns);
 }
 
+static void put_coverage(struct columns *columns, const json_t *interface)
+{
+	const json_t *coverage = control_at(interface, "coverage");
+
+	if (coverage)
+		view_coverage(&columns->text, coverage);
+	columns_end_cell(columns);
+}
+
 static void put_interface(struct columns *columns, const json_t *interface)
 {
 	put_number(columns, interface, "index");
@@ -92,6 +101,7 @@ static void put_interface(struct columns *columns, const json_t *interface)
 	put_map(columns, interface);
 	put_bytes(columns, interface, "total.in.bytes");
 	put_bytes(columns, interface, "total.out.bytes");
+	put_coverage(columns, interface);
 	put_unattributed(columns, interface);
 }
 

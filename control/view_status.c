@@ -118,6 +118,41 @@ static void put_unattributed(struct buffer *out, const json_t *status)
 	buffer_str(out, any ? "\n" : "nothing\n");
 }
 
+void view_coverage(struct buffer *out, const json_t *coverage)
+{
+	double percent = control_real(coverage, "percent");
+
+	if (!json_is_number(control_at(coverage, "percent")))
+		buffer_str(out, "unknown");
+	else
+		buffer_printf(out, percent < 100 ? "%.2f %%" : "%.0f %%", percent);
+}
+
+/* Beside what the links say; of those that ended, what they missed. */
+static void put_coverage(struct buffer *out, const json_t *status)
+{
+	const json_t *coverage = control_at(status, "coverage");
+	uint64_t missed = control_u64(coverage, "ended.missed.packets");
+
+	if (!coverage)
+		return;
+	put_title(out, "coverage");
+	view_coverage(out, coverage);
+	if (control_real(coverage, "percent") < 100 && *control_text(coverage, "interface")) {
+		buffer_str(out, " on ");
+		format_name(out, control_text(coverage, "interface"));
+		buffer_str(out, ", the worst");
+	}
+	if (control_u64(coverage, "unknown"))
+		buffer_printf(out, "; %" PRIu64 " interfaces not compared",
+			      control_u64(coverage, "unknown"));
+	if (missed)
+		buffer_printf(out, "; interfaces that ended missed %" PRIu64 " packets", missed);
+	if (control_u64(coverage, "repairs"))
+		buffer_printf(out, "; %" PRIu64 " repairs", control_u64(coverage, "repairs"));
+	buffer_char(out, '\n');
+}
+
 static void put_kernel(struct buffer *out, const json_t *status)
 {
 	const char *fullest = control_text(status, "maps.fullest.interface");
@@ -189,6 +224,7 @@ void view_status(struct buffer *out, const json_t *status)
 	put_counts(out, status);
 	put_summed(out, status);
 	put_unattributed(out, status);
+	put_coverage(out, status);
 	put_kernel(out, status);
 	put_output(out, status);
 	put_cost(out, status);

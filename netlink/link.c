@@ -71,7 +71,7 @@ static int parse_altname(const struct nlattr *attr, void *data)
 	return 0;
 }
 
-static int parse_stats(struct link *link, const struct nlattr *attr)
+static int parse_counters(const struct nlattr *attr, struct link_stats *stats)
 {
 	/* The kernel appends fields with time, the first four stay; the attribute is aligned to 4
 	 * bytes only. */
@@ -80,14 +80,21 @@ static int parse_stats(struct link *link, const struct nlattr *attr)
 	if (mnl_attr_get_payload_len(attr) < sizeof(counters))
 		return -EBADMSG;
 	memcpy(counters, mnl_attr_get_payload(attr), sizeof(counters));
-	link->stats = (struct link_stats){
+	*stats = (struct link_stats){
 		.rx_packets = counters[0],
 		.tx_packets = counters[1],
 		.rx_bytes = counters[2],
 		.tx_bytes = counters[3],
 	};
-	link->has_stats = true;
 	return 0;
+}
+
+static int parse_stats(struct link *link, const struct nlattr *attr)
+{
+	int r = parse_counters(attr, &link->stats);
+
+	link->has_stats = !r;
+	return r;
 }
 
 static int parse_attribute(const struct nlattr *attr, void *data)
@@ -162,6 +169,23 @@ int link_parse(struct link *link, const struct nlmsghdr *message)
 	if (r < 0)
 		link_clean(link);
 	return r;
+}
+
+static int parse_link_stats(const struct nlattr *attr, void *data)
+{
+	return mnl_attr_get_type(attr) == IFLA_STATS_LINK_64 ? parse_counters(attr, data) : 0;
+}
+
+int link_parse_stats(uint32_t *ifindex, struct link_stats *stats, const struct nlmsghdr *message)
+{
+	const struct if_stats_msg *info = mnl_nlmsg_get_payload(message);
+
+	if (message->nlmsg_type != RTM_NEWSTATS)
+		return -ENOENT;
+	if (message->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(*info))
+		return -EBADMSG;
+	*ifindex = info->ifindex;
+	return attr_each(message, sizeof(*info), parse_link_stats, stats);
 }
 
 void link_clean(struct link *link)

@@ -49,6 +49,10 @@ struct link {
  */
 int link_parse(struct link *link, const struct nlmsghdr *message);
 
+/* The counters in a RTM_NEWSTATS message, that has IFLA_STATS_LINK_64. 0; -EBADMSG; -ENOENT if the
+ * message is none. */
+int link_parse_stats(uint32_t *ifindex, struct link_stats *stats, const struct nlmsghdr *message);
+
 /* Frees what *link owns; a zeroed struct is fine. */
 void link_clean(struct link *link);
 

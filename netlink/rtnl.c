@@ -376,3 +376,59 @@ int rtnl_get_link(struct rtnl *rtnl, uint32_t ifindex, struct link *link)
 		link_clean(link);
 	return r;
 }
+
+static struct nlmsghdr *put_stats_request(void *buffer, uint16_t flags, uint32_t ifindex)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct if_stats_msg *info;
+
+	request->nlmsg_type = RTM_GETSTATS;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifindex = ifindex;
+	info->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+	return request;
+}
+
+struct stats_taker {
+	rtnl_stats_found found;
+	void *data;
+};
+
+static int take_stats(void *data, const struct nlmsghdr *message)
+{
+	const struct stats_taker *taker = data;
+	struct link_stats stats = {0};
+	uint32_t ifindex;
+	int r = link_parse_stats(&ifindex, &stats, message);
+
+	if (r == 0)
+		taker->found(taker->data, ifindex, &stats);
+	return r;
+}
+
+static void copy_stats(void *data, uint32_t ifindex, const struct link_stats *stats)
+{
+	(void)ifindex;
+	*(struct link_stats *)data = *stats;
+}
+
+int rtnl_get_stats(struct rtnl *rtnl, uint32_t ifindex, struct link_stats *stats)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct stats_taker taker = {.found = copy_stats, .data = stats};
+
+	return netlink_ask(rtnl->query, put_stats_request(buffer, NLM_F_ACK, ifindex), take_stats,
+			   &taker);
+}
+
+int rtnl_each_stats(struct rtnl *rtnl, rtnl_stats_found found, void *data)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct stats_taker taker = {.found = found, .data = data};
+	int r = netlink_ask(rtnl->query, put_stats_request(buffer, NLM_F_DUMP, 0), take_stats,
+			    &taker);
+
+	/* links came or went meanwhile; what was told of the others is right */
+	return r == -EINTR ? 0 : r;
+}

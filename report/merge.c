@@ -136,7 +136,7 @@ static void add_record(struct merge *merge, uint32_t id, const struct flow_key *
 	size_t before = merge->flows.entry_count;
 	struct flow_entry *entry;
 
-	if (!count_cells(value))
+	if (!count_cells(value) || flow_key_is_frames(key))
 		return;
 	entry = flow_table_insert(&merge->flows, &flow, hash);
 	if (merge->flows.entry_count != before && key->family == FLOW_UNATTRIBUTED)

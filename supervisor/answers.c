@@ -201,6 +201,15 @@ static void find_not_attached(void *data, const struct interface *interface)
 			    explain_attach(interface->attach_error));
 }
 
+static void find_broken(void *data, const struct interface *interface)
+{
+	struct problems *problems = data;
+
+	if (interface->state == INTERFACE_COUNTING && interface->repair.broken)
+		add_problem(problems, "%s: %s removed by somebody else, again and again",
+			    interface->link.name, repair_name(interface->repair.broken));
+}
+
 /* What was lost in the last report or in the running interval; what was lost long ago is history.
  */
 static json_t *make_problems(const struct answers *state, const struct report *report)
@@ -214,6 +223,7 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	if (problems.not_attached > NAMED_PROBLEMS)
 		add_problem(&problems, "%zu more interfaces cannot be attached to",
 			    problems.not_attached - NAMED_PROBLEMS);
+	interface_table_each(state->table, find_broken, &problems);
 	if (state->output_error)
 		add_problem(&problems, "%s: cannot write reports: %s", sink_name(state->sink),
 			    strerror(-state->output_error));
@@ -247,7 +257,7 @@ json_t *answers_status(const struct answers *state)
 	if (!problems)
 		return NULL;
 	return json_pack("{s:s,s:i,s:s,s:o,s:o,s:f,s:{s:o,s:I,s:s},s:{s:s,s:I,s:I},s:{s:I,s:I,s:I},"
-			 "s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+			 "s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			 "version", FLOWTALLY_VERSION, "pid", (int)getpid(), "health",
 			 json_array_size(problems) ? "degraded" : "healthy", "problems", problems,
 			 "started", answers_time(state->began_wall_ns), "uptime", seconds(up_ns),
@@ -260,6 +270,7 @@ json_t *answers_status(const struct answers *state)
 			 (json_int_t)counts.links, "wanted", (json_int_t)counts.wanted, "monitored",
 			 (json_int_t)counts.monitored, "interval", answers_interval(state, report),
 			 "totals", make_totals(state->totals), "maps", make_maps(state), "losses",
-			 make_losses(state), "nat", make_nat(state->translation), "output",
-			 make_output(state), "cost", make_cost(state));
+			 make_losses(state), "coverage", answers_coverage_summary(state), "nat",
+			 make_nat(state->translation), "output", make_output(state), "cost",
+			 make_cost(state));
 }

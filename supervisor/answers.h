@@ -14,6 +14,7 @@ struct live;
 struct program;
 struct query;
 struct rtnl;
+struct monitor_counts;
 struct sink;
 struct totals;
 struct translation;
@@ -27,6 +28,7 @@ struct answers {
 	struct attacher *attacher;
 	const struct translation *translation;
 	const struct interface_table *table;
+	const struct monitor_counts *counts;
 	const struct sink *sink;
 	const struct totals *totals;
 	struct live *live;

@@ -18,4 +18,9 @@ struct json_t *answers_interval(const struct answers *state, const struct report
 /* UTC */
 struct json_t *answers_time(int64_t ns);
 
+/* Of an interface, and of all: the worst. */
+struct interface;
+struct json_t *answers_coverage(const struct interface *interface);
+struct json_t *answers_coverage_summary(const struct answers *state);
+
 #endif

@@ -80,9 +80,9 @@ static json_t *make_counts(const struct listing *listing, const struct interface
 	const struct report_interface *running =
 		i == ID_MAP_NONE ? NULL : &listing->report->interfaces[i];
 
-	return json_pack("{s:o,s:o,s:o,s:{s:I,s:I}}", "attach",
+	return json_pack("{s:o,s:o,s:o,s:o,s:{s:I,s:I}}", "attach",
 			 make_attach(listing->state, interface), "interval", make_running(running),
-			 "total",
+			 "coverage", answers_coverage(interface), "total",
 			 make_total(interface, running, running ? &listing->unattributed[i] : NULL),
 			 "map", "entries",
 			 (json_int_t)interface_table_fill(listing->state->table, interface),

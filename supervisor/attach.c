@@ -201,9 +201,9 @@ bool attach_is_outrun(const struct attacher *attacher, const struct attachment *
 	       attach_others_use_tcx(attachment->ifindex);
 }
 
-bool attach_check(struct attacher *attacher, const struct attachment *attachment)
+unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment)
 {
-	return attachment->ops && attachment->ops->check(attacher, attachment);
+	return attachment->ops ? attachment->ops->missing(attacher, attachment) : ATTACH_BOTH_HOOKS;
 }
 
 int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,

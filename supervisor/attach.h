@@ -87,8 +87,8 @@ void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size
  */
 bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment);
 
-/* Whether the program is still on both hooks. */
-bool attach_check(struct attacher *attacher, const struct attachment *attachment);
+/* The hooks that the program is not on any more, as bits 1 << enum tc_hook; 0: it is on both. */
+unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment);
 
 /* Where the program stands among those on a hook: 1 is the first that a packet meets. */
 struct attach_place {

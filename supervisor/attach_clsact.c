@@ -190,18 +190,19 @@ static void clsact_detach(struct attacher *attacher, struct attach_job *const *j
 	}
 }
 
-static void clsact_count_ours(void *data, const struct tc_filter *filter)
+static void clsact_find_ours(void *data, const struct tc_filter *filter)
 {
 	if (clsact_is_ours(filter))
-		++*(size_t *)data;
+		*(unsigned int *)data &= ~(1U << filter->hook);
 }
 
-static bool clsact_check(struct attacher *attacher, const struct attachment *attachment)
+/* Where that cannot be asked nothing is known to be missing. */
+static unsigned int clsact_missing(struct attacher *attacher, const struct attachment *attachment)
 {
-	size_t ours = 0;
+	unsigned int missing = ATTACH_BOTH_HOOKS;
+	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_ours, &missing);
 
-	return !tc_filter_each(attacher->tc, attachment->ifindex, clsact_count_ours, &ours) &&
-	       ours == 2;
+	return err ? 0 : missing;
 }
 
 /* Whatever of it is there. */
@@ -220,7 +221,7 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 
 	attachment->clsact.created = described->created;
 	memcpy(attachment->clsact.priority, described->priority, sizeof(described->priority));
-	err = clsact_check(attacher, attachment) ? 0 : -ENOENT;
+	err = clsact_missing(attacher, attachment) ? -ENOENT : 0;
 	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
 		struct tc_change change =
 			clsact_filter(attacher, hook, attachment, TC_FILTER_REPLACE);
@@ -317,7 +318,7 @@ const struct attach_ops attach_clsact = {
 	.attach = clsact_attach,
 	.adopt = clsact_adopt,
 	.detach = clsact_detach,
-	.check = clsact_check,
+	.missing = clsact_missing,
 	.place = clsact_place,
 	.in_front = clsact_in_front,
 };

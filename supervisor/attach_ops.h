@@ -5,6 +5,9 @@
 
 #include "supervisor/attach.h"
 
+/* Of attach_missing(). */
+#define ATTACH_BOTH_HOOKS (1U << TC_HOOK_INGRESS | 1U << TC_HOOK_EGRESS)
+
 /* What the ways of attaching share. */
 struct attacher {
 	enum config_attach mode;
@@ -23,7 +26,7 @@ struct attach_ops {
 		     struct attachment *attachment);
 	/* Goes on after an error; the result is the first one. Gone already is no error. */
 	void (*detach)(struct attacher *attacher, struct attach_job *const *jobs, size_t n);
-	bool (*check)(struct attacher *attacher, const struct attachment *attachment);
+	unsigned int (*missing)(struct attacher *attacher, const struct attachment *attachment);
 	int (*place)(struct attacher *attacher, const struct attachment *attachment,
 		     enum tc_hook hook, struct attach_place *place);
 	/* Writes into text who runs before us at the hook; false if nobody does. */

@@ -132,11 +132,15 @@ static bool tcx_link_alive(int fd, uint32_t ifindex)
 	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.xdp.ifindex == ifindex;
 }
 
-static bool tcx_check(struct attacher *attacher, const struct attachment *attachment)
+static unsigned int tcx_missing(struct attacher *attacher, const struct attachment *attachment)
 {
+	unsigned int missing = 0;
+
 	(void)attacher;
-	return tcx_link_alive(attachment->link_fd[TC_HOOK_INGRESS], attachment->ifindex) &&
-	       tcx_link_alive(attachment->link_fd[TC_HOOK_EGRESS], attachment->ifindex);
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+		if (!tcx_link_alive(attachment->link_fd[hook], attachment->ifindex))
+			missing |= 1U << hook;
+	return missing;
 }
 
 static int tcx_adopt_hook(struct attacher *attacher, struct attachment *attachment,
@@ -219,7 +223,7 @@ const struct attach_ops attach_tcx = {
 	.attach = tcx_attach,
 	.adopt = tcx_adopt,
 	.detach = tcx_detach,
-	.check = tcx_check,
+	.missing = tcx_missing,
 	.place = tcx_place,
 	.in_front = tcx_in_front,
 };

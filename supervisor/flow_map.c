@@ -60,7 +60,7 @@ static int flow_maps_create(uint32_t entries)
 
 	if (fd < 0)
 		return fd;
-	for (enum flow_reason reason = 0; reason < FLOW_REASONS; reason++) {
+	for (enum flow_reason reason = 0; reason < FLOW_OWN_ENTRIES; reason++) {
 		struct flow_key key = flow_maps_reason_key(reason);
 		struct flow_value value = {0};
 
@@ -72,11 +72,11 @@ static int flow_maps_create(uint32_t entries)
 
 /*
  * The kernel gives a map 16 bytes for each entry, up to the next power of two: the reasons are
- * among the entries, as three more than 65536 would cost another MiB an interface.
+ * among the entries, as four more than 65536 would cost another MiB an interface.
  */
 static uint32_t flow_maps_size(uint32_t entries)
 {
-	return entries > FLOW_REASONS ? entries : FLOW_REASONS + 1;
+	return entries > FLOW_OWN_ENTRIES ? entries : FLOW_OWN_ENTRIES + 1;
 }
 
 int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
@@ -190,7 +190,7 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 /* Three quarters: the last one is for what comes until the map is swapped. */
 static uint32_t flow_maps_nearly_full(uint32_t entries)
 {
-	uint32_t flows = entries - FLOW_REASONS;
+	uint32_t flows = entries - FLOW_OWN_ENTRIES;
 
 	return flows - flows / 4;
 }
@@ -411,7 +411,7 @@ bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
 {
 	if (program_fill(maps->program, map->slot))
 		return false;
-	for (enum flow_reason reason = 0; reason < FLOW_REASONS; reason++) {
+	for (enum flow_reason reason = 0; reason < FLOW_OWN_ENTRIES; reason++) {
 		struct flow_key key = flow_maps_reason_key(reason);
 		struct flow_value value;
 
@@ -465,6 +465,17 @@ int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *d
 			return err;
 		first = false;
 	}
+}
+
+bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info), id;
+
+	if (bpf_obj_get_info_by_fd(map->fd, &info, &size))
+		return true; /* nothing is known */
+	return !bpf_map_lookup_elem(program_flow_maps_fd(maps->program), &map->slot, &id) &&
+	       id == info.id;
 }
 
 static int flow_maps_copy_records(void *data, const struct flow_key *keys,

@@ -84,6 +84,9 @@ int flow_maps_retire(struct flow_maps *maps, struct flow_map *const *retired, si
  * returns. */
 int flow_maps_synchronize(struct flow_maps *maps);
 
+/* Whether the slot has this map: nobody else took it out. */
+bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map);
+
 /* Whether anything at all was put into it. (What a CPU still holds of its flows was not:
  * program_take_trains().) */
 bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map);

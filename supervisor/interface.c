@@ -55,6 +55,8 @@ void interface_free(struct interface *interface)
 		close(interface->map.fd);
 	topology_role_clean(&interface->role);
 	topology_role_clean(&interface->interval_role);
+	truth_release(interface->truth);
+	truth_release(interface->gap);
 	link_clean(&interface->link);
 	free(interface);
 }
@@ -189,27 +191,31 @@ static bool interface_is_ethernet(const struct link *link)
 
 /* What the link carried from its appearance until now, when counting begins, in IP bytes as far as
  * a driver's counters tell. */
-static struct flow_count interface_missed(const struct interface *interface, struct rtnl *rtnl)
+static struct flow_count interface_missed(const struct interface *interface)
 {
 	const struct link_stats *birth = &interface->at_birth;
+	const struct link_stats *now = &interface->moment.stats[0];
 	struct flow_count missed = {0};
-	struct link now;
 	uint64_t headers;
-	int err = rtnl_get_link(rtnl, interface->link.ifindex, &now);
 
-	if (err) {
-		if (err != -ENODEV)
-			log_warning("%s: cannot read its counters: %s", interface->link.name,
-				    strerror(-err));
+	if (!interface->moment.known)
 		return missed;
-	}
-	missed.packets =
-		now.stats.rx_packets + now.stats.tx_packets - birth->rx_packets - birth->tx_packets;
-	missed.bytes = now.stats.rx_bytes + now.stats.tx_bytes - birth->rx_bytes - birth->tx_bytes;
-	headers = interface_is_ethernet(&now) ? missed.packets * ETH_HLEN : 0;
+	missed.packets = now->rx_packets + now->tx_packets - birth->rx_packets - birth->tx_packets;
+	missed.bytes = now->rx_bytes + now->tx_bytes - birth->rx_bytes - birth->tx_bytes;
+	headers = interface_is_ethernet(&interface->link) ? missed.packets * ETH_HLEN : 0;
 	missed.bytes -= headers < missed.bytes ? headers : missed.bytes;
-	link_clean(&now);
 	return missed;
+}
+
+void interface_read_counters(struct interface *interface, const struct monitor *monitor, int at)
+{
+	struct truth_moment *moment = &interface->moment;
+	int err = rtnl_get_stats(monitor->rtnl, interface->link.ifindex, &moment->stats[at]);
+
+	moment->known = !err && (at == 0 || moment->known);
+	if (err && err != -ENODEV)
+		log_warning("%s: cannot read its counters: %s", interface->link.name,
+			    strerror(-err));
 }
 
 static struct attach_job interface_job(struct interface *interface)
@@ -309,6 +315,8 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 			flags |= FLOW_SLOT_ETHERNET;
 		if (interface->role.turns)
 			flags |= FLOW_SLOT_TURNS;
+		if (truth_ruler_of(&interface->link).frames)
+			flags |= FLOW_SLOT_FRAMES;
 	}
 	return interface_set_slot(interface, monitor, flags);
 }
@@ -338,19 +346,23 @@ void interface_apply_turner(struct interface *interface, const struct monitor *m
 void interface_note_missed(struct interface *interface, const struct monitor *monitor)
 {
 	interface->before_attach = (struct flow_count){0};
+	interface_read_counters(interface, monitor, 0);
 	if (interface->wanted_from_birth)
-		interface->before_attach = interface_missed(interface, monitor->rtnl);
+		interface->before_attach = interface_missed(interface);
 }
 
-void interface_begin_gap(struct interface *interface, const struct monitor *monitor)
+void interface_begin_gap(struct interface *interface)
 {
-	struct link now;
+	interface->wanted_from_birth = interface->moment.known;
+	interface->at_birth = interface->moment.stats[1];
+}
 
-	interface->wanted_from_birth = !rtnl_get_link(monitor->rtnl, interface->link.ifindex, &now);
-	if (!interface->wanted_from_birth)
-		return;
-	interface->at_birth = now.stats;
-	link_clean(&now);
+/* Without memory its coverage is not known. */
+static void interface_begin_truth(struct interface *interface, const struct monitor *monitor)
+{
+	interface_read_counters(interface, monitor, 1);
+	(void)truth_new(&interface->truth, &interface->link, &interface->moment,
+			&monitor->counts->ended);
 }
 
 int interface_start(struct interface *interface, const struct monitor *monitor)
@@ -363,6 +375,7 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 		interface->state = INTERFACE_STOPPED;
 		return err;
 	}
+	interface_begin_truth(interface, monitor);
 	if (interface->attachment.ops == &attach_tcx)
 		monitor->counts->attached_tcx++;
 	else
@@ -374,10 +387,18 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered)
 {
+	bool counted = interface->state == INTERFACE_COUNTING;
+
+	if (counted && !interface->gone)
+		interface_read_counters(interface, monitor, 0);
 	interface->state = INTERFACE_STOPPED;
 	/* making an entry say less cannot fail */
 	(void)interface_set_slot(interface, monitor,
 				 keep_covered ? interface->slot.flags & FLOW_SLOT_COVERED : 0);
+	if (counted && !interface->gone)
+		interface_read_counters(interface, monitor, 1);
+	if (counted)
+		truth_end(interface->truth, &interface->moment);
 }
 
 void interface_detach_each(struct interface *const *interfaces, size_t n,

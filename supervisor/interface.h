@@ -16,6 +16,7 @@
 #include "supervisor/attach.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/totals.h"
+#include "supervisor/truth.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,9 @@ struct rtnl;
 /* What was done so far. */
 struct monitor_counts {
 	uint64_t attached_tcx, attached_clsact, attach_failures, detached; /* interfaces */
-	uint64_t early_swaps; /* maps that neared their limit */
+	uint64_t early_swaps;	/* maps that neared their limit */
+	uint64_t repairs;	/* of what somebody else removed */
+	struct truth_sum ended; /* what the counting that ended came to */
 };
 
 /* What monitoring an interface takes; all borrowed. */
@@ -62,6 +65,20 @@ struct interface_total {
 	struct unattributed unattributed;
 };
 
+/* What somebody else removed. */
+struct repair {
+	unsigned int broken; /* enum repair_part, as of the last check */
+	unsigned int count;  /* repairs, one soon after the other */
+	int64_t next_ns;     /* not before, on the boot clock */
+};
+
+enum repair_part {
+	REPAIR_INGRESS = 1,
+	REPAIR_EGRESS = 2,
+	REPAIR_SLOT = 4, /* its word in the slot table */
+	REPAIR_MAP = 8,	 /* its map in the slot */
+};
+
 struct interface {
 	enum interface_state state;
 	struct link link;	    /* as last told; owned */
@@ -82,11 +99,15 @@ struct interface {
 	struct attachment attachment;
 	struct flow_map map;
 	bool recorded;	  /* the merge has records under this id */
-	bool outrun;	  /* to be attached in another way: attach_is_outrun() */
+	bool outrun;	  /* to be attached anew: others came before, or took something away */
 	bool changed;	  /* its role did; during a reconciliation */
 	bool idle;	  /* nothing was counted in its map; likewise */
 	bool nearly_full; /* the map is; noted until it is swapped */
 	struct flow_count before_attach;
+	struct truth *truth; /* while it counts, shared by its phases; NULL: not known */
+	struct truth *gap;   /* of counting that ended too late: what it missed is before_attach */
+	struct truth_moment moment; /* readings of its counters */
+	struct repair repair;
 	struct interface_total total;
 	struct topology_role role;	    /* now */
 	struct topology_role interval_role; /* over the interval */
@@ -123,9 +144,12 @@ void interface_attach_each(struct interface *const *interfaces, size_t n,
 /* Notes what the link carried until now; just before interface_start(). */
 void interface_note_missed(struct interface *interface, const struct monitor *monitor);
 
-/* From now on it carries what nobody counts, until it is started again: that is before_attach, too.
- */
-void interface_begin_gap(struct interface *interface, const struct monitor *monitor);
+/* Since it was stopped it carries what nobody counts, until it is started again: that is
+ * before_attach, too. */
+void interface_begin_gap(struct interface *interface);
+
+/* Reads its counters, before (0) or after (1) an instant. */
+void interface_read_counters(struct interface *interface, const struct monitor *monitor, int at);
 
 /* Makes both hooks count with one store in the slot
  * table, in the role that it has. */

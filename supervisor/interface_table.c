@@ -32,6 +32,7 @@ int interface_table_new(struct interface_table **ret, const struct monitor *moni
 		return -ENOMEM;
 	table->monitor = monitor;
 	table->config = config;
+	table->check_bucket = TABLE_BUCKETS;
 	table->admission = (struct admission){.monitor = monitor, .config = config};
 	*ret = table;
 	return 0;
@@ -82,6 +83,8 @@ static void table_link_gone(struct interface_table *table, struct interface **at
 	table->count--;
 	interface->gone = true;
 	interface->wanted = false;
+	/* the last message may tell */
+	interface->moment.known = false;
 	table->changed = true;
 	table_push(&table->gone, interface);
 }
@@ -153,7 +156,7 @@ static bool table_is_impostor(const struct interface_table *table,
 			      const struct interface *interface)
 {
 	return table->suspicious && !interface->mentioned && interface->state != INTERFACE_KNOWN &&
-	       !attach_check(table->monitor->attacher, &interface->attachment);
+	       attach_missing(table->monitor->attacher, &interface->attachment);
 }
 
 void interface_table_link(struct interface_table *table, const struct link *link)
@@ -162,8 +165,14 @@ void interface_table_link(struct interface_table *table, const struct link *link
 	int err = 0;
 
 	if (link->gone) {
-		if (*at)
-			table_link_gone(table, at);
+		struct interface *interface = *at;
+
+		if (!interface)
+			return;
+		table_link_gone(table, at);
+		interface->moment = (struct truth_moment){.stats = {link->stats, link->stats},
+							  .known = link->has_stats};
+		table_join_ends(interface, interface->next);
 		return;
 	}
 	if (*at && table_is_impostor(table, *at)) {
@@ -240,6 +249,7 @@ int table_end_phase(struct interface_table *table, struct interface *interface)
 	ended->era = interface->era;
 	ended->was_up = interface->was_up;
 	ended->before_attach = interface->before_attach;
+	ended->truth = truth_hold(interface->truth);
 	ended->interval_role = interface->interval_role;
 	ended->map = interface->map;
 	interface->before_attach = (struct flow_count){0};
@@ -259,6 +269,7 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 	/* one that is attached anew goes on with its life */
 	if (!interface->outrun)
 		interface->life = 0;
+	table_end_truth(interface);
 	interface->outrun = false;
 	interface->state = INTERFACE_KNOWN;
 	return 0;
@@ -285,7 +296,7 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 		}
 		interface_stop(interface, monitor, interface->gone || interface->outrun);
 		if (interface->outrun)
-			interface_begin_gap(interface, monitor);
+			interface_begin_gap(interface);
 	}
 	interface_detach_each(selection->interfaces, selection->count, monitor);
 }

@@ -61,6 +61,18 @@ void interface_table_rematch(struct interface_table *table);
 void interface_table_look(struct interface_table *table);
 
 /*
+ * Looks whether our programs are still on the hooks of all interfaces, and their maps in their
+ * slots; what somebody else removed is said, and put back by the next reconciliation, each time
+ * after a longer pause. At once: whether there is something to put back; or some by some: whether
+ * more are to be looked at.
+ */
+bool interface_table_check(struct interface_table *table);
+void interface_table_begin_check(struct interface_table *table);
+bool interface_table_check_some(struct interface_table *table);
+/* What is broken (struct repair), as the beginning of a sentence: "our program at ingress was". */
+const char *repair_name(unsigned int broken);
+
+/*
  * Detaches what is gone or not wanted any more, its records into the merge; attaches what is
  * wanted, for about budget_ns, so that the netlink reader is not kept waiting. Returns whether
  * there is more to do now.

@@ -39,6 +39,7 @@ void selection_add(struct selection *selection, struct interface *interface)
 /* Where the records of a map go. */
 struct table_record_target {
 	struct merge *merge;
+	struct truth *truth; /* NULL: it is only looked at */
 	uint32_t id;
 	size_t entries; /* that counted anything */
 };
@@ -58,13 +59,18 @@ static int table_merge_records(void *data, const struct flow_key *keys,
 	struct table_record_target *target = data;
 
 	target->entries += table_count_entries(values, n);
+	truth_add(target->truth, keys, values, n);
 	return merge_add(target->merge, target->id, keys, values, n);
 }
 
 void table_read_and_close(struct interface_table *table, struct interface *interface,
 			  struct flow_map *map, bool for_long)
 {
-	struct table_record_target target = {.merge = table->monitor->merge, .id = map->phase};
+	struct table_record_target target = {
+		.merge = table->monitor->merge,
+		.truth = interface->truth,
+		.id = map->phase,
+	};
 	struct flow_maps *maps = table->monitor->maps;
 	int err = flow_maps_read(maps, map->fd, table_merge_records, &target);
 
@@ -118,7 +124,8 @@ static struct interface **table_list_slots(struct interface_table *table)
 	return owners;
 }
 
-static int table_merge_train(struct merge *merge, uint32_t phase, const struct flow_train *train)
+static int table_merge_train(struct merge *merge, struct truth *truth, uint32_t phase,
+			     const struct flow_train *train)
 {
 	struct flow_value value = {0};
 	struct flow_key key;
@@ -129,6 +136,7 @@ static int table_merge_train(struct merge *merge, uint32_t phase, const struct f
 	sender = flow_key_order(&train->key, &key);
 	value.count[sender][train->class] =
 		(struct flow_count){.bytes = train->bytes, .packets = train->packets};
+	truth_add(truth, &key, &value, 1);
 	return merge_add(merge, phase, &key, &value, 1);
 }
 
@@ -137,7 +145,7 @@ int interface_table_merge_trains(struct merge *merge, const struct held_train *t
 	int err = 0;
 
 	for (size_t i = 0; i < n && !err; i++)
-		err = table_merge_train(merge, trains[i].phase, &trains[i].train);
+		err = table_merge_train(merge, NULL, trains[i].phase, &trains[i].train);
 	return err;
 }
 
@@ -192,8 +200,13 @@ static int table_take_trains(struct interface_table *table)
 	if (!err && trains.count)
 		err = program_empty_trains(monitor->program);
 	table->untaken = err;
-	if (!err)
-		err = interface_table_merge_trains(monitor->merge, trains.list, trains.count);
+	for (size_t i = 0; i < trains.count && !err; i++) {
+		const struct held_train *held = &trains.list[i];
+
+		err = table_merge_train(monitor->merge,
+					table_train_owner(&trains, &held->train)->truth,
+					held->phase, &held->train);
+	}
 	free(trains.list);
 	free(trains.owners);
 	return err;
@@ -330,11 +343,16 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
 
+	table_read_counters(table, 0);
 	if (!err) {
 		FOR_EACH_INTERFACE (table, interface)
 			if (table_takes_part(table, interface))
 				selection_add(&selection, interface);
 		err = table_drain_by_rounds(table, &selection, for_long);
+	}
+	if (!err && !table->waiting) {
+		table_read_counters(table, 1);
+		table_tell_truth(table);
 	}
 	table_note_unread(err);
 	selection_clean(&selection);
@@ -396,7 +414,7 @@ static int table_peek_train(void *data, const struct flow_train *train)
 	const struct table_trains *trains = data;
 	const struct interface *interface = table_train_owner(trains, train);
 
-	return interface ? table_merge_train(trains->merge, interface->map.phase, train) : 0;
+	return interface ? table_merge_train(trains->merge, NULL, interface->map.phase, train) : 0;
 }
 
 int interface_table_peek(struct interface_table *table, struct merge *merge)

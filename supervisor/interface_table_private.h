@@ -29,6 +29,7 @@ struct interface_table {
 	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
 	bool changed;	 /* since the last reconciliation */
 	bool rematch;
+	size_t check_bucket;  /* where the self-check goes on; TABLE_BUCKETS: it is done */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
 };
@@ -77,6 +78,16 @@ void table_settle_ended(struct interface_table *table);
  * object of its own, so that the interface may go on under another id in the same interval.
  */
 int table_end_phase(struct interface_table *table, struct interface *interface);
+
+/* Its counting ended: what it was compared with is told when all has been read. */
+void table_end_truth(struct interface *interface);
+/* Two that went one after the other: what one end of a veth pair received is what the other sent.
+ */
+void table_join_ends(struct interface *a, struct interface *b);
+/* Reads all links' counters, before (0) or after (1) the instant of a swap. */
+void table_read_counters(struct interface_table *table, int at);
+/* All that was counted until that swap has been read. */
+void table_tell_truth(struct interface_table *table);
 
 /* Every interface, and the program, gets the role that it has now. 0 or negative errno. */
 int table_update_roles(struct interface_table *table);

@@ -31,6 +31,7 @@
 #include "supervisor/privileges.h"
 #include "supervisor/program.h"
 #include "supervisor/report_id.h"
+#include "supervisor/self_check.h"
 #include "supervisor/sink.h"
 #include "supervisor/totals.h"
 #include "supervisor/translation.h"
@@ -50,6 +51,8 @@
 #define RECONCILE_BUDGET_NS (50 * NSEC_PER_MSEC)
 /* At the start nobody is waiting: all interfaces begin to count at once. */
 #define START_BUDGET_NS (3600 * NSEC_PER_SEC)
+/* Whoever asks for a report waits so long for what is repaired, to find it there. */
+#define REPAIR_BUDGET_NS NSEC_PER_SEC
 /* A report this late has something to explain. */
 #define LATE_NS (500 * NSEC_PER_MSEC)
 /* How long the last report may take to leave through a slow pipe. */
@@ -76,6 +79,7 @@ struct supervisor {
 	struct monitor monitor;
 	struct monitor_counts counts;
 	struct interface_table *table;
+	struct self_check *self_check;
 	struct exporter *exporter;
 	struct report_id *report_id;
 	struct sink *sink;
@@ -457,7 +461,8 @@ static int supervisor_report(struct supervisor *sup)
 static bool supervisor_reconcile(void *data)
 {
 	struct supervisor *sup = data;
-	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS);
+	bool unchecked = interface_table_check_some(sup->table);
+	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS) || unchecked;
 	int64_t retry_ns = interface_table_retry_ns(sup->table);
 
 	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
@@ -628,6 +633,9 @@ static int supervisor_reload(struct supervisor *sup)
 /* Writes a report now and begins a new interval. */
 static int supervisor_report_early(struct supervisor *sup, int *report_err)
 {
+	/* whoever asks now wants to know that all is well now */
+	if (interface_table_check(sup->table))
+		interface_table_reconcile(sup->table, REPAIR_BUDGET_NS);
 	*report_err = supervisor_report_now(sup);
 	return supervisor_schedule(sup, sup->interval.start_ns);
 }
@@ -701,6 +709,7 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 		.attacher = sup->attacher,
 		.translation = sup->translation,
 		.table = sup->table,
+		.counts = &sup->counts,
 		.sink = sup->sink,
 		.totals = &sup->totals,
 		.live = sup->live,
@@ -1024,6 +1033,8 @@ static int supervisor_open_loop(struct supervisor *sup)
 	if (!err)
 		err = loop_add(sup->loop, sup->watchdog_timer_fd, EPOLLIN,
 			       supervisor_on_watchdog_timer, sup);
+	if (!err)
+		err = self_check_new(&sup->self_check, sup->loop, sup->table);
 	loop_set_idle(sup->loop, supervisor_reconcile, sup);
 	return err ? supervisor_fail("cannot wait for events", err) : 0;
 }
@@ -1226,6 +1237,7 @@ static void supervisor_clean(struct supervisor *sup)
 		interface_table_detach(sup->table);
 	}
 	exporter_free(sup->exporter);
+	self_check_free(sup->self_check);
 	interface_table_free(sup->table);
 	sink_free(sup->sink);
 	report_id_free(sup->report_id);

@@ -112,7 +112,7 @@ story_interfaces() {
 		'5 15 1'
 	ask host interfaces
 	expect_equal 'exit status' 0 "$STATUS"
-	grep -qE "^ *[0-9]+  v0 +veth +$ATTACH 1/1 1/1 +1 +640 B +0 B +1 % +1.9 KiB +0 B +non_ip 46 B\$" \
+	grep -qE "^ *[0-9]+  v0 +veth +$ATTACH 1/1 1/1 +1 +640 B +0 B +1 % +1.9 KiB +0 B +100 % +non_ip 46 B\$" \
 		"$WORK/answer" || fail 'interfaces says:' "$(cat "$WORK/answer")"
 	grep -q 'excluded by kind:bridge' "$WORK/answer" || fail 'no word of the exclusion'
 	[[ $(tr -d -c '\033' <"$WORK/answer" | wc -c) -eq 0 ]] || fail 'a name steers the terminal'

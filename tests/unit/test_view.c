@@ -60,7 +60,9 @@ static const char status_text[] =
 	"\"non_ip\":{\"bytes\":56,\"packets\":2},\"malformed\":{\"bytes\":0,\"packets\":0},"
 	"\"map_full\":{\"bytes\":1500,\"packets\":1}}},\"maps\":{\"limit\":65536,\"fullest\":{"
 	"\"interface\":\"e th\",\"entries\":300}},\"losses\":{\"maps_unread\":0,"
-	"\"link_overruns\":2,\"connection_overruns\":0},\"nat\":{\"joining\":true,"
+	"\"link_overruns\":2,\"connection_overruns\":0},\"coverage\":{\"percent\":99.5,"
+	"\"interface\":\"e th\",\"unknown\":1,\"ended\":{\"missed\":{\"packets\":3}},"
+	"\"repairs\":2},\"nat\":{\"joining\":true,"
 	"\"conversations\":7},\"output\":{\"name\":\"standard output\",\"broken\":true,\"error\":"
 	"\"No space left on device\"},\"cost\":{\"cpu\":{\"user\":0.5,\"system\":0.25},"
 	"\"memory\":{\"resident\":5242880,\"kernel\":1048576},\"hook_ns\":41.6}}";
@@ -83,6 +85,8 @@ static void test_status(void **state)
 		   "max_flows      10 flows beyond it, 1.0 KiB in 12 packets, are known as sums "
 		   "only\n"
 		   "unattributed   non_ip 84 B in 3 packets, map_full 1.5 KiB in 1 packets\n"
+		   "coverage       99.50 % on e\\x20th, the worst; 1 interfaces not compared; "
+		   "interfaces that ended missed 3 packets; 2 repairs\n"
 		   "flow maps      fullest e\\x20th, 300 of 65536 entries\n"
 		   "lost           0 maps unread; notifications overran 2 times (links), 0 times "
 		   "(connections)\n"
@@ -98,7 +102,8 @@ static void test_interfaces(void **state)
 		"{\"interfaces\":[{\"index\":1,\"name\":\"lo\",\"kind\":\"loopback\",\"state\":"
 		"\"monitored\",\"attach\":{\"mode\":\"tcx\",\"ingress\":{\"position\":1,\"count\":"
 		"1},"
-		"\"egress\":{\"position\":2,\"count\":3}},\"interval\":{\"flows\":2,\"in\":{"
+		"\"egress\":{\"position\":2,\"count\":3}},\"coverage\":{\"percent\":100.0},"
+		"\"interval\":{\"flows\":2,\"in\":{"
 		"\"bytes\":"
 		"100,\"packets\":1},\"out\":{\"bytes\":2048,\"packets\":2}},\"total\":{\"in\":{"
 		"\"bytes\":1000},\"out\":{\"bytes\":4096},\"unattributed\":{\"non_ip\":{\"bytes\":"
@@ -112,9 +117,9 @@ static void test_interfaces(void **state)
 	assert_false(view_all_attached(answer));
 	json_decref(answer);
 	assert_out("INDEX  NAME        KIND      ATTACHED                  FLOWS     IN      OUT  "
-		   "MAP  TOTAL IN  TOTAL OUT  UNATTRIBUTED\n"
+		   "MAP  TOTAL IN  TOTAL OUT  COVERAGE  UNATTRIBUTED\n"
 		   "    1  lo          loopback  tcx 1/1 2/3                   2  100 B  2.0 KiB  "
-		   "1 %    1000 B    4.0 KiB  non_ip 28 B\n"
+		   "1 %    1000 B    4.0 KiB     100 %  non_ip 28 B\n"
 		   "   12  a\\x20b\\x1B  veth      cannot attach: No memory\n");
 }
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Whether what was set up is still there: somebody else may have removed it. */
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "netlink/rtnl.h"
+#include "supervisor/interface_table_private.h"
+#include "supervisor/program.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* How long what was repaired is left alone: twice as long each time. Whoever removes it again at
+ * once is no mistake to be put right, and each attach costs him and us. */
+#define REPAIR_PAUSE_NS	   (30 * NSEC_PER_SEC)
+#define REPAIR_DOUBLINGS   7 /* an hour */
+#define INTERFACES_A_CHECK 64
+
+static int64_t table_repair_pause_ns(const struct repair *repair)
+{
+	unsigned int doublings =
+		repair->count < REPAIR_DOUBLINGS ? repair->count : REPAIR_DOUBLINGS;
+
+	return REPAIR_PAUSE_NS << doublings;
+}
+
+static unsigned int table_find_broken(const struct interface_table *table,
+				      const struct interface *interface)
+{
+	const struct monitor *monitor = table->monitor;
+	unsigned int missing = attach_missing(monitor->attacher, &interface->attachment);
+	struct flow_slot slot = program_get_slot(monitor->program, interface->link.ifindex);
+	unsigned int broken = 0;
+
+	if (missing & 1U << TC_HOOK_INGRESS)
+		broken |= REPAIR_INGRESS;
+	if (missing & 1U << TC_HOOK_EGRESS)
+		broken |= REPAIR_EGRESS;
+	if (memcmp(&slot, &interface->slot, sizeof(slot)) != 0)
+		broken |= REPAIR_SLOT;
+	if (!flow_maps_in_place(monitor->maps, &interface->map))
+		broken |= REPAIR_MAP;
+	return broken;
+}
+
+const char *repair_name(unsigned int broken)
+{
+	switch (broken & (REPAIR_INGRESS | REPAIR_EGRESS)) {
+	case REPAIR_INGRESS | REPAIR_EGRESS:
+		return "our programs at ingress and egress were";
+	case REPAIR_INGRESS:
+		return "our program at ingress was";
+	case REPAIR_EGRESS:
+		return "our program at egress was";
+	}
+	return broken & REPAIR_SLOT ? "its entry in the slot table was"
+				    : "its flow map in the map of maps was";
+}
+
+/* The message that the link is gone may be on its way. */
+static bool table_is_there(const struct interface_table *table, const struct interface *interface)
+{
+	struct link_stats stats;
+
+	return rtnl_get_stats(table->monitor->rtnl, interface->link.ifindex, &stats) != -ENODEV;
+}
+
+static void table_repair(struct interface_table *table, struct interface *interface,
+			 unsigned int broken)
+{
+	struct repair *repair = &interface->repair;
+	int64_t now_ns = clock_boottime_ns();
+	bool known = repair->broken;
+
+	repair->broken = broken;
+	if (now_ns < repair->next_ns) {
+		if (!known)
+			log_warning("%s: %s removed by somebody else, again; attached again in "
+				    "%lld s",
+				    interface->link.name, repair_name(broken),
+				    (repair->next_ns - now_ns) / NSEC_PER_SEC + 1);
+		return;
+	}
+	log_warning("%s: %s removed by somebody else; attached again", interface->link.name,
+		    repair_name(broken));
+	repair->next_ns = now_ns + table_repair_pause_ns(repair);
+	repair->count++;
+	table->monitor->counts->repairs++;
+	interface->outrun = true;
+	table->changed = true;
+}
+
+static void table_check(struct interface_table *table, struct interface *interface)
+{
+	struct repair *repair = &interface->repair;
+	unsigned int broken;
+
+	if (interface->state != INTERFACE_COUNTING || interface->outrun)
+		return;
+	broken = table_find_broken(table, interface);
+	if (broken && table_is_there(table, interface)) {
+		table_repair(table, interface, broken);
+		return;
+	}
+	repair->broken = 0;
+	/* it has held for long enough */
+	if (repair->count && clock_boottime_ns() > repair->next_ns + table_repair_pause_ns(repair))
+		repair->count = 0;
+}
+
+bool interface_table_check(struct interface_table *table)
+{
+	uint64_t before = table->monitor->counts->repairs;
+
+	FOR_EACH_INTERFACE (table, interface)
+		table_check(table, interface);
+	table->check_bucket = TABLE_BUCKETS;
+	return table->monitor->counts->repairs != before;
+}
+
+void interface_table_begin_check(struct interface_table *table)
+{
+	table->check_bucket = 0;
+}
+
+bool interface_table_check_some(struct interface_table *table)
+{
+	size_t checked = 0;
+
+	while (table->check_bucket < TABLE_BUCKETS && checked < INTERFACES_A_CHECK)
+		for (struct interface *at = table->buckets[table->check_bucket++]; at;
+		     at = at->next) {
+			table_check(table, at);
+			checked++;
+		}
+	return table->check_bucket < TABLE_BUCKETS;
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What links say that they carried, beside what was counted of them. */
+#include "lib/log.h"
+#include "netlink/rtnl.h"
+#include "report/flow_table.h"
+#include "supervisor/interface_table_private.h"
+
+#include <string.h>
+
+static void table_note_counters(struct interface_table *table, int at, uint32_t ifindex,
+				const struct link_stats *stats)
+{
+	struct interface *interface = *table_find(table, ifindex);
+
+	if (!interface || interface->state != INTERFACE_COUNTING)
+		return;
+	if (at == 0)
+		interface->moment = (struct truth_moment){.stats[0] = *stats, .known = true};
+	interface->moment.stats[1] = *stats;
+}
+
+static void table_note_before(void *data, uint32_t ifindex, const struct link_stats *stats)
+{
+	table_note_counters(data, 0, ifindex, stats);
+}
+
+static void table_note_after(void *data, uint32_t ifindex, const struct link_stats *stats)
+{
+	table_note_counters(data, 1, ifindex, stats);
+}
+
+void table_read_counters(struct interface_table *table, int at)
+{
+	int err = rtnl_each_stats(table->monitor->rtnl, at ? table_note_after : table_note_before,
+				  table);
+
+	if (err)
+		log_warning("the links' own counters cannot be read, so coverage is not known: %s",
+			    strerror(-err));
+	FOR_EACH_INTERFACE (table, interface)
+		if (err && interface->state == INTERFACE_COUNTING)
+			interface->moment.known = false;
+}
+
+static void table_set_received(struct interface *interface, const struct link_stats *sent)
+{
+	for (int at = 0; at < 2; at++) {
+		interface->moment.stats[at].rx_packets = sent->tx_packets;
+		interface->moment.stats[at].rx_bytes = sent->tx_bytes;
+	}
+}
+
+/* The last messages do not tell: both ends have lost each other by then (drivers/net/veth.c:
+ * veth_dellink). Which came last is of no matter. */
+void table_join_ends(struct interface *a, struct interface *b)
+{
+	if (!b || strcmp(link_kind(&a->link), "veth") != 0 || a->link.lower_abroad ||
+	    b->link.lower_abroad || a->link.lower != b->link.ifindex ||
+	    b->link.lower != a->link.ifindex || !a->moment.known || !b->moment.known)
+		return;
+	table_set_received(a, &b->moment.stats[0]);
+	table_set_received(b, &a->moment.stats[0]);
+}
+
+void table_end_truth(struct interface *interface)
+{
+	truth_release(interface->gap);
+	interface->gap = NULL;
+	if (interface->outrun && interface->repair.broken)
+		interface->gap = interface->truth;
+	else
+		truth_release(interface->truth);
+	interface->truth = NULL;
+	interface->repair.broken = 0;
+}
+
+/* What it carried while somebody had taken our program off. */
+static void table_tell_gap(struct interface *interface)
+{
+	struct flow_count gap = truth_take_gap(interface->gap);
+
+	flow_count_add(&interface->before_attach, &gap);
+	truth_release(interface->gap);
+	interface->gap = NULL;
+	log_notice("%s: %llu bytes in %llu packets passed meanwhile, they are before_attach",
+		   interface->link.name, gap.bytes, gap.packets);
+}
+
+/* One that a dead agent attached has no truth yet: it begins with this swap. */
+static void table_begin_truth(struct interface_table *table, struct interface *interface)
+{
+	(void)truth_new(&interface->truth, &interface->link, &interface->moment,
+			&table->monitor->counts->ended);
+}
+
+void table_tell_truth(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface) {
+		if (interface->state != INTERFACE_COUNTING)
+			continue;
+		if (interface->gap)
+			table_tell_gap(interface);
+		if (interface->truth)
+			truth_look(interface->truth, &interface->moment);
+		else if (interface->moment.known)
+			table_begin_truth(table, interface);
+	}
+}
