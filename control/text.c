@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/text.h"
 #include "lib/buffer.h"
-#include "report/format_common.h"
+#include "lib/utf8.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -12,7 +12,7 @@ json_t *control_string(const char *text)
 	json_t *string;
 
 	while (*text) {
-		size_t length = format_utf8_length(text);
+		size_t length = utf8_length(text);
 
 		if (length)
 			buffer_append(&valid, text, length);
