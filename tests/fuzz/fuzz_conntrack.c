@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* IPCTNL_MSG_CT_NEW and IPCTNL_MSG_CT_DELETE. */
 #include "lib/protocol.h"
-#include "netlink/conntrack.h"
+#include "netlink/conntrack_entry.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/messages.h"
 
