@@ -227,6 +227,10 @@ $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -lcmocka -o $@
 
+# the test makes allocations fail
+$(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
+	$(foreach name,malloc calloc realloc reallocarray strdup strndup,-Wl,--wrap=$(name))
+
 $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
