@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Text of strangers, against the C library's own idea of UTF-8; and what the log makes of it. */
+/* Text of strangers, against the C library's own idea of UTF-8. */
 #include "lib/cleanup.h"
-#include "lib/log.h"
 #include "lib/utf8.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include <wchar.h>
 #include <wctype.h>
 // clang-format off
@@ -78,69 +72,11 @@ static void test_printable(void **state)
 	assert_false(utf8_is_printable("\xff", 0));
 }
 
-static char logged[4096];
-
-/* What the log says on standard error. */
-static void log_name(const char *name)
-{
-	FILE *file = tmpfile();
-	int kept = dup(STDERR_FILENO);
-	size_t size;
-
-	assert_true(file && kept >= 0);
-	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
-	log_warning("%s: cannot attach: %s", name, strerror(ENOMEM));
-	assert_true(dup2(kept, STDERR_FILENO) >= 0);
-	close(kept);
-	rewind(file);
-	size = fread(logged, 1, sizeof(logged) - 1, file);
-	logged[size] = 0;
-	fclose(file);
-}
-
-static void assert_logged(const char *name, const char *shown)
-{
-	char expected[256];
-
-	log_name(name);
-	snprintf(expected, sizeof(expected), "flowtally: %s: cannot attach: %s\n", shown,
-		 strerror(ENOMEM));
-	assert_string_equal(logged, expected);
-}
-
-static void test_log_lines(void **state)
-{
-	static char longest[2000];
-	(void)state;
-	unsetenv("JOURNAL_STREAM");
-	assert_logged("br0", "br0");
-	assert_logged("%n%s", "%n%s");
-	assert_logged("a b\\c\"", "a b\\c\"");
-	assert_logged("\x1b[2J\x07.\n<3>\x7f", "?[2J?.?<3>?");
-	assert_logged("\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac");
-	assert_logged("\xc2\x9b"
-		      "2J",
-		      "??2J"); /* CSI of Latin-1 */
-	assert_logged("\xff\xc3", "??");
-	assert_logged("\xe2\x80\xae"
-		      "abc",
-		      "???abc");
-	assert_logged("\xd8\x9c", "??"); /* U+061C, which turns the direction too */
-	/* a line is cut off, never in the middle of a character */
-	memset(longest, 'x', sizeof(longest) - 1);
-	for (size_t at = 1000; at < 1040; at += 2)
-		memcpy(longest + at, "\xc3\xa4", 2);
-	log_name(longest);
-	assert_int_equal(strlen(logged), strlen("flowtally: ") + 1023 + 1);
-	assert_string_equal(logged + strlen(logged) - 4, "\xc3\xa4?\n");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_log_lines),
 	};
 
 	return cmocka_run_group_tests_name("utf8", tests, setup, NULL);
