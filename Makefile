@@ -43,6 +43,13 @@ ifeq ($(SANITIZE),1)
   LDFLAGS += -fsanitize=address,undefined
 endif
 
+# COVERAGE=1: counts which lines run (gcov(1)), in a build folder of its own
+ifeq ($(COVERAGE),1)
+  BUILD := $(BUILD)/coverage
+  CFLAGS := -O0 -g --coverage -fprofile-update=atomic
+  LDFLAGS += --coverage
+endif
+
 # FUZZ=1: the targets of libFuzzer and all that they call, in a build folder of its own
 ifeq ($(FUZZ),1)
   BUILD := $(BUILD)/fuzz
@@ -80,8 +87,8 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test test-kernels check bench soak fuzz fuzz-build fuzz-seeds install uninstall deb clean help deps unit unit-sanitize tests \
-	format lint
+.PHONY: all run test test-kernels check bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
+	help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -115,6 +122,11 @@ fuzz: deps ## hostile input for MINUTES=60 a target (TARGETS), a million packets
 	$(Q)BUILD=$(BUILD) FLOWTALLY_TEST_SEED=$${SEED:-$$(date +%s)} \
 		FLOWTALLY_TEST_PACKETS=$${PACKETS:-1000000} timeout_s=86400 PROG=test_flow_random \
 		tests/run.sh prog
+
+coverage: deps ## which lines the tests run, by folder; fails below 95 % of pure code, 80 % of the rest (root); V=1
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory COVERAGE=1 all tests
+	$(Q)BUILD=$(BUILD)/coverage tests/coverage.sh
 
 test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
