@@ -18,7 +18,7 @@ has_libfuzzer() {
 }
 
 if has_libfuzzer; then
-	make --no-print-directory FUZZ=1 fuzz-build
+	make -j"$(nproc)" --no-print-directory FUZZ=1 fuzz-build
 else
 	rm -rf "$BUILD/fuzz/tests"
 fi
