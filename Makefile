@@ -43,6 +43,22 @@ ifeq ($(SANITIZE),1)
   LDFLAGS += -fsanitize=address,undefined
 endif
 
+# COVERAGE=1: counts which lines run (gcov(1)), in a build folder of its own
+ifeq ($(COVERAGE),1)
+  BUILD := $(BUILD)/coverage
+  CFLAGS := -O0 -g --coverage -fprofile-update=atomic
+  LDFLAGS += --coverage
+endif
+
+# FUZZ=1: the targets of libFuzzer and all that they call, in a build folder of its own
+ifeq ($(FUZZ),1)
+  BUILD := $(BUILD)/fuzz
+  CC := $(CLANG)
+  FUZZ_SANITIZERS := address,undefined,float-cast-overflow
+  CFLAGS += -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZERS) -fno-sanitize-recover=all -fno-omit-frame-pointer
+  LDFLAGS += -fsanitize=fuzzer,$(FUZZ_SANITIZERS)
+endif
+
 # clang for BPF does not look where Debian keeps asm/types.h
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
@@ -57,6 +73,8 @@ UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 PROG_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/prog/test_*.c))
 TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SEEDS := $(BUILD)/tests/fuzz/seeds
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
@@ -69,8 +87,8 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test test-kernels check bench soak install uninstall deb clean help deps unit unit-sanitize tests \
-	format lint
+.PHONY: all run test test-kernels check bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
+	help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -84,6 +102,7 @@ test: deps ## install what is missing, build, and run every test (root)
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
+	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
 	$(Q)BUILD=$(BUILD) tests/run.sh all
 
 check: all unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
@@ -94,6 +113,20 @@ check: all unit-build lint ## tests that need no root: format, static analysis, 
 soak: all tests ## thousands of random hosts and 10,000 veth pairs, compared to the byte (root); SEEDS=FIRST..LAST
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
 	$(Q)BUILD=$(BUILD) STORM_PAIRS=$${STORM_PAIRS:-10000} STORY='*_storm*' timeout_s=86400 tests/run.sh netns
+
+fuzz: deps ## hostile input for MINUTES=60 a target (TARGETS), a million packets for the program (PACKETS) (root)
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory all tests
+	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
+	$(Q)BUILD=$(BUILD) FUZZ_SECONDS=$$(($${MINUTES:-60} * 60)) tests/run.sh fuzz
+	$(Q)BUILD=$(BUILD) FLOWTALLY_TEST_SEED=$${SEED:-$$(date +%s)} \
+		FLOWTALLY_TEST_PACKETS=$${PACKETS:-1000000} timeout_s=86400 PROG=test_flow_random \
+		tests/run.sh prog
+
+coverage: deps ## which lines the tests run, by folder; fails below 95 % of pure code, 80 % of the rest (root); V=1
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory COVERAGE=1 all tests
+	$(Q)BUILD=$(BUILD)/coverage tests/coverage.sh
 
 test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
@@ -109,6 +142,12 @@ deps:
 	$(Q)packaging/install-deps.sh
 
 tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
+
+# with FUZZ=1
+fuzz-build: $(FUZZERS)
+
+fuzz-seeds: $(FUZZ_SEEDS) all ## write the inputs of this kernel and this build into tests/fuzz/corpus anew (root)
+	$(Q)BUILD=$(BUILD) tests/fuzz/seeds.sh
 
 .PHONY: unit-build
 unit-build: $(UNIT_TESTS) $(SIMULATION)
@@ -200,6 +239,10 @@ $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -lcmocka -o $@
 
+# the test makes allocations fail
+$(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
+	$(foreach name,malloc calloc realloc reallocarray strdup strndup,-Wl,--wrap=$(name))
+
 $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -213,6 +256,16 @@ $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 $(SIMULATION): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulation/*.c)) $(LIBRARY)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+
+$(FUZZ_SEEDS): $(BUILD)/tests/fuzz/seeds.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@

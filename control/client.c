@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/client.h"
+#include "control/answer.h"
 #include "control/place.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
@@ -24,8 +25,6 @@ struct control_client {
 	char path[UNIX_PATH_SIZE];
 	struct buffer text; /* of an answer; kept for the next */
 };
-
-static const char client_nobody[] = "no flowtally runs in this network namespace";
 
 /* A connected socket, or negative errno. -ECONNREFUSED, -ENOENT: nobody listens there. */
 static int client_connect(const struct sockaddr_un *address)
@@ -67,7 +66,7 @@ static int client_find(struct control_client *client, char *problem, size_t size
 	}
 	/* one that could not make its socket has said so in its log */
 	snprintf(problem, size, "%s, or it has no control socket (its log says why)",
-		 client_nobody);
+		 control_nobody);
 	return -ESRCH;
 }
 
@@ -149,35 +148,10 @@ static int client_receive(struct control_client *client)
 	return -EMSGSIZE;
 }
 
-/* The answer of an agent of another network namespace is not for us. */
-static int client_check(const struct control_client *client, const json_t *answer, char *problem,
-			size_t size)
-{
-	const json_t *netns = json_object_get(answer, "netns");
-	const char *error = json_string_value(json_object_get(answer, "error"));
-
-	if (!json_is_integer(netns)) {
-		snprintf(problem, size,
-			 "%s: what answers there is no flowtally, or one of another version",
-			 client->path);
-		return -EPROTO;
-	}
-	if ((uint64_t)json_integer_value(netns) != control_netns()) {
-		snprintf(problem, size, "%s", client_nobody);
-		return -ESRCH;
-	}
-	if (error) {
-		snprintf(problem, size, "the agent refused: %s", error);
-		return -EPROTO;
-	}
-	return 0;
-}
-
 int control_client_ask(struct control_client *client, json_t *request, json_t **answer,
 		       char *problem, size_t size)
 {
 	int err = request ? client_send(client, request) : -ENOMEM;
-	json_t *object;
 
 	json_decref(request);
 	if (!err)
@@ -187,14 +161,8 @@ int control_client_ask(struct control_client *client, json_t *request, json_t **
 			 err == -ECONNRESET ? "the agent ended, or it is none" : strerror(-err));
 		return err;
 	}
-	object = json_loadb(client->text.data, client->text.size, 0, NULL);
-	err = client_check(client, object, problem, size);
-	if (err) {
-		json_decref(object);
-		return err;
-	}
-	*answer = object;
-	return 0;
+	return control_answer_parse(answer, client->text.data, client->text.size, client->path,
+				    control_netns(), problem, size);
 }
 
 int control_exit_status(int err)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/text.h"
 #include "lib/buffer.h"
-#include "report/format_common.h"
+#include "lib/utf8.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -12,7 +12,7 @@ json_t *control_string(const char *text)
 	json_t *string;
 
 	while (*text) {
-		size_t length = format_utf8_length(text);
+		size_t length = utf8_length(text);
 
 		if (length)
 			buffer_append(&valid, text, length);
@@ -63,13 +63,20 @@ const char *control_text(const json_t *object, const char *path)
 	return text ? text : "";
 }
 
+uint64_t control_whole(double number)
+{
+	if (!(number > 0))
+		return 0;
+	return number < 0x1p64 ? (uint64_t)number : UINT64_MAX;
+}
+
 void control_put_time(struct buffer *out, double seconds)
 {
 	static const struct {
 		const char *name;
 		uint64_t seconds;
 	} units[] = {{"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}};
-	uint64_t whole = seconds > 0 ? (uint64_t)seconds : 0;
+	uint64_t whole = control_whole(seconds);
 	size_t unit = 0;
 
 	while (units[unit].seconds > 1 && whole < units[unit].seconds)

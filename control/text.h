@@ -18,6 +18,9 @@ uint64_t control_u64(const struct json_t *object, const char *path);
 double control_real(const struct json_t *object, const char *path);
 const char *control_text(const struct json_t *object, const char *path);
 
+/* Cut off, and what is below or above all uint64_t is the nearest of them. */
+uint64_t control_whole(double number);
+
 /* "7 s", "3 min 20 s", "2 h 5 min", "12 d 3 h" */
 void control_put_time(struct buffer *out, double seconds);
 

@@ -47,7 +47,7 @@ static void put_end(struct buffer *out, const json_t *end, const char *protocol,
 
 static void put_rate(struct buffer *out, double rate)
 {
-	format_size(out, rate > 0 ? (uint64_t)rate : 0);
+	format_size(out, control_whole(rate));
 }
 
 /* What the flow is sorted by. */
@@ -68,11 +68,11 @@ static double sort_value(const json_t *flow, const char *sort)
 static void put_bar(struct buffer *out, double value, double largest)
 {
 	double share = largest > 0 && value > 0 ? value / largest : 0;
-	unsigned int width = (unsigned int)(share * BAR_WIDTH + 0.5);
+	unsigned int width = share < 1 ? (unsigned int)(share * BAR_WIDTH + 0.5) : BAR_WIDTH;
 
 	if (value > 0 && !width)
 		width = 1;
-	while (width-- && width < BAR_WIDTH)
+	while (width--)
 		buffer_char(out, '#');
 }
 

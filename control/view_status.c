@@ -49,16 +49,19 @@ static void put_configuration(struct buffer *out, const json_t *status)
 
 	put_title(out, "configuration");
 	format_words(out, *file ? file : "built-in defaults");
-	buffer_printf(out, ", every %" PRIu64 " s as %s\n", control_u64(status, "config.interval"),
-		      control_text(status, "config.format"));
+	buffer_printf(out, ", every %" PRIu64 " s as ", control_u64(status, "config.interval"));
+	format_words(out, control_text(status, "config.format"));
+	buffer_char(out, '\n');
 	put_title(out, "interfaces");
 	buffer_printf(out,
 		      "%" PRIu64 " of %" PRIu64 " monitored, %" PRIu64 " wanted (tcx %" PRIu64
-		      ", clsact %" PRIu64 ", mode %s)\n",
+		      ", clsact %" PRIu64 ", mode ",
 		      control_u64(status, "interfaces.monitored"),
 		      control_u64(status, "interfaces.present"),
 		      control_u64(status, "interfaces.wanted"), control_u64(status, "attach.tcx"),
-		      control_u64(status, "attach.clsact"), control_text(status, "attach.mode"));
+		      control_u64(status, "attach.clsact"));
+	format_words(out, control_text(status, "attach.mode"));
+	buffer_str(out, ")\n");
 }
 
 static void put_counts(struct buffer *out, const json_t *status)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/log.h"
+#include "lib/utf8.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,9 +53,14 @@ bool log_enabled(enum log_level level)
  */
 static void log_make_printable(char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
+	while (*text) {
+		size_t length = utf8_length(text);
+
+		if (*text == ' ' || utf8_is_printable(text, length))
+			text += length;
+		else
+			*text++ = '?';
+	}
 }
 
 void log_vline(enum log_level level, const char *format, va_list args)

@@ -2,7 +2,6 @@
 #include "netlink/tc.h"
 
 #include "lib/cleanup.h"
-#include "netlink/attr.h"
 #include "netlink/socket.h"
 
 #include <arpa/inet.h>
@@ -17,7 +16,6 @@
 
 #define REQUEST_SIZE 512
 #define DUMP_TRIES   50
-#define KIND_SIZE    sizeof(((struct tc_filter *)NULL)->kind)
 #define NAME_SIZE    sizeof(((struct tc_filter *)NULL)->name)
 /* Their answers fit the smallest default receive buffer many times. */
 #define CHANGES_A_DATAGRAM 64
@@ -152,31 +150,15 @@ static int dump(struct tc *tc, struct nlmsghdr *request,
 	return r == -EINTR ? -EAGAIN : r;
 }
 
-static int take_kind(const struct nlattr *attr, void *data)
-{
-	char *kind = data;
-
-	if (mnl_attr_get_type(attr) != TCA_KIND)
-		return 0;
-	return attr_string(attr, kind, KIND_SIZE);
-}
-
 static int collect_clsact(void *data, const struct nlmsghdr *message)
 {
-	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
 	struct collection *collection = data;
-	char kind[KIND_SIZE] = "";
 	uint32_t ifindex;
 	int r;
 
-	if (message->nlmsg_type != RTM_NEWQDISC)
-		return 0;
-	r = attr_each(message, sizeof(*info), take_kind, kind);
+	r = tc_clsact_parse(&ifindex, message);
 	if (r < 0)
-		return r;
-	if (strcmp(kind, "clsact") != 0)
-		return 0;
-	ifindex = info->tcm_ifindex;
+		return r == -ENOENT ? 0 : r;
 	return append(collection, &ifindex);
 }
 
@@ -341,50 +323,6 @@ void tc_change(struct tc *tc, struct tc_change *changes, size_t n)
 			changes[i].result = -EBUSY;
 }
 
-struct found_filter {
-	struct tc_filter filter;
-	const struct nlattr *options; /* into the message */
-};
-
-static int take_filter_attribute(const struct nlattr *attr, void *data)
-{
-	struct found_filter *found = data;
-
-	switch (mnl_attr_get_type(attr)) {
-	case TCA_KIND:
-		return attr_string(attr, found->filter.kind, sizeof(found->filter.kind));
-	case TCA_CHAIN:
-		return attr_u32(attr, &found->filter.chain);
-	case TCA_OPTIONS:
-		found->options = attr;
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-static int take_bpf_option(const struct nlattr *attr, void *data)
-{
-	struct tc_filter *filter = data;
-
-	switch (mnl_attr_get_type(attr)) {
-	case TCA_BPF_NAME: {
-		/* Other programs give names of up to 255 bytes. */
-		size_t length = mnl_attr_get_payload_len(attr);
-
-		if (length >= sizeof(filter->name))
-			length = sizeof(filter->name) - 1;
-		memcpy(filter->name, mnl_attr_get_payload(attr), length);
-		filter->name[length] = '\0';
-		return 0;
-	}
-	case TCA_BPF_ID:
-		return attr_u32(attr, &filter->program_id);
-	default:
-		return 0;
-	}
-}
-
 /* The kernel lists each priority by itself, with no handle, before the filters in it. */
 static bool is_head_of(const struct tc_filter *head, const struct tc_filter *filter)
 {
@@ -394,31 +332,20 @@ static bool is_head_of(const struct tc_filter *head, const struct tc_filter *fil
 
 static int collect_filter(void *data, const struct nlmsghdr *message)
 {
-	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
 	struct collection *filters = data;
-	struct found_filter found = {.filter.hook = filters->hook};
-	struct tc_filter *last;
+	struct tc_filter filter, *last;
 	int r;
 
-	if (message->nlmsg_type != RTM_NEWTFILTER)
-		return 0;
-	r = attr_each(message, sizeof(*info), take_filter_attribute, &found);
+	r = tc_filter_parse(&filter, message);
 	if (r < 0)
-		return r;
-	found.filter.handle = info->tcm_handle;
-	found.filter.priority = TC_H_MAJ(info->tcm_info) >> 16;
-	if (found.options && strcmp(found.filter.kind, "bpf") == 0) {
-		r = attr_each_nested(found.options, take_bpf_option, &found.filter);
-		if (r < 0)
-			return r;
-	}
-
+		return r == -ENOENT ? 0 : r;
+	filter.hook = filters->hook;
 	if (filters->count > 0) {
 		last = (struct tc_filter *)filters->items + filters->count - 1;
-		if (is_head_of(last, &found.filter))
+		if (is_head_of(last, &filter))
 			filters->count--;
 	}
-	return append(filters, &found.filter);
+	return append(filters, &filter);
 }
 
 static int dump_filters(struct tc *tc, uint32_t ifindex, struct collection *filters)

@@ -6,26 +6,13 @@
 #ifndef FLOWTALLY_TC_H
 #define FLOWTALLY_TC_H
 
+#include "netlink/tc_message.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct tc;
-
-enum tc_hook {
-	TC_HOOK_INGRESS,
-	TC_HOOK_EGRESS,
-};
-
-struct tc_filter {
-	enum tc_hook hook;
-	uint32_t chain;
-	uint16_t priority;
-	uint32_t handle;
-	uint32_t program_id; /* of the BPF program; 0 if none */
-	char kind[16];	     /* "bpf", "u32", "flower", ... */
-	char name[64];	     /* TCA_BPF_NAME, the beginning of a longer one; "" if none */
-};
 
 /* One blocking request socket for all calls. */
 int tc_new(struct tc **ret);

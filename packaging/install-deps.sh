@@ -31,7 +31,7 @@ choose_debian() {
 		libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
-		qemu-system-x86 systemd logrotate bash-completion zsh groff-base)
+		qemu-system-x86 systemd logrotate bash-completion zsh groff-base libclang-rt-dev)
 	bench_packages=(softflowd pmacct)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
@@ -58,7 +58,8 @@ choose_rpm() {
 choose_fedora() {
 	choose_rpm
 	packages+=(pkgconf-pkg-config kernel-headers)
-	test_packages+=(iproute iproute-tc iperf3 clang-tools-extra procps-ng groff-base)
+	test_packages+=(iproute iproute-tc iperf3 clang-tools-extra procps-ng groff-base
+		compiler-rt)
 	install_packages() {
 		dnf install -y --setopt=install_weak_deps=False "$@"
 	}
@@ -77,7 +78,7 @@ choose_arch() {
 	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson ncurses libmicrohttpd
 		libcap-ng pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
-		util-linux iputils strace logrotate bash-completion zsh groff)
+		util-linux iputils strace logrotate bash-completion zsh groff compiler-rt)
 	is_installed() {
 		[[ -z $(pacman -T "$1") ]]
 	}
@@ -90,7 +91,8 @@ choose_alpine() {
 	packages=(gcc musl-dev make clang llvm libbpf-dev libmnl-dev elfutils-dev zlib-dev inih-dev
 		jansson-dev ncurses-dev libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
-		jq procps-ng util-linux iputils strace wireguard-tools logrotate bash-completion zsh groff)
+		jq procps-ng util-linux iputils strace wireguard-tools logrotate bash-completion zsh groff
+		compiler-rt)
 	is_installed() {
 		apk info -q -e "$1"
 	}

@@ -5,6 +5,7 @@
 #include "lib/buffer.h"
 #include "lib/clock.h"
 #include "lib/protocol.h"
+#include "lib/utf8.h"
 #include "report/nat.h"
 
 #include <arpa/inet.h>
@@ -175,53 +176,14 @@ void format_size(struct buffer *out, uint64_t bytes)
 	buffer_printf(out, "%.1f %s", size, units[unit]);
 }
 
-size_t format_utf8_length(const char *text)
-{
-	const uint8_t *byte = (const uint8_t *)text;
-	uint8_t low = 0x80, high = 0xbf;
-	size_t length;
-
-	if (byte[0] < 0x80)
-		return byte[0] != 0;
-	if (byte[0] < 0xc2 || byte[0] > 0xf4)
-		return 0;
-	length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
-	/* no longer forms than needed, no surrogates, nothing above U+10FFFF */
-	if (byte[0] == 0xe0)
-		low = 0xa0;
-	if (byte[0] == 0xed)
-		high = 0x9f;
-	if (byte[0] == 0xf0)
-		low = 0x90;
-	if (byte[0] == 0xf4)
-		high = 0x8f;
-	for (size_t i = 1; i < length; i++, low = 0x80, high = 0xbf)
-		if (byte[i] < low || byte[i] > high)
-			return 0;
-	return length;
-}
-
-/* Controls of ASCII and Latin-1 could steer a terminal, blanks would end the field. */
-static bool is_printable(const char *text, size_t length)
-{
-	const uint8_t *byte = (const uint8_t *)text;
-
-	if (length == 1)
-		return byte[0] > ' ' && byte[0] < 0x7f && byte[0] != '\\';
-	if (length == 2)
-		return byte[0] != 0xc2 || byte[1] > 0xa0;
-	if (length == 3) /* U+2000 to U+206F: blanks, line ends, changes of direction */
-		return byte[0] != 0xe2 || byte[1] > 0x81 ||
-		       (byte[1] == 0x80 && byte[2] >= 0x90 && byte[2] <= 0xa7);
-	return length;
-}
-
 static void put_printable(struct buffer *out, const char *text, bool blanks)
 {
 	while (*text) {
-		size_t length = format_utf8_length(text);
+		size_t length = utf8_length(text);
 
-		if (is_printable(text, length) || (blanks && *text == ' ')) {
+		/* a blank would end the field, and '\\' begins what stands for such bytes */
+		if ((utf8_is_printable(text, length) && *text != '\\') ||
+		    (blanks && *text == ' ')) {
 			buffer_append(out, text, length);
 			text += length;
 		} else {

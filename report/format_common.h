@@ -31,9 +31,6 @@ void format_protocol_or_number(struct buffer *out, uint8_t protocol);
 /* "999 B", "1.0 KiB": three digits or so, powers of 1024. */
 void format_size(struct buffer *out, uint64_t bytes);
 
-/* Length of the valid UTF-8 character (RFC 3629) that text begins with; 0: it begins with none. */
-size_t format_utf8_length(const char *text);
-
 /* An interface's name for a line of text: bytes that are no printable character as \xNN. */
 void format_name(struct buffer *out, const char *name);
 /* The same for several words: blanks stay. */

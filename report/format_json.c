@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
 #include "lib/protocol.h"
+#include "lib/utf8.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/merge.h"
@@ -16,7 +17,7 @@ static void put_string(struct buffer *out, const char *text)
 {
 	buffer_char(out, '"');
 	while (*text) {
-		size_t length = format_utf8_length(text);
+		size_t length = utf8_length(text);
 
 		if (!length)
 			put_literal(out, "\xef\xbf\xbd");

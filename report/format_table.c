@@ -102,6 +102,15 @@ static void put_cell(struct buffer *out, const struct report *report,
 	}
 }
 
+/* In place of the cell before it. An error stays: buffer_reset() would forget a text that is not
+ * the one that the width was found for. */
+static void make_cell(struct buffer *cell, const struct report *report,
+		      const struct report_flow *flow, enum column column)
+{
+	cell->size = 0;
+	put_cell(cell, report, flow, column);
+}
+
 /* A column without width is not shown. */
 static void put_aligned(struct buffer *out, enum column column, const char *text, size_t size,
 			size_t width)
@@ -132,8 +141,7 @@ static void find_widths(const struct report *report, struct buffer *cell, size_t
 		for (int c = 0; c < COLUMNS; c++) {
 			size_t needed;
 
-			buffer_reset(cell);
-			put_cell(cell, report, flow, c);
+			make_cell(cell, report, flow, c);
 			needed = format_width(cell->data, cell->size);
 			if (width[c] < needed)
 				width[c] = needed;
@@ -158,8 +166,7 @@ static void put_flows(struct buffer *out, const struct report *report, struct bu
 		put_aligned(out, c, columns[c].title, strlen(columns[c].title), width[c]);
 	while ((flow = report_walk(report, &walk)) && !buffer_error(out)) {
 		for (int c = 0; c < COLUMNS; c++) {
-			buffer_reset(cell);
-			put_cell(cell, report, flow, c);
+			make_cell(cell, report, flow, c);
 			put_aligned(out, c, cell->data, cell->size, width[c]);
 		}
 	}

@@ -34,7 +34,9 @@ static void put_flow(struct buffer *out, const struct report_flow *flow)
 static void put_sums(struct buffer *out, const char *what, const struct report *report,
 		     const struct report_sum *sums, size_t count)
 {
-	for (const struct report_sum *sum = sums; sum < sums + count; sum++) {
+	for (size_t i = 0; i < count; i++) {
+		const struct report_sum *sum = &sums[i];
+
 		buffer_printf(out, "# %s interface=", what);
 		format_name(out, report->interfaces[sum->interface].name);
 		buffer_printf(out, " flows=%zu bytes=%llu packets=%llu\n", sum->flows,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/nat.h"
 
-#include "netlink/conntrack.h"
+#include "netlink/conntrack_entry.h"
 
 #include <errno.h>
 #include <stdlib.h>

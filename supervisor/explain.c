@@ -79,3 +79,14 @@ const char *explain_attach(int err)
 	}
 	return strerror(-err);
 }
+
+const char *explain_output(int err)
+{
+	switch (err) {
+	case -ENXIO:
+		return "it is a FIFO that nobody reads, a socket, or a device that is not there";
+	case -EISDIR:
+		return "it is a directory; name a file in it";
+	}
+	return strerror(-err);
+}

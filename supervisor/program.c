@@ -36,7 +36,8 @@ struct program {
 
 /* libbpf says "warning" of things that the layer that knows the interface reports in its own words.
  */
-static int program_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
+static int __attribute__((format(printf, 2, 0)))
+program_libbpf_print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level != LIBBPF_DEBUG)
 		log_vline(LOG_LEVEL_DEBUG, format, args);

@@ -618,7 +618,7 @@ static int supervisor_reload(struct supervisor *sup)
 	err = sink_reopen(sup->sink, sup->config.output);
 	if (err)
 		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
-			  strerror(-err), sink_name(sup->sink));
+			  explain_output(err), sink_name(sup->sink));
 	if (sup->config.interval_s != interval_s) {
 		err = supervisor_schedule(sup, sup->interval.start_ns);
 		if (err)
@@ -999,7 +999,7 @@ static int supervisor_open_output(struct supervisor *sup)
 	err = sink_new(&sup->sink, sup->loop, sup->config.output);
 	if (err)
 		log_error("%s: cannot be opened for reports: %s", sup->config.output,
-			  strerror(-err));
+			  explain_output(err));
 	return err;
 }
 

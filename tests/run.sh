@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs tests: tests/run.sh unit|packaging|prog|netns|topology|kernels|all...
+# Runs tests: tests/run.sh unit|packaging|fuzz|prog|netns|topology|kernels|all...
 #
 # One line a test binary or story, the whole output only of those that failed (V=1: of all), and at the
-# end one line "N passed, N failed, N skipped". BUILD: the build folder.
+# end one line "N passed, N failed, N skipped". BUILD: the build folder. PROG=GLOB: those tests of the program only.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -90,7 +90,8 @@ run_prog() {
 	local binary
 
 	skip_without_root tests/prog && return
-	for binary in "$BUILD"/tests/prog/test_*; do
+	# shellcheck disable=SC2231
+	for binary in "$BUILD"/tests/prog/${PROG:-test_*}; do
 		[[ -x $binary && $binary != *.* ]] && run_binary "$binary"
 	done
 	return 0
@@ -105,6 +106,16 @@ run_netns() {
 # Every failed test is in the results.
 run_packaging() {
 	tests/packaging/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
+}
+
+# Every failed target is in the results. FUZZ_SECONDS and TARGETS: as tests/fuzz/run.sh has them.
+run_fuzz() {
+	if ! compgen -G "$BUILD/fuzz/tests/fuzz/fuzz_*" >/dev/null; then
+		echo 'SKIP tests/fuzz: not built, as clang has no libFuzzer here (Debian: libclang-rt-dev)'
+		add_results SKIP 1
+		return
+	fi
+	tests/fuzz/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
 # First the cases that once failed, then random hosts; SEEDS=FIRST..LAST takes others, or more of
@@ -130,17 +141,18 @@ run_kernels() {
 
 run_ring() { # NAME
 	case $1 in
-	unit | packaging | prog | netns | topology | kernels) "run_$1" ;;
+	unit | packaging | fuzz | prog | netns | topology | kernels) "run_$1" ;;
 	all)
 		run_unit
 		run_packaging
+		run_fuzz
 		run_prog
 		run_netns
 		run_topology
 		run_kernels
 		;;
 	*)
-		echo 'usage: tests/run.sh unit|packaging|prog|netns|topology|kernels|all...' >&2
+		echo 'usage: tests/run.sh unit|packaging|fuzz|prog|netns|topology|kernels|all...' >&2
 		exit 2
 		;;
 	esac

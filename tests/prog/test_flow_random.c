@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Random packets, most of them a little broken: the program and the reference must agree on each.
- * FLOWTALLY_TEST_SEED repeats a run.
+ * FLOWTALLY_TEST_SEED repeats a run, FLOWTALLY_TEST_PACKETS makes it longer.
  */
 #include "tests/prog/harness.h"
 #include "tests/prog/reference.h"
 
-#define RANDOM_PACKETS 20000
-#define BATCH	       4000 /* packets between two fresh fragment memories: less than 8192 */
-#define DEFAULT_SEED   20261122
+#define DEFAULT_PACKETS 50000
+#define BATCH		4000 /* packets between two fresh fragment memories: less than 8192 */
+#define DEFAULT_SEED	20261122
 
 static const char *denied;
 static uint64_t random_state;
@@ -159,8 +159,18 @@ static uint64_t seed(void)
 	return given ? strtoull(given, NULL, 0) | 1 : DEFAULT_SEED;
 }
 
+static int packet_count(void)
+{
+	const char *given = getenv("FLOWTALLY_TEST_PACKETS");
+	int count = given ? atoi(given) : DEFAULT_PACKETS;
+
+	assert_in_range(count, 1, INT32_MAX);
+	return count;
+}
+
 static void test_random_packets(void **state)
 {
+	const int packets = packet_count();
 	struct reference *reference = calloc(1, sizeof(*reference));
 	int attributed = 0, refused = 0, reasons[FLOW_REASONS] = {0};
 	struct harness *h = NULL;
@@ -174,7 +184,7 @@ static void test_random_packets(void **state)
 	assert_non_null(reference);
 	random_state = seed();
 	print_message("seed %llu\n", (unsigned long long)random_state);
-	for (int i = 0; i < RANDOM_PACKETS; i++) {
+	for (int i = 0; i < packets; i++) {
 		struct __sk_buff ctx = {0};
 		struct verdict v;
 		struct packet p;
@@ -216,10 +226,10 @@ static void test_random_packets(void **state)
 	print_message("%d flows, %d non_ip, %d malformed, %d refused by TEST_RUN\n", attributed,
 		      reasons[FLOW_NON_IP], reasons[FLOW_MALFORMED], refused);
 	/* a generator that makes nothing but rubbish would test nothing */
-	assert_true(attributed > RANDOM_PACKETS / 4);
-	assert_true(reasons[FLOW_MALFORMED] > RANDOM_PACKETS / 20);
-	assert_true(reasons[FLOW_NON_IP] > RANDOM_PACKETS / 100);
-	assert_true(refused < RANDOM_PACKETS / 10);
+	assert_true(attributed > packets / 4);
+	assert_true(reasons[FLOW_MALFORMED] > packets / 20);
+	assert_true(reasons[FLOW_NON_IP] > packets / 100);
+	assert_true(refused < packets / 10);
 }
 
 int main(void)

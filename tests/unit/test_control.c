@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Requests, the place of the socket, and a server with clients of all manners. */
+#include "control/answer.h"
 #include "control/client.h"
 #include "control/place.h"
 #include "control/request.h"
@@ -516,6 +517,46 @@ static void test_many_clients(void **state)
 	assert_int_equal(served, CONTROL_CLIENTS);
 }
 
+static void assert_answer(const char *line, int expected, const char *words)
+{
+	json_t *answer = NULL;
+
+	strcpy(problem, "");
+	assert_int_equal(control_answer_parse(&answer, line, strlen(line), "socket", 7, problem,
+					      sizeof(problem)),
+			 expected);
+	assert_int_equal(answer != NULL, expected == 0);
+	if (!strstr(problem, words))
+		fail_msg("'%s' is not in '%s'", words, problem);
+	json_decref(answer);
+}
+
+static void test_answers_of_strangers(void **state)
+{
+	(void)state;
+	assert_answer("{\"netns\":7}", 0, "");
+	assert_answer("{\"netns\":8}", -ESRCH, "no flowtally runs");
+	assert_answer("{\"netns\":7,\"error\":\"no time\"}", -EPROTO, "refused: no time");
+	assert_answer("{\"netns\":7,\"error\":1}", 0, "");
+	assert_answer("{\"netns\":\"7\"}", -EPROTO, "socket: what answers there is no flowtally");
+	assert_answer("{\"error\":\"no time\"}", -EPROTO,
+		      "socket: what answers there is no flowtally");
+	assert_answer("[7]", -EPROTO, "socket: what answers there is no flowtally");
+	assert_answer("{\"netns\":7} x", -EPROTO, "socket: what answers there is no flowtally");
+	assert_answer("", -EPROTO, "socket: what answers there is no flowtally");
+}
+
+static void test_names_of_requests(void **state)
+{
+	(void)state;
+	for (enum control_request_kind kind = 0; kind < CONTROL_REQUESTS; kind++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "{\"request\":\"%s\"}", control_request_name(kind));
+		assert_parses(line, kind);
+	}
+}
+
 static void test_nobody_runs(void **state)
 {
 	struct control_client *client;
@@ -552,6 +593,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
+		cmocka_unit_test(test_answers_of_strangers),
+		cmocka_unit_test(test_names_of_requests),
 		cmocka_unit_test_setup_teardown(test_nobody_runs, setup, teardown),
 	};
 

@@ -46,11 +46,20 @@ static void test_attach(void **state)
 	assert_string_equal(explain_attach(-EIO), strerror(EIO));
 }
 
+static void test_output(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(explain_output(-ENXIO), "nobody reads"));
+	assert_non_null(strstr(explain_output(-EISDIR), "directory"));
+	assert_string_equal(explain_output(-ENOENT), strerror(ENOENT));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_program),
 		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,55 @@ static void test_status(void **state)
 		   "42 ns a packet and hook\n");
 }
 
+/* No text of an answer steers the terminal, whatever member it is in. */
+static void test_status_of_a_stranger(void **state)
+{
+	json_t *status = parse(
+		"{\"version\":\"\\u001b1\",\"health\":\"\\u001b2\",\"config\":{\"file\":"
+		"\"\\u001b3\","
+		"\"format\":\"\\u001b4\"},\"attach\":{\"mode\":\"\\u001b5\"},\"maps\":{\"fullest\":"
+		"{\"interface\":\"\\u001b6\"}},\"nat\":{\"reason\":\"\\u001b7\"},\"output\":{"
+		"\"name\":"
+		"\"\\u001b8\",\"error\":\"\\u001b9\"},\"totals\":{\"unattributed\":{\"\\u001bA\":"
+		"{\"packets\":1}}}}");
+
+	(void)state;
+	view_status(&out, status);
+	json_decref(status);
+	assert_int_equal(buffer_error(&out), 0);
+	assert_null(memchr(out.data, '\x1b', out.size));
+	buffer_char(&out, 0);
+	for (const char *mark = "123456789A"; *mark; mark++) {
+		const char shown[] = {'\\', 'x', '1', 'B', *mark, 0};
+
+		assert_non_null(strstr(out.data, shown));
+	}
+}
+
+static void test_numbers_of_a_stranger(void **state)
+{
+	json_t *flows =
+		parse("{\"flows\":[{\"source\":{\"rate\":1e300},\"destination\":{\"rate\":"
+		      "-1e300},\"network\":{\"bytes\":1}},{\"network\":{\"bytes\":1e300}}]}");
+
+	(void)state;
+	assert_int_equal(control_whole(-1e300), 0);
+	assert_int_equal(control_whole(0.9), 0);
+	assert_int_equal(control_whole(0x1p63), 1ULL << 63);
+	assert_int_equal(control_whole(0x1p64), UINT64_MAX);
+	control_put_time(&out, 1e300);
+	buffer_char(&out, '\n');
+	view_flows(&out, flows, false, 0);
+	json_decref(flows);
+	assert_int_equal(buffer_error(&out), 0);
+	buffer_char(&out, 0);
+	assert_non_null(strstr(out.data, "213503982334601 d 7 h\n"));
+	assert_non_null(strstr(out.data, "16.0 EiB"));
+	/* one that is larger than the largest has no longer bar */
+	assert_non_null(strstr(out.data, " ##########\n"));
+	assert_null(strstr(out.data, "###########"));
+}
+
 static void test_interfaces(void **state)
 {
 	json_t *answer = parse(
@@ -239,6 +288,8 @@ static void test_times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_numbers_of_a_stranger, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_status_of_a_stranger, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows, setup, teardown),

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* UTF-8 (RFC 3629) of strangers: names and words that may hold anything. */
+#ifndef FLOWTALLY_UTF8_H
+#define FLOWTALLY_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length of the valid character that the string begins with; 0: it begins with none, or ends. */
+size_t utf8_length(const char *text);
+
+/* Whether the character of that length at text is one that a terminal shows and does not obey: no
+ * control, no blank, nothing that ends lines, turns the direction of text or cannot be seen. */
+bool utf8_is_printable(const char *text, size_t length);
+
+#endif

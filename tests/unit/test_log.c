@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the log says: lines for a file, for the journal and for a terminal. */
+#include "lib/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+// clang-format off
+#include <cmocka.h>
+// clang-format on
+
+static char logged[4096];
+
+/* What the log says on standard error. */
+static void log_name(const char *name)
+{
+	FILE *file = tmpfile();
+	int kept = dup(STDERR_FILENO);
+	size_t size;
+
+	assert_true(file && kept >= 0);
+	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+	log_warning("%s: cannot attach: %s", name, strerror(ENOMEM));
+	assert_true(dup2(kept, STDERR_FILENO) >= 0);
+	close(kept);
+	rewind(file);
+	size = fread(logged, 1, sizeof(logged) - 1, file);
+	logged[size] = 0;
+	fclose(file);
+}
+
+static void assert_logged(const char *name, const char *shown)
+{
+	char expected[256];
+
+	log_name(name);
+	snprintf(expected, sizeof(expected), "flowtally: %s: cannot attach: %s\n", shown,
+		 strerror(ENOMEM));
+	assert_string_equal(logged, expected);
+}
+
+static void test_log_lines(void **state)
+{
+	static char longest[2000];
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	assert_logged("br0", "br0");
+	assert_logged("%n%s", "%n%s");
+	assert_logged("a b\\c\"", "a b\\c\"");
+	assert_logged("\x1b[2J\x07.\n<3>\x7f", "?[2J?.?<3>?");
+	assert_logged("\xc3\xa4\xe2\x82\xac", "\xc3\xa4\xe2\x82\xac");
+	assert_logged("\xc2\x9b"
+		      "2J",
+		      "??2J"); /* CSI of Latin-1 */
+	assert_logged("\xff\xc3", "??");
+	assert_logged("\xe2\x80\xae"
+		      "abc",
+		      "???abc");
+	assert_logged("\xd8\x9c", "??"); /* U+061C, which turns the direction too */
+	/* a line is cut off, never in the middle of a character */
+	memset(longest, 'x', sizeof(longest) - 1);
+	for (size_t at = 1000; at < 1040; at += 2)
+		memcpy(longest + at, "\xc3\xa4", 2);
+	log_name(longest);
+	assert_int_equal(strlen(logged), strlen("flowtally: ") + 1023 + 1);
+	assert_string_equal(logged + strlen(logged) - 4, "\xc3\xa4?\n");
+}
+
+static void test_levels(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	assert_false(log_enabled(LOG_LEVEL_WARNING));
+	log_name("br0");
+	assert_string_equal(logged, "");
+	log_set_level(LOG_LEVEL_NOTICE);
+	assert_true(log_enabled(LOG_LEVEL_WARNING));
+}
+
+/* A pseudo terminal as standard error of what is done. */
+static int terminal_fd, kept_fd;
+
+static void begin_terminal(void)
+{
+	int fd;
+
+	terminal_fd = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(terminal_fd >= 0);
+	assert_int_equal(grantpt(terminal_fd) | unlockpt(terminal_fd), 0);
+	fd = open(ptsname(terminal_fd), O_RDWR | O_NOCTTY);
+	assert_true(fd >= 0);
+	kept_fd = dup(STDERR_FILENO);
+	assert_true(dup2(fd, STDERR_FILENO) >= 0);
+	close(fd);
+}
+
+/* A line is read up to its end: the terminal makes "\r\n" of it. */
+static void end_terminal(void)
+{
+	ssize_t size = 0, n;
+
+	fputs("end\n", stderr);
+	do {
+		n = read(terminal_fd, logged + size, sizeof(logged) - 1 - (size_t)size);
+		assert_true(n > 0);
+		size += n;
+		logged[size] = 0;
+	} while (!strstr(logged, "end\r\n"));
+	*strstr(logged, "end\r\n") = 0;
+	assert_true(dup2(kept_fd, STDERR_FILENO) >= 0);
+	close(kept_fd);
+	close(terminal_fd);
+}
+
+/* The live line stays below the others, and goes without a trace. */
+static void test_live_line(void **state)
+{
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	setenv("TERM", "xterm", 1);
+	begin_terminal();
+	assert_true(log_on_terminal());
+	log_live("3 flows");
+	log_warning("eth0: gone");
+	log_live("");
+	log_live("");
+	log_warning("eth1: gone");
+	end_terminal();
+	assert_string_equal(logged, "\r\033[K3 flows"
+				    "\r\033[Kflowtally: eth0: gone\r\n3 flows"
+				    "\r\033[K"
+				    "flowtally: eth1: gone\r\n");
+}
+
+static void test_no_live_line(void **state)
+{
+	(void)state;
+	setenv("TERM", "dumb", 1);
+	begin_terminal();
+	assert_false(log_on_terminal());
+	log_live("3 flows");
+	log_warning("eth0: gone");
+	end_terminal();
+	assert_string_equal(logged, "flowtally: eth0: gone\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_log_lines),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_live_line),
+		cmocka_unit_test(test_no_live_line),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}
