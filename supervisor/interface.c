@@ -371,9 +371,28 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 
 	interface->state = INTERFACE_COUNTING;
 	err = interface_apply_role(interface, monitor);
-	if (err) {
+	if (err)
 		interface->state = INTERFACE_STOPPED;
-		return err;
+	interface->turned = !err;
+	return err;
+}
+
+int interface_leave(struct interface *interface, const struct monitor *monitor)
+{
+	interface->state = INTERFACE_STOPPED;
+	interface->turned = true;
+	return interface_apply_role(interface, monitor);
+}
+
+void interface_settle(struct interface *interface, const struct monitor *monitor)
+{
+	if (!interface->turned)
+		return;
+	interface->turned = false;
+	if (interface->state != INTERFACE_COUNTING) {
+		interface_read_counters(interface, monitor, 1);
+		truth_end(interface->truth, &interface->moment);
+		return;
 	}
 	interface_begin_truth(interface, monitor);
 	if (interface->attachment.ops == &attach_tcx)
@@ -382,7 +401,6 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 		monitor->counts->attached_clsact++;
 	log_info("%s: attached with %s", interface->link.name,
 		 attach_mode_to_str(&interface->attachment));
-	return 0;
 }
 
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered)

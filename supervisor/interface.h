@@ -84,6 +84,7 @@ struct interface {
 	struct link link;	    /* as last told; owned */
 	bool gone;		    /* the link is */
 	bool was_up;		    /* at any time of the interval */
+	bool turned;		    /* it began or ceased to count: interface_settle() */
 	bool mentioned;		    /* in the dump that is running */
 	bool wanted;		    /* by the patterns */
 	const char *excluded_by;    /* the pattern, borrowed from the configuration; NULL: none
@@ -151,9 +152,15 @@ void interface_begin_gap(struct interface *interface);
 /* Reads its counters, before (0) or after (1) an instant. */
 void interface_read_counters(struct interface *interface, const struct monitor *monitor, int at);
 
-/* Makes both hooks count with one store in the slot
- * table, in the role that it has. */
+/* Makes both hooks count with one store in the slot table, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
+
+/* Makes them stop in the same way: the others have the roles of a host where it is not monitored.
+ * Its counters were read before. */
+int interface_leave(struct interface *interface, const struct monitor *monitor);
+
+/* What remains to be done of these two, and can wait until all roles are in the slot table. */
+void interface_settle(struct interface *interface, const struct monitor *monitor);
 
 /* Tells the program whether it is a macvlan that is not watched, and of which one below. */
 void interface_apply_turner(struct interface *interface, const struct monitor *monitor);

@@ -278,7 +278,7 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 static bool table_should_stop(const struct interface *interface)
 {
 	/* STOPPED and wanted: it found no place in the slot table */
-	return interface->state != INTERFACE_KNOWN &&
+	return interface->state != INTERFACE_KNOWN && !table_is_leaving(interface) &&
 	       (!interface->wanted || interface->outrun || interface->state == INTERFACE_STOPPED);
 }
 
@@ -294,15 +294,16 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 			flow_maps_put_back(monitor->maps, &interface->map);
 			interface->id = 0;
 		}
-		interface_stop(interface, monitor, interface->gone || interface->outrun);
+		if (interface->state != INTERFACE_STOPPED)
+			interface_stop(interface, monitor, interface->gone || interface->outrun);
 		if (interface->outrun)
 			interface_begin_gap(interface);
 	}
 	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
-/* Ends the monitoring of all that went or is not wanted any more. */
-static int table_end_unwanted(struct interface_table *table)
+/* Ends the monitoring of all that went, or has left. */
+static int table_end_stopping(struct interface_table *table)
 {
 	struct selection selection;
 	size_t capacity = table->count;
@@ -387,11 +388,14 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		table->admission.retry_ns = 0;
 	if (table->rematch)
 		table_match_all(table);
-	err = table_end_unwanted(table);
+	err = table_end_stopping(table);
 	more = table_attach_wanted(table, deadline_ns, retry);
 	if (!err && !table_gathers(table, more)) {
 		table->gathering_ns = 0;
 		err = table_update_roles(table);
+		/* who leaves does so when the others know it: what it saw is theirs to count now */
+		if (!err)
+			err = table_end_stopping(table);
 	}
 	if (err) {
 		log_error("interfaces could not all be reconciled: %s; trying again",

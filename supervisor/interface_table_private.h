@@ -46,6 +46,13 @@ void table_push(struct interface **list, struct interface *interface);
 /* To those that ended in this interval; its map may wait to be read. */
 void table_push_ended(struct interface_table *table, struct interface *ended);
 
+/* Whether it counts until the others have the roles of a host where it does not. */
+static inline bool table_is_leaving(const struct interface *interface)
+{
+	return interface->state == INTERFACE_COUNTING && !interface->wanted && !interface->gone &&
+	       !interface->outrun;
+}
+
 /* The program forgets what a dead agent told it of links that are gone, once those that are there
  * have told it their roles. */
 void table_sweep(struct interface_table *table);

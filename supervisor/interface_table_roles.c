@@ -15,8 +15,8 @@
 
 static void table_describe(const struct interface *interface, struct topology_link *link)
 {
-	bool monitored =
-		interface->state == INTERFACE_ATTACHED || interface->state == INTERFACE_COUNTING;
+	bool monitored = interface->state == INTERFACE_ATTACHED ||
+			 (interface->state == INTERFACE_COUNTING && !table_is_leaving(interface));
 
 	*link = (struct topology_link){
 		.ifindex = interface->link.ifindex,
@@ -131,6 +131,7 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 			const struct topology_role *now = &roles[i++];
 
 			if (interface->state != INTERFACE_COUNTING || interface->changed ||
+			    table_is_leaving(interface) ||
 			    !table_is_changed(interface, now, ids, before,
 					      judged && (before || table->monitored_changed)))
 				continue;
@@ -142,21 +143,33 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 	return (int)count;
 }
 
-/* New interfaces begin to count, and the program knows the new roles. */
+static int table_apply_role(struct interface_table *table, struct interface *interface)
+{
+	if (interface->state == INTERFACE_ATTACHED)
+		return interface_start(interface, table->monitor);
+	if (table_is_leaving(interface))
+		return interface_leave(interface, table->monitor);
+	return interface_apply_role(interface, table->monitor);
+}
+
+/*
+ * New interfaces begin to count, others leave, and the program knows the new roles: one store after
+ * the other with nothing in between, as a packet that passes two hooks meanwhile finds two roles
+ * that do not belong together.
+ */
 static void table_apply_roles(struct interface_table *table)
 {
 	program_use_trains(table->monitor->program, !table->judged);
 	FOR_EACH_INTERFACE (table, interface) {
-		int err;
+		int err = table_apply_role(table, interface);
 
-		if (interface->state == INTERFACE_ATTACHED)
-			err = interface_start(interface, table->monitor);
-		else
-			err = interface_apply_role(interface, table->monitor);
-		interface_apply_turner(interface, table->monitor);
 		if (err)
 			log_error("%s: no place in the slot table, it is not counted: %s",
 				  interface->link.name, strerror(-err));
+	}
+	FOR_EACH_INTERFACE (table, interface) {
+		interface_settle(interface, table->monitor);
+		interface_apply_turner(interface, table->monitor);
 	}
 }
 
@@ -256,7 +269,8 @@ static int table_note_interval_roles(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface) {
 		int err = 0;
 
-		if (interface->id && interface->interval_role.id != interface->role.id) {
+		if (interface->id && interface->interval_role.id != interface->role.id &&
+		    !table_is_leaving(interface)) {
 			topology_role_clean(&interface->interval_role);
 			err = topology_role_copy(&interface->interval_role, &interface->role);
 		}
@@ -279,11 +293,15 @@ int table_update_roles(struct interface_table *table)
 
 	if (err)
 		return err;
-	FOR_EACH_INTERFACE (table, interface)
-		if (interface->state == INTERFACE_ATTACHED) {
+	FOR_EACH_INTERFACE (table, interface) {
+		if (interface->state == INTERFACE_ATTACHED)
 			interface_note_missed(interface, table->monitor);
-			table->monitored_changed = true;
-		}
+		else if (table_is_leaving(interface))
+			interface_read_counters(interface, table->monitor, 0);
+		else
+			continue;
+		table->monitored_changed = true;
+	}
 	judged = table_has_judged(table, roles);
 	together = judged || table->judged;
 	changed = table_mark_changed(table, roles, together);
