@@ -190,6 +190,17 @@ frames() { # [-n TIMES] NS DEV HEX...
 	"$TOOLS/traffic" frames "$@"
 }
 
+# From c2 to world until $WORK/enough is there, in bursts; says in $WORK/sent how many packets that were.
+route_until_enough() {
+	local sent=0
+
+	until [[ -e $WORK/enough ]]; do
+		udp -n 50 -s 100 -r 10 c2 10.2.0.3:40000 world 10.3.0.2:5001
+		sent=$((sent + 60))
+	done
+	echo "$sent" >"$WORK/sent"
+}
+
 # The link's own counters, both directions, in IP bytes: "BYTES PACKETS".
 link_count() { # NS DEV
 	ip_in "$1" -j -s link show dev "$2" | jq -r '.[0].stats64 |
@@ -236,8 +247,11 @@ udp_payload() { # SOURCE_PORT DESTINATION_PORT SIZE
 # shellcheck disable=SC2034
 STRAY='10.9.0.2:40000 - 10.9.0.1:5001'
 stray() { # COUNT NS DEV
-	frames -n "$1" "$2" "$3" "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 \
-		"$(udp_payload 40000 5001 100)")")"
+	frames -n "$1" "$2" "$3" "$(stray_frame)"
+}
+
+stray_frame() {
+	ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 "$(udp_payload 40000 5001 100)")"
 }
 
 # The agent
@@ -322,6 +336,11 @@ last_report() { # NS
 
 header_field() { # NS FIELD
 	last_report "$1" | sed -nE "1s/^# flowtally .* $2=([^ ]+).*/\1/p"
+}
+
+# Of the flows of all reports that were ever written.
+sum_of_reports() { # NS
+	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/$1.report"
 }
 
 # Bytes and packets of the report's flows and of what found no room, together: "BYTES PACKETS".

@@ -10,11 +10,6 @@ flow() { # PACKETS
 	printf '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: %d\n' $(($1 * 128))
 }
 
-# Of all reports that were ever written.
-sum_of_reports() { # NS
-	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/$1.report"
-}
-
 story_killed_and_started_again() {
 	local objects
 
@@ -415,4 +410,40 @@ story_killed_while_it_recovers() {
 	start_agent host
 	stop_agent host
 	expect_equal "bytes of all reports, killed $killed times" "$((sent * 128))" "$(sum_of_reports host)"
+}
+
+# What a link carried that went before the death is not the agent's to lose.
+story_link_went_before_a_death() {
+	topology_wire
+	wire host s0 peer s1
+	start_agent host -v
+	stray 5 peer s1
+	ip_in host link delete s0
+	wait_for_log host 's0: gone'
+	kill_agent host
+	start_agent host
+	kill_agent host
+	start_agent host
+	stop_agent host
+	expect_report host 5 "$STRAY Bytes: $((5 * 128))"
+}
+
+# br0 is not watched, its ports are: what leaves through wan is known by what the slot table says of br0, also
+# while nobody has told it so anew.
+story_taken_over_under_traffic() {
+	local sender
+
+	topology_containers
+	start_agent host -t 1 -x br0
+	route_until_enough &
+	sender=$!
+	for _ in 1 2 3 4; do
+		report_now host
+		kill_agent host
+		start_agent host -t 1 -x br0
+	done
+	touch "$WORK/enough"
+	wait "$sender"
+	stop_agent host
+	expect_equal 'bytes of all reports' "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
 }

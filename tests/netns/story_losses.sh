@@ -81,10 +81,27 @@ story_too_many_flows_to_judge_later() {
 	expect_equal 'bytes of all reports' "$((count * 29))" "$sum"
 }
 
+# A flood on each CPU, an interval ending every second, for ENDS_S seconds (an hour in make soak).
+story_interval_ends_in_a_flood() {
+	local end=$((SECONDS + ${ENDS_S:-4})) sent=0
+
+	make_ns host peer
+	wire host v0 peer v1
+	wire host w0 peer w1
+	start_agent host -t 1
+	while ((SECONDS < end)); do
+		taskset -c 0 "$TOOLS/traffic" frames -n 100000 peer v1 "$(stray_frame)" &
+		taskset -c "$(($(nproc) > 1))" "$TOOLS/traffic" frames -n 100000 peer w1 "$(stray_frame)"
+		wait $!
+		sent=$((sent + 200000))
+	done
+	stop_agent host
+	(($(report_count host) > 1)) || fail 'no interval ended'
+	expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports host)"
+}
+
 # Reports every second while packets pass: nothing falls between two of them.
 story_interval_ends() {
-	local sum
-
 	topology_wire
 	start_agent host
 	for _ in {1..10}; do
@@ -93,6 +110,5 @@ story_interval_ends() {
 		wait $!
 	done
 	stop_agent host
-	sum=$(awk '/ Bytes: / { sum += $NF } END { print sum }' "$WORK/host.report")
-	expect_equal bytes "$((10 * 4000 * 128))" "$sum"
+	expect_equal bytes "$((10 * 4000 * 128))" "$(sum_of_reports host)"
 }

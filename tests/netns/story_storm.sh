@@ -84,10 +84,6 @@ resident_kib() {
 	awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[host]}/status"
 }
 
-sum_of_reports() {
-	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/host.report"
-}
-
 # Links that live just long enough to be attached, one after the other, in the middle of it all.
 short_lives() { # COUNT NAME
 	local i
@@ -125,7 +121,7 @@ story_storm() {
 		wait_for 'what the kernel has' agrees_with_the_kernel
 		report_now host
 		sent=$((sent + 20000 + 3 * 5 + 2))
-		expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports)"
+		expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports host)"
 		wait_for 'the descriptors of the beginning' has_descriptors "$before"
 		rss+=("$(resident_kib)")
 	done
@@ -159,5 +155,5 @@ once_storm_overruns() {
 	stray 20 peer late1
 	stray 30 peer v1
 	stop_agent host
-	expect_equal 'bytes of all reports' $((60 * 128)) "$(sum_of_reports)"
+	expect_equal 'bytes of all reports' $((60 * 128)) "$(sum_of_reports host)"
 }
