@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What an interval leaves to the next goes to a later agent as bytes, and from it. */
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "tests/unit/stack_fixture.h"
+
+#include <errno.h>
+
+static struct flow_key key;
+
+/* br0 is not watched, and one of its ports is not: what leaves through eth0 is judged by vc1. */
+static int setup(void **state)
+{
+	(void)state;
+	stack_init(&stack);
+	report = (struct report){0};
+	key = stack_key("172.17.0.2", 43512, "203.0.113.1", 5201);
+	stack_add(&stack, "br0", "bridge");
+	stack_add(&stack, "eth0", "physical");
+	stack_veth_abroad(&stack, "vc1");
+	stack_port(&stack, "vc1", "br0");
+	stack_exclude(&stack, "br0");
+	stack_veth_abroad(&stack, "vc2");
+	stack_port(&stack, "vc2", "br0");
+	stack_exclude(&stack, "vc2");
+	stack_resolve(&stack);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	report_clean(&report);
+	stack_clean(&stack);
+	return 0;
+}
+
+static struct buffer bytes_of_two_packets_under_way(void)
+{
+	struct buffer bytes = {0};
+
+	stack_in(&stack, "vc1", &key, 0, 2);
+	make_report();
+	merge_encode_owing(stack.merge, &bytes);
+	assert_int_equal(buffer_error(&bytes), 0);
+	return bytes;
+}
+
+/* The agent dies, and the packets arrive where they are judged. */
+static void begin_again(void)
+{
+	merge_free(stack.merge);
+	assert_int_equal(merge_new(&stack.merge), 0);
+}
+
+static void test_is_owed_to_another_merge(void **state)
+{
+	struct buffer bytes = bytes_of_two_packets_under_way();
+
+	(void)state;
+	begin_again();
+	assert_int_equal(merge_decode_owed(stack.merge, bytes.data, bytes.size), 0);
+	stack_out(&stack, "eth0", "br0", &key, 0, 3);
+	make_report();
+	assert_int_equal(report.total.packets, 1);
+	buffer_free(&bytes);
+}
+
+static void test_counts_twice_without(void **state)
+{
+	struct buffer bytes = bytes_of_two_packets_under_way();
+
+	(void)state;
+	begin_again();
+	stack_out(&stack, "eth0", "br0", &key, 0, 3);
+	make_report();
+	assert_int_equal(report.total.packets, 3);
+	buffer_free(&bytes);
+}
+
+static void test_nothing_is_owed(void **state)
+{
+	struct buffer bytes = {0};
+
+	(void)state;
+	merge_encode_owing(stack.merge, &bytes);
+	assert_int_equal(merge_decode_owed(stack.merge, bytes.data, bytes.size), 0);
+	make_report();
+	assert_int_equal(report.flow_count, 0);
+	buffer_free(&bytes);
+}
+
+static void test_cut_off_anywhere(void **state)
+{
+	struct buffer bytes = bytes_of_two_packets_under_way();
+
+	(void)state;
+	begin_again();
+	for (size_t size = 0; size < bytes.size; size++) {
+		/* a copy of that size, so that a read behind it is seen */
+		_free_ char *cut = malloc(size ? size : 1);
+
+		assert_non_null(cut);
+		memcpy(cut, bytes.data, size);
+		assert_int_equal(merge_decode_owed(stack.merge, cut, size), -EBADMSG);
+	}
+	buffer_free(&bytes);
+}
+
+/* Any byte may be wrong: it is refused or taken, never followed out of bounds, and what was refused
+ * owes nothing. */
+static void test_any_byte_is_wrong(void **state)
+{
+	struct buffer bytes = bytes_of_two_packets_under_way();
+
+	(void)state;
+	for (size_t i = 0; i < bytes.size; i++) {
+		int err;
+
+		begin_again();
+		bytes.data[i] ^= (char)0xff;
+		err = merge_decode_owed(stack.merge, bytes.data, bytes.size);
+		bytes.data[i] ^= (char)0xff;
+		if (!err)
+			continue;
+		assert_int_equal(err, -EBADMSG);
+		stack_out(&stack, "eth0", "br0", &key, 0, 3);
+		make_report();
+		assert_int_equal(report.total.packets, 3);
+	}
+	buffer_free(&bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_is_owed_to_another_merge, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_counts_twice_without, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_is_owed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_any_byte_is_wrong, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
