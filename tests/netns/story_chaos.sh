@@ -6,19 +6,25 @@
 
 CHAOS_S=${CHAOS_S:-30}
 CHAOS_SEED=${CHAOS_SEED:-$RANDOM}
+# a folder for the reports and logs of all agents
+CHAOS_KEEP=${CHAOS_KEEP:-}
 export PATIENCE_S=60
 PAIRS=16 NUMBER=0
 # of one packet of the senders and of stray(), and of flood
 PACKET=128
 FLOOD_PACKET=29
 
-# What c1, c2 and world send each other crosses one to three hooks; s0 gets what nobody else sees.
+# What c1, c2 and world send each other crosses one to three hooks; what passes s0 nobody else sees, so that
+# what finds no room there is a first sight for certain.
 topology_chaos() {
 	topology_containers
 	wire host s0 world s1
+	add_addresses host s0 10.4.0.1/24
+	add_addresses world s1 10.4.0.2/24
+	make_neighbours host s0 world s1
 	ip_in world route add blackhole 10.64.0.0/10
 	in_ns world sysctl -qw net.ipv4.icmp_ratelimit=0
-	ip_in host route add 10.64.0.0/10 via 10.3.0.2
+	ip_in host route add 10.64.0.0/10 via 10.4.0.2
 	mkdir "$WORK/disk"
 	mount -t tmpfs -o size=64m none "$WORK/disk"
 	ln -s "$WORK/disk/report" "$WORK/host.report"
@@ -69,7 +75,12 @@ storms() {
 	touch "$WORK/calm"
 }
 
+keep_log() {
+	[[ ! $CHAOS_KEEP || ! -e $WORK/host.log ]] || cat "$WORK/events" "$WORK/host.log" >>"$WORK/lives"
+}
+
 chaos_agent() {
+	keep_log
 	start_agent host -v -t 1 -c "$WORK/flowtally.conf"
 	note_objects
 }
@@ -174,6 +185,7 @@ chaos() {
 		EVENT=${events[RANDOM % ${#events[@]}]}
 		NUMBER=$((NUMBER + 1))
 		echo "$NUMBER $EVENT" >>"$WORK/events.log"
+		echo "--- $EPOCHREALTIME $NUMBER $EVENT" >"$WORK/events"
 		"$EVENT"
 	done
 }
@@ -185,12 +197,19 @@ reported() {
 		END { printf "%d\n", sum }' "$WORK/host.report"
 }
 
+end_chaos() {
+	touch "$WORK/enough"
+	keep_log
+	[[ ! $CHAOS_KEEP ]] || cp "$WORK/host.report" "$WORK/lives" "$CHAOS_KEEP"
+}
+
 story_chaos() {
 	local jobs=() sent objects
 
-	trap 'touch "$WORK/enough"' EXIT
+	trap end_chaos EXIT
 	RANDOM=$CHAOS_SEED
 	topology_chaos
+	: >"$WORK/events"
 	chaos_agent
 	echo "before: $(footprint)"
 	sender bridged c1 10.2.0.2 c2 10.2.0.3 &
