@@ -4,13 +4,15 @@
 
 PAIRS=${STORM_PAIRS:-24}
 SURVIVORS=6
+# every third is a port, and a bridge has room for 1,023 of them (BR_MAX_PORTS in net/bridge/br_private.h)
+PAIRS_A_BRIDGE=3000
 export PATIENCE_S=$((40 + PAIRS / 10))
 
 # What a batch of ip does to pair I: r$I here, its other end u$I here or in peer.
 pair_lives() { # I
 	printf 'link add t%d type veth peer name u%d\n' "$1" "$1"
 	printf 'link set t%d name r%d\nlink set r%d up\nlink set u%d up\n' "$1" "$1" "$1" "$1"
-	(($1 % 3)) || printf 'link set r%d master br0\n' "$1"
+	(($1 % 3)) || printf 'link set r%d master br%d\n' "$1" $(($1 / PAIRS_A_BRIDGE))
 	(($1 % 2)) || printf 'link set u%d netns %s-peer\n' "$1" "$PREFIX"
 }
 
@@ -36,10 +38,14 @@ calm() {
 }
 
 topology_storm() {
+	local i
+
 	make_ns host peer
 	wire host v0 peer v1
-	ip_in host link add br0 type bridge mcast_snooping 0
-	ip_in host link set br0 addrgenmode none up
+	for ((i = 0; i <= PAIRS / PAIRS_A_BRIDGE; i++)); do
+		ip_in host link add "br$i" type bridge mcast_snooping 0
+		ip_in host link set "br$i" addrgenmode none up
+	done
 	# thousands of maps of the default size would be all of a small host's memory
 	printf '[flows]\nmap_entries = 1024\n' >"$WORK/flowtally.conf"
 	storm >"$WORK/storm"
