@@ -291,15 +291,6 @@ static bool is_shown_below_again(const struct topology_role *roles, const struct
 	return false;
 }
 
-/* Received by a VRF of which only a part is covered, and sent by a macvlan to a sibling. */
-static bool is_turned_in_vrf(const struct host *host, const struct topology_role *roles,
-			     const struct step *at)
-{
-	uint8_t iif = at->turner ? (at - 1)->iif : 0;
-
-	return iif && host->kinds[iif - 1] == KIND_VRF && roles[iif - 1].partial;
-}
-
 /*
  * A packet that goes from a macvlan to another one while neither the first nor the device below is
  * watched, and one that comes by the same hook twice, unless the source of its frame or a macvlan
@@ -310,7 +301,7 @@ static bool is_step_beyond(const struct host *host, const struct topology_role *
 {
 	const struct step *at = &path->steps[i];
 
-	if (is_turned_in_vrf(host, roles, at) || is_shown_below_again(roles, path, i))
+	if (is_shown_below_again(roles, path, i))
 		return true;
 	if (at->turner) {
 		if (!host->monitored[at->turner - 1])

@@ -405,6 +405,28 @@ static void vrf_that_is_monitored_and_a_slave_that_is_not(void **state)
 	assert_string_equal(sight("eth1", HOOK_UNSURE), "eth1.in red.unsure");
 }
 
+/* What a macvlan sends to its sibling comes in below after it left: that is no reference of it. */
+static void covered_in_part_by_a_device_that_turns_back(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_over(&stack, "m1", "macvlan", "eth1");
+	stack_add(&stack, "red", "vrf");
+	stack_port(&stack, "eth0", "red");
+	stack_port(&stack, "eth1", "red");
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_string_equal(sight("m1", HOOK_UNSURE), "any");
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "any");
+	assert_sights("eth1", "m1.out", "m1.out red.out");
+	/* its own entries tell */
+	stack_exclude(&stack, "m1");
+	stack_resolve(&stack);
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "eth1.in red.unsure");
+	assert_string_equal(sight("eth1", HOOK_TURNED), "any");
+}
+
 static void openvswitch(void **state)
 {
 	(void)state;
@@ -582,6 +604,7 @@ int main(void)
 		test(unsure_through_a_stack),
 		test(vrf),
 		test(vrf_that_is_monitored_and_a_slave_that_is_not),
+		test(covered_in_part_by_a_device_that_turns_back),
 		test(openvswitch),
 		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
