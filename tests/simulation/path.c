@@ -291,6 +291,32 @@ static bool is_shown_below_again(const struct topology_role *roles, const struct
 	return false;
 }
 
+/* It left after it was seen, or perhaps was. */
+static bool is_repeat(const struct topology_role *roles, const struct step *step)
+{
+	return step->hook == HOOK_EGRESS && step->iif &&
+	       (roles[step->iif - 1].covered || roles[step->iif - 1].partial);
+}
+
+/* One copy of a flood comes back in below a watched macvlan, the other leaves by the same device:
+ * so does a packet that came in there and left by both. */
+static bool is_turned_and_gone(const struct host *host, const struct topology_role *roles,
+			       const struct path *path, size_t i)
+{
+	const struct step *at = &path->steps[i];
+	const struct topology_hook *hook = &roles[at->link].hook[HOOK_INGRESS];
+	size_t other = i < path->copy ? path->copy : path->fork;
+	size_t end = i < path->copy ? path->count : path->copy;
+
+	if (!path->copy || !at->turner || hook->sight != SIGHT_JUDGED || is_judged_by_any(hook) ||
+	    !host->monitored[at->turner - 1] || !is_repeat(roles, at - 1))
+		return false;
+	for (size_t j = other; j < end; j++)
+		if (path->steps[j].link == at->link && is_repeat(roles, &path->steps[j]))
+			return true;
+	return false;
+}
+
 /*
  * A packet that goes from a macvlan to another one while neither the first nor the device below is
  * watched, and one that comes by the same hook twice, unless the source of its frame or a macvlan
@@ -301,7 +327,7 @@ static bool is_step_beyond(const struct host *host, const struct topology_role *
 {
 	const struct step *at = &path->steps[i];
 
-	if (is_shown_below_again(roles, path, i))
+	if (is_shown_below_again(roles, path, i) || is_turned_and_gone(host, roles, path, i))
 		return true;
 	if (at->turner) {
 		if (!host->monitored[at->turner - 1])
