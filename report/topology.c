@@ -766,3 +766,8 @@ bool topology_role_same(const struct topology_role *a, const struct topology_rol
 			return false;
 	return true;
 }
+
+bool topology_class_same(const struct topology_role *a, const struct topology_role *b)
+{
+	return a->covered == b->covered && a->partial == b->partial;
+}

@@ -132,7 +132,8 @@ static bool may_join(const struct host *host, size_t link, size_t master, struct
 	}
 }
 
-/* The kernel lets nothing become a port of what is below it, however far: __netdev_upper_dev_link().
+/* The kernel lets nothing become a port of what is below it, however far:
+ * __netdev_upper_dev_link().
  */
 static bool is_below(const struct host *host, size_t link, size_t upper)
 {

@@ -427,6 +427,25 @@ static void covered_in_part_by_a_device_that_turns_back(void **state)
 	assert_string_equal(sight("eth1", HOOK_TURNED), "any");
 }
 
+/* What hooks show of its packets changes, though none is another hook's reference. */
+static void class_of_an_unwatched_bridge(void **state)
+{
+	struct topology_role before;
+
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "br0");
+	stack_exclude(&stack, "vc1");
+	stack_resolve(&stack);
+	assert_int_equal(topology_role_copy(&before, role("br0")), 0);
+	assert_true(topology_class_same(&before, role("br0")));
+	stack_exclude(&stack, "vc2");
+	stack_resolve(&stack);
+	assert_true(topology_role_same(&before, role("br0")));
+	assert_false(topology_class_same(&before, role("br0")));
+	topology_role_clean(&before);
+}
+
 static void openvswitch(void **state)
 {
 	(void)state;
@@ -605,6 +624,7 @@ int main(void)
 		test(vrf),
 		test(vrf_that_is_monitored_and_a_slave_that_is_not),
 		test(covered_in_part_by_a_device_that_turns_back),
+		test(class_of_an_unwatched_bridge),
 		test(openvswitch),
 		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
