@@ -52,8 +52,9 @@ struct place {
 
 /* What the references of a judged hook saw of a flow. */
 struct seen {
-	struct flow_count first;   /* INGRESS, EGRESS and UNSURE */
-	struct flow_count repeats; /* EGRESS_REPEAT of macvlans above a judged ingress hook */
+	struct flow_count first;   /* INGRESS, EGRESS and UNSURE, but for ... */
+	struct flow_count repeats; /* EGRESS_REPEAT and UNSURE of macvlans above a judged ingress
+				      hook */
 };
 
 /* A judged hook, with the sums of the flow that is being judged, by sender. */
@@ -430,6 +431,20 @@ static void activate(struct judge *judge, uint32_t j)
 	judge->active[judge->active_count++] = j;
 }
 
+/* What leaves through a macvlan after it was received, perhaps below that macvlan. */
+static bool may_repeat_ingress(unsigned int kind)
+{
+	return kind == FLOW_EGRESS_REPEAT || kind == FLOW_EGRESS_UNSURE;
+}
+
+/* Whether it tells something of what a judged hook of the same interface saw, in another class. */
+static bool is_own_repeat(enum hook hook, unsigned int kind)
+{
+	if (hook == HOOK_INGRESS)
+		return may_repeat_ingress(kind);
+	return kind == FLOW_EGRESS_REPEAT || (kind == FLOW_EGRESS && hook == HOOK_UNSURE);
+}
+
 /* What the interface showed at egress, in another class than the judged hook's. */
 static void sum_repeats(struct judge *judge, const struct place *place,
 			const struct flow_cell *cell)
@@ -439,10 +454,7 @@ static void sum_repeats(struct judge *judge, const struct place *place,
 	for (int h = 0; h < HOOKS; h++) {
 		uint32_t j = place->judged[h];
 
-		if (j == NONE || !judge->judged[j].uses_repeats)
-			continue;
-		if (cell->kind != FLOW_EGRESS_REPEAT &&
-		    !(cell->kind == FLOW_EGRESS && h == HOOK_UNSURE))
+		if (j == NONE || !judge->judged[j].uses_repeats || !is_own_repeat(h, cell->kind))
 			continue;
 		activate(judge, j);
 		flow_count_add(&judge->judged[j].repeats[cell->sender], &count);
@@ -477,11 +489,12 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 	}
 }
 
-static void add_seen(struct seen *seen, const struct flow_cell *cell)
+static void add_seen(const struct judged *judged, struct seen *seen, const struct flow_cell *cell)
 {
 	struct flow_count count = flow_cell_count(cell);
+	bool repeats = judged->hook == HOOK_INGRESS && may_repeat_ingress(cell->kind);
 
-	flow_count_add(cell->kind == FLOW_EGRESS_REPEAT ? &seen->repeats : &seen->first, &count);
+	flow_count_add(repeats ? &seen->repeats : &seen->first, &count);
 }
 
 static void sum_references(struct judge *judge, const struct flow_entry *entry)
@@ -493,7 +506,7 @@ static void sum_references(struct judge *judge, const struct flow_entry *entry)
 			struct judged *judged = &judge->judged[judge->judges[list->first + i]];
 
 			if (judged->active)
-				add_seen(&judged->seen[cell->sender], cell);
+				add_seen(judged, &judged->seen[cell->sender], cell);
 		}
 	}
 }
@@ -527,7 +540,7 @@ static void take_owed_reference(struct judge *judge, const struct place *place,
 		struct judged *judged = &judge->judged[judge->judges[list->first + i]];
 
 		if (judged->active)
-			add_seen(&judged->seen_before[cell->sender], cell);
+			add_seen(judged, &judged->seen_before[cell->sender], cell);
 	}
 }
 

@@ -422,8 +422,10 @@ static int list_flows(struct view *view, struct report *report)
 			return err;
 		if (entry->key.family != FLOW_UNATTRIBUTED)
 			note_shown(view, report, entry);
-		/* nothing: it was moved to its original face, or all of it was counted elsewhere */
-		if (entry->key.family != FLOW_UNATTRIBUTED && (sent[0].packets || sent[1].packets))
+		/* nothing: it was moved to its original face, or all of it was counted elsewhere.
+		 * What is under way may leave bytes alone: they are of packets of other reports. */
+		if (entry->key.family != FLOW_UNATTRIBUTED &&
+		    !(flow_count_is_zero(&sent[0]) && flow_count_is_zero(&sent[1])))
 			list_flow(view, report, entry, sent);
 	}
 	for (uint32_t i = 0; i < report->interface_count; i++)
@@ -445,7 +447,7 @@ static void count_crossings(struct report *report)
 static void add_unattributed(struct report *report, uint32_t interface, const char *reason,
 			     const struct flow_count *count)
 {
-	if (count->packets)
+	if (!flow_count_is_zero(count))
 		report->unattributed[report->unattributed_count++] =
 			(struct report_unattributed){.interface = interface,
 						     .reason = reason,
@@ -472,7 +474,9 @@ static int list_unattributed(const struct view *view, struct report *report,
 
 		for (unsigned int reason = 0; reason < FLOW_REASONS; reason++)
 			add_unattributed(report, i, names[reason], &sums[reason]);
-		add_unattributed(report, i, "before_attach", &before_attach[i]);
+		/* an estimate: bytes alone are none */
+		if (before_attach[i].packets)
+			add_unattributed(report, i, "before_attach", &before_attach[i]);
 	}
 	return 0;
 }

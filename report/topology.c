@@ -475,11 +475,23 @@ static bool is_partial(const struct graph *g, size_t i)
 				  node->below.any || node->below.count);
 }
 
+/* Devices above that send to each other by way of its ingress. */
+static bool has_turners(const struct graph *g, const struct node *node, bool monitored)
+{
+	for (size_t e = 0; e < node->upper_count; e++) {
+		size_t upper = g->uppers[node->first_upper + e];
+
+		if (is_monitored(g, upper) == monitored && kind_hairpins(g->links[upper].kind))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Packets received on a device of which only a part is covered leave with that device as iif;
  * those of the covered part were seen before. What showed them is a reference of every egress
- * hook's unsure part, if it is the ingress of a device at the bottom: another hook may itself have
- * shown them after this one, so then it is ANY.
+ * hook's unsure part, if it is the ingress of a device at the bottom that turns nothing back:
+ * another hook may itself have shown them after this one, so then it is ANY.
  */
 static int resolve_partial(struct graph *g)
 {
@@ -500,7 +512,8 @@ static int resolve_partial(struct graph *g)
 	for (size_t i = 0; i < partial->count; i++)
 		any |= partial->list[i].hook == HOOK_EGRESS;
 	for (size_t i = 0; i < g->count && !any; i++)
-		any = g->nodes[i].lower_count && refers_to(partial, g->links[i].id);
+		any = refers_to(partial, g->links[i].id) &&
+		      (g->nodes[i].lower_count || has_turners(g, &g->nodes[i], true));
 	if (any)
 		references_any(partial);
 	return 0;
@@ -537,19 +550,6 @@ static int any_after_pair(struct references *refs)
 		if (refs->list[i].hook == HOOK_EGRESS)
 			references_any(refs);
 	return 0;
-}
-
-/* What such a device sends to a sibling comes in below as if from the wire; who knows where it was
- * before. */
-static bool has_hidden_turners(const struct graph *g, const struct node *node)
-{
-	for (size_t e = 0; e < node->upper_count; e++) {
-		size_t upper = g->uppers[node->first_upper + e];
-
-		if (!is_monitored(g, upper) && kind_hairpins(g->links[upper].kind))
-			return true;
-	}
-	return false;
 }
 
 static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct references *refs)
@@ -633,7 +633,8 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 				       .level = g->nodes[i].level};
 	if (!role->id)
 		return 0;
-	role->turns = turned.any = has_hidden_turners(g, &g->nodes[i]);
+	/* it comes in as if from the wire; who knows where it was before */
+	role->turns = turned.any = has_turners(g, &g->nodes[i], false);
 	err = resolve_ingress(g, i, &repeat, &ingress);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_INGRESS], repeat, &ingress);
@@ -764,4 +765,9 @@ bool topology_role_same(const struct topology_role *a, const struct topology_rol
 		if (!hooks_equal(&a->hook[h], &b->hook[h]))
 			return false;
 	return true;
+}
+
+bool topology_class_same(const struct topology_role *a, const struct topology_role *b)
+{
+	return a->covered == b->covered && a->partial == b->partial;
 }

@@ -83,4 +83,7 @@ int topology_role_copy(struct topology_role *to, const struct topology_role *fro
 /* Whether all hooks are what they were, references included. */
 bool topology_role_same(const struct topology_role *a, const struct topology_role *b);
 
+/* Whether packets received on the device are of the class that they were, monitored or not. */
+bool topology_class_same(const struct topology_role *a, const struct topology_role *b);
+
 #endif

@@ -112,12 +112,24 @@ static bool table_is_changed(const struct interface *interface, const struct top
 	       role_refers_to(now, other_ids, count) || all;
 }
 
+/* What hooks show of a device's packets changes its class with it, the device monitored or not. */
+static bool table_classes_change(struct interface_table *table, const struct topology_role *roles)
+{
+	bool change = false;
+	size_t i = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		change |= !topology_class_same(&interface->role, &roles[i++]);
+	return change;
+}
+
 /* Marks the counting interfaces whose phases end. judged: some hook is or was. Returns how many, or
  * a negative errno. */
 static int table_mark_changed(struct interface_table *table, const struct topology_role *roles,
 			      bool judged)
 {
 	_free_ uint32_t *ids = calloc(table->count + 1, sizeof(*ids));
+	bool all = judged && (table->monitored_changed || table_classes_change(table, roles));
 	size_t count = 0, before = SIZE_MAX, i;
 
 	if (!ids)
@@ -133,7 +145,7 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 			if (interface->state != INTERFACE_COUNTING || interface->changed ||
 			    table_is_leaving(interface) ||
 			    !table_is_changed(interface, now, ids, before,
-					      judged && (before || table->monitored_changed)))
+					      all || (judged && before)))
 				continue;
 			interface->changed = true;
 			ids[count++] = interface->id;

@@ -132,16 +132,18 @@ static bool may_join(const struct host *host, size_t link, size_t master, struct
 	}
 }
 
-/* A loop of devices: the master is stacked on its own port. */
+/* The kernel lets nothing become a port of what is below it, however far:
+ * __netdev_upper_dev_link().
+ */
 static bool is_below(const struct host *host, size_t link, size_t upper)
 {
-	for (int depth = 0; depth < LINKS_MAX; depth++) {
-		if (link == upper)
+	uint32_t master = host->links[link].master;
+
+	if (link == upper || (master && is_below(host, master - 1, upper)))
+		return true;
+	for (size_t i = 0; i < host->count; i++)
+		if (is_upper(host, i, link) && is_below(host, i, upper))
 			return true;
-		if (!is_stacked(host, upper))
-			break;
-		upper = host->links[upper].lower - 1;
-	}
 	return false;
 }
 

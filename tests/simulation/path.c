@@ -291,13 +291,30 @@ static bool is_shown_below_again(const struct topology_role *roles, const struct
 	return false;
 }
 
-/* Received by a VRF of which only a part is covered, and sent by a macvlan to a sibling. */
-static bool is_turned_in_vrf(const struct host *host, const struct topology_role *roles,
-			     const struct step *at)
+/* It left after it was seen, or perhaps was. */
+static bool is_repeat(const struct topology_role *roles, const struct step *step)
 {
-	uint8_t iif = at->turner ? (at - 1)->iif : 0;
+	return step->hook == HOOK_EGRESS && step->iif &&
+	       (roles[step->iif - 1].covered || roles[step->iif - 1].partial);
+}
 
-	return iif && host->kinds[iif - 1] == KIND_VRF && roles[iif - 1].partial;
+/* One copy of a flood comes back in below a watched macvlan, the other leaves by the same device:
+ * so does a packet that came in there and left by both. */
+static bool is_turned_and_gone(const struct host *host, const struct topology_role *roles,
+			       const struct path *path, size_t i)
+{
+	const struct step *at = &path->steps[i];
+	const struct topology_hook *hook = &roles[at->link].hook[HOOK_INGRESS];
+	size_t other = i < path->copy ? path->copy : path->fork;
+	size_t end = i < path->copy ? path->count : path->copy;
+
+	if (!path->copy || !at->turner || hook->sight != SIGHT_JUDGED || is_judged_by_any(hook) ||
+	    !host->monitored[at->turner - 1] || !is_repeat(roles, at - 1))
+		return false;
+	for (size_t j = other; j < end; j++)
+		if (path->steps[j].link == at->link && is_repeat(roles, &path->steps[j]))
+			return true;
+	return false;
 }
 
 /*
@@ -310,7 +327,7 @@ static bool is_step_beyond(const struct host *host, const struct topology_role *
 {
 	const struct step *at = &path->steps[i];
 
-	if (is_turned_in_vrf(host, roles, at) || is_shown_below_again(roles, path, i))
+	if (is_shown_below_again(roles, path, i) || is_turned_and_gone(host, roles, path, i))
 		return true;
 	if (at->turner) {
 		if (!host->monitored[at->turner - 1])

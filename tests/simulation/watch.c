@@ -219,7 +219,7 @@ static size_t find_changed(const struct watch *watch, const struct host *host,
 	for (size_t i = 0; i < watch->count; i++) {
 		changed[i] = host->links[i].id && watch->roles[i].id &&
 			     !topology_role_same(&watch->roles[i], &now[i]);
-		any |= changed[i];
+		any |= changed[i] || !topology_class_same(&watch->roles[i], &now[i]);
 	}
 	for (size_t i = 0; i < watch->count; i++) {
 		changed[i] |= any && judged && host->links[i].id && watch->roles[i].id;

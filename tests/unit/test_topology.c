@@ -405,6 +405,47 @@ static void vrf_that_is_monitored_and_a_slave_that_is_not(void **state)
 	assert_string_equal(sight("eth1", HOOK_UNSURE), "eth1.in red.unsure");
 }
 
+/* What a macvlan sends to its sibling comes in below after it left: that is no reference of it. */
+static void covered_in_part_by_a_device_that_turns_back(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_over(&stack, "m1", "macvlan", "eth1");
+	stack_add(&stack, "red", "vrf");
+	stack_port(&stack, "eth0", "red");
+	stack_port(&stack, "eth1", "red");
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_string_equal(sight("m1", HOOK_UNSURE), "any");
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "any");
+	assert_sights("eth1", "m1.out", "m1.out red.out");
+	/* its own entries tell */
+	stack_exclude(&stack, "m1");
+	stack_resolve(&stack);
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "eth1.in red.unsure");
+	assert_string_equal(sight("eth1", HOOK_TURNED), "any");
+}
+
+/* What hooks show of its packets changes, though none is another hook's reference. */
+static void class_of_an_unwatched_bridge(void **state)
+{
+	struct topology_role before;
+
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "br0");
+	stack_exclude(&stack, "vc1");
+	stack_resolve(&stack);
+	assert_int_equal(topology_role_copy(&before, role("br0")), 0);
+	assert_true(topology_class_same(&before, role("br0")));
+	stack_exclude(&stack, "vc2");
+	stack_resolve(&stack);
+	assert_true(topology_role_same(&before, role("br0")));
+	assert_false(topology_class_same(&before, role("br0")));
+	topology_role_clean(&before);
+}
+
 static void openvswitch(void **state)
 {
 	(void)state;
@@ -582,6 +623,8 @@ int main(void)
 		test(unsure_through_a_stack),
 		test(vrf),
 		test(vrf_that_is_monitored_and_a_slave_that_is_not),
+		test(covered_in_part_by_a_device_that_turns_back),
+		test(class_of_an_unwatched_bridge),
 		test(openvswitch),
 		test(excluded_macvlan),
 		test(macvlan_siblings_over_excluded),
