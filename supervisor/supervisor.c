@@ -33,6 +33,7 @@
 #include "supervisor/report_id.h"
 #include "supervisor/self_check.h"
 #include "supervisor/sink.h"
+#include "supervisor/timer.h"
 #include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
@@ -64,10 +65,10 @@ struct supervisor {
 	struct loop *loop;
 	int instance_fd;
 	int signal_fd;
-	int report_timer_fd;
-	int retry_timer_fd;
-	int live_timer_fd;
-	int watchdog_timer_fd;
+	struct timer *report_timer;
+	struct timer *retry_timer;
+	struct timer *live_timer;
+	struct timer *watchdog_timer;
 	struct continuity *continuity;
 	struct program *program;
 	struct flow_maps *maps;
@@ -468,7 +469,7 @@ static bool supervisor_reconcile(void *data)
 	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
 		supervisor_end_report(sup);
 	if (retry_ns != sup->retry_ns) {
-		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
+		int err = timer_set(sup->retry_timer, retry_ns, 0);
 
 		if (err)
 			log_error("the retry timer cannot be set: %s", strerror(-err));
@@ -531,18 +532,14 @@ static int supervisor_schedule(struct supervisor *sup, int64_t from_ns)
 	sup->due_ns = from_ns + supervisor_interval_ns(sup);
 	if (sup->due_ns < now_ns)
 		sup->due_ns = now_ns;
-	return loop_timer_set(sup->report_timer_fd, sup->due_ns, supervisor_interval_ns(sup));
+	return timer_set(sup->report_timer, sup->due_ns, supervisor_interval_ns(sup));
 }
 
-static int supervisor_on_report_timer(void *data, uint32_t events)
+static int supervisor_on_report_timer(void *data, uint64_t periods)
 {
 	struct supervisor *sup = data;
 	int64_t late_ns = clock_boottime_ns() - sup->due_ns;
-	uint64_t periods;
 
-	(void)events;
-	if (read(sup->report_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
 	/* the timer counts on from its first expiry, whenever we come: no drift */
 	sup->due_ns += (int64_t)periods * supervisor_interval_ns(sup);
 	if (late_ns > LATE_NS)
@@ -552,14 +549,10 @@ static int supervisor_on_report_timer(void *data, uint32_t events)
 	return 0;
 }
 
-static int supervisor_on_watchdog_timer(void *data, uint32_t events)
+static int supervisor_on_watchdog_timer(void *data, uint64_t periods)
 {
-	struct supervisor *sup = data;
-	uint64_t periods;
-
-	(void)events;
-	if (read(sup->watchdog_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)data;
+	(void)periods;
 	notify("WATCHDOG=1");
 	return 0;
 }
@@ -582,18 +575,15 @@ static void supervisor_show_live(struct supervisor *sup)
 }
 
 /* Looking takes time on a host with many flows: it gets at most a twentieth of ours. */
-static int supervisor_on_live_timer(void *data, uint32_t events)
+static int supervisor_on_live_timer(void *data, uint64_t periods)
 {
 	struct supervisor *sup = data;
 	int64_t begin_ns = clock_boottime_ns(), end_ns;
-	uint64_t periods;
 
-	(void)events;
-	if (read(sup->live_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)periods;
 	supervisor_show_live(sup);
 	end_ns = clock_boottime_ns();
-	return loop_timer_set(sup->live_timer_fd, end_ns + live_pause_ns(end_ns - begin_ns), 0);
+	return timer_set(sup->live_timer, end_ns + live_pause_ns(end_ns - begin_ns), 0);
 }
 
 static int supervisor_reload(struct supervisor *sup)
@@ -756,14 +746,10 @@ static int supervisor_on_control(void *data, uint32_t events)
 }
 
 /* The work is done by supervisor_reconcile(), which runs after every round of events. */
-static int supervisor_on_retry_timer(void *data, uint32_t events)
+static int supervisor_on_retry_timer(void *data, uint64_t periods)
 {
-	struct supervisor *sup = data;
-	uint64_t periods;
-
-	(void)events;
-	if (read(sup->retry_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)data;
+	(void)periods;
 	return 0;
 }
 
@@ -1003,36 +989,32 @@ static int supervisor_open_output(struct supervisor *sup)
 	return err;
 }
 
+static int supervisor_open_watchdog(struct supervisor *sup)
+{
+	int64_t period_ns = notify_watchdog_ns();
+	int err = timer_new(&sup->watchdog_timer, sup->loop, supervisor_on_watchdog_timer, sup);
+
+	return err ? err : timer_set(sup->watchdog_timer, period_ns ? 1 : 0, period_ns);
+}
+
 static int supervisor_open_loop(struct supervisor *sup)
 {
-	int err = 0;
+	int err;
 
-	sup->report_timer_fd = loop_timer(0, 0);
-	sup->retry_timer_fd = loop_timer(0, 0);
-	sup->live_timer_fd = loop_timer(0, 0);
-	sup->watchdog_timer_fd = loop_timer(notify_watchdog_ns() ? 1 : 0, notify_watchdog_ns());
-	if (sup->report_timer_fd < 0 || sup->retry_timer_fd < 0 || sup->live_timer_fd < 0 ||
-	    sup->watchdog_timer_fd < 0)
-		return supervisor_fail("cannot create a timer", -errno);
-	if (!err)
-		err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
+	err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
 	if (!err)
 		err = loop_add(sup->loop, rtnl_fd(sup->rtnl), EPOLLIN, supervisor_on_netlink, sup);
-	if (!err)
-		err = loop_add(sup->loop, sup->report_timer_fd, EPOLLIN, supervisor_on_report_timer,
-			       sup);
-	if (!err)
-		err = loop_add(sup->loop, sup->retry_timer_fd, EPOLLIN, supervisor_on_retry_timer,
-			       sup);
 	if (!err)
 		err = loop_add(sup->loop, program_full_fd(sup->program), EPOLLIN,
 			       supervisor_on_full_map, sup);
 	if (!err)
-		err = loop_add(sup->loop, sup->live_timer_fd, EPOLLIN, supervisor_on_live_timer,
-			       sup);
+		err = timer_new(&sup->report_timer, sup->loop, supervisor_on_report_timer, sup);
 	if (!err)
-		err = loop_add(sup->loop, sup->watchdog_timer_fd, EPOLLIN,
-			       supervisor_on_watchdog_timer, sup);
+		err = timer_new(&sup->retry_timer, sup->loop, supervisor_on_retry_timer, sup);
+	if (!err)
+		err = timer_new(&sup->live_timer, sup->loop, supervisor_on_live_timer, sup);
+	if (!err)
+		err = supervisor_open_watchdog(sup);
 	if (!err)
 		err = self_check_new(&sup->self_check, sup->loop, sup->table);
 	loop_set_idle(sup->loop, supervisor_reconcile, sup);
@@ -1164,7 +1146,7 @@ static int supervisor_start(struct supervisor *sup)
 		return err;
 	err = supervisor_schedule(sup, sup->interval.start_ns);
 	if (!err && log_on_terminal())
-		err = loop_timer_set(sup->live_timer_fd, clock_boottime_ns() + NSEC_PER_SEC, 0);
+		err = timer_set(sup->live_timer, clock_boottime_ns() + NSEC_PER_SEC, 0);
 	return err ? supervisor_fail("cannot set a timer", err) : 0;
 }
 
@@ -1228,9 +1210,6 @@ static void supervisor_remove_pins(struct supervisor *sup)
 
 static void supervisor_clean(struct supervisor *sup)
 {
-	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
-			   sup->live_timer_fd, sup->watchdog_timer_fd};
-
 	control_server_free(sup->control);
 	if (sup->table && !sup->hand_over) {
 		interface_table_stop(sup->table);
@@ -1252,10 +1231,13 @@ static void supervisor_clean(struct supervisor *sup)
 	local_set_free(sup->locals);
 	live_free(sup->live);
 	merge_free(sup->merge);
+	timer_free(sup->watchdog_timer);
+	timer_free(sup->live_timer);
+	timer_free(sup->retry_timer);
+	timer_free(sup->report_timer);
 	loop_free(sup->loop);
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	if (sup->signal_fd >= 0)
+		close(sup->signal_fd);
 	/* last: from now on another agent may run here */
 	if (sup->instance_fd >= 0)
 		close(sup->instance_fd);
@@ -1269,10 +1251,6 @@ int supervisor_run(const struct options *options)
 		.options = options,
 		.instance_fd = -1,
 		.signal_fd = -1,
-		.report_timer_fd = -1,
-		.retry_timer_fd = -1,
-		.live_timer_fd = -1,
-		.watchdog_timer_fd = -1,
 	};
 	int err;
 
