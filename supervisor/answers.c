@@ -14,7 +14,6 @@
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 #include "supervisor/own_cost.h"
-#include "supervisor/sink.h"
 #include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
@@ -146,7 +145,7 @@ static json_t *make_nat(const struct translation *translation)
 
 static json_t *make_output(const struct answers *state)
 {
-	return json_pack("{s:o,s:b,s:s?}", "name", control_string(sink_name(state->sink)), "broken",
+	return json_pack("{s:o,s:b,s:s?}", "name", control_string(state->output), "broken",
 			 state->output_error != 0, "error",
 			 state->output_error ? strerror(-state->output_error) : NULL);
 }
@@ -225,7 +224,7 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 			    problems.not_attached - NAMED_PROBLEMS);
 	interface_table_each(state->table, find_broken, &problems);
 	if (state->output_error)
-		add_problem(&problems, "%s: cannot write reports: %s", sink_name(state->sink),
+		add_problem(&problems, "%s: cannot write reports: %s", state->output,
 			    strerror(-state->output_error));
 	if (full->packets)
 		add_problem(&problems,
