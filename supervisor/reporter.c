@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "report/format.h"
 #include "report/merge.h"
+#include "supervisor/continuity.h"
 #include "supervisor/exporter.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
@@ -24,15 +25,16 @@
 #include <string.h>
 
 struct reporter {
-	const struct config *config; /* borrowed, as all until locals */
+	/* borrowed */
+	const struct config *config;
 	struct merge *merge;
 	struct interface_table *table;
 	struct translation *translation;
 	struct continuity *continuity;
 	struct exporter *exporter;
 	const struct local_set *locals;
-	uint16_t ephemeral_first, ephemeral_last;
 
+	uint16_t ephemeral_first, ephemeral_last;
 	struct report_id *report_id;
 	struct sink *sink;
 	struct buffer text; /* of a report; kept for the next */

@@ -8,15 +8,18 @@
 #ifndef FLOWTALLY_REPORTER_H
 #define FLOWTALLY_REPORTER_H
 
-#include "supervisor/continuity.h"
-
 #include <stdint.h>
 
+struct checkpoint_interval;
+struct checkpoint_report;
 struct config;
+struct continuity;
 struct exporter;
+struct interface_table;
 struct live;
 struct local_set;
 struct loop;
+struct merge;
 struct reporter;
 struct totals;
 struct translation;
