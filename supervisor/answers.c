@@ -55,7 +55,8 @@ json_t *answers_unattributed(const struct unattributed *sum)
 	return object;
 }
 
-json_t *answers_time(int64_t ns)
+/* UTC */
+static json_t *make_time(int64_t ns)
 {
 	struct buffer text = {0};
 	json_t *string = NULL;
@@ -86,7 +87,7 @@ json_t *answers_interval(const struct answers *state, const struct report *repor
 	struct unattributed sum = {0};
 
 	unattributed_add(&sum, report);
-	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o,s:o}", "start", answers_time(report->start_ns),
+	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o,s:o}", "start", make_time(report->start_ns),
 			 "seconds", seconds(report->duration_ns), "next_report",
 			 seconds(left_ns > 0 ? left_ns : 0), "flows",
 			 (json_int_t)report_flow_total(report), "network",
@@ -259,7 +260,7 @@ json_t *answers_status(const struct answers *state)
 			 "s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			 "version", FLOWTALLY_VERSION, "pid", (int)getpid(), "health",
 			 json_array_size(problems) ? "degraded" : "healthy", "problems", problems,
-			 "started", answers_time(state->began_wall_ns), "uptime", seconds(up_ns),
+			 "started", make_time(state->began_wall_ns), "uptime", seconds(up_ns),
 			 "config", "file",
 			 state->config_file ? control_string(state->config_file) : json_null(),
 			 "interval", (json_int_t)state->config->interval_s, "format",

@@ -7,7 +7,6 @@
 #include "supervisor/options.h"
 #include "supervisor/supervisor.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 static void main_complain(void *data, const char *message)
