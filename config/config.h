@@ -7,7 +7,6 @@
 #include "config/match.h"
 #include "lib/filter.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define CONFIG_DEFAULT_FILE "/etc/flowtally/flowtally.conf"

@@ -126,23 +126,6 @@ void match_list_clean(struct match_list *list)
 	*list = (struct match_list){0};
 }
 
-int match_list_copy(struct match_list *to, const struct match_list *from)
-{
-	struct match_list copy = {0};
-	int error;
-
-	for (size_t i = 0; i < from->count; i++) {
-		error = match_list_add(&copy, from->patterns[i]);
-		if (error) {
-			match_list_clean(&copy);
-			return error;
-		}
-	}
-	match_list_clean(to);
-	*to = copy;
-	return 0;
-}
-
 static bool match_glob(const char *glob, const char *text)
 {
 	return !fnmatch(glob, text, 0);

@@ -4,7 +4,6 @@
 #ifndef FLOWTALLY_MATCH_H
 #define FLOWTALLY_MATCH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +32,6 @@ const char *match_check_glob(const char *glob);
 /* Appends a copy of pattern. 0, -EINVAL if match_check() objects, -ENOMEM. */
 int match_list_add(struct match_list *list, const char *pattern);
 void match_list_clean(struct match_list *list);
-int match_list_copy(struct match_list *to, const struct match_list *from);
 
 /* The first pattern of the list that matches, borrowed from it; NULL if none does. */
 const char *match_list_find(const struct match_list *list, const struct match_subject *subject);

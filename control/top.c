@@ -7,7 +7,6 @@
 #include "control/text.h"
 #include "control/view.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -15,7 +14,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define PLAIN_FLOWS 20
 #define PERIOD_MS   1000

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "metrics/metrics.h"
 
+#include "lib/array.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "metrics/exposition.h"
 #include "report/flow_table.h"
 #include "report/merge.h"
@@ -89,19 +89,12 @@ static size_t find_interface(const struct metrics *metrics, const char *name)
 static struct interface_sums *get_interface(struct metrics *metrics, const char name[16])
 {
 	size_t at = find_interface(metrics, name);
-	struct interface_sums *grown;
 
 	if (at < metrics->interface_count && !strcmp(metrics->interfaces[at].name, name))
 		return &metrics->interfaces[at];
-	if (metrics->interface_count == metrics->interface_capacity) {
-		size_t capacity = 2 * metrics->interface_capacity + 16;
-
-		grown = reallocarray(metrics->interfaces, capacity, sizeof(*grown));
-		if (!grown)
-			return NULL;
-		metrics->interfaces = grown;
-		metrics->interface_capacity = capacity;
-	}
+	if (array_reserve(&metrics->interfaces, &metrics->interface_capacity,
+			  sizeof(*metrics->interfaces), metrics->interface_count + 1))
+		return NULL;
 	memmove(&metrics->interfaces[at + 1], &metrics->interfaces[at],
 		(metrics->interface_count - at) * sizeof(*metrics->interfaces));
 	metrics->interface_count++;

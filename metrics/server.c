@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "supervisor/loop.h"
+#include "supervisor/timer.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -26,8 +27,8 @@
 struct metrics_server {
 	struct loop *loop; /* borrowed */
 	struct MHD_Daemon *daemon;
-	int epoll_fd; /* the daemon's */
-	int timer_fd; /* when the daemon wants to look for clients that take too long */
+	int epoll_fd;	     /* the daemon's */
+	struct timer *timer; /* when the daemon wants to look for clients that take too long */
 	metrics_tell tell;
 	void *data;
 };
@@ -138,7 +139,7 @@ static int server_run(struct metrics_server *server)
 		log_debug("metrics: the HTTP server is in trouble");
 	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
 		wake_ns = clock_boottime_ns() + (int64_t)wait_ms * NSEC_PER_MSEC + 1;
-	return loop_timer_set(server->timer_fd, wake_ns, 0);
+	return timer_set(server->timer, wake_ns, 0);
 }
 
 static int server_on_epoll(void *data, uint32_t events)
@@ -147,15 +148,10 @@ static int server_on_epoll(void *data, uint32_t events)
 	return server_run(data);
 }
 
-static int server_on_timer(void *data, uint32_t events)
+static int server_on_timer(void *data, uint64_t periods)
 {
-	struct metrics_server *server = data;
-	uint64_t periods;
-
-	(void)events;
-	if (read(server->timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
-	return server_run(server);
+	(void)periods;
+	return server_run(data);
 }
 
 /* Takes listen_fd over, also on failure. */
@@ -176,11 +172,8 @@ static int server_start(struct metrics_server *server, int listen_fd)
 	}
 	info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	server->epoll_fd = info ? info->epoll_fd : -1;
-	server->timer_fd = loop_timer(0, 0);
-	if (server->timer_fd < 0)
-		return server->timer_fd;
-	return loop_add(server->loop, server->epoll_fd, EPOLLIN, server_on_epoll, server)
-		       ?: loop_add(server->loop, server->timer_fd, EPOLLIN, server_on_timer,
+	return timer_new(&server->timer, server->loop, server_on_timer, server)
+		       ?: loop_add(server->loop, server->epoll_fd, EPOLLIN, server_on_epoll,
 				   server);
 }
 
@@ -192,8 +185,7 @@ int metrics_server_new(struct metrics_server **ret, struct loop *loop, const cha
 
 	if (!server)
 		return -ENOMEM;
-	*server = (struct metrics_server){
-		.loop = loop, .epoll_fd = -1, .timer_fd = -1, .tell = tell, .data = data};
+	*server = (struct metrics_server){.loop = loop, .epoll_fd = -1, .tell = tell, .data = data};
 	err = server_listen(address);
 	if (err >= 0)
 		err = server_start(server, err);
@@ -210,10 +202,8 @@ void metrics_server_free(struct metrics_server *server)
 	if (!server)
 		return;
 	loop_remove(server->loop, server->epoll_fd);
-	loop_remove(server->loop, server->timer_fd);
+	timer_free(server->timer);
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
-	if (server->timer_fd >= 0)
-		close(server->timer_fd);
 	free(server);
 }

@@ -10,7 +10,6 @@
 #ifndef FLOWTALLY_RTNL_H
 #define FLOWTALLY_RTNL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct addr;

@@ -8,7 +8,6 @@
 
 #include "netlink/tc_message.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

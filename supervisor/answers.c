@@ -14,7 +14,6 @@
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 #include "supervisor/own_cost.h"
-#include "supervisor/sink.h"
 #include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
@@ -56,7 +55,8 @@ json_t *answers_unattributed(const struct unattributed *sum)
 	return object;
 }
 
-json_t *answers_time(int64_t ns)
+/* UTC */
+static json_t *make_time(int64_t ns)
 {
 	struct buffer text = {0};
 	json_t *string = NULL;
@@ -87,7 +87,7 @@ json_t *answers_interval(const struct answers *state, const struct report *repor
 	struct unattributed sum = {0};
 
 	unattributed_add(&sum, report);
-	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o,s:o}", "start", answers_time(report->start_ns),
+	return json_pack("{s:o,s:f,s:f,s:I,s:o,s:o,s:o}", "start", make_time(report->start_ns),
 			 "seconds", seconds(report->duration_ns), "next_report",
 			 seconds(left_ns > 0 ? left_ns : 0), "flows",
 			 (json_int_t)report_flow_total(report), "network",
@@ -146,7 +146,7 @@ static json_t *make_nat(const struct translation *translation)
 
 static json_t *make_output(const struct answers *state)
 {
-	return json_pack("{s:o,s:b,s:s?}", "name", control_string(sink_name(state->sink)), "broken",
+	return json_pack("{s:o,s:b,s:s?}", "name", control_string(state->output), "broken",
 			 state->output_error != 0, "error",
 			 state->output_error ? strerror(-state->output_error) : NULL);
 }
@@ -225,7 +225,7 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 			    problems.not_attached - NAMED_PROBLEMS);
 	interface_table_each(state->table, find_broken, &problems);
 	if (state->output_error)
-		add_problem(&problems, "%s: cannot write reports: %s", sink_name(state->sink),
+		add_problem(&problems, "%s: cannot write reports: %s", state->output,
 			    strerror(-state->output_error));
 	if (full->packets)
 		add_problem(&problems,
@@ -260,7 +260,7 @@ json_t *answers_status(const struct answers *state)
 			 "s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			 "version", FLOWTALLY_VERSION, "pid", (int)getpid(), "health",
 			 json_array_size(problems) ? "degraded" : "healthy", "problems", problems,
-			 "started", answers_time(state->began_wall_ns), "uptime", seconds(up_ns),
+			 "started", make_time(state->began_wall_ns), "uptime", seconds(up_ns),
 			 "config", "file",
 			 state->config_file ? control_string(state->config_file) : json_null(),
 			 "interval", (json_int_t)state->config->interval_s, "format",

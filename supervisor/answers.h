@@ -15,7 +15,6 @@ struct program;
 struct query;
 struct rtnl;
 struct monitor_counts;
-struct sink;
 struct totals;
 struct translation;
 
@@ -29,7 +28,7 @@ struct answers {
 	const struct translation *translation;
 	const struct interface_table *table;
 	const struct monitor_counts *counts;
-	const struct sink *sink;
+	const char *output;
 	const struct totals *totals;
 	struct live *live;
 	int64_t began_ns, began_wall_ns; /* the agent, boot and wall clock */

@@ -6,8 +6,6 @@
 #include "bpf/flow_types.h"
 #include "supervisor/totals.h"
 
-#include <stdint.h>
-
 struct answers;
 struct json_t;
 struct report;
@@ -15,8 +13,6 @@ struct report;
 struct json_t *answers_network(const struct flow_count *count);
 struct json_t *answers_unattributed(const struct unattributed *sum);
 struct json_t *answers_interval(const struct answers *state, const struct report *report);
-/* UTC */
-struct json_t *answers_time(int64_t ns);
 
 /* Of an interface, and of all: the worst. */
 struct interface;

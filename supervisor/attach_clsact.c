@@ -2,12 +2,10 @@
 /* clsact: direct-action BPF filters on the qdisc that holds both hooks (net/sched/sch_ingress.c,
  * cls_bpf.c). */
 #include "lib/cleanup.h"
-#include "lib/log.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 

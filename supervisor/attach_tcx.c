@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tcx: BPF links in a chain of their own, before clsact's (kernel/bpf/tcx.c, net/core/dev.c:
  * sch_handle_ingress). */
-#include "lib/log.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/pins.h"
 

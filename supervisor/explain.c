@@ -2,7 +2,6 @@
 #include "supervisor/explain.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>

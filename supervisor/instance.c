@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/instance.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define INSTANCE_NAME "\0flowtally"
@@ -21,7 +24,19 @@ static pid_t instance_pid(const struct sockaddr_un *address, socklen_t size)
 	return peer.pid;
 }
 
-int instance_claim(pid_t *other)
+/* The pid is 0 if the other one is in a pid namespace that we do not see. */
+static void instance_name_other(pid_t other)
+{
+	char pid[32] = "its pid is not known here";
+
+	if (other)
+		snprintf(pid, sizeof(pid), "pid %d", (int)other);
+	log_error("another flowtally runs in this network namespace, %s; ask it (flowtally "
+		  "status), or end it first",
+		  pid);
+}
+
+int instance_claim(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = INSTANCE_NAME};
 	socklen_t size = offsetof(struct sockaddr_un, sun_path) + sizeof(INSTANCE_NAME) - 1;
@@ -33,7 +48,7 @@ int instance_claim(pid_t *other)
 		int err = -errno;
 
 		if (err == -EADDRINUSE)
-			*other = instance_pid(&address, size);
+			instance_name_other(instance_pid(&address, size));
 		return err;
 	}
 	if (listen(fd, 8))

@@ -7,10 +7,8 @@
 #ifndef FLOWTALLY_INSTANCE_H
 #define FLOWTALLY_INSTANCE_H
 
-#include <sys/types.h>
-
-/* A descriptor to keep open as long as the agent lives. -EADDRINUSE: another one runs here, its pid
- * in *other (0: not known). */
-int instance_claim(pid_t *other);
+/* A descriptor to keep open as long as the agent lives. -EADDRINUSE: another one runs here, and the
+ * log says which. */
+int instance_claim(void);
 
 #endif

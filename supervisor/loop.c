@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/loop.h"
-#include "lib/cleanup.h"
-#include "lib/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #define LOOP_SOURCES 32
@@ -120,30 +117,4 @@ int loop_run(struct loop *loop)
 void loop_stop(struct loop *loop)
 {
 	loop->stopped = true;
-}
-
-static struct timespec loop_timespec(int64_t ns)
-{
-	return (struct timespec){.tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC};
-}
-
-int loop_timer_set(int fd, int64_t first_ns, int64_t period_ns)
-{
-	struct itimerspec spec = {
-		.it_value = loop_timespec(first_ns),
-		.it_interval = loop_timespec(period_ns),
-	};
-
-	return timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL) ? -errno : 0;
-}
-
-int loop_timer(int64_t first_ns, int64_t period_ns)
-{
-	_close_ int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = loop_timer_set(fd, first_ns, period_ns);
-	return err ? err : TAKE_FD(fd);
 }

@@ -30,10 +30,4 @@ void loop_set_idle(struct loop *loop, bool (*idle)(void *data), void *data);
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* A timer descriptor on the boot clock: due at first_ns and then every period_ns (0: once).
- * Negative errno on failure. */
-int loop_timer(int64_t first_ns, int64_t period_ns);
-/* Sets it anew; first_ns 0 stops it. */
-int loop_timer_set(int fd, int64_t first_ns, int64_t period_ns);
-
 #endif

@@ -3,10 +3,10 @@
 #include "control/commands.h"
 #include "control/top.h"
 #include "lib/log.h"
+#include "supervisor/leftovers.h"
 #include "supervisor/options.h"
 #include "supervisor/supervisor.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 static void main_complain(void *data, const char *message)
@@ -45,7 +45,7 @@ static int main_command(const struct options *options)
 	case COMMAND_CHECK_CONFIG:
 		return main_check_config(options);
 	case COMMAND_CLEANUP:
-		return supervisor_cleanup();
+		return leftovers_remove() ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
 	case COMMAND_STATUS:
 		return control_command_status(options->json);
 	case COMMAND_INTERFACES:

@@ -9,9 +9,7 @@
 #ifndef FLOWTALLY_PINS_H
 #define FLOWTALLY_PINS_H
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct buffer;
 struct pins;

@@ -2,29 +2,23 @@
 #include "supervisor/self_check.h"
 #include "lib/clock.h"
 #include "supervisor/interface_table.h"
-#include "supervisor/loop.h"
+#include "supervisor/timer.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #define PERIOD_NS (60 * NSEC_PER_SEC)
 
 struct self_check {
-	struct loop *loop;
-	struct interface_table *table;
-	int timer_fd;
+	struct interface_table *table; /* borrowed */
+	struct timer *timer;
 };
 
-static int self_check_on_timer(void *data, uint32_t events)
+static int self_check_on_timer(void *data, uint64_t periods)
 {
 	struct self_check *check = data;
-	uint64_t periods;
 
-	(void)events;
-	if (read(check->timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)periods;
 	interface_table_begin_check(check->table);
 	return 0;
 }
@@ -36,12 +30,10 @@ int self_check_new(struct self_check **ret, struct loop *loop, struct interface_
 
 	if (!check)
 		return -ENOMEM;
-	check->loop = loop;
 	check->table = table;
-	check->timer_fd = loop_timer(clock_boottime_ns() + PERIOD_NS, PERIOD_NS);
-	err = check->timer_fd < 0
-		      ? check->timer_fd
-		      : loop_add(loop, check->timer_fd, EPOLLIN, self_check_on_timer, check);
+	err = timer_new(&check->timer, loop, self_check_on_timer, check);
+	if (!err)
+		err = timer_set(check->timer, clock_boottime_ns() + PERIOD_NS, PERIOD_NS);
 	if (err) {
 		self_check_free(check);
 		return err;
@@ -54,9 +46,6 @@ void self_check_free(struct self_check *check)
 {
 	if (!check)
 		return;
-	if (check->timer_fd >= 0) {
-		loop_remove(check->loop, check->timer_fd);
-		close(check->timer_fd);
-	}
+	timer_free(check->timer);
 	free(check);
 }

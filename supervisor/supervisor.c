@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/supervisor.h"
 #include "config/config.h"
-#include "control/place.h"
 #include "control/request.h"
 #include "control/server.h"
-#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/rtnl.h"
-#include "report/format.h"
 #include "report/locals.h"
 #include "report/merge.h"
-#include "report/tunnel.h"
 #include "supervisor/absent.h"
 #include "supervisor/answers.h"
 #include "supervisor/attach.h"
@@ -27,12 +23,11 @@
 #include "supervisor/loop.h"
 #include "supervisor/notify.h"
 #include "supervisor/options.h"
-#include "supervisor/pins.h"
 #include "supervisor/privileges.h"
 #include "supervisor/program.h"
-#include "supervisor/report_id.h"
+#include "supervisor/reporter.h"
 #include "supervisor/self_check.h"
-#include "supervisor/sink.h"
+#include "supervisor/timer.h"
 #include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
@@ -64,10 +59,10 @@ struct supervisor {
 	struct loop *loop;
 	int instance_fd;
 	int signal_fd;
-	int report_timer_fd;
-	int retry_timer_fd;
-	int live_timer_fd;
-	int watchdog_timer_fd;
+	struct timer *report_timer;
+	struct timer *retry_timer;
+	struct timer *live_timer;
+	struct timer *watchdog_timer;
 	struct continuity *continuity;
 	struct program *program;
 	struct flow_maps *maps;
@@ -81,22 +76,15 @@ struct supervisor {
 	struct interface_table *table;
 	struct self_check *self_check;
 	struct exporter *exporter;
-	struct report_id *report_id;
-	struct sink *sink;
-	struct buffer text; /* of a report; kept for the next */
-	struct live *live;
+	struct reporter *reporter;
 	struct control_server *control; /* NULL: nobody can ask */
-	struct totals totals;
 
-	uint16_t ephemeral_first, ephemeral_last;
 	int64_t began_ns;      /* the agent, boot clock */
 	int64_t began_wall_ns; /* the same, wall clock */
-	struct checkpoint_interval interval;
-	int64_t due_ns;	  /* its end, boot clock */
-	int output_error; /* said once when it begins, once when it ends */
-	bool hand_over;	  /* to the next agent, instead of stopping */
-	bool left_report; /* for the next agent, with nothing attached */
-	int64_t retry_ns; /* what the retry timer is set to */
+	int64_t due_ns;	       /* the next report, boot clock */
+	bool hand_over;	       /* to the next agent, instead of stopping */
+	bool left_report;      /* for the next agent, with nothing attached */
+	int64_t retry_ns;      /* what the retry timer is set to */
 };
 
 static void supervisor_complain(void *data, const char *message)
@@ -153,311 +141,6 @@ static int supervisor_on_netlink(void *data, uint32_t events)
 	return rtnl_dispatch(sup->rtnl);
 }
 
-static void supervisor_format(struct supervisor *sup, const struct report *report)
-{
-	buffer_reset(&sup->text);
-	switch (sup->config.format) {
-	case CONFIG_TEXT:
-		format_text(&sup->text, report);
-		break;
-	case CONFIG_TABLE:
-		format_table(&sup->text, report);
-		break;
-	case CONFIG_JSON:
-		format_json(&sup->text, report);
-		break;
-	}
-}
-
-/* Says it once when the output breaks, and once when it works again. */
-static void supervisor_note_output(struct supervisor *sup, int err)
-{
-	if (err && !sup->output_error)
-		log_error("%s: cannot write the report: %s; the next one will cover this interval "
-			  "too",
-			  sink_name(sup->sink), strerror(-err));
-	if (!err && sup->output_error)
-		log_notice("%s: reports are written again", sink_name(sup->sink));
-	sup->output_error = err;
-}
-
-static struct checkpoint_interval supervisor_interval_until_now(const struct supervisor *sup)
-{
-	struct checkpoint_interval interval = sup->interval;
-
-	interval.end_ns = clock_boottime_ns();
-	interval.end_wall_ns = clock_realtime_ns();
-	return interval;
-}
-
-static void supervisor_set_times(struct report *report, const struct checkpoint_interval *interval)
-{
-	report->start_ns = interval->start_wall_ns;
-	report->end_ns = interval->end_wall_ns;
-	report->duration_ns = interval->end_ns - interval->start_ns;
-}
-
-/* What a report is made of: the interfaces that there are records of, and the tunnels of its time.
- */
-struct supervisor_sources {
-	struct merge_interface *interfaces; /* owned */
-	size_t count;
-	struct tunnel_set *tunnels; /* owned */
-};
-
-static void supervisor_clean_sources(struct supervisor_sources *sources)
-{
-	free(sources->interfaces);
-	tunnel_set_free(sources->tunnels);
-}
-
-static struct merge_ends supervisor_ends(const struct supervisor *sup,
-					 const struct supervisor_sources *sources)
-{
-	return (struct merge_ends){
-		.nat = translation_table(sup->translation),
-		.locals = sup->locals,
-		.ephemeral_first = sup->ephemeral_first,
-		.ephemeral_last = sup->ephemeral_last,
-		.tunnels = sources->tunnels,
-		.count_tunnels = sup->config.tunnels == CONFIG_TUNNELS_COUNT,
-		.only = &sup->config.only,
-		.ignore = &sup->config.ignore,
-	};
-}
-
-/* The report of what is in merge, without a number yet. */
-static int supervisor_make_report(struct supervisor *sup, struct merge *merge,
-				  const struct supervisor_sources *sources,
-				  const struct checkpoint_interval *interval, struct report *report)
-{
-	const struct merge_ends ends = supervisor_ends(sup, sources);
-	int err = merge_report(merge, sources->interfaces, sources->count, &ends, report);
-
-	if (!err)
-		supervisor_set_times(report, interval);
-	return err;
-}
-
-static int supervisor_list_sources(struct supervisor *sup, struct supervisor_sources *sources)
-{
-	int err = tunnel_set_new(&sources->tunnels);
-
-	if (!err)
-		err = interface_table_tunnels(sup->table, sources->tunnels);
-	if (!err) {
-		sources->interfaces = interface_table_interval(sup->table, &sources->count);
-		err = sources->interfaces ? 0 : -ENOMEM;
-	}
-	return err;
-}
-
-/* The report of the running interval, so far or whole. */
-static int supervisor_report_interval(struct supervisor *sup, struct merge *merge,
-				      const struct checkpoint_interval *interval,
-				      struct report *report)
-{
-	struct supervisor_sources sources = {0};
-	int err = supervisor_list_sources(sup, &sources);
-
-	if (!err)
-		err = supervisor_make_report(sup, merge, &sources, interval, report);
-	supervisor_clean_sources(&sources);
-	return err;
-}
-
-/* Sums the smallest flows of a merge that holds too many. Without memory it goes on to grow. */
-static void supervisor_sum_smallest(struct supervisor *sup, struct merge *merge,
-				    const struct supervisor_sources *sources)
-{
-	const struct merge_ends ends = supervisor_ends(sup, sources);
-	int err = merge_sum_smallest(merge, sources->interfaces, sources->count, &ends);
-
-	if (err)
-		log_error("more flows than max_flows: %s", strerror(-err));
-}
-
-static void supervisor_relieve(void *data)
-{
-	struct supervisor *sup = data;
-	struct supervisor_sources sources = {0};
-
-	if (!merge_is_over(sup->merge))
-		return;
-	if (supervisor_list_sources(sup, &sources))
-		log_error("more flows than max_flows: %s", strerror(ENOMEM));
-	else
-		supervisor_sum_smallest(sup, sup->merge, &sources);
-	supervisor_clean_sources(&sources);
-}
-
-static void supervisor_checkpoint(void *data)
-{
-	struct supervisor *sup = data;
-
-	continuity_save(sup->continuity, sup->table, &sup->interval);
-}
-
-/* A report that left whole is not in doubt any more. */
-static void supervisor_end_report(struct supervisor *sup)
-{
-	if (!sink_is_busy(sup->sink))
-		continuity_end_report(sup->continuity, sup->table, &sup->interval);
-	else
-		supervisor_checkpoint(sup);
-}
-
-static int supervisor_send(struct supervisor *sup)
-{
-	/* the report may go to the same terminal */
-	log_live("");
-	return sink_write(sup->sink, sup->text.data, sup->text.size);
-}
-
-/* Its number, and its text as it is to be sent. */
-static int supervisor_finish_report(struct supervisor *sup, struct report *report, uint64_t id)
-{
-	report->id = id;
-	report_limit(report, sup->config.top);
-	supervisor_format(sup, report);
-	return buffer_error(&sup->text);
-}
-
-static struct merge_interface supervisor_merge_interface(const struct checkpoint_phase *phase)
-{
-	return (struct merge_interface){
-		.id = phase->id,
-		.life = phase->life,
-		.era = phase->era,
-		.ifindex = phase->ifindex,
-		.name = phase->name,
-		.role = &phase->role,
-		.before_attach = phase->before_attach,
-	};
-}
-
-static int supervisor_find_sources(const struct checkpoint_report *left,
-				   struct supervisor_sources *sources)
-{
-	int err = tunnel_set_new(&sources->tunnels);
-
-	sources->interfaces = calloc(left->phase_count + 1, sizeof(*sources->interfaces));
-	if (!err && !sources->interfaces)
-		err = -ENOMEM;
-	for (size_t i = 0; i < left->phase_count && !err; i++) {
-		const struct checkpoint_phase *phase = &left->phases[i];
-
-		if (phase->id)
-			sources->interfaces[sources->count++] = supervisor_merge_interface(phase);
-		if (phase->was_up && !phase->lower_abroad)
-			err = tunnel_set_add(sources->tunnels, phase->id, &phase->tunnel);
-	}
-	return err;
-}
-
-/* The report that an agent that died has left in doubt: it goes before all others. */
-static int supervisor_make_doubtful(struct supervisor *sup, const struct checkpoint_report *left,
-				    struct merge *merge, struct report *report)
-{
-	struct supervisor_sources sources = {0};
-	int err = supervisor_find_sources(left, &sources);
-
-	merge_set_max_flows(merge, sup->config.max_flows);
-	if (!err)
-		err = supervisor_make_report(sup, merge, &sources, &left->interval, report);
-	supervisor_clean_sources(&sources);
-	return err;
-}
-
-static int supervisor_write_doubtful(struct supervisor *sup)
-{
-	struct merge *merge;
-	const struct checkpoint_report *left = continuity_doubt(sup->continuity, &merge);
-	const struct sink_position begin =
-		left ? (struct sink_position){left->device, left->inode, left->offset}
-		     : (struct sink_position){0};
-	struct report report = {0};
-	uint64_t id;
-	int err = 0;
-
-	if (!left)
-		return 0;
-	id = left->id;
-	if (!left->file_size || !sink_has_whole(sup->sink, &begin, left->file_size)) {
-		err = supervisor_make_doubtful(sup, left, merge, &report);
-		if (!err)
-			err = supervisor_finish_report(sup, &report, id);
-		if (!err)
-			err = supervisor_send(sup);
-		report_clean(&report);
-		supervisor_note_output(sup, err);
-		if (err)
-			return err;
-		log_notice("report %" PRIu64 " of an agent that died is written", id);
-	}
-	report_id_commit(sup->report_id, id);
-	continuity_doubt_sent(sup->continuity);
-	supervisor_end_report(sup);
-	return 0;
-}
-
-static void supervisor_next_interval(struct supervisor *sup,
-				     const struct checkpoint_interval *ended)
-{
-	merge_next_interval(sup->merge);
-	interface_table_next_interval(sup->table);
-	translation_next_interval(sup->translation);
-	live_next_interval(sup->live);
-	sup->interval = (struct checkpoint_interval){
-		.start_ns = ended->end_ns,
-		.start_wall_ns = ended->end_wall_ns,
-	};
-}
-
-/*
- * Writes the report of what is in the merge. If that fails, the merge and the interval stay open,
- * so the next report covers this one, and nothing is lost.
- */
-static int supervisor_report(struct supervisor *sup)
-{
-	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
-	struct report report = {0};
-	int64_t made_ns;
-	int err;
-
-	/* one at a time is in doubt */
-	err = continuity_has_sent(sup->continuity) ? -EAGAIN : 0;
-	if (!err)
-		err = supervisor_report_interval(sup, sup->merge, &interval, &report);
-	made_ns = exporter_end_stage(sup->exporter, METRICS_MERGE, interval.end_ns);
-	if (!err)
-		err = supervisor_finish_report(sup, &report, report_id_next(sup->report_id));
-	if (!err)
-		err = continuity_begin_report(sup->continuity, sup->table, sup->merge, &report,
-					      &interval, sup->sink, sup->text.size);
-	if (!err) {
-		err = supervisor_send(sup);
-		if (err)
-			continuity_cancel_report(sup->continuity);
-	}
-	exporter_end_stage(sup->exporter, METRICS_WRITE, made_ns);
-	exporter_add_report(sup->exporter, err ? NULL : &report);
-	supervisor_note_output(sup, err);
-	if (!err) {
-		report_id_commit(sup->report_id, report.id);
-		totals_add(&sup->totals, &report);
-		interface_table_add_totals(sup->table, &report);
-		supervisor_next_interval(sup, &interval);
-		supervisor_end_report(sup);
-		log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report.id,
-			  report_flow_total(&report), report.total.bytes);
-		notify("STATUS=report %" PRIu64 ": %zu flows, %llu bytes", report.id,
-		       report_flow_total(&report), report.total.bytes);
-	}
-	report_clean(&report);
-	return err;
-}
-
 static bool supervisor_reconcile(void *data)
 {
 	struct supervisor *sup = data;
@@ -465,10 +148,9 @@ static bool supervisor_reconcile(void *data)
 	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS) || unchecked;
 	int64_t retry_ns = interface_table_retry_ns(sup->table);
 
-	if (continuity_has_sent(sup->continuity) && !sink_is_busy(sup->sink))
-		supervisor_end_report(sup);
+	reporter_end_if_sent(sup->reporter);
 	if (retry_ns != sup->retry_ns) {
-		int err = loop_timer_set(sup->retry_timer_fd, retry_ns, 0);
+		int err = timer_set(sup->retry_timer, retry_ns, 0);
 
 		if (err)
 			log_error("the retry timer cannot be set: %s", strerror(-err));
@@ -486,34 +168,16 @@ static int supervisor_report_now(struct supervisor *sup)
 	supervisor_reconcile(sup);
 	/* while the output is broken, what was read before has no report for how long nobody knows
 	 */
-	interface_table_drain(sup->table, sup->output_error);
+	interface_table_drain(sup->table, reporter_output_error(sup->reporter) != 0);
 	translation_catch_up(sup->translation);
 	exporter_end_stage(sup->exporter, METRICS_DRAIN, begin_ns);
 	/* a failure is told, and made up for by the next report */
-	err = supervisor_write_doubtful(sup);
-	if (!err)
-		err = supervisor_report(sup);
+	err = reporter_write(sup->reporter);
 	interface_table_look(sup->table);
 	/* whoever asked for some reports and went away does not want more of them */
-	if (sup->options->count && (sup->totals.reports >= sup->options->count || err == -EPIPE))
+	if (sup->options->count &&
+	    (reporter_totals(sup->reporter)->reports >= sup->options->count || err == -EPIPE))
 		loop_stop(sup->loop);
-	return err;
-}
-
-/* The running interval, without touching it. */
-static int supervisor_look(void *data, struct report *report)
-{
-	struct supervisor *sup = data;
-	struct checkpoint_interval interval = supervisor_interval_until_now(sup);
-	struct merge *look;
-	int err = merge_copy(&look, sup->merge);
-
-	if (err)
-		return err;
-	err = interface_table_peek(sup->table, look);
-	if (!err)
-		err = supervisor_report_interval(sup, look, &interval, report);
-	merge_free(look);
 	return err;
 }
 
@@ -531,18 +195,14 @@ static int supervisor_schedule(struct supervisor *sup, int64_t from_ns)
 	sup->due_ns = from_ns + supervisor_interval_ns(sup);
 	if (sup->due_ns < now_ns)
 		sup->due_ns = now_ns;
-	return loop_timer_set(sup->report_timer_fd, sup->due_ns, supervisor_interval_ns(sup));
+	return timer_set(sup->report_timer, sup->due_ns, supervisor_interval_ns(sup));
 }
 
-static int supervisor_on_report_timer(void *data, uint32_t events)
+static int supervisor_on_report_timer(void *data, uint64_t periods)
 {
 	struct supervisor *sup = data;
 	int64_t late_ns = clock_boottime_ns() - sup->due_ns;
-	uint64_t periods;
 
-	(void)events;
-	if (read(sup->report_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
 	/* the timer counts on from its first expiry, whenever we come: no drift */
 	sup->due_ns += (int64_t)periods * supervisor_interval_ns(sup);
 	if (late_ns > LATE_NS)
@@ -552,14 +212,10 @@ static int supervisor_on_report_timer(void *data, uint32_t events)
 	return 0;
 }
 
-static int supervisor_on_watchdog_timer(void *data, uint32_t events)
+static int supervisor_on_watchdog_timer(void *data, uint64_t periods)
 {
-	struct supervisor *sup = data;
-	uint64_t periods;
-
-	(void)events;
-	if (read(sup->watchdog_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)data;
+	(void)periods;
 	notify("WATCHDOG=1");
 	return 0;
 }
@@ -582,18 +238,15 @@ static void supervisor_show_live(struct supervisor *sup)
 }
 
 /* Looking takes time on a host with many flows: it gets at most a twentieth of ours. */
-static int supervisor_on_live_timer(void *data, uint32_t events)
+static int supervisor_on_live_timer(void *data, uint64_t periods)
 {
 	struct supervisor *sup = data;
 	int64_t begin_ns = clock_boottime_ns(), end_ns;
-	uint64_t periods;
 
-	(void)events;
-	if (read(sup->live_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)periods;
 	supervisor_show_live(sup);
 	end_ns = clock_boottime_ns();
-	return loop_timer_set(sup->live_timer_fd, end_ns + live_pause_ns(end_ns - begin_ns), 0);
+	return timer_set(sup->live_timer, end_ns + live_pause_ns(end_ns - begin_ns), 0);
 }
 
 static int supervisor_reload(struct supervisor *sup)
@@ -615,12 +268,12 @@ static int supervisor_reload(struct supervisor *sup)
 	flow_maps_set_entries(sup->maps, sup->config.map_entries);
 	merge_set_max_flows(sup->merge, sup->config.max_flows);
 	exporter_listen(sup->exporter);
-	err = sink_reopen(sup->sink, sup->config.output);
+	err = reporter_reopen(sup->reporter);
 	if (err)
 		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
-			  explain_output(err), sink_name(sup->sink));
+			  explain_output(err), reporter_output(sup->reporter));
 	if (sup->config.interval_s != interval_s) {
-		err = supervisor_schedule(sup, sup->interval.start_ns);
+		err = supervisor_schedule(sup, reporter_began_ns(sup->reporter));
 		if (err)
 			log_error("the report timer cannot be set: %s", strerror(-err));
 	}
@@ -637,7 +290,7 @@ static int supervisor_report_early(struct supervisor *sup, int *report_err)
 	if (interface_table_check(sup->table))
 		interface_table_reconcile(sup->table, REPAIR_BUDGET_NS);
 	*report_err = supervisor_report_now(sup);
-	return supervisor_schedule(sup, sup->interval.start_ns);
+	return supervisor_schedule(sup, reporter_began_ns(sup->reporter));
 }
 
 /*
@@ -650,7 +303,7 @@ static int supervisor_on_full_map(void *data, uint32_t events)
 	int report_err, err = interface_table_drain_full(sup->table);
 
 	(void)events;
-	if (err || !merge_must_report(sup->merge) || sup->output_error ||
+	if (err || !merge_must_report(sup->merge) || reporter_output_error(sup->reporter) ||
 	    continuity_has_sent(sup->continuity))
 		return err;
 	log_notice("more than twice max_flows can only be judged at an interval's end: reporting "
@@ -710,13 +363,13 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 		.translation = sup->translation,
 		.table = sup->table,
 		.counts = &sup->counts,
-		.sink = sup->sink,
-		.totals = &sup->totals,
-		.live = sup->live,
+		.output = reporter_output(sup->reporter),
+		.totals = reporter_totals(sup->reporter),
+		.live = reporter_live(sup->reporter),
 		.began_ns = sup->began_ns,
 		.began_wall_ns = sup->began_wall_ns,
 		.due_ns = sup->due_ns,
-		.output_error = sup->output_error,
+		.output_error = reporter_output_error(sup->reporter),
 	};
 	int err, report_err;
 
@@ -756,14 +409,10 @@ static int supervisor_on_control(void *data, uint32_t events)
 }
 
 /* The work is done by supervisor_reconcile(), which runs after every round of events. */
-static int supervisor_on_retry_timer(void *data, uint32_t events)
+static int supervisor_on_retry_timer(void *data, uint64_t periods)
 {
-	struct supervisor *sup = data;
-	uint64_t periods;
-
-	(void)events;
-	if (read(sup->retry_timer_fd, &periods, sizeof(periods)) != sizeof(periods))
-		return errno == EAGAIN ? 0 : -errno;
+	(void)data;
+	(void)periods;
 	return 0;
 }
 
@@ -777,19 +426,6 @@ static void supervisor_raise_descriptors(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit))
 		log_debug("RLIMIT_NOFILE: %s", strerror(errno));
-}
-
-/* Ports that the kernel gives to clients here, joined with those that IANA sets aside for it (RFC
- * 6335, section 6). */
-static void supervisor_read_ephemeral_range(struct supervisor *sup)
-{
-	_fclose_ FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	unsigned int first = 32768, last = 60999;
-
-	if (!file || fscanf(file, "%u %u", &first, &last) != 2 || first > last || last > 65535)
-		log_debug("ip_local_port_range: not readable, taking the kernel's default");
-	sup->ephemeral_first = (uint16_t)(first < 49152 ? first : 49152);
-	sup->ephemeral_last = 65535;
 }
 
 static int supervisor_block_signals(struct supervisor *sup)
@@ -816,31 +452,12 @@ static int supervisor_fail(const char *what, int err)
 	return err;
 }
 
-/* The pid is 0 if the other one is in a pid namespace that we do not see. */
-static void supervisor_name_other(pid_t other)
-{
-	char pid[32] = "its pid is not known here";
-
-	if (other)
-		snprintf(pid, sizeof(pid), "pid %d", (int)other);
-	log_error("another flowtally runs in this network namespace, %s; ask it (flowtally "
-		  "status), or end it first",
-		  pid);
-}
-
 static int supervisor_open_instance(struct supervisor *sup)
 {
-	pid_t other = 0;
-
-	sup->instance_fd = instance_claim(&other);
-	if (sup->instance_fd == -EADDRINUSE) {
-		supervisor_name_other(other);
-		return -EADDRINUSE;
-	}
-	return sup->instance_fd < 0
-		       ? supervisor_fail("cannot mark this network namespace as watched",
-					 sup->instance_fd)
-		       : 0;
+	sup->instance_fd = instance_claim();
+	if (sup->instance_fd >= 0 || sup->instance_fd == -EADDRINUSE)
+		return sup->instance_fd < 0 ? sup->instance_fd : 0;
+	return supervisor_fail("cannot mark this network namespace as watched", sup->instance_fd);
 }
 
 static int supervisor_open_continuity(struct supervisor *sup)
@@ -915,31 +532,15 @@ static int supervisor_sweep(struct supervisor *sup)
 	return 0;
 }
 
-static void supervisor_relieve_doubtful(void *data, struct merge *doubt,
-					const struct checkpoint_report *left)
-{
-	struct supervisor *sup = data;
-	struct supervisor_sources sources = {0};
-
-	merge_set_max_flows(doubt, sup->config.max_flows);
-	if (!merge_is_over(doubt))
-		return;
-	if (supervisor_find_sources(left, &sources))
-		log_error("more flows than max_flows: %s", strerror(ENOMEM));
-	else
-		supervisor_sum_smallest(sup, doubt, &sources);
-	supervisor_clean_sources(&sources);
-}
-
 /* Goes on where an agent that died ends; without one, the interval begins when all is attached. */
 static int supervisor_recover(struct supervisor *sup)
 {
-	const struct continuity_relief relief = {supervisor_relieve_doubtful, sup};
+	const struct continuity_relief relief = {reporter_relieve_doubtful, sup->reporter};
 	int err;
 
 	if (!continuity_found(sup->continuity))
 		return 0;
-	sup->interval = *continuity_interval(sup->continuity);
+	reporter_go_on(sup->reporter, continuity_interval(sup->continuity));
 	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge,
 				 &relief);
 	if (err)
@@ -947,6 +548,20 @@ static int supervisor_recover(struct supervisor *sup)
 	else
 		log_notice("an agent that died has left its running interval: going on with it");
 	return err == -ENOMEM ? err : 0;
+}
+
+static void supervisor_checkpoint(void *data)
+{
+	struct supervisor *sup = data;
+
+	reporter_checkpoint(sup->reporter);
+}
+
+static void supervisor_relieve(void *data)
+{
+	struct supervisor *sup = data;
+
+	reporter_relieve(sup->reporter);
 }
 
 static int supervisor_open_links(struct supervisor *sup)
@@ -978,8 +593,14 @@ static int supervisor_open_links(struct supervisor *sup)
 	if (!err)
 		err = exporter_new(&sup->exporter, sup->loop, sup->table, &sup->monitor,
 				   &sup->config);
-	if (!err)
-		err = supervisor_recover(sup);
+	return err ? supervisor_fail("cannot read the links of this host", err) : 0;
+}
+
+/* Which links there are, and what an agent that died has left on them. */
+static int supervisor_find_links(struct supervisor *sup)
+{
+	int err = supervisor_recover(sup);
+
 	if (!err)
 		err = supervisor_sweep(sup);
 	if (!err)
@@ -992,47 +613,50 @@ static int supervisor_open_links(struct supervisor *sup)
 
 static int supervisor_open_output(struct supervisor *sup)
 {
-	int err = report_id_new(&sup->report_id);
+	const struct reporter_means means = {
+		.config = &sup->config,
+		.loop = sup->loop,
+		.merge = sup->merge,
+		.table = sup->table,
+		.locals = sup->locals,
+		.translation = sup->translation,
+		.continuity = sup->continuity,
+		.exporter = sup->exporter,
+	};
+	int err = reporter_new(&sup->reporter, &means);
 
-	if (err)
-		return supervisor_fail("report numbers", err);
-	err = sink_new(&sup->sink, sup->loop, sup->config.output);
 	if (err)
 		log_error("%s: cannot be opened for reports: %s", sup->config.output,
 			  explain_output(err));
 	return err;
 }
 
+static int supervisor_open_watchdog(struct supervisor *sup)
+{
+	int64_t period_ns = notify_watchdog_ns();
+	int err = timer_new(&sup->watchdog_timer, sup->loop, supervisor_on_watchdog_timer, sup);
+
+	return err ? err : timer_set(sup->watchdog_timer, period_ns ? 1 : 0, period_ns);
+}
+
 static int supervisor_open_loop(struct supervisor *sup)
 {
-	int err = 0;
+	int err;
 
-	sup->report_timer_fd = loop_timer(0, 0);
-	sup->retry_timer_fd = loop_timer(0, 0);
-	sup->live_timer_fd = loop_timer(0, 0);
-	sup->watchdog_timer_fd = loop_timer(notify_watchdog_ns() ? 1 : 0, notify_watchdog_ns());
-	if (sup->report_timer_fd < 0 || sup->retry_timer_fd < 0 || sup->live_timer_fd < 0 ||
-	    sup->watchdog_timer_fd < 0)
-		return supervisor_fail("cannot create a timer", -errno);
-	if (!err)
-		err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
+	err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
 	if (!err)
 		err = loop_add(sup->loop, rtnl_fd(sup->rtnl), EPOLLIN, supervisor_on_netlink, sup);
-	if (!err)
-		err = loop_add(sup->loop, sup->report_timer_fd, EPOLLIN, supervisor_on_report_timer,
-			       sup);
-	if (!err)
-		err = loop_add(sup->loop, sup->retry_timer_fd, EPOLLIN, supervisor_on_retry_timer,
-			       sup);
 	if (!err)
 		err = loop_add(sup->loop, program_full_fd(sup->program), EPOLLIN,
 			       supervisor_on_full_map, sup);
 	if (!err)
-		err = loop_add(sup->loop, sup->live_timer_fd, EPOLLIN, supervisor_on_live_timer,
-			       sup);
+		err = timer_new(&sup->report_timer, sup->loop, supervisor_on_report_timer, sup);
 	if (!err)
-		err = loop_add(sup->loop, sup->watchdog_timer_fd, EPOLLIN,
-			       supervisor_on_watchdog_timer, sup);
+		err = timer_new(&sup->retry_timer, sup->loop, supervisor_on_retry_timer, sup);
+	if (!err)
+		err = timer_new(&sup->live_timer, sup->loop, supervisor_on_live_timer, sup);
+	if (!err)
+		err = supervisor_open_watchdog(sup);
 	if (!err)
 		err = self_check_new(&sup->self_check, sup->loop, sup->table);
 	loop_set_idle(sup->loop, supervisor_reconcile, sup);
@@ -1093,16 +717,8 @@ static void supervisor_announce(const struct supervisor *sup)
 	log_notice("watching %zu of %zu interfaces (tcx %zu, clsact %zu), first report at %s (in "
 		   "%" PRId64 " s) to %s",
 		   counts.monitored, counts.links, counts.tcx, counts.clsact, at, left_s,
-		   sink_name(sup->sink));
+		   reporter_output(sup->reporter));
 	notify("READY=1\nSTATUS=watching %zu of %zu interfaces", counts.monitored, counts.links);
-}
-
-static void supervisor_begin_interval(struct supervisor *sup)
-{
-	sup->interval = (struct checkpoint_interval){
-		.start_ns = clock_boottime_ns(),
-		.start_wall_ns = clock_realtime_ns(),
-	};
 }
 
 /* What an agent that died had not read, and the report that it had not finished. A failure to write
@@ -1110,7 +726,7 @@ static void supervisor_begin_interval(struct supervisor *sup)
 static void supervisor_settle(struct supervisor *sup)
 {
 	interface_table_drain(sup->table, false);
-	(void)supervisor_write_doubtful(sup);
+	(void)reporter_write_doubtful(sup->reporter);
 }
 
 static int supervisor_start(struct supervisor *sup)
@@ -1118,7 +734,6 @@ static int supervisor_start(struct supervisor *sup)
 	int err;
 
 	supervisor_raise_descriptors();
-	supervisor_read_ephemeral_range(sup);
 	err = supervisor_block_signals(sup);
 	if (!err)
 		err = loop_new(&sup->loop);
@@ -1126,8 +741,6 @@ static int supervisor_start(struct supervisor *sup)
 		err = merge_new(&sup->merge);
 	if (!err)
 		merge_set_max_flows(sup->merge, sup->config.max_flows);
-	if (!err)
-		err = live_new(&sup->live, supervisor_look, sup);
 	if (!err)
 		err = local_set_new(&sup->locals);
 	if (!err)
@@ -1140,9 +753,11 @@ static int supervisor_start(struct supervisor *sup)
 	if (!err)
 		err = supervisor_open_program(sup);
 	if (!err)
+		err = supervisor_open_links(sup);
+	if (!err)
 		err = supervisor_open_output(sup);
 	if (!err)
-		err = supervisor_open_links(sup);
+		err = supervisor_find_links(sup);
 	if (!err)
 		err = supervisor_open_loop(sup);
 	if (!err)
@@ -1155,16 +770,16 @@ static int supervisor_start(struct supervisor *sup)
 	if (continuity_found(sup->continuity))
 		supervisor_settle(sup);
 	else
-		supervisor_begin_interval(sup);
-	supervisor_checkpoint(sup);
+		reporter_begin_interval(sup->reporter);
+	reporter_checkpoint(sup->reporter);
 	supervisor_open_control(sup);
 	exporter_listen(sup->exporter);
 	err = supervisor_drop_privileges(sup);
 	if (err)
 		return err;
-	err = supervisor_schedule(sup, sup->interval.start_ns);
+	err = supervisor_schedule(sup, reporter_began_ns(sup->reporter));
 	if (!err && log_on_terminal())
-		err = loop_timer_set(sup->live_timer_fd, clock_boottime_ns() + NSEC_PER_SEC, 0);
+		err = timer_set(sup->live_timer, clock_boottime_ns() + NSEC_PER_SEC, 0);
 	return err ? supervisor_fail("cannot set a timer", err) : 0;
 }
 
@@ -1175,7 +790,7 @@ static void supervisor_leave_report(struct supervisor *sup, int err)
 		log_error("the last report is lost: %s", strerror(-err));
 		return;
 	}
-	supervisor_checkpoint(sup);
+	reporter_checkpoint(sup->reporter);
 	sup->left_report = true;
 	log_error("the last report could not be written: %s; the next start of flowtally in this "
 		  "network namespace writes it",
@@ -1191,13 +806,10 @@ static int supervisor_finish(struct supervisor *sup)
 	notify("STOPPING=1");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
-	if (!sup->options->count || sup->totals.reports < sup->options->count) {
-		err = supervisor_write_doubtful(sup);
-		if (!err)
-			err = supervisor_report(sup);
-	}
+	if (!sup->options->count || reporter_totals(sup->reporter)->reports < sup->options->count)
+		err = reporter_write(sup->reporter);
 	if (!err)
-		err = sink_finish(sup->sink, FINISH_MS);
+		err = reporter_flush(sup->reporter, FINISH_MS);
 	if (err)
 		supervisor_leave_report(sup, err);
 	return err;
@@ -1209,11 +821,11 @@ static int supervisor_hand_over(struct supervisor *sup)
 	int err;
 
 	log_live("");
-	err = sink_finish(sup->sink, FINISH_MS);
+	err = reporter_flush(sup->reporter, FINISH_MS);
 	if (err)
 		log_error("%s: the last report is not finished: %s; it will be written again",
-			  sink_name(sup->sink), strerror(-err));
-	supervisor_end_report(sup);
+			  reporter_output(sup->reporter), strerror(-err));
+	reporter_end_report(sup->reporter);
 	log_notice("handing over: the kernel goes on counting");
 	return err;
 }
@@ -1228,9 +840,6 @@ static void supervisor_remove_pins(struct supervisor *sup)
 
 static void supervisor_clean(struct supervisor *sup)
 {
-	const int fds[] = {sup->signal_fd, sup->report_timer_fd, sup->retry_timer_fd,
-			   sup->live_timer_fd, sup->watchdog_timer_fd};
-
 	control_server_free(sup->control);
 	if (sup->table && !sup->hand_over) {
 		interface_table_stop(sup->table);
@@ -1239,8 +848,7 @@ static void supervisor_clean(struct supervisor *sup)
 	exporter_free(sup->exporter);
 	self_check_free(sup->self_check);
 	interface_table_free(sup->table);
-	sink_free(sup->sink);
-	report_id_free(sup->report_id);
+	reporter_free(sup->reporter);
 	rtnl_free(sup->rtnl);
 	attacher_free(sup->attacher);
 	if (sup->continuity && !sup->hand_over && !sup->left_report)
@@ -1250,16 +858,17 @@ static void supervisor_clean(struct supervisor *sup)
 	program_free(sup->program);
 	translation_free(sup->translation);
 	local_set_free(sup->locals);
-	live_free(sup->live);
 	merge_free(sup->merge);
+	timer_free(sup->watchdog_timer);
+	timer_free(sup->live_timer);
+	timer_free(sup->retry_timer);
+	timer_free(sup->report_timer);
 	loop_free(sup->loop);
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	if (sup->signal_fd >= 0)
+		close(sup->signal_fd);
 	/* last: from now on another agent may run here */
 	if (sup->instance_fd >= 0)
 		close(sup->instance_fd);
-	buffer_free(&sup->text);
 	config_clean(&sup->config);
 }
 
@@ -1269,10 +878,6 @@ int supervisor_run(const struct options *options)
 		.options = options,
 		.instance_fd = -1,
 		.signal_fd = -1,
-		.report_timer_fd = -1,
-		.retry_timer_fd = -1,
-		.live_timer_fd = -1,
-		.watchdog_timer_fd = -1,
 	};
 	int err;
 
@@ -1297,45 +902,4 @@ int supervisor_run(const struct options *options)
 	}
 	supervisor_clean(&sup);
 	return err ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
-}
-
-/* Returns how many there were. Without a BPF file system there are none, but only root sees whether
- * there is one. */
-static int supervisor_clean_pins(void)
-{
-	struct pins *pins;
-	int removed = pins_new(&pins);
-
-	if (removed)
-		return removed == -ENOMEM || geteuid() ? removed : 0;
-	removed = pins_remove_all(pins);
-	pins_free(pins);
-	return removed;
-}
-
-int supervisor_cleanup(void)
-{
-	pid_t other = 0;
-	_close_ int instance_fd = instance_claim(&other);
-	int removed, pinned;
-
-	if (instance_fd < 0) {
-		if (instance_fd == -EADDRINUSE)
-			supervisor_name_other(other);
-		else
-			(void)supervisor_fail("cannot tell whether an agent runs", instance_fd);
-		return SUPERVISOR_FAILED;
-	}
-	(void)control_place_sweep();
-	removed = attach_sweep(NULL, NULL);
-	pinned = removed < 0 ? 0 : supervisor_clean_pins();
-	if (removed < 0 || pinned < 0) {
-		int err = removed < 0 ? removed : pinned;
-
-		log_error("cannot clean up: %s%s", strerror(-err),
-			  err == -EPERM || err == -EACCES ? " (needs root)" : "");
-		return SUPERVISOR_FAILED;
-	}
-	log_notice("removed %d filters, %d pins", removed, pinned);
-	return SUPERVISOR_ENDED;
 }

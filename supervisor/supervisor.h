@@ -15,7 +15,4 @@ enum {
 /* Runs until it is told to stop. Returns the exit status; what went wrong is on standard error. */
 int supervisor_run(const struct options *options);
 
-/* flowtally cleanup: likewise. */
-int supervisor_cleanup(void);
-
 #endif

@@ -7,8 +7,6 @@
 #include "report/rates.h"
 #include "tests/unit/stack_fixture.h"
 
-#include <errno.h>
-
 static struct flow_key key, other;
 
 static int setup(void **state)

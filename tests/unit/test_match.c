@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -197,24 +198,6 @@ static void test_find_gives_the_first_match(void **state)
 	match_list_clean(&list);
 }
 
-static void test_copy_replaces(void **state)
-{
-	struct match_list from = {0}, to = {0};
-
-	(void)state;
-	assert_int_equal(match_list_add(&to, "old"), 0);
-	assert_int_equal(match_list_add(&from, "a*"), 0);
-	assert_int_equal(match_list_add(&from, "index:3"), 0);
-	assert_int_equal(match_list_copy(&to, &from), 0);
-	match_list_clean(&from);
-	assert_int_equal(to.count, 2);
-	assert_string_equal(to.patterns[0], "a*");
-	assert_string_equal(to.patterns[1], "index:3");
-	assert_int_equal(match_list_copy(&to, &from), 0);
-	assert_int_equal(to.count, 0);
-	match_list_clean(&to);
-}
-
 static void test_long_list(void **state)
 {
 	struct match_list list = {0};
@@ -266,7 +249,6 @@ int main(void)
 		cmocka_unit_test(test_check_refuses),
 		cmocka_unit_test(test_add_refuses_and_keeps_the_list),
 		cmocka_unit_test(test_find_gives_the_first_match),
-		cmocka_unit_test(test_copy_replaces),
 		cmocka_unit_test(test_long_list),
 		cmocka_unit_test(test_random_patterns),
 	};

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/leftovers.h"
+#include "control/place.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "supervisor/attach.h"
+#include "supervisor/instance.h"
+#include "supervisor/pins.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Returns how many there were. Without a BPF file system there are none, but only root sees whether
+ * there is one. */
+static int leftovers_remove_pins(void)
+{
+	struct pins *pins;
+	int removed = pins_new(&pins);
+
+	if (removed)
+		return removed == -ENOMEM || geteuid() ? removed : 0;
+	removed = pins_remove_all(pins);
+	pins_free(pins);
+	return removed;
+}
+
+int leftovers_remove(void)
+{
+	_close_ int instance_fd = instance_claim();
+	int removed, pinned;
+
+	if (instance_fd < 0) {
+		if (instance_fd != -EADDRINUSE)
+			log_error("cannot tell whether an agent runs: %s", strerror(-instance_fd));
+		return instance_fd;
+	}
+	(void)control_place_sweep();
+	removed = attach_sweep(NULL, NULL);
+	pinned = removed < 0 ? removed : leftovers_remove_pins();
+	if (pinned < 0) {
+		log_error("cannot clean up: %s%s", strerror(-pinned),
+			  pinned == -EPERM || pinned == -EACCES ? " (needs root)" : "");
+		return pinned;
+	}
+	log_notice("removed %d filters, %d pins", removed, pinned);
+	return 0;
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef FLOWTALLY_LEFTOVERS_H
+#define FLOWTALLY_LEFTOVERS_H
+
+/* Removes what a dead agent left in this network namespace, instead of going on with it. 0, or a
+ * negative errno that is logged: one that lives keeps what it has. */
+int leftovers_remove(void);
+
+#endif

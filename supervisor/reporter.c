@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "supervisor/reporter.h"
+#include "config/config.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "report/format.h"
+#include "report/merge.h"
+#include "supervisor/continuity.h"
+#include "supervisor/exporter.h"
+#include "supervisor/interface_table.h"
+#include "supervisor/live.h"
+#include "supervisor/notify.h"
+#include "supervisor/report_id.h"
+#include "supervisor/sink.h"
+#include "supervisor/sources.h"
+#include "supervisor/totals.h"
+#include "supervisor/translation.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reporter {
+	/* borrowed */
+	const struct config *config;
+	struct merge *merge;
+	struct interface_table *table;
+	struct translation *translation;
+	struct continuity *continuity;
+	struct exporter *exporter;
+	const struct local_set *locals;
+
+	uint16_t ephemeral_first, ephemeral_last;
+	struct report_id *report_id;
+	struct sink *sink;
+	struct buffer text; /* of a report; kept for the next */
+	struct live *live;
+	struct totals totals;
+	struct checkpoint_interval interval;
+	int output_error; /* said once when it begins, once when it ends */
+};
+
+/* Ports that the kernel gives to clients here, joined with those that IANA sets aside for it (RFC
+ * 6335, section 6). */
+static void reporter_read_ephemeral_range(struct reporter *reporter)
+{
+	_fclose_ FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned int first = 32768, last = 60999;
+
+	if (!file || fscanf(file, "%u %u", &first, &last) != 2 || first > last || last > 65535)
+		log_debug("ip_local_port_range: not readable, taking the kernel's default");
+	reporter->ephemeral_first = (uint16_t)(first < 49152 ? first : 49152);
+	reporter->ephemeral_last = 65535;
+}
+
+/* Says it once when the output breaks, and once when it works again. */
+static void reporter_note_output(struct reporter *reporter, int err)
+{
+	if (err && !reporter->output_error)
+		log_error("%s: cannot write the report: %s; the next one will cover this interval "
+			  "too",
+			  sink_name(reporter->sink), strerror(-err));
+	if (!err && reporter->output_error)
+		log_notice("%s: reports are written again", sink_name(reporter->sink));
+	reporter->output_error = err;
+}
+
+static struct checkpoint_interval reporter_interval_until_now(const struct reporter *reporter)
+{
+	struct checkpoint_interval interval = reporter->interval;
+
+	interval.end_ns = clock_boottime_ns();
+	interval.end_wall_ns = clock_realtime_ns();
+	return interval;
+}
+
+static void reporter_set_times(struct report *report, const struct checkpoint_interval *interval)
+{
+	report->start_ns = interval->start_wall_ns;
+	report->end_ns = interval->end_wall_ns;
+	report->duration_ns = interval->end_ns - interval->start_ns;
+}
+
+static struct merge_ends reporter_ends(const struct reporter *reporter,
+				       const struct sources *sources)
+{
+	return (struct merge_ends){
+		.nat = translation_table(reporter->translation),
+		.locals = reporter->locals,
+		.ephemeral_first = reporter->ephemeral_first,
+		.ephemeral_last = reporter->ephemeral_last,
+		.tunnels = sources->tunnels,
+		.count_tunnels = reporter->config->tunnels == CONFIG_TUNNELS_COUNT,
+		.only = &reporter->config->only,
+		.ignore = &reporter->config->ignore,
+	};
+}
+
+/* The report of what is in merge, without a number yet. */
+static int reporter_make_report(struct reporter *reporter, struct merge *merge,
+				const struct sources *sources,
+				const struct checkpoint_interval *interval, struct report *report)
+{
+	const struct merge_ends ends = reporter_ends(reporter, sources);
+	int err = merge_report(merge, sources->interfaces, sources->count, &ends, report);
+
+	if (!err)
+		reporter_set_times(report, interval);
+	return err;
+}
+
+/* The report of the running interval, so far or whole. */
+static int reporter_report_interval(struct reporter *reporter, struct merge *merge,
+				    const struct checkpoint_interval *interval,
+				    struct report *report)
+{
+	struct sources sources = {0};
+	int err = sources_of_table(&sources, reporter->table);
+
+	if (!err)
+		err = reporter_make_report(reporter, merge, &sources, interval, report);
+	sources_clean(&sources);
+	return err;
+}
+
+/* The running interval, without touching it. */
+static int reporter_look(void *data, struct report *report)
+{
+	struct reporter *reporter = data;
+	struct checkpoint_interval interval = reporter_interval_until_now(reporter);
+	struct merge *look;
+	int err = merge_copy(&look, reporter->merge);
+
+	if (err)
+		return err;
+	err = interface_table_peek(reporter->table, look);
+	if (!err)
+		err = reporter_report_interval(reporter, look, &interval, report);
+	merge_free(look);
+	return err;
+}
+
+int reporter_new(struct reporter **ret, const struct reporter_means *means)
+{
+	struct reporter *reporter = calloc(1, sizeof(*reporter));
+	int err;
+
+	if (!reporter)
+		return -ENOMEM;
+	*reporter = (struct reporter){
+		.config = means->config,
+		.merge = means->merge,
+		.table = means->table,
+		.translation = means->translation,
+		.continuity = means->continuity,
+		.exporter = means->exporter,
+		.locals = means->locals,
+	};
+	reporter_read_ephemeral_range(reporter);
+	err = live_new(&reporter->live, reporter_look, reporter);
+	if (!err)
+		err = report_id_new(&reporter->report_id);
+	if (!err)
+		err = sink_new(&reporter->sink, means->loop, means->config->output);
+	if (err) {
+		reporter_free(reporter);
+		return err;
+	}
+	*ret = reporter;
+	return 0;
+}
+
+void reporter_free(struct reporter *reporter)
+{
+	if (!reporter)
+		return;
+	sink_free(reporter->sink);
+	report_id_free(reporter->report_id);
+	live_free(reporter->live);
+	buffer_free(&reporter->text);
+	free(reporter);
+}
+
+/* Sums the smallest flows of a merge that holds too many. Without memory it goes on to grow. */
+static void reporter_sum_smallest(struct reporter *reporter, struct merge *merge,
+				  const struct sources *sources)
+{
+	const struct merge_ends ends = reporter_ends(reporter, sources);
+	int err = merge_sum_smallest(merge, sources->interfaces, sources->count, &ends);
+
+	if (err)
+		log_error("more flows than max_flows: %s", strerror(-err));
+}
+
+void reporter_relieve(struct reporter *reporter)
+{
+	struct sources sources = {0};
+
+	if (!merge_is_over(reporter->merge))
+		return;
+	if (sources_of_table(&sources, reporter->table))
+		log_error("more flows than max_flows: %s", strerror(ENOMEM));
+	else
+		reporter_sum_smallest(reporter, reporter->merge, &sources);
+	sources_clean(&sources);
+}
+
+void reporter_relieve_doubtful(void *data, struct merge *doubt,
+			       const struct checkpoint_report *left)
+{
+	struct reporter *reporter = data;
+	struct sources sources = {0};
+
+	merge_set_max_flows(doubt, reporter->config->max_flows);
+	if (!merge_is_over(doubt))
+		return;
+	if (sources_of_checkpoint(&sources, left))
+		log_error("more flows than max_flows: %s", strerror(ENOMEM));
+	else
+		reporter_sum_smallest(reporter, doubt, &sources);
+	sources_clean(&sources);
+}
+
+void reporter_checkpoint(struct reporter *reporter)
+{
+	continuity_save(reporter->continuity, reporter->table, &reporter->interval);
+}
+
+void reporter_end_if_sent(struct reporter *reporter)
+{
+	if (!sink_is_busy(reporter->sink))
+		continuity_end_report(reporter->continuity, reporter->table, &reporter->interval);
+}
+
+void reporter_end_report(struct reporter *reporter)
+{
+	if (sink_is_busy(reporter->sink))
+		reporter_checkpoint(reporter);
+	else
+		reporter_end_if_sent(reporter);
+}
+
+static void reporter_format(struct reporter *reporter, const struct report *report)
+{
+	buffer_reset(&reporter->text);
+	switch (reporter->config->format) {
+	case CONFIG_TEXT:
+		format_text(&reporter->text, report);
+		break;
+	case CONFIG_TABLE:
+		format_table(&reporter->text, report);
+		break;
+	case CONFIG_JSON:
+		format_json(&reporter->text, report);
+		break;
+	}
+}
+
+/* Its number, and its text as it is to be sent. */
+static int reporter_finish_report(struct reporter *reporter, struct report *report, uint64_t id)
+{
+	report->id = id;
+	report_limit(report, reporter->config->top);
+	reporter_format(reporter, report);
+	return buffer_error(&reporter->text);
+}
+
+static int reporter_send(struct reporter *reporter)
+{
+	/* the report may go to the same terminal */
+	log_live("");
+	return sink_write(reporter->sink, reporter->text.data, reporter->text.size);
+}
+
+/* The report that an agent that died has left in doubt: it goes before all others. */
+static int reporter_make_doubtful(struct reporter *reporter, const struct checkpoint_report *left,
+				  struct merge *merge, struct report *report)
+{
+	struct sources sources = {0};
+	int err = sources_of_checkpoint(&sources, left);
+
+	merge_set_max_flows(merge, reporter->config->max_flows);
+	if (!err)
+		err = reporter_make_report(reporter, merge, &sources, &left->interval, report);
+	sources_clean(&sources);
+	return err;
+}
+
+int reporter_write_doubtful(struct reporter *reporter)
+{
+	struct merge *merge;
+	const struct checkpoint_report *left = continuity_doubt(reporter->continuity, &merge);
+	const struct sink_position begin =
+		left ? (struct sink_position){left->device, left->inode, left->offset}
+		     : (struct sink_position){0};
+	struct report report = {0};
+	uint64_t id;
+	int err = 0;
+
+	if (!left)
+		return 0;
+	id = left->id;
+	if (!left->file_size || !sink_has_whole(reporter->sink, &begin, left->file_size)) {
+		err = reporter_make_doubtful(reporter, left, merge, &report);
+		if (!err)
+			err = reporter_finish_report(reporter, &report, id);
+		if (!err)
+			err = reporter_send(reporter);
+		report_clean(&report);
+		reporter_note_output(reporter, err);
+		if (err)
+			return err;
+		log_notice("report %" PRIu64 " of an agent that died is written", id);
+	}
+	report_id_commit(reporter->report_id, id);
+	continuity_doubt_sent(reporter->continuity);
+	reporter_end_report(reporter);
+	return 0;
+}
+
+static void reporter_next_interval(struct reporter *reporter,
+				   const struct checkpoint_interval *ended)
+{
+	merge_next_interval(reporter->merge);
+	interface_table_next_interval(reporter->table);
+	translation_next_interval(reporter->translation);
+	live_next_interval(reporter->live);
+	reporter->interval = (struct checkpoint_interval){
+		.start_ns = ended->end_ns,
+		.start_wall_ns = ended->end_wall_ns,
+	};
+}
+
+/* It is written: it has its number for good, and the next interval has begun. */
+static void reporter_commit(struct reporter *reporter, const struct report *report,
+			    const struct checkpoint_interval *interval)
+{
+	report_id_commit(reporter->report_id, report->id);
+	totals_add(&reporter->totals, report);
+	interface_table_add_totals(reporter->table, report);
+	reporter_next_interval(reporter, interval);
+	reporter_end_report(reporter);
+	log_debug("report %" PRIu64 ": %zu flows, %llu bytes", report->id,
+		  report_flow_total(report), report->total.bytes);
+	notify("STATUS=report %" PRIu64 ": %zu flows, %llu bytes", report->id,
+	       report_flow_total(report), report->total.bytes);
+}
+
+/*
+ * Writes the report of what is in the merge. If that fails, the merge and the interval stay open,
+ * so the next report covers this one, and nothing is lost.
+ */
+static int reporter_write_interval(struct reporter *reporter)
+{
+	struct checkpoint_interval interval = reporter_interval_until_now(reporter);
+	struct report report = {0};
+	int64_t made_ns;
+	int err;
+
+	/* one at a time is in doubt */
+	err = continuity_has_sent(reporter->continuity) ? -EAGAIN : 0;
+	if (!err)
+		err = reporter_report_interval(reporter, reporter->merge, &interval, &report);
+	made_ns = exporter_end_stage(reporter->exporter, METRICS_MERGE, interval.end_ns);
+	if (!err)
+		err = reporter_finish_report(reporter, &report,
+					     report_id_next(reporter->report_id));
+	if (!err)
+		err = continuity_begin_report(reporter->continuity, reporter->table,
+					      reporter->merge, &report, &interval, reporter->sink,
+					      reporter->text.size);
+	if (!err) {
+		err = reporter_send(reporter);
+		if (err)
+			continuity_cancel_report(reporter->continuity);
+	}
+	exporter_end_stage(reporter->exporter, METRICS_WRITE, made_ns);
+	exporter_add_report(reporter->exporter, err ? NULL : &report);
+	reporter_note_output(reporter, err);
+	if (!err)
+		reporter_commit(reporter, &report, &interval);
+	report_clean(&report);
+	return err;
+}
+
+void reporter_begin_interval(struct reporter *reporter)
+{
+	reporter->interval = (struct checkpoint_interval){
+		.start_ns = clock_boottime_ns(),
+		.start_wall_ns = clock_realtime_ns(),
+	};
+}
+
+void reporter_go_on(struct reporter *reporter, const struct checkpoint_interval *interval)
+{
+	reporter->interval = *interval;
+}
+
+int64_t reporter_began_ns(const struct reporter *reporter)
+{
+	return reporter->interval.start_ns;
+}
+
+int reporter_write(struct reporter *reporter)
+{
+	int err = reporter_write_doubtful(reporter);
+
+	return err ? err : reporter_write_interval(reporter);
+}
+
+int reporter_flush(struct reporter *reporter, int timeout_ms)
+{
+	return sink_finish(reporter->sink, timeout_ms);
+}
+
+int reporter_reopen(struct reporter *reporter)
+{
+	return sink_reopen(reporter->sink, reporter->config->output);
+}
+
+const char *reporter_output(const struct reporter *reporter)
+{
+	return sink_name(reporter->sink);
+}
+
+int reporter_output_error(const struct reporter *reporter)
+{
+	return reporter->output_error;
+}
+
+const struct totals *reporter_totals(const struct reporter *reporter)
+{
+	return &reporter->totals;
+}
+
+struct live *reporter_live(struct reporter *reporter)
+{
+	return reporter->live;
+}
