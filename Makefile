@@ -59,6 +59,8 @@ ifeq ($(FUZZ),1)
   LDFLAGS += -fsanitize=fuzzer,$(FUZZ_SANITIZERS)
 endif
 
+LIBBPF_OLDEST := 1.1
+
 # clang for BPF does not look where Debian keeps asm/types.h
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
@@ -87,7 +89,7 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test test-kernels check bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
+.PHONY: all run test test-kernels check analyse bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
 	help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
@@ -151,6 +153,20 @@ fuzz-build: $(FUZZERS)
 fuzz-seeds: $(FUZZ_SEEDS) all ## write the inputs of this kernel and this build into tests/fuzz/corpus anew (root)
 	$(Q)BUILD=$(BUILD) tests/fuzz/seeds.sh
 
+# A file anew when it or what it includes has changed. gcc takes what is stored behind a pointer from
+# reallocarray() for lost, and knows no cleanup attribute: AddressSanitizer looks for leaks.
+ANALYSED := $(patsubst %.c,$(BUILD)/%.analysed,$(SOURCES))
+
+analyse: deps ## gcc -fanalyzer and clang-tidy over the agent: minutes
+	$(Q)DEPS_ANALYSE=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory $(ANALYSED)
+
+$(BUILD)/%.analysed: $(BUILD)/%.o .clang-tidy
+	$(call say,ANALYSE,$*.c)
+	$(Q)gcc $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fanalyzer -Wno-analyzer-malloc-leak -c $*.c -o /dev/null
+	$(Q)clang-tidy --quiet $*.c -- -std=gnu11 $(ALL_CPPFLAGS) >$@.out 2>&1 || { cat $@.out; false; }
+	$(Q)touch $@
+
 .PHONY: unit-build
 unit-build: $(UNIT_TESTS) $(SIMULATION)
 
@@ -204,6 +220,8 @@ help: ## list the targets
 
 # Objects are made again when the commands that make them change.
 $(BUILD)/flags: FORCE
+	@$(PKG_CONFIG) --exists 'libbpf >= $(LIBBPF_OLDEST)' || { echo "libbpf $(LIBBPF_OLDEST) or later is needed, here is" \
+		"$$($(PKG_CONFIG) --modversion libbpf 2>/dev/null || echo none): Debian 12, Ubuntu 24.04 and later have it" >&2; exit 1; }
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS)' | cmp -s - $@ || \
 		echo '$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(LDFLAGS) $(CLANG) $(BPF_CFLAGS)' > $@

@@ -665,6 +665,7 @@ static int config_parse(struct config_parse *parse, const struct buffer *content
 
 	parse->rest = content->data;
 	parse->end = content->data + content->size - 1;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): it has a terminator at least */
 	if (!strncmp(parse->rest, "\xef\xbb\xbf", 3)) /* UTF-8's byte order mark */
 		parse->rest += 3;
 	error = ini_parse_stream(config_read_line, parse, config_handle, parse);

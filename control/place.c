@@ -190,13 +190,13 @@ static int place_listen(struct control_place *place, struct sockaddr_un *tempora
 	    bind(place->fd, (struct sockaddr *)temporary, sizeof(*temporary)))
 		return -errno;
 	err = place_permit(temporary->sun_path);
-	if (!err && (listen(place->fd, PLACE_BACKLOG) || lstat(temporary->sun_path, &st)))
-		err = -errno;
-	if (!err) {
-		place->dev = st.st_dev;
-		place->ino = st.st_ino;
-	}
-	return err;
+	if (err)
+		return err;
+	if (listen(place->fd, PLACE_BACKLOG) || lstat(temporary->sun_path, &st))
+		return -errno;
+	place->dev = st.st_dev;
+	place->ino = st.st_ino;
+	return 0;
 }
 
 static int place_show(struct control_place *place, const struct sockaddr_un *temporary)

@@ -195,6 +195,7 @@ int netlink_ask(struct netlink *netlink, struct nlmsghdr *request,
 		size = netlink_receive(netlink, 0, &message);
 		if (size < 0)
 			return size;
+		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): a failure has an errno */
 		for (left = size; mnl_nlmsg_ok(message, left);
 		     message = mnl_nlmsg_next(message, &left)) {
 			if (!netlink_is_answer(netlink, message))

@@ -262,10 +262,10 @@ static struct nlmsghdr *put_change(void *buffer, const struct tc_change *change)
 	case TC_FILTER_REPLACE:
 		return put_filter_new(buffer, change, NLM_F_REPLACE);
 	case TC_FILTER_DELETE:
-		return put_filter_request(buffer, RTM_DELTFILTER, 0, change->ifindex, change->hook,
-					  change->priority, change->handle);
+		break;
 	}
-	return NULL;
+	return put_filter_request(buffer, RTM_DELTFILTER, 0, change->ifindex, change->hook,
+				  change->priority, change->handle);
 }
 
 /* 0, or why the kernel is not even asked. */

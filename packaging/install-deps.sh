@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs the distribution's packages that building and running flowtally takes, with DEPS_TESTS=1
-# those that testing takes, and with DEPS_BENCH=1 the tools that make bench compares it with. Only what is missing: when nothing is, it needs neither root nor a network.
+# those that testing takes, with DEPS_ANALYSE=1 those of make analyse, and with DEPS_BENCH=1 the tools that make bench compares it with. Only what is missing: when nothing is, it needs neither root nor a network.
 set -euo pipefail
 
 tests=${DEPS_TESTS:-0}
 bench=${DEPS_BENCH:-0}
-# other distributions' lists name none: make bench says which tools it did not find
+analyse=${DEPS_ANALYSE:-0}
+# other distributions' lists name none: make bench and make analyse say what they did not find
 bench_packages=()
+analyse_packages=()
 
 die() {
 	printf 'install-deps: %s\n' "$*" >&2
@@ -33,6 +35,7 @@ choose_debian() {
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
 		qemu-system-x86 systemd logrotate bash-completion zsh groff-base libclang-rt-dev)
 	bench_packages=(softflowd pmacct)
+	analyse_packages=(clang-tidy)
 	is_installed() {
 		dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 	}
@@ -124,6 +127,7 @@ choose_distribution() {
 choose_distribution
 ((tests)) && packages+=("${test_packages[@]}")
 ((bench)) && packages+=("${bench_packages[@]}")
+((analyse)) && packages+=("${analyse_packages[@]}")
 
 missing=()
 for package in "${packages[@]}"; do

@@ -68,6 +68,7 @@ static char *put_ipv6(char *to, const uint8_t bytes[16])
 	int zeros, length;
 
 	if (!memcmp(bytes, mapped, sizeof(mapped))) {
+		/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): put_ipv4() goes on */
 		memcpy(to, "::ffff:", 7); /* RFC 5952, 5 */
 		return put_ipv4(to + 7, bytes + 12);
 	}

@@ -202,10 +202,11 @@ static int table_take_trains(struct interface_table *table)
 	table->untaken = err;
 	for (size_t i = 0; i < trains.count && !err; i++) {
 		const struct held_train *held = &trains.list[i];
+		const struct interface *owner = table_train_owner(&trains, &held->train);
 
-		err = table_merge_train(monitor->merge,
-					table_train_owner(&trains, &held->train)->truth,
-					held->phase, &held->train);
+		if (owner) /* each has one, see table_find_train() */
+			err = table_merge_train(monitor->merge, owner->truth, held->phase,
+						&held->train);
 	}
 	free(trains.list);
 	free(trains.owners);

@@ -369,16 +369,14 @@ void program_use_trains(struct program *program, bool use)
 	__atomic_store_n(&program->control->trains, use ? program->trains : 0, __ATOMIC_RELEASE);
 }
 
-/* Mapped only while they are looked at: kernel memory that would count as the agent's else. */
-static int program_map_trains(const struct program *program, struct flow_train **ret)
+/* Mapped only while they are looked at: kernel memory that would count as the agent's else.
+ * NULL with errno set if that fails. */
+static struct flow_train *program_map_trains(const struct program *program)
 {
 	void *memory = mmap(NULL, program_trains_size(program), PROT_READ | PROT_WRITE, MAP_SHARED,
 			    program->trains_fd, 0);
 
-	if (memory == MAP_FAILED)
-		return -errno;
-	*ret = memory;
-	return 0;
+	return memory == MAP_FAILED ? NULL : memory;
 }
 
 /* The CPU's set of the epoch; trains are those of all. */
@@ -417,11 +415,11 @@ static uint32_t program_quiet_place(const struct program *program)
 static int program_read_sets(struct program *program, uint32_t place, program_train_found found,
 			     void *data)
 {
-	struct flow_train *trains = NULL;
-	int err = program_map_trains(program, &trains);
+	struct flow_train *trains = program_map_trains(program);
+	int err = 0;
 
-	if (err)
-		return err;
+	if (!trains)
+		return -errno;
 	for (uint32_t cpu = 0; cpu < program->cpus && !err; cpu++)
 		err = program_read_set(program, program_set(program, trains, cpu, place), found,
 				       data);
@@ -437,11 +435,10 @@ int program_read_trains(struct program *program, program_train_found found, void
 int program_empty_trains(struct program *program)
 {
 	uint32_t place = program_quiet_place(program);
-	struct flow_train *trains = NULL;
-	int err = program_map_trains(program, &trains);
+	struct flow_train *trains = program_map_trains(program);
 
-	if (err)
-		return err;
+	if (!trains)
+		return -errno;
 	for (uint32_t cpu = 0; cpu < program->cpus; cpu++)
 		program_empty_set(program, program_set(program, trains, cpu, place));
 	munmap(trains, program_trains_size(program));

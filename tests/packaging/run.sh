@@ -33,6 +33,20 @@ expect_equal() { # WHAT EXPECTED GOT
 	[[ $2 == "$3" ]] || fail "$1: expected and got:" "$2" "$3"
 }
 
+# The build
+
+test_old_libbpf_is_refused() {
+	# shellcheck disable=SC2016
+	printf '%s\n' '#!/bin/sh' 'case $1 in --exists) exit 1 ;; --modversion) echo 0.3.0 ;; esac' \
+		>"$WORK/pkg-config"
+	chmod +x "$WORK/pkg-config"
+	! make -s all BUILD="$WORK/build" PKG_CONFIG="$WORK/pkg-config" >"$WORK/out" 2>&1 ||
+		fail 'built with libbpf 0.3'
+	expect_equal 'lines that name it' 1 \
+		"$(grep -c '^libbpf 1.1 or later is needed, here is 0.3.0' "$WORK/out")"
+	! grep -q error: "$WORK/out" || fail 'compiled all the same' "$(cat "$WORK/out")"
+}
+
 # The unit
 
 test_unit_is_well_formed() {

@@ -104,7 +104,8 @@ static void space_free(struct space *space)
 	waitpid(space->holder, NULL, 0);
 }
 
-static bool run(const struct space *space, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool run(const struct space *space, const char *format,
+						      ...)
 {
 	char command[512];
 	va_list args;

@@ -214,9 +214,12 @@ static void test_flows(void **state)
 static void test_answers_that_lack_all(void **state)
 {
 	static const char *const answers[] = {
-		"{}", "[]", "{\"interval\":[],\"problems\":{}}",
-		"{\"pid\":-1,\"problems\":[1,null],\"interfaces\":[1,{},{"
-		"\"attach\":1,\"interval\":[]}]}"};
+		"{}",
+		"[]",
+		"{\"interval\":[],\"problems\":{}}",
+		("{\"pid\":-1,\"problems\":[1,null],"
+		 "\"interfaces\":[1,{},{\"attach\":1,\"interval\":[]}]}"),
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
