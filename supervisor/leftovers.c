@@ -11,15 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Returns how many there were. Without a BPF file system there are none, but only root sees whether
- * there is one. */
-static int leftovers_remove_pins(void)
+/* Returns how many there were, and in *others how many network namespaces still have some. Without
+ * a BPF file system there are none, but only root sees whether there is one. */
+static int leftovers_remove_pins(size_t *others)
 {
 	struct pins *pins;
 	int removed = pins_new(&pins);
 
 	if (removed)
 		return removed == -ENOMEM || geteuid() ? removed : 0;
+	*others = pins_count_others(pins);
 	removed = pins_remove_all(pins);
 	pins_free(pins);
 	return removed;
@@ -28,6 +29,7 @@ static int leftovers_remove_pins(void)
 int leftovers_remove(void)
 {
 	_close_ int instance_fd = instance_claim();
+	size_t others = 0;
 	int removed, pinned;
 
 	if (instance_fd < 0) {
@@ -37,12 +39,17 @@ int leftovers_remove(void)
 	}
 	(void)control_place_sweep();
 	removed = attach_sweep(NULL, NULL);
-	pinned = removed < 0 ? removed : leftovers_remove_pins();
+	pinned = removed < 0 ? removed : leftovers_remove_pins(&others);
 	if (pinned < 0) {
 		log_error("cannot clean up: %s%s", strerror(-pinned),
 			  pinned == -EPERM || pinned == -EACCES ? " (needs root)" : "");
 		return pinned;
 	}
 	log_notice("removed %d filters, %d pins", removed, pinned);
+	if (others)
+		log_notice("%zu other network namespaces have pins in /sys/fs/bpf/flowtally, which "
+			   "are theirs to go on with: run flowtally cleanup there, or remove the "
+			   "folder of a namespace that is gone",
+			   others);
 	return 0;
 }

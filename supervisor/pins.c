@@ -162,15 +162,12 @@ int pins_replace(const struct pins *pins, int fd, const char *name)
 	return err ? err : pins_rename(pins, PINS_NEXT, name);
 }
 
-int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data)
+static int pins_list(int at, void (*found)(void *data, const char *name), void *data)
 {
+	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
 	const struct dirent *entry;
 	DIR *directory;
-	int fd, err;
 
-	if (!pins)
-		return 0;
-	fd = openat(pins->own_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	directory = fd < 0 ? NULL : fdopendir(fd);
 	if (!directory)
 		return -errno;
@@ -180,6 +177,30 @@ int pins_each(const struct pins *pins, void (*found)(void *data, const char *nam
 	err = -errno;
 	closedir(directory);
 	return err;
+}
+
+int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data)
+{
+	return pins ? pins_list(pins->own_fd, found, data) : 0;
+}
+
+struct pins_others {
+	const char *own_name;
+	size_t count;
+};
+
+static void pins_count_other(void *data, const char *name)
+{
+	struct pins_others *others = data;
+
+	others->count += strcmp(name, others->own_name) != 0;
+}
+
+size_t pins_count_others(const struct pins *pins)
+{
+	struct pins_others others = {.own_name = pins->own_name};
+
+	return pins_list(pins->all_fd, pins_count_other, &others) ? 0 : others.count;
 }
 
 int pins_put_bytes(const struct pins *pins, const char *name, const void *data, size_t size)

@@ -38,6 +38,10 @@ int pins_drop(const struct pins *pins, const char *name);
 /* Calls found for each name. 0 or negative errno. */
 int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data);
 
+/* How many other network namespaces have pins; whether there still are these namespaces cannot be
+ * told from here. */
+size_t pins_count_others(const struct pins *pins);
+
 /* A run of bytes under a name, held as a map; replaced in one step. */
 int pins_put_bytes(const struct pins *pins, const char *name, const void *data, size_t size);
 /* Appends them to bytes. -ENOENT: there are none. */
