@@ -6,8 +6,8 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "supervisor/loop.h"
-#include "supervisor/timer.h"
+#include "lib/loop.h"
+#include "lib/timer.h"
 
 #include <errno.h>
 #include <microhttpd.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/self_check.h"
 #include "lib/clock.h"
+#include "lib/timer.h"
 #include "supervisor/interface_table.h"
-#include "supervisor/timer.h"
 
 #include <errno.h>
 #include <stdlib.h>

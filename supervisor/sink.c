@@ -3,7 +3,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "supervisor/loop.h"
+#include "lib/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/translation.h"
 #include "lib/log.h"
+#include "lib/loop.h"
 #include "netlink/conntrack.h"
 #include "report/nat.h"
-#include "supervisor/loop.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/log.h"
-#include "supervisor/loop.h"
+#include "lib/loop.h"
 #include "supervisor/sink.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "supervisor/timer.h"
+#include "lib/timer.h"
 #include "lib/clock.h"
-#include "supervisor/loop.h"
+#include "lib/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>

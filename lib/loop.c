@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "supervisor/loop.h"
+#include "lib/loop.h"
 
 #include <errno.h>
 #include <stdlib.h>
