@@ -72,7 +72,6 @@ storms() {
 	until [[ -e $WORK/enough ]]; do
 		ip_in host -batch "$WORK/storm"
 	done
-	touch "$WORK/calm"
 }
 
 keep_log() {
@@ -138,9 +137,9 @@ event_full_disk() {
 }
 
 event_flood() {
-	local count=$((RANDOM % 20000))
+	local count=$((RANDOM % 10000))
 
-	FLOODED=$((FLOODED + $("$TOOLS/flood" "$PREFIX-host" "$count" 200)))
+	FLOODED=$((FLOODED + $("$TOOLS/flood" "$PREFIX-host" "$count" 50)))
 }
 
 event_short_life() {
