@@ -5,11 +5,13 @@
 #
 #   tests/packaging/deb.sh
 #
-#   MIRROR  of Debian; SUITE, the release
+#   MIRROR  of Debian, that of this machine's own apt sources if not given; SUITE, the release
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
-mirror=${MIRROR:-http://deb.debian.org/debian}
+# shellcheck disable=SC2016
+mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Label: Debian' \
+	'Created-By: Packages' | sed -n 1p)}
 suite=${SUITE:-bookworm}
 ns=ftdeb$$
 architecture=$(dpkg --print-architecture)
