@@ -283,10 +283,9 @@ static int continuity_get_owed(const struct continuity *continuity, uint64_t id,
 static void continuity_drop_owed(const struct continuity *continuity, uint64_t id)
 {
 	struct owed_pin pin = owed_pin_name(id);
-	int err = id ? pins_drop(continuity->pins, pin.name) : 0;
 
-	if (err)
-		log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
+	if (id)
+		pins_forget(continuity->pins, pin.name);
 }
 
 static int continuity_take_report(struct continuity *continuity)
@@ -337,12 +336,9 @@ static bool continuity_is_orphan(const struct orphans *orphans, const char *name
 static void continuity_drop_orphan(void *data, const char *name)
 {
 	const struct orphans *orphans = data;
-	int err = 0;
 
 	if (continuity_is_orphan(orphans, name))
-		err = pins_drop(orphans->continuity->pins, name);
-	if (err)
-		log_error("%s: cannot be unpinned: %s", name, strerror(-err));
+		pins_forget(orphans->continuity->pins, name);
 }
 
 int continuity_recover(struct continuity *continuity, struct program *program,

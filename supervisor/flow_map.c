@@ -150,10 +150,8 @@ static int flow_maps_hold(struct flow_maps *maps, struct flow_map *map)
 void flow_maps_forget(struct flow_maps *maps, uint32_t phase, uint64_t serial)
 {
 	struct flow_map_pin pin = flow_maps_pin_name(phase, serial);
-	int err = pins_drop(maps->pins, pin.name);
 
-	if (err)
-		log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
+	pins_forget(maps->pins, pin.name);
 }
 
 /*

@@ -2,7 +2,6 @@
 #include "supervisor/held.h"
 #include "lib/array.h"
 #include "lib/buffer.h"
-#include "lib/log.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/pins.h"
 
@@ -151,10 +150,8 @@ int held_list(const struct held *held, struct checkpoint_list *maps, uint64_t *l
 void held_forget_trains(struct held *held, uint64_t set)
 {
 	struct held_pin pin = held_train_pin(set);
-	int err = pins_drop(held->pins, pin.name);
 
-	if (err)
-		log_error("%s: cannot be unpinned: %s", pin.name, strerror(-err));
+	pins_forget(held->pins, pin.name);
 }
 
 void held_release(struct held *held, size_t n, uint64_t last_train_set)

@@ -2,6 +2,7 @@
 #include "supervisor/pins.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "supervisor/bpffs.h"
 
 #include <bpf/bpf.h>
@@ -143,6 +144,14 @@ int pins_get(const struct pins *pins, const char *name)
 int pins_drop(const struct pins *pins, const char *name)
 {
 	return pins && unlinkat(pins->own_fd, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
+void pins_forget(const struct pins *pins, const char *name)
+{
+	int err = pins_drop(pins, name);
+
+	if (err)
+		log_error("%s: cannot be unpinned: %s", name, strerror(-err));
 }
 
 int pins_rename(const struct pins *pins, const char *from, const char *to)

@@ -34,6 +34,8 @@ int pins_replace(const struct pins *pins, int fd, const char *name);
 int pins_rename(const struct pins *pins, const char *from, const char *to);
 /* One that is not there is no error. */
 int pins_drop(const struct pins *pins, const char *name);
+/* The same for a pin that nobody asks for any more; a failure is logged. */
+void pins_forget(const struct pins *pins, const char *name);
 
 /* Calls found for each name. 0 or negative errno. */
 int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data);
