@@ -264,20 +264,24 @@ static int continuity_put_owed(struct continuity *continuity, const struct inter
 	return err;
 }
 
-static int continuity_get_owed(const struct continuity *continuity, uint64_t id,
-			       struct merge *merge)
+/* A failure is told; what else there is can still be gone on with. */
+static void continuity_take_owed(const struct continuity *continuity, uint64_t id,
+				 struct merge *merge)
 {
 	struct owed_pin pin = owed_pin_name(id);
 	struct buffer bytes = {0};
 	int err;
 
 	if (!id)
-		return 0;
+		return;
 	err = pins_get_bytes(continuity->pins, pin.name, &bytes);
 	if (!err)
 		err = merge_decode_owed(merge, bytes.data, bytes.size);
 	buffer_free(&bytes);
-	return err;
+	if (err)
+		log_error("%s: what hooks owe to an interval cannot be read: %s; packets that were "
+			  "on their way when it began may count twice",
+			  pin.name, strerror(-err));
 }
 
 static void continuity_drop_owed(const struct continuity *continuity, uint64_t id)
@@ -298,20 +302,9 @@ static int continuity_take_report(struct continuity *continuity)
 	continuity->report = *report;
 	*report = (struct checkpoint_report){0};
 	err = merge_new(&continuity->doubt);
-	return err ?: continuity_get_owed(continuity, continuity->report.owed, continuity->doubt);
-}
-
-/* A failure is told; what else there is can still be gone on with. */
-static void continuity_take_owed(struct continuity *continuity, struct merge *merge)
-{
-	int err = continuity_get_owed(continuity, continuity->left.owed, merge);
-
-	if (err)
-		log_error("what hooks owe to this interval cannot be read: %s; packets that were "
-			  "on their way when it began may count twice",
-			  strerror(-err));
-	else
-		continuity->owed = continuity->left.owed;
+	if (!err)
+		continuity_take_owed(continuity, continuity->report.owed, continuity->doubt);
+	return err;
 }
 
 /* What was pinned when the agent died, and had no place in the checkpoint yet, or any more: links
@@ -351,10 +344,10 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 	size_t count = 0;
 	int err = continuity_take_report(continuity);
 
-	if (!err) {
-		continuity_take_owed(continuity, merge);
+	continuity->owed = continuity->left.owed;
+	continuity_take_owed(continuity, continuity->owed, merge);
+	if (!err)
 		err = flow_maps_recover(maps, &found, &count);
-	}
 	if (!err)
 		err = continuity_sort_maps(continuity, maps, found, count, relief);
 	if (!err)
