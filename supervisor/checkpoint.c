@@ -171,9 +171,7 @@ static void code_report(struct codec *codec, struct checkpoint_report *report)
 {
 	code(codec, report->id);
 	code(codec, report->interval);
-	code(codec, report->device);
-	code(codec, report->inode);
-	code(codec, report->offset);
+	code(codec, report->position);
 	code(codec, report->file_size);
 	code_list(codec, &report->maps);
 	code(codec, report->last_train_set);

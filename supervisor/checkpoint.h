@@ -10,6 +10,7 @@
 #include "bpf/flow_types.h"
 #include "netlink/link.h"
 #include "report/topology.h"
+#include "supervisor/sink.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,7 +64,8 @@ struct checkpoint_report {
 	struct checkpoint_interval interval;
 	/* where in which regular file it begins, and its size; file_size 0: it is no regular file
 	 */
-	uint64_t device, inode, offset, file_size;
+	struct sink_position position;
+	uint64_t file_size;
 	struct checkpoint_list maps; /* by their serial numbers */
 	uint64_t last_train_set;     /* sets taken up to this number are in it */
 	uint64_t owed; /* what the report before it left to it: that report's id, or 0 for nothing

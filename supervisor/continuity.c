@@ -401,19 +401,6 @@ void continuity_save(struct continuity *continuity, struct interface_table *tabl
 	continuity->save_failed = err;
 }
 
-static void continuity_note_position(struct checkpoint_report *report, const struct sink *sink,
-				     size_t size)
-{
-	struct sink_position position;
-
-	if (!sink_position(sink, &position))
-		return;
-	report->device = position.device;
-	report->inode = position.inode;
-	report->offset = position.offset;
-	report->file_size = size;
-}
-
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
 			    const struct merge *merge, const struct report *report,
 			    const struct checkpoint_interval *interval, const struct sink *sink,
@@ -436,7 +423,8 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 	err = continuity_put_owed(continuity, table, merge, report->id);
 	if (err)
 		log_error("what hooks owe to the next interval cannot be kept: %s", strerror(-err));
-	continuity_note_position(&begun, sink, size);
+	if (sink_position(sink, &begun.position))
+		begun.file_size = size;
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
 	continuity_save(continuity, table, interval);

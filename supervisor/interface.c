@@ -365,6 +365,14 @@ static void interface_begin_truth(struct interface *interface, const struct moni
 			&monitor->counts->ended);
 }
 
+/* What a link that is gone carried was told by its last message. */
+static void interface_end_truth(struct interface *interface, const struct monitor *monitor)
+{
+	if (!interface->gone)
+		interface_read_counters(interface, monitor, 1);
+	truth_end(interface->truth, &interface->moment);
+}
+
 int interface_start(struct interface *interface, const struct monitor *monitor)
 {
 	int err;
@@ -390,8 +398,7 @@ void interface_settle(struct interface *interface, const struct monitor *monitor
 		return;
 	interface->turned = false;
 	if (interface->state != INTERFACE_COUNTING) {
-		interface_read_counters(interface, monitor, 1);
-		truth_end(interface->truth, &interface->moment);
+		interface_end_truth(interface, monitor);
 		return;
 	}
 	interface_begin_truth(interface, monitor);
@@ -413,10 +420,8 @@ void interface_stop(struct interface *interface, const struct monitor *monitor, 
 	/* making an entry say less cannot fail */
 	(void)interface_set_slot(interface, monitor,
 				 keep_covered ? interface->slot.flags & FLOW_SLOT_COVERED : 0);
-	if (counted && !interface->gone)
-		interface_read_counters(interface, monitor, 1);
 	if (counted)
-		truth_end(interface->truth, &interface->moment);
+		interface_end_truth(interface, monitor);
 }
 
 void interface_detach_each(struct interface *const *interfaces, size_t n,

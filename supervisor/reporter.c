@@ -185,28 +185,29 @@ void reporter_free(struct reporter *reporter)
 	free(reporter);
 }
 
-/* Sums the smallest flows of a merge that holds too many. Without memory it goes on to grow. */
+/* Sums the smallest flows of a merge that holds too many, and cleans the sources, which err says
+ * were not had. Without memory it goes on to grow. */
 static void reporter_sum_smallest(struct reporter *reporter, struct merge *merge,
-				  const struct sources *sources)
+				  struct sources *sources, int err)
 {
 	const struct merge_ends ends = reporter_ends(reporter, sources);
-	int err = merge_sum_smallest(merge, sources->interfaces, sources->count, &ends);
 
+	if (!err)
+		err = merge_sum_smallest(merge, sources->interfaces, sources->count, &ends);
 	if (err)
 		log_error("more flows than max_flows: %s", strerror(-err));
+	sources_clean(sources);
 }
 
 void reporter_relieve(struct reporter *reporter)
 {
 	struct sources sources = {0};
+	int err;
 
 	if (!merge_is_over(reporter->merge))
 		return;
-	if (sources_of_table(&sources, reporter->table))
-		log_error("more flows than max_flows: %s", strerror(ENOMEM));
-	else
-		reporter_sum_smallest(reporter, reporter->merge, &sources);
-	sources_clean(&sources);
+	err = sources_of_table(&sources, reporter->table);
+	reporter_sum_smallest(reporter, reporter->merge, &sources, err);
 }
 
 void reporter_relieve_doubtful(void *data, struct merge *doubt,
@@ -214,15 +215,13 @@ void reporter_relieve_doubtful(void *data, struct merge *doubt,
 {
 	struct reporter *reporter = data;
 	struct sources sources = {0};
+	int err;
 
 	merge_set_max_flows(doubt, reporter->config->max_flows);
 	if (!merge_is_over(doubt))
 		return;
-	if (sources_of_checkpoint(&sources, left))
-		log_error("more flows than max_flows: %s", strerror(ENOMEM));
-	else
-		reporter_sum_smallest(reporter, doubt, &sources);
-	sources_clean(&sources);
+	err = sources_of_checkpoint(&sources, left);
+	reporter_sum_smallest(reporter, doubt, &sources, err);
 }
 
 void reporter_checkpoint(struct reporter *reporter)
@@ -294,9 +293,6 @@ int reporter_write_doubtful(struct reporter *reporter)
 {
 	struct merge *merge;
 	const struct checkpoint_report *left = continuity_doubt(reporter->continuity, &merge);
-	const struct sink_position begin =
-		left ? (struct sink_position){left->device, left->inode, left->offset}
-		     : (struct sink_position){0};
 	struct report report = {0};
 	uint64_t id;
 	int err = 0;
@@ -304,7 +300,7 @@ int reporter_write_doubtful(struct reporter *reporter)
 	if (!left)
 		return 0;
 	id = left->id;
-	if (!left->file_size || !sink_has_whole(reporter->sink, &begin, left->file_size)) {
+	if (!left->file_size || !sink_has_whole(reporter->sink, &left->position, left->file_size)) {
 		err = reporter_make_doubtful(reporter, left, merge, &report);
 		if (!err)
 			err = reporter_finish_report(reporter, &report, id);
