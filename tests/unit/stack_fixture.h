@@ -15,6 +15,22 @@
 static struct stack stack;
 static struct report report;
 
+static inline int setup_stack(void **state)
+{
+	(void)state;
+	stack_init(&stack);
+	report = (struct report){0};
+	return 0;
+}
+
+static inline int teardown_stack(void **state)
+{
+	(void)state;
+	report_clean(&report);
+	stack_clean(&stack);
+	return 0;
+}
+
 static inline void make_report(void)
 {
 	report_clean(&report);

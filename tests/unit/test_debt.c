@@ -11,9 +11,7 @@ static struct flow_key key;
 /* br0 is not watched, and one of its ports is not: what leaves through eth0 is judged by vc1. */
 static int setup(void **state)
 {
-	(void)state;
-	stack_init(&stack);
-	report = (struct report){0};
+	setup_stack(state);
 	key = stack_key("172.17.0.2", 43512, "203.0.113.1", 5201);
 	stack_add(&stack, "br0", "bridge");
 	stack_add(&stack, "eth0", "physical");
@@ -24,14 +22,6 @@ static int setup(void **state)
 	stack_port(&stack, "vc2", "br0");
 	stack_exclude(&stack, "vc2");
 	stack_resolve(&stack);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	report_clean(&report);
-	stack_clean(&stack);
 	return 0;
 }
 
@@ -134,11 +124,12 @@ static void test_any_byte_is_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_is_owed_to_another_merge, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_counts_twice_without, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nothing_is_owed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_any_byte_is_wrong, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_is_owed_to_another_merge, setup,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(test_counts_twice_without, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_nothing_is_owed, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_any_byte_is_wrong, setup, teardown_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,7 @@ static struct flow_key key, other;
 
 static int setup(void **state)
 {
-	(void)state;
-	stack_init(&stack);
-	report = (struct report){0};
+	setup_stack(state);
 	key = stack_key("172.17.0.2", 43512, "203.0.113.1", 5201);
 	other = stack_key("172.17.0.2", 43513, "203.0.113.1", 5201);
 	stack_add(&stack, "br0", "bridge");
@@ -21,14 +19,6 @@ static int setup(void **state)
 	stack_veth_abroad(&stack, "vc1");
 	stack_port(&stack, "vc1", "br0");
 	stack_resolve(&stack);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	report_clean(&report);
-	stack_clean(&stack);
 	return 0;
 }
 
@@ -217,14 +207,17 @@ static void test_filters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_shown_by_each_interface, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_unattributed_is_not_shown, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_phases_are_one_interface, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copy_is_another_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copy_of_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_copy_owes_the_same, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_rates, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_filters, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shown_by_each_interface, setup,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(test_unattributed_is_not_shown, setup,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(test_phases_are_one_interface, setup,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(test_copy_is_another_one, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_copy_of_nothing, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_copy_owes_the_same, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_rates, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_filters, setup, teardown_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

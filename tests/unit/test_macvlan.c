@@ -7,18 +7,8 @@ static struct flow_key key;
 
 static int setup(void **state)
 {
-	(void)state;
-	stack_init(&stack);
-	report = (struct report){0};
+	setup_stack(state);
 	key = stack_key("172.17.0.2", 43512, "203.0.113.1", 5201);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	report_clean(&report);
-	stack_clean(&stack);
 	return 0;
 }
 
@@ -177,7 +167,7 @@ static void bytes_of_no_flow_under_way(void **state)
 
 int main(void)
 {
-#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown_stack)
 	static const struct CMUnitTest tests[] = {
 		test(received_by_a_vrf_covered_in_part),
 		test(under_way_below_such_a_vrf),

@@ -8,19 +8,9 @@ static struct flow_key key, translated;
 
 static int setup(void **state)
 {
-	(void)state;
-	stack_init(&stack);
-	report = (struct report){0};
+	setup_stack(state);
 	key = stack_key("172.17.0.2", 43512, "203.0.113.1", 5201);
 	translated = stack_key("192.0.2.7", 43512, "203.0.113.1", 5201);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	report_clean(&report);
-	stack_clean(&stack);
 	return 0;
 }
 
@@ -161,7 +151,7 @@ static void stacks_of_one_kind(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
-		teardown(NULL);
+		teardown_stack(NULL);
 		setup(NULL);
 		stack_add(&stack, "e0", "physical");
 		stack_over(&stack, "up", kinds[i], "e0");
@@ -249,7 +239,7 @@ static void excluded_in_the_middle(void **state)
 	for (size_t i = 0; i < 5; i++) {
 		bool uplink = !strcmp(names[i], "eth0");
 
-		teardown(NULL);
+		teardown_stack(NULL);
 		setup(NULL);
 		add_container_host();
 		stack_exclude(&stack, names[i]);
@@ -920,7 +910,7 @@ static void many_flows(void **state)
 	free(values);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown_stack)
 
 int main(void)
 {

@@ -7,45 +7,21 @@
 #include "netlink/link_tunnel.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
-#include "tests/unit/stack.h"
+#include "tests/unit/stack_fixture.h"
 
 #include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
 
 #define ROUNDS	   300
 #define FLOWS	   200
 #define FLOW_WAYS  4
 #define VXLAN_PORT 4789
 
-static struct stack stack;
-static struct report report;
 static uint64_t random_state = 1;
 
 static uint32_t random_below(uint32_t n)
 {
 	random_state = random_state * 6364136223846793005U + 1442695040888963407U;
 	return (uint32_t)(random_state >> 33) % n;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	stack_init(&stack);
-	report = (struct report){0};
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	report_clean(&report);
-	stack_clean(&stack);
-	return 0;
 }
 
 /* Nothing is judged here. */
@@ -76,12 +52,6 @@ static struct flow_key flow_number(unsigned int number)
 	key.addr[0].bytes[14] = (uint8_t)(number >> 8);
 	key.addr[0].bytes[15] = (uint8_t)number;
 	return key;
-}
-
-static void make_report(void)
-{
-	report_clean(&report);
-	stack_report(&stack, &report);
 }
 
 static const struct report_sum *find_other(const char *name)
@@ -545,17 +515,19 @@ static void select_is_like_sort(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(smallest_are_summed, setup, teardown),
-		cmocka_unit_test_setup_teardown(summed_flow_comes_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(copy_has_the_sums, setup, teardown),
-		cmocka_unit_test_setup_teardown(judged_flows_stay, setup, teardown),
-		cmocka_unit_test_setup_teardown(flows_beside_judged_ones_are_summed, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(nothing_is_summed_beside_anything, setup, teardown),
-		cmocka_unit_test_setup_teardown(summed_outer_packets, setup, teardown),
-		cmocka_unit_test_setup_teardown(summed_and_filtered, setup, teardown),
-		cmocka_unit_test_setup_teardown(largest_are_named, setup, teardown),
-		cmocka_unit_test_setup_teardown(sums_are_exact, setup, teardown),
+		cmocka_unit_test_setup_teardown(smallest_are_summed, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(summed_flow_comes_again, setup_stack,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(copy_has_the_sums, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(judged_flows_stay, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(flows_beside_judged_ones_are_summed, setup_stack,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(nothing_is_summed_beside_anything, setup_stack,
+						teardown_stack),
+		cmocka_unit_test_setup_teardown(summed_outer_packets, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(summed_and_filtered, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(largest_are_named, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(sums_are_exact, setup_stack, teardown_stack),
 		cmocka_unit_test(select_is_like_sort),
 	};
 
