@@ -6,15 +6,13 @@
 #include "metrics/exposition.h"
 #include "report/flow_table.h"
 #include "report/merge.h"
+#include "report/unattributed.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define GONE_NAME "/gone"
-
-/* Of what makes a packet unattributed; in the order of their names. */
-static const char *const reasons[] = {"before_attach", "malformed", "map_full", "non_ip"};
 
 static const struct {
 	const char *text;
@@ -46,7 +44,7 @@ struct metrics {
 	uint64_t flows, last_flows;
 	struct flow_count flow_sum;   /* of flows, shown or filtered */
 	struct flow_count tunnel_sum; /* left out, as it was counted inside of tunnels */
-	struct flow_count unattributed[ARRAY_SIZE(reasons)];
+	struct unattributed unattributed;
 	struct histogram stages[METRICS_STAGES];
 };
 
@@ -169,14 +167,6 @@ static int add_interfaces(struct metrics *metrics, const struct report *report)
 	return forget_gone(metrics);
 }
 
-static void add_unattributed(struct metrics *metrics,
-			     const struct report_unattributed *unattributed)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-		if (!strcmp(reasons[i], unattributed->reason))
-			flow_count_add(&metrics->unattributed[i], &unattributed->count);
-}
-
 int metrics_add_report(struct metrics *metrics, const struct report *report)
 {
 	metrics->reports++;
@@ -186,8 +176,7 @@ int metrics_add_report(struct metrics *metrics, const struct report *report)
 	flow_count_add(&metrics->flow_sum, &report->filtered.count);
 	for (size_t i = 0; i < report->tunnel_count; i++)
 		flow_count_add(&metrics->tunnel_sum, &report->tunnels[i].count);
-	for (size_t i = 0; i < report->unattributed_count; i++)
-		add_unattributed(metrics, &report->unattributed[i]);
+	unattributed_add(&metrics->unattributed, report);
 	return add_interfaces(metrics, report);
 }
 
@@ -266,12 +255,14 @@ static void put_losses(struct exposition *e, const struct metrics *metrics)
 {
 	exposition_counter(e, "flowtally_unattributed_bytes",
 			   "IP bytes that belong to no flow in a report, by reason.");
-	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-		put_labelled(e, "reason", reasons[i], metrics->unattributed[i].bytes);
+	for (enum unattributed_reason i = 0; i < UNATTRIBUTED_REASONS; i++)
+		put_labelled(e, "reason", unattributed_name(i),
+			     metrics->unattributed.count[i].bytes);
 	exposition_counter(e, "flowtally_unattributed_packets",
 			   "Wire packets that belong to no flow in a report, by reason.");
-	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-		put_labelled(e, "reason", reasons[i], metrics->unattributed[i].packets);
+	for (enum unattributed_reason i = 0; i < UNATTRIBUTED_REASONS; i++)
+		put_labelled(e, "reason", unattributed_name(i),
+			     metrics->unattributed.count[i].packets);
 }
 
 static void put_reports(struct exposition *e, const struct metrics *metrics)

@@ -16,6 +16,7 @@
 #include "report/sort.h"
 #include "report/summed.h"
 #include "report/tunnel.h"
+#include "report/unattributed.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -444,22 +445,19 @@ static void count_crossings(struct report *report)
 			report->interfaces[report->crossed[flow->interface_first + i]].flows++;
 }
 
-static void add_unattributed(struct report *report, uint32_t interface, const char *reason,
-			     const struct flow_count *count)
+static void add_unattributed(struct report *report, uint32_t interface,
+			     enum unattributed_reason reason, const struct flow_count *count)
 {
 	if (!flow_count_is_zero(count))
 		report->unattributed[report->unattributed_count++] =
 			(struct report_unattributed){.interface = interface,
-						     .reason = reason,
+						     .reason = unattributed_name(reason),
 						     .count = *count};
 }
 
 static int list_unattributed(const struct view *view, struct report *report,
 			     const struct merge_interface *interfaces, size_t count)
 {
-	static const char *const names[FLOW_REASONS] = {[FLOW_NON_IP] = "non_ip",
-							[FLOW_MALFORMED] = "malformed",
-							[FLOW_MAP_FULL] = "map_full"};
 	_free_ struct flow_count *before_attach = calloc(count + 1, sizeof(*before_attach));
 
 	report->unattributed =
@@ -473,10 +471,10 @@ static int list_unattributed(const struct view *view, struct report *report,
 		const struct flow_count *sums = judge_unattributed(view->judge, i);
 
 		for (unsigned int reason = 0; reason < FLOW_REASONS; reason++)
-			add_unattributed(report, i, names[reason], &sums[reason]);
+			add_unattributed(report, i, reason, &sums[reason]);
 		/* an estimate: bytes alone are none */
 		if (before_attach[i].packets)
-			add_unattributed(report, i, "before_attach", &before_attach[i]);
+			add_unattributed(report, i, UNATTRIBUTED_BEFORE_ATTACH, &before_attach[i]);
 	}
 	return 0;
 }

@@ -3,31 +3,11 @@
 #ifndef FLOWTALLY_TOTALS_H
 #define FLOWTALLY_TOTALS_H
 
-#include "bpf/flow_types.h"
+#include "report/unattributed.h"
 
 #include <stdint.h>
 
 struct report;
-struct report_unattributed;
-
-/* The reasons of a report (merge.h), in this order. */
-enum unattributed_reason {
-	UNATTRIBUTED_NON_IP,
-	UNATTRIBUTED_MALFORMED,
-	UNATTRIBUTED_MAP_FULL,
-	UNATTRIBUTED_BEFORE_ATTACH,
-	UNATTRIBUTED_REASONS,
-};
-
-/* What could not be attributed to a flow, by reason. */
-struct unattributed {
-	struct flow_count count[UNATTRIBUTED_REASONS];
-};
-
-const char *unattributed_name(enum unattributed_reason reason);
-void unattributed_add_item(struct unattributed *sum, const struct report_unattributed *item);
-/* Adds what a report says of all interfaces. */
-void unattributed_add(struct unattributed *sum, const struct report *report);
 
 struct totals {
 	uint64_t reports;
