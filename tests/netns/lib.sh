@@ -3,22 +3,14 @@
 # The mechanics of the stories. Namespaces go by short names here ("host", "c1"); in the kernel they have
 # the story's $PREFIX before them. run.sh removes them, and what runs in them, when the story ends.
 
+# shellcheck source=tests/expect.sh
+. "${BASH_SOURCE[0]%/*}/../expect.sh"
 FLOWTALLY=$BUILD/flowtally
 TOOLS=$BUILD/tests/netns
 export NETNS_PREFIX=$PREFIX-
 export STATE_DIRECTORY=$WORK RUNTIME_DIRECTORY=$WORK/run
 declare -A AGENT=()
 WIRES=0
-
-fail() { # LINE...
-	printf '%s\n' "$@"
-	exit 1
-}
-
-skip() { # REASON
-	printf '%s\n' "$1" >"$WORK/skip"
-	exit 4
-}
 
 # Until COMMAND succeeds, with a deadline: PATIENCE_S, or 10 s. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
@@ -29,10 +21,6 @@ wait_for() { # WHAT COMMAND...
 		((SECONDS < end)) || fail "waited in vain for $what"
 		sleep 0.02
 	done
-}
-
-expect_equal() { # WHAT EXPECTED GOT
-	[[ $2 == "$3" ]] || fail "$1: expected and got:"$'\n'"$2"$'\n'"$3"
 }
 
 # Namespaces and links

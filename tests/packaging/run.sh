@@ -10,27 +10,15 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/expect.sh
+. tests/expect.sh
 BUILD=$(cd "${BUILD:-build}" && pwd)
 export BUILD
 RESULTS=${RESULTS:-/dev/null}
 failed=0
 
-fail() { # LINE...
-	printf '%s\n' "$@"
-	exit 1
-}
-
-skip() { # REASON
-	printf '%s\n' "$1" >"$WORK/skip"
-	exit 4
-}
-
 need() { # PROGRAM PACKAGE
 	command -v "$1" >/dev/null || skip "no $1 here (package $2)"
-}
-
-expect_equal() { # WHAT EXPECTED GOT
-	[[ $2 == "$3" ]] || fail "$1: expected and got:" "$2" "$3"
 }
 
 # The build
