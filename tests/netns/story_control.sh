@@ -206,6 +206,7 @@ once_wrong_top() {
 }
 
 # A terminal that can do nothing, one that is nobody's, and one that can.
+# exec, as a shell that waits for its command ends by the ^C that was for the command (dash; bash does not).
 once_top_on_terminals() {
 	local term
 
@@ -215,7 +216,7 @@ once_top_on_terminals() {
 	stray 10 peer v1
 	for term in dumb unknown-terminal ''; do
 		STATUS=0
-		TERM=$term in_ns host timeout 20 script -qec "$FLOWTALLY top" "$WORK/typed" \
+		TERM=$term in_ns host timeout 20 script -qec "exec $FLOWTALLY top" "$WORK/typed" \
 			>"$WORK/answer" 2>&1 </dev/null || STATUS=$?
 		expect_equal "exit status with TERM=$term" 0 "$STATUS"
 		grep -q '^udp ' "$WORK/answer" || fail "TERM=$term:" "$(cat "$WORK/answer")"
@@ -224,14 +225,14 @@ once_top_on_terminals() {
 	(
 		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
 		printf 'isn/proto:udp\nq'
-	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
+	) | TERM=xterm in_ns host timeout 20 script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
 		>"$WORK/answer" 2>&1 || STATUS=$?
 	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
 	: >"$WORK/typed"
 	(
 		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
 		printf '/port\003'
-	) | TERM=xterm in_ns host timeout 20 script -qefc "$FLOWTALLY top" "$WORK/typed" \
+	) | TERM=xterm in_ns host timeout 20 script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
 		>"$WORK/answer" 2>&1 || STATUS=$?
 	expect_equal 'exit status after ^C' 0 "$STATUS"
 	stop_agent host
