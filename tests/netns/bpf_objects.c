@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Looks at BPF objects of the kernel, by their ids or where they are pinned.
+ * Looks at BPF objects of the kernel, by their ids or as the agent pins them.
  *
  *   bpf_objects alive prog:ID|map:ID...   prints those of them that the kernel still has
  *   bpf_objects count ID                  prints what count.bpf.o, loaded as program ID, has seen
- *   bpf_objects entries PATH...           prints how many entries the map pinned there has room for
+ *   bpf_objects entries NAME              prints max_entries of maps that are pinned here as NAME*
  */
 #include "lib/cleanup.h"
+#include "supervisor/pins.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -50,18 +51,41 @@ static int print_count(uint32_t program_id)
 	return 0;
 }
 
-static int print_entries(char **paths)
-{
-	for (; *paths; paths++) {
-		uint32_t size = sizeof(struct bpf_map_info);
-		struct bpf_map_info info = {0};
-		_close_ int fd = bpf_obj_get(*paths);
+struct pinned_maps {
+	struct pins *pins;
+	const char *name;
+	int err;
+};
 
-		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size))
-			return perror(*paths), 1;
-		printf("%u\n", info.max_entries);
+static void print_entries_of(void *data, const char *name)
+{
+	struct pinned_maps *maps = data;
+	uint32_t size = sizeof(struct bpf_map_info);
+	struct bpf_map_info info = {0};
+	_close_ int fd = -1;
+
+	if (strncmp(name, maps->name, strlen(maps->name)) != 0)
+		return;
+	fd = pins_get(maps->pins, name);
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size)) {
+		perror(name);
+		maps->err = 1;
+		return;
 	}
-	return 0;
+	printf("%u\n", info.max_entries);
+}
+
+static int print_entries(const char *name)
+{
+	struct pinned_maps maps = {.name = name};
+	int err = pins_new(&maps.pins);
+
+	if (!err)
+		err = pins_each(maps.pins, print_entries_of, &maps);
+	pins_free(maps.pins);
+	if (err)
+		fprintf(stderr, "pins of this network namespace: %s\n", strerror(-err));
+	return err || maps.err;
 }
 
 int main(int argc, char **argv)
@@ -70,8 +94,8 @@ int main(int argc, char **argv)
 		return print_alive(argv + 2);
 	if (argc == 3 && !strcmp(argv[1], "count"))
 		return print_count((uint32_t)strtoul(argv[2], NULL, 10));
-	if (argc >= 2 && !strcmp(argv[1], "entries"))
-		return print_entries(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "entries"))
+		return print_entries(argv[2]);
 	fputs("usage: see the top of bpf_objects.c\n", stderr);
 	return 1;
 }
