@@ -118,7 +118,7 @@ soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of inte
 	$(Q)BUILD=$(BUILD) ENDS_S=$${ENDS_S:-3600} STORY='story_interval_ends_in_a_flood' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) CHAOS_S=$${CHAOS_S:-600} V=1 STORY='story_chaos' timeout_s=86400 tests/run.sh netns
 
-fuzz: deps ## hostile input for MINUTES=60 a target (TARGETS), a million packets for the program (PACKETS) (root)
+fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS) (root)
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
