@@ -89,7 +89,7 @@ PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
 TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
-.PHONY: all run test test-kernels check analyse bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
+.PHONY: all run test test-sanitize test-kernels check analyse bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
 	help deps unit unit-sanitize tests format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
@@ -118,7 +118,7 @@ soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of inte
 	$(Q)BUILD=$(BUILD) ENDS_S=$${ENDS_S:-3600} STORY='story_interval_ends_in_a_flood' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) CHAOS_S=$${CHAOS_S:-600} V=1 STORY='story_chaos' timeout_s=86400 tests/run.sh netns
 
-fuzz: deps ## hostile input for MINUTES=60 a target (TARGETS), a million packets for the program (PACKETS) (root)
+fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS) (root)
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
@@ -132,7 +132,12 @@ coverage: deps ## which lines the tests run, by folder; fails below 95 % of pure
 	$(Q)$(MAKE) --no-print-directory COVERAGE=1 all tests
 	$(Q)BUILD=$(BUILD)/coverage tests/coverage.sh
 
-test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS
+test-sanitize: deps ## the tests that need root with AddressSanitizer and UndefinedBehaviorSanitizer; RINGS, STORY, SEEDS
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+	$(Q)$(MAKE) --no-print-directory SANITIZE=1 all tests
+	$(Q)BUILD=$(BUILD)/sanitize tests/run.sh $${RINGS:-prog netns topology}
+
+test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS, CHAOS_S
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)
@@ -215,7 +220,7 @@ clean: ## remove the build folder
 	rm -rf $(BUILD)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: V=1, SANITIZE=1, CC, CLANG, CFLAGS, DESTDIR, PREFIX, BUILD, ARGS (options for run)'
 
 # Objects are made again when the commands that make them change.

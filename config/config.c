@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <ini.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 
 #define CONFIG_BLANKS	" \t"
 #define CONFIG_FILE_MAX (1024 * 1024) /* /dev/zero is no configuration */
+#define CONFIG_WAIT_MS	2000
 
 static const char *const config_format_names[] = {
 	[CONFIG_TEXT] = "text",
@@ -679,18 +681,36 @@ static int config_parse(struct config_parse *parse, const struct buffer *content
 	return parse->mistakes ? -EINVAL : 0;
 }
 
+/* A FIFO to which nobody writes would hold the agent for ever. */
+static int config_wait(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+	int ready = poll(&poll_fd, 1, CONFIG_WAIT_MS);
+
+	if (ready < 0)
+		return errno == EINTR ? 0 : -errno;
+	return ready ? 0 : -ETIMEDOUT;
+}
+
 /* Appends the content of the file and a terminator. */
 static int config_read_file(const char *path, struct buffer *content)
 {
-	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int error = fd < 0 ? -errno : config_wait(fd);
 	char chunk[4096];
 	ssize_t size;
 
-	if (fd < 0)
-		return -errno;
+	if (error)
+		return error;
 	while ((size = read(fd, chunk, sizeof(chunk))) != 0) {
 		if (size < 0 && errno == EINTR)
 			continue;
+		if (size < 0 && errno == EAGAIN) {
+			error = config_wait(fd);
+			if (error)
+				return error;
+			continue;
+		}
 		if (size < 0)
 			return -errno;
 		buffer_append(content, chunk, (size_t)size);
@@ -705,7 +725,8 @@ static void config_unread(const char *path, int error, config_complain complain,
 {
 	char text[PATH_MAX + 256];
 
-	snprintf(text, sizeof(text), "%.*s: %s", PATH_MAX, path, strerror(-error));
+	snprintf(text, sizeof(text), "%.*s: %s", PATH_MAX, path,
+		 error == -ETIMEDOUT ? "nobody writes to it" : strerror(-error));
 	complain(data, text);
 }
 

@@ -48,11 +48,15 @@ void tc_free(struct tc *tc)
 	free(tc);
 }
 
-/* A request about the link, in a buffer of REQUEST_SIZE; *ret points to its tcmsg. */
+/*
+ * A request about the link, in a buffer of REQUEST_SIZE; *ret points to its tcmsg. libmnl
+ * before 1.0.5 does not write the padding behind attributes, so that the kernel would get what was
+ * on the stack.
+ */
 static struct nlmsghdr *put_request(void *buffer, uint16_t type, uint16_t flags, uint32_t ifindex,
 				    struct tcmsg **ret)
 {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, REQUEST_SIZE));
 
 	request->nlmsg_type = type;
 	request->nlmsg_flags = NLM_F_REQUEST | flags;

@@ -33,7 +33,8 @@ choose_debian() {
 		libc6-dev)
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
-		qemu-system-x86 systemd logrotate bash-completion zsh groff-base libclang-rt-dev)
+		qemu-system-x86 systemd logrotate bash-completion zsh groff-base libclang-rt-dev
+		valgrind)
 	bench_packages=(softflowd pmacct)
 	analyse_packages=(clang-tidy)
 	is_installed() {
@@ -52,7 +53,7 @@ choose_rpm() {
 		'pkgconfig(zlib)' 'pkgconfig(inih)' 'pkgconfig(jansson)' 'pkgconfig(ncursesw)'
 		'pkgconfig(libmicrohttpd)' 'pkgconfig(libcap-ng)' glibc-devel)
 	test_packages=('pkgconfig(cmocka)' nftables tcpdump ShellCheck cppcheck jq util-linux iputils
-		strace wireguard-tools logrotate bash-completion zsh)
+		strace wireguard-tools logrotate bash-completion zsh valgrind)
 	is_installed() {
 		rpm -q --quiet --whatprovides "$1"
 	}
@@ -81,7 +82,7 @@ choose_arch() {
 	packages=(gcc make clang llvm libbpf libmnl libelf zlib libinih jansson ncurses libmicrohttpd
 		libcap-ng pkgconf linux-api-headers)
 	test_packages=(cmocka iproute2 nftables iperf3 tcpdump shellcheck cppcheck jq procps-ng
-		util-linux iputils strace logrotate bash-completion zsh groff compiler-rt)
+		util-linux iputils strace logrotate bash-completion zsh groff compiler-rt valgrind)
 	is_installed() {
 		[[ -z $(pacman -T "$1") ]]
 	}
@@ -95,7 +96,7 @@ choose_alpine() {
 		jansson-dev ncurses-dev libmicrohttpd-dev libcap-ng-dev pkgconf linux-headers)
 	test_packages=(cmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-extra-tools
 		jq procps-ng util-linux iputils strace wireguard-tools logrotate bash-completion zsh groff
-		compiler-rt)
+		compiler-rt valgrind)
 	is_installed() {
 		apk info -q -e "$1"
 	}

@@ -159,7 +159,8 @@ void held_release(struct held *held, size_t n, uint64_t last_train_set)
 	for (size_t i = 0; i < n; i++)
 		flow_maps_forget(held->maps, held->list[i].phase, held->list[i].serial);
 	held->count -= n;
-	memmove(held->list, held->list + n, held->count * sizeof(*held->list));
+	if (held->count)
+		memmove(held->list, held->list + n, held->count * sizeof(*held->list));
 	while (held->first_train_set < last_train_set)
 		held_forget_trains(held, ++held->first_train_set);
 }

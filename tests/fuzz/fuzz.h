@@ -7,12 +7,14 @@
 #ifndef FLOWTALLY_TESTS_FUZZ_H
 #define FLOWTALLY_TESTS_FUZZ_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <wchar.h>
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -26,6 +28,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 			abort();                                                                \
 		}                                                                               \
 	} while (0)
+
+/*
+ * After FUZZ_CPU_SECONDS of this process's own time comes the signal by which libFuzzer ends as
+ * asked; its -max_total_time would count what others take of the machine, too.
+ */
+static void __attribute__((constructor)) fuzz_limit_time(void)
+{
+	const char *seconds = getenv("FUZZ_CPU_SECONDS");
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	struct itimerspec end = {.it_value.tv_sec = seconds ? atol(seconds) : 0};
+	timer_t timer;
+
+	fuzz_require(!timer_create(CLOCK_PROCESS_CPUTIME_ID, &event, &timer));
+	fuzz_require(!timer_settime(timer, 0, &end, NULL));
+}
 
 /* The bytes as a string, which ends at the first NUL. The caller frees it. */
 static inline char *fuzz_string(const uint8_t *data, size_t size)

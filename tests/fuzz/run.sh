@@ -4,7 +4,7 @@
 # processors.
 #
 #   BUILD         the build folder
-#   FUZZ_SECONDS  how long each one makes inputs
+#   FUZZ_SECONDS  how long each one makes inputs, of its own CPU time
 #   TARGETS       which ones, without their fuzz_; all if not given
 #   RESULTS       a file that gets one line a target: ok or FAIL
 #   V=1           the whole output of those that passed, too
@@ -34,7 +34,7 @@ fuzz() { # TARGET
 	local status=0
 
 	mkdir "$work/$1" "$work/$1/found" "$work/$1/tmp"
-	TMPDIR=$work/$1/tmp "$BUILD/fuzz/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -timeout=10 \
+	TMPDIR=$work/$1/tmp FUZZ_CPU_SECONDS=$seconds "$BUILD/fuzz/tests/fuzz/fuzz_$1" -timeout=10 \
 		-rss_limit_mb=1024 -use_value_profile=1 -print_final_stats=1 \
 		-artifact_prefix="$work/$1/input-" "$work/$1/found" "tests/fuzz/corpus/$1" \
 		>"$work/$1/output" 2>&1 </dev/null || status=$?
@@ -63,7 +63,7 @@ tell() { # TARGET
 
 	[[ $(cat "$work/$1/status") == 0 ]] || word=FAIL
 	echo "$word" >>"$RESULTS"
-	printf '%-4s %-44s %s inputs in %s s\n' "$word" "tests/fuzz/fuzz_$1" \
+	printf '%-4s %-44s %s inputs in %s s of CPU time\n' "$word" "tests/fuzz/fuzz_$1" \
 		"$(stat_of "$1" number_of_executed_units)" "$seconds"
 	if [[ $word == FAIL ]]; then
 		tell_failure "$1" | sed 's/^/     | /'

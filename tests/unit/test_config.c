@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -676,6 +677,36 @@ static void test_unreadable_files(void **state)
 	config_clean(&config);
 }
 
+/* An agent that is told to read one again goes on counting. */
+static void test_fifo(void **state)
+{
+	char directory[] = "/tmp/config.XXXXXX", path[64], message[256] = "";
+	static const char text[] = "[report]\ninterval = 9\n";
+	struct config config;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(config_init(&config), 0);
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/fifo", directory);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(config_load(&config, path, keep_message, message), -ETIMEDOUT);
+	assert_non_null(strstr(message, "/fifo: nobody writes to it"));
+	check_defaults(&config);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
+
+	/* as a shell gives it: -c <(...) */
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], text, strlen(text)), strlen(text));
+	assert_int_equal(close(ends[1]), 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	assert_int_equal(config_load(&config, path, keep_message, message), 0);
+	assert_int_equal(config.interval_s, 9);
+	assert_int_equal(close(ends[0]), 0);
+	config_clean(&config);
+}
+
 /* What a reload does: the new file stands alone, a bad one changes nothing. */
 static void test_load_replaces_the_whole(void **state)
 {
@@ -988,6 +1019,7 @@ int main(void)
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_many_mistakes_in_one_file),
 		cmocka_unit_test(test_unreadable_files),
+		cmocka_unit_test(test_fifo),
 		cmocka_unit_test(test_load_replaces_the_whole),
 		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_set_with_a_huge_value),
