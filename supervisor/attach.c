@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/attach.h"
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/attach_ops.h"
@@ -39,6 +40,7 @@ void attacher_free(struct attacher *attacher)
 	if (!attacher)
 		return;
 	tc_free(attacher->tc);
+	free(attacher->stock);
 	free(attacher);
 }
 
@@ -199,6 +201,52 @@ bool attach_is_outrun(const struct attacher *attacher, const struct attachment *
 {
 	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
 	       attach_others_use_tcx(attachment->ifindex);
+}
+
+static int attach_by_index(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Without memory for it the interface is not in the stock, and will be asked for itself. */
+static void attach_note_clsact(void *data, uint32_t ifindex)
+{
+	struct attacher *attacher = data;
+
+	if (!array_reserve(&attacher->stock, &attacher->stock_capacity, sizeof(*attacher->stock),
+			   attacher->stock_count + 1))
+		attacher->stock[attacher->stock_count++] = ifindex;
+}
+
+void attacher_take_stock(struct attacher *attacher)
+{
+	int err;
+
+	attacher->stock_count = 0;
+	err = tc_clsact_each(attacher->tc, attach_note_clsact, attacher);
+	if (err)
+		log_debug("clsact qdiscs cannot be listed: %s", strerror(-err));
+	if (attacher->stock_count)
+		qsort(attacher->stock, attacher->stock_count, sizeof(*attacher->stock),
+		      attach_by_index);
+}
+
+void attacher_drop_stock(struct attacher *attacher)
+{
+	free(attacher->stock);
+	attacher->stock = NULL;
+	attacher->stock_count = attacher->stock_capacity = 0;
+}
+
+bool attach_in_stock(const struct attacher *attacher, const struct attachment *attachment)
+{
+	if (attachment->ops != &attach_clsact)
+		return attachment->ops;
+	return attacher->stock_count &&
+	       bsearch(&attachment->ifindex, attacher->stock, attacher->stock_count,
+		       sizeof(*attacher->stock), attach_by_index);
 }
 
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment)

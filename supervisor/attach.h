@@ -87,6 +87,16 @@ void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size
  */
 bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment);
 
+/*
+ * Reads on which interfaces there is a clsact qdisc, in one dump, until the stock is dropped or
+ * taken anew. A failure leaves it empty.
+ */
+void attacher_take_stock(struct attacher *attacher);
+void attacher_drop_stock(struct attacher *attacher);
+/* False: what the program was attached to is missing in the stock, so it may be gone. tcx has none
+ * of it. */
+bool attach_in_stock(const struct attacher *attacher, const struct attachment *attachment);
+
 /* The hooks that the program is not on any more, as bits 1 << enum tc_hook; 0: it is on both. */
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment);
 

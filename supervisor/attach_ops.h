@@ -14,6 +14,9 @@ struct attacher {
 	int program_fd[2];	 /* by enum tc_hook; borrowed */
 	const struct pins *pins; /* borrowed */
 	struct tc *tc;
+	/* interfaces with a clsact qdisc, ascending; owned */
+	uint32_t *stock;
+	size_t stock_count, stock_capacity;
 };
 
 struct attach_ops {

@@ -68,6 +68,23 @@ static bool interface_same_altnames(const struct link *a, const struct link *b)
 		!memcmp(a->altnames, b->altnames, a->altname_count * sizeof(*a->altnames)));
 }
 
+/* In what patterns and topology look at. */
+static bool interface_same_link(const struct link *a, const struct link *b)
+{
+	return !strcmp(a->name, b->name) && !strcmp(a->kind, b->kind) && a->master == b->master &&
+	       a->lower == b->lower && a->lower_abroad == b->lower_abroad && a->type == b->type &&
+	       a->bridges == b->bridges && !memcmp(a->address, b->address, sizeof(a->address)) &&
+	       interface_same_altnames(a, b);
+}
+
+bool interface_resembles(const struct interface *interface, const struct link *link)
+{
+	const struct link_stats *before = &interface->link.stats, *now = &link->stats;
+
+	return interface_same_link(&interface->link, link) &&
+	       now->rx_packets >= before->rx_packets && now->tx_packets >= before->tx_packets;
+}
+
 int interface_update(struct interface *interface, const struct link *link, bool *changed)
 {
 	struct link *old = &interface->link;
@@ -77,12 +94,7 @@ int interface_update(struct interface *interface, const struct link *link, bool 
 		return -ENOMEM;
 	if (strcmp(old->name, link->name))
 		log_info("%s: renamed to %s", old->name, link->name);
-	*changed = strcmp(old->name, link->name) || strcmp(old->kind, link->kind) ||
-		   old->master != link->master || old->lower != link->lower ||
-		   old->lower_abroad != link->lower_abroad || old->type != link->type ||
-		   old->bridges != link->bridges ||
-		   memcmp(old->address, link->address, sizeof(old->address)) != 0 ||
-		   !interface_same_altnames(old, link);
+	*changed = !interface_same_link(old, link);
 	link_clean(old);
 	*old = copy;
 	interface->was_up |= (link->flags & IFF_UP) != 0;

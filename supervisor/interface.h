@@ -121,6 +121,10 @@ struct interface {
 int interface_new(struct interface **ret, const struct link *link);
 void interface_free(struct interface *interface);
 
+/* Whether a later message with its index looks like one of the same link: nothing has changed, and
+ * its counters have not begun anew. */
+bool interface_resembles(const struct interface *interface, const struct link *link);
+
 /* Takes over what a later message says of the same link. 0 or -ENOMEM, then it is as before.
  * *changed: something that patterns or topology look at. */
 int interface_update(struct interface *interface, const struct link *link, bool *changed);

@@ -139,24 +139,33 @@ void interface_table_look(struct interface_table *table)
 static int table_update(struct interface_table *table, struct interface *interface,
 			const struct link *link)
 {
-	bool changed;
+	bool flags_changed = interface->link.flags != link->flags, changed = false;
 	int err = interface_update(interface, link, &changed);
 
-	/* whoever attaches to a link of a container also changes it */
-	table_look(table, interface);
+	/* Whoever attaches to a link of a container also changes it. A dump tells of all links, and
+	 * each look waits for the RTNL lock. */
+	if (!table->suspicious || flags_changed || changed)
+		table_look(table, interface);
 	if (err || !changed)
 		return err;
 	table->changed = true;
 	return interface_match(interface, table->config);
 }
 
-/* Whether it is attached in our eyes but not in the kernel's: then this is another link with the
- * index of the one we knew. */
+/*
+ * Whether it is attached in our eyes but not in the kernel's: then this is another link with the
+ * index of the one we knew. The kernel is asked only where something speaks for it: it would take
+ * most of our time in a storm, and each question waits for whoever makes the storm (RTNL lock).
+ */
 static bool table_is_impostor(const struct interface_table *table,
-			      const struct interface *interface)
+			      const struct interface *interface, const struct link *link)
 {
+	struct attacher *attacher = table->monitor->attacher;
+
 	return table->suspicious && !interface->mentioned && interface->state != INTERFACE_KNOWN &&
-	       attach_missing(table->monitor->attacher, &interface->attachment);
+	       (!interface_resembles(interface, link) ||
+		!attach_in_stock(attacher, &interface->attachment)) &&
+	       attach_missing(attacher, &interface->attachment);
 }
 
 void interface_table_link(struct interface_table *table, const struct link *link)
@@ -175,7 +184,7 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		table_join_ends(interface, interface->next);
 		return;
 	}
-	if (*at && table_is_impostor(table, *at)) {
+	if (*at && table_is_impostor(table, *at, link)) {
 		table_link_gone(table, at);
 		at = table_find(table, link->ifindex);
 	}
@@ -192,6 +201,8 @@ void interface_table_link(struct interface_table *table, const struct link *link
 void interface_table_dump_begin(struct interface_table *table)
 {
 	table->suspicious = table->started;
+	if (table->suspicious)
+		attacher_take_stock(table->monitor->attacher);
 	FOR_EACH_INTERFACE (table, interface)
 		interface->mentioned = false;
 }
@@ -210,6 +221,8 @@ void interface_table_dump_end(struct interface_table *table)
 				table_link_gone(table, at);
 		}
 	}
+	if (table->suspicious)
+		attacher_drop_stock(table->monitor->attacher);
 	table->suspicious = false;
 	table->started = true;
 }

@@ -130,7 +130,8 @@ run_story() { # FILE FUNCTION MODE
 	[[ $3 == auto ]] || name="$2 [$3]"
 	begin_story
 	if [[ ${V:-} == 1 ]]; then
-		ATTACH=$3 story_process "$1" "$2" 2>&1 | tee "$WORK/output" || status=$?
+		# not a pipe: what a story that fails leaves running would keep it open
+		ATTACH=$3 story_process "$1" "$2" > >(tee "$WORK/output") 2>&1 || status=$?
 	else
 		ATTACH=$3 story_process "$1" "$2" >"$WORK/output" 2>&1 || status=$?
 	fi

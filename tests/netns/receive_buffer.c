@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * receive_buffer PID BYTES: gives the RTNETLINK sockets of a process that much room, as the kernel
+ * rounds it. With little of it a handful of notifications overruns them.
+ */
+#include <errno.h>
+#include <linux/netlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MAX_DESCRIPTORS 1024 /* sockets are opened before there are many */
+
+static void die(const char *what)
+{
+	fprintf(stderr, "receive_buffer: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int is_rtnetlink(int fd)
+{
+	int domain = 0, protocol = -1;
+	socklen_t size = sizeof(int);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_NETLINK &&
+	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) &&
+	       protocol == NETLINK_ROUTE;
+}
+
+int main(int argc, char *argv[])
+{
+	int bytes, found = 0;
+	long pidfd;
+
+	if (argc != 3) {
+		fprintf(stderr, "usage: receive_buffer PID BYTES\n");
+		return 2;
+	}
+	bytes = atoi(argv[2]);
+	pidfd = syscall(SYS_pidfd_open, atoi(argv[1]), 0);
+	if (pidfd < 0)
+		die(argv[1]);
+	for (int theirs = 0; theirs < MAX_DESCRIPTORS; theirs++) {
+		int fd = (int)syscall(SYS_pidfd_getfd, (int)pidfd, theirs, 0);
+
+		if (fd < 0 && errno != EBADF)
+			die("pidfd_getfd");
+		if (fd < 0)
+			continue;
+		if (is_rtnetlink(fd)) {
+			found++;
+			if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
+				die("SO_RCVBUFFORCE");
+		}
+		close(fd);
+	}
+	if (!found) {
+		errno = ENOENT;
+		die("RTNETLINK sockets");
+	}
+	return 0;
+}
