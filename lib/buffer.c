@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BUFFER_FIRST 4096
+#define BUFFER_KEPT  ((size_t)1 << 20) /* however little of it was used */
 
 void buffer_free(struct buffer *b)
 {
@@ -18,6 +19,9 @@ void buffer_free(struct buffer *b)
 
 void buffer_reset(struct buffer *b)
 {
+	/* one report with a scan in it must not cost its memory for ever */
+	if (b->capacity > BUFFER_KEPT && b->size < b->capacity / 16)
+		buffer_free(b);
 	b->size = 0;
 	b->error = 0;
 }

@@ -19,7 +19,7 @@ struct buffer {
 
 /* A zeroed struct buffer is empty. buffer_free() makes it so again. */
 void buffer_free(struct buffer *b);
-/* Forgets the content, keeps the memory. */
+/* Forgets the content, keeps the memory, unless that is far more than was used. */
 void buffer_reset(struct buffer *b);
 int buffer_error(const struct buffer *b);
 

@@ -126,40 +126,6 @@ static void test_reset_keeps_the_memory(void **state)
 	buffer_free(&b);
 }
 
-static void test_written_in_place(void **state)
-{
-	struct buffer b = {0};
-	char *to;
-
-	(void)state;
-	buffer_str(&b, "a");
-	to = buffer_reserve(&b, 100000);
-	assert_non_null(to);
-	memset(to, 'b', 100000);
-	buffer_end(&b, to + 2);
-	buffer_str(&b, "c");
-	assert_holds(&b, "abbc");
-	b.error = -ENOMEM;
-	assert_null(buffer_reserve(&b, 1));
-	buffer_free(&b);
-}
-
-static void test_reset_keeps_the_memory(void **state)
-{
-	struct buffer b = {0};
-	char *data;
-
-	(void)state;
-	buffer_str(&b, "first");
-	data = b.data;
-	buffer_reset(&b);
-	assert_int_equal(b.size, 0);
-	buffer_str(&b, "2nd");
-	assert_ptr_equal(b.data, data);
-	assert_holds(&b, "2nd");
-	buffer_free(&b);
-}
-
 static void test_reset_gives_back_what_is_far_too_much(void **state)
 {
 	struct buffer b = {0};
@@ -264,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_holds_nul_bytes),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_reset_keeps_the_memory),
+		cmocka_unit_test(test_reset_gives_back_what_is_far_too_much),
 		cmocka_unit_test(test_written_in_place),
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_printf_at_the_edge),
