@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/number.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define BUFFER_FIRST 4096
+#define BUFFER_KEPT  ((size_t)1 << 20) /* however little of it was used */
 
 void buffer_free(struct buffer *b)
 {
@@ -17,6 +19,9 @@ void buffer_free(struct buffer *b)
 
 void buffer_reset(struct buffer *b)
 {
+	/* one report with a scan in it must not cost its memory for ever */
+	if (b->capacity > BUFFER_KEPT && b->size < b->capacity / 16)
+		buffer_free(b);
 	b->size = 0;
 	b->error = 0;
 }
@@ -26,8 +31,7 @@ int buffer_error(const struct buffer *b)
 	return b->error;
 }
 
-/* Room for size more bytes, or NULL with the error kept. */
-static char *buffer_reserve(struct buffer *b, size_t size)
+char *buffer_reserve(struct buffer *b, size_t size)
 {
 	size_t capacity = b->capacity ? b->capacity : BUFFER_FIRST;
 	char *data;
@@ -46,6 +50,11 @@ static char *buffer_reserve(struct buffer *b, size_t size)
 		b->capacity = capacity;
 	}
 	return b->data + b->size;
+}
+
+void buffer_end(struct buffer *b, const char *end)
+{
+	b->size = (size_t)(end - b->data);
 }
 
 void buffer_append(struct buffer *b, const void *data, size_t size)
@@ -70,14 +79,10 @@ void buffer_char(struct buffer *b, char c)
 
 void buffer_u64(struct buffer *b, uint64_t number)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char *to = buffer_reserve(b, NUMBER_SIZE);
 
-	do {
-		digits[--at] = '0' + number % 10;
-		number /= 10;
-	} while (number);
-	buffer_append(b, digits + at, sizeof(digits) - at);
+	if (to)
+		buffer_end(b, number_put(to, number));
 }
 
 void buffer_printf(struct buffer *b, const char *format, ...)

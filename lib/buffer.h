@@ -19,9 +19,16 @@ struct buffer {
 
 /* A zeroed struct buffer is empty. buffer_free() makes it so again. */
 void buffer_free(struct buffer *b);
-/* Forgets the content, keeps the memory. */
+/* Forgets the content, keeps the memory, unless that is far more than was used. */
 void buffer_reset(struct buffer *b);
 int buffer_error(const struct buffer *b);
+
+/*
+ * For what is written by the million: room for size more bytes behind what is there, to be written
+ * in place and ended with buffer_end(). NULL: the error is kept.
+ */
+char *buffer_reserve(struct buffer *b, size_t size);
+void buffer_end(struct buffer *b, const char *end);
 
 void buffer_append(struct buffer *b, const void *data, size_t size);
 void buffer_str(struct buffer *b, const char *str);

@@ -238,8 +238,7 @@ static struct flow_cell *find_cell(const struct flow_table *table, uint32_t firs
 void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t id,
 		    unsigned int sender, unsigned int kind, struct flow_count count, bool latest)
 {
-	uint32_t first = latest && entry->first_id != id ? FLOW_CELL_NONE : entry->first_cell;
-	struct flow_cell *cell = find_cell(table, first, id, sender, kind, latest);
+	struct flow_cell *cell = find_cell(table, entry->first_cell, id, sender, kind, latest);
 
 	if (!cell) {
 		flow_table_append(table, entry, id, sender, kind, count);

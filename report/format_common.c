@@ -4,6 +4,7 @@
 #include "bpf/flow_types.h"
 #include "lib/buffer.h"
 #include "lib/clock.h"
+#include "lib/number.h"
 #include "lib/protocol.h"
 #include "lib/utf8.h"
 #include "report/nat.h"
@@ -90,36 +91,32 @@ static char *put_ipv6(char *to, const uint8_t bytes[16])
 	return to;
 }
 
-size_t format_address(char text[FORMAT_ADDRESS_SIZE], uint8_t family, const uint8_t bytes[16])
+char *format_address(char *to, uint8_t family, const uint8_t bytes[16])
 {
-	const char *last = family == FLOW_IPV4 ? put_ipv4(text, bytes + 12) : put_ipv6(text, bytes);
-
-	return (size_t)(last - text);
+	return family == FLOW_IPV4 ? put_ipv4(to, bytes + 12) : put_ipv6(to, bytes);
 }
 
-static void put_end(struct buffer *out, uint8_t family, const uint8_t bytes[16], __be16 port)
+static char *put_end(char *to, uint8_t family, const uint8_t bytes[16], __be16 port)
 {
-	char text[FORMAT_ADDRESS_SIZE];
-	size_t size = format_address(text, family, bytes);
 	bool brackets = family == FLOW_IPV6;
 
 	if (brackets)
-		buffer_char(out, '[');
-	buffer_append(out, text, size);
+		*to++ = '[';
+	to = format_address(to, family, bytes);
 	if (brackets)
-		buffer_char(out, ']');
-	buffer_char(out, ':');
-	buffer_u64(out, ntohs(port));
+		*to++ = ']';
+	*to++ = ':';
+	return number_put(to, ntohs(port));
 }
 
-void format_end(struct buffer *out, const struct flow_key *key, int end)
+char *format_end(char *to, const struct flow_key *key, int end)
 {
-	put_end(out, key->family, key->addr[end].bytes, key->port[end]);
+	return put_end(to, key->family, key->addr[end].bytes, key->port[end]);
 }
 
-void format_nat_end(struct buffer *out, uint8_t family, const struct nat_end *end)
+char *format_nat_end(char *to, uint8_t family, const struct nat_end *end)
 {
-	put_end(out, family, end->addr, end->port);
+	return put_end(to, family, end->addr, end->port);
 }
 
 /* Writes the time up to its seconds; returns the nanoseconds that are left. */

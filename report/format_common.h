@@ -10,16 +10,16 @@ struct buffer;
 struct flow_key;
 struct nat_end;
 
-/* The longest address: an IPv6 one in full. */
-#define FORMAT_ADDRESS_SIZE 40
-
-/* An address as in a key of that enum flow_family; IPv6 as RFC 5952. Returns its length, not
- * terminated. */
-size_t format_address(char text[FORMAT_ADDRESS_SIZE], uint8_t family, const uint8_t bytes[16]);
-
-/* "192.0.2.1:80", "[2001:db8::1]:80" */
-void format_end(struct buffer *out, const struct flow_key *key, int end);
-void format_nat_end(struct buffer *out, uint8_t family, const struct nat_end *end);
+/*
+ * Of what stands in every line, written where it belongs, not terminated; they return where it
+ * ends. An address as in a key of that enum flow_family, IPv6 as RFC 5952; an end of a flow:
+ * "192.0.2.1:80", "[2001:db8::1]:80".
+ */
+#define FORMAT_ADDRESS_SIZE 39 /* the longest one: IPv6 in full */
+#define FORMAT_END_SIZE	    (FORMAT_ADDRESS_SIZE + 8)
+char *format_address(char *to, uint8_t family, const uint8_t bytes[16]);
+char *format_end(char *to, const struct flow_key *key, int end);
+char *format_nat_end(char *to, uint8_t family, const struct nat_end *end);
 
 /* UTC, cut off, not rounded: "2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000Z" */
 void format_time_seconds(struct buffer *out, int64_t ns);

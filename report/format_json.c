@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/number.h"
 #include "lib/protocol.h"
 #include "lib/utf8.h"
 #include "report/format.h"
@@ -7,10 +8,24 @@
 #include "report/merge.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+/*
+ * A report is one object, its flows are millions. So there are two ways to write: put_*() into the
+ * growing buffer, and line_*() into room that was made for a whole line, which return where they
+ * end: a third of the time for each flow.
+ */
 #define put_literal(out, text) buffer_append(out, text, sizeof(text) - 1)
+#define line_literal(to, text) mempcpy(to, text, sizeof(text) - 1)
+
+/* "bytes":N,"packets":N */
+#define COUNTS_SIZE (20 + 2 * NUMBER_SIZE)
+/* The most that a line has beside its head, its tail and its names: 2 ends, each with another of
+ * NAT's, 3 counts, protocol, and what is between them. */
+#define LINE_REST (4 * FORMAT_ADDRESS_SIZE + 3 * COUNTS_SIZE + 512)
 
 /* A string as RFC 8259 wants it; bytes that are no UTF-8 become U+FFFD. */
 static void put_string(struct buffer *out, const char *text)
@@ -39,11 +54,19 @@ static void put_number(struct buffer *out, const char *name, size_t name_size, u
 }
 
 #define put_field(out, name, number) put_number(out, name, sizeof(name) - 1, number)
+#define line_field(to, name, number) number_put(line_literal(to, name), number)
+
+static char *line_counts(char *to, uint64_t bytes, uint64_t packets)
+{
+	to = line_field(to, "\"bytes\":", bytes);
+	return line_field(to, ",\"packets\":", packets);
+}
 
 static void put_counts(struct buffer *out, uint64_t bytes, uint64_t packets)
 {
-	put_field(out, "\"bytes\":", bytes);
-	put_field(out, ",\"packets\":", packets);
+	char text[COUNTS_SIZE];
+
+	buffer_append(out, text, (size_t)(line_counts(text, bytes, packets) - text));
 }
 
 /* The time stamp and the event, the same in all lines of one kind. */
@@ -128,113 +151,142 @@ static void put_report(struct buffer *out, const struct report *report)
 	put_literal(out, "}}}\n");
 }
 
-static void put_ip(struct buffer *out, uint8_t family, const uint8_t bytes[16])
+static char *line_ip(char *to, uint8_t family, const uint8_t bytes[16])
 {
-	char address[FORMAT_ADDRESS_SIZE];
-	size_t size = format_address(address, family, bytes);
-
-	put_literal(out, "\"ip\":\"");
-	buffer_append(out, address, size);
-	buffer_char(out, '"');
+	to = line_literal(to, "\"ip\":\"");
+	to = format_address(to, family, bytes);
+	*to++ = '"';
+	return to;
 }
 
 /* Protocols without ports have none here. */
-static void put_nat(struct buffer *out, uint8_t family, const struct nat_end *end)
+static char *line_nat(char *to, uint8_t family, const struct nat_end *end)
 {
-	put_literal(out, ",\"nat\":{");
-	put_ip(out, family, end->addr);
+	to = line_literal(to, ",\"nat\":{");
+	to = line_ip(to, family, end->addr);
 	if (end->port)
-		put_field(out, ",\"port\":", ntohs(end->port));
-	buffer_char(out, '}');
+		to = line_field(to, ",\"port\":", ntohs(end->port));
+	*to++ = '}';
+	return to;
 }
 
-static void put_end(struct buffer *out, const struct report *report, const struct report_flow *flow,
-		    int end)
+static char *line_end(char *to, const struct report *report, const struct report_flow *flow,
+		      int end)
 {
 	const struct report_nat *nat = report_flow_nat(report, flow);
 
-	buffer_char(out, '{');
-	put_ip(out, flow->key.family, flow->key.addr[end].bytes);
-	put_field(out, ",\"port\":", ntohs(flow->key.port[end]));
-	buffer_char(out, ',');
-	put_counts(out, flow->sent[end].bytes, flow->sent[end].packets);
+	*to++ = '{';
+	to = line_ip(to, flow->key.family, flow->key.addr[end].bytes);
+	to = line_field(to, ",\"port\":", ntohs(flow->key.port[end]));
+	*to++ = ',';
+	to = line_counts(to, flow->sent[end].bytes, flow->sent[end].packets);
 	if (nat && nat->translated[end])
-		put_nat(out, flow->key.family, &nat->seen_as[end]);
-	buffer_char(out, '}');
+		to = line_nat(to, flow->key.family, &nat->seen_as[end]);
+	*to++ = '}';
+	return to;
 }
 
-static void put_network(struct buffer *out, const struct report_flow *flow)
+static char *line_network(char *to, const struct report_flow *flow)
 {
 	const char *transport = protocol_name(flow->key.protocol);
 
-	put_literal(out, ",\"network\":{\"type\":\"ipv");
-	buffer_char(out, flow->key.family == FLOW_IPV4 ? '4' : '6');
+	to = line_literal(to, ",\"network\":{\"type\":\"ipv");
+	*to++ = flow->key.family == FLOW_IPV4 ? '4' : '6';
 	if (transport) {
-		put_literal(out, "\",\"transport\":\"");
-		buffer_str(out, transport);
+		to = line_literal(to, "\",\"transport\":\"");
+		to = stpcpy(to, transport);
 	}
-	put_field(out, "\",\"iana_number\":\"", flow->key.protocol);
-	put_literal(out, "\",");
-	put_counts(out, flow->sent[0].bytes + flow->sent[1].bytes,
-		   flow->sent[0].packets + flow->sent[1].packets);
-	buffer_char(out, '}');
+	to = line_field(to, "\",\"iana_number\":\"", flow->key.protocol);
+	to = line_literal(to, "\",");
+	to = line_counts(to, flow->sent[0].bytes + flow->sent[1].bytes,
+			 flow->sent[0].packets + flow->sent[1].packets);
+	*to++ = '}';
+	return to;
 }
 
 /* The names of all interfaces as JSON strings, behind each other; at[i] is where i's begins. */
 struct names {
 	struct buffer text;
 	size_t *at; /* owned; one more than interfaces */
+	size_t longest;
 };
 
-static void put_name(struct buffer *out, const struct names *names, uint32_t interface)
+/* What all lines of a report have in common. */
+struct line {
+	const struct report *report; /* borrowed */
+	const struct names *names;   /* borrowed */
+	struct buffer head, crossed; /* the beginning, and what is before the interfaces */
+};
+
+static char *line_name(char *to, const struct names *names, uint32_t interface)
 {
 	size_t at = names->at[interface];
 
-	buffer_append(out, names->text.data + at, names->at[interface + 1] - at);
+	return mempcpy(to, names->text.data + at, names->at[interface + 1] - at);
 }
 
-static void put_crossed(struct buffer *out, const struct report *report,
-			const struct report_flow *flow, const struct names *names)
+static char *line_crossed(char *to, const struct line *line, const struct report_flow *flow)
 {
-	const uint32_t *crossed = report->crossed + flow->interface_first;
+	const uint32_t *crossed = line->report->crossed + flow->interface_first;
 
+	to = mempcpy(to, line->crossed.data, line->crossed.size);
 	for (uint32_t i = 0; i < flow->interface_count; i++) {
 		if (i)
-			buffer_char(out, ',');
-		put_name(out, names, crossed[i]);
+			*to++ = ',';
+		to = line_name(to, line->names, crossed[i]);
 	}
-	put_literal(out, "],\"counted_at\":");
-	put_name(out, names, flow->counted_at);
+	to = line_literal(to, "],\"counted_at\":");
+	to = line_name(to, line->names, flow->counted_at);
 	if (flow->tunnel) {
-		put_literal(out, ",\"tunnel\":");
-		put_name(out, names, flow->tunnel - 1);
+		to = line_literal(to, ",\"tunnel\":");
+		to = line_name(to, line->names, flow->tunnel - 1);
 	}
+	return to;
+}
+
+static size_t line_size(const struct line *line, const struct report_flow *flow)
+{
+	size_t names = (size_t)flow->interface_count + 2; /* counted_at, tunnel */
+
+	return line->head.size + line->crossed.size + LINE_REST +
+	       names * (line->names->longest + 1);
+}
+
+static char *line_flow(char *to, const struct line *line, const struct report_flow *flow)
+{
+	to = mempcpy(to, line->head.data, line->head.size);
+	to = line_end(to, line->report, flow, flow->left);
+	to = line_literal(to, ",\"destination\":");
+	to = line_end(to, line->report, flow, !flow->left);
+	to = line_network(to, flow);
+	to = line_crossed(to, line, flow);
+	return line_literal(to, "}}\n");
 }
 
 static void put_flows(struct buffer *out, const struct report *report, const struct names *names)
 {
-	struct buffer head = {0}, tail = {0};
+	struct line line = {.report = report, .names = names};
 	const struct report_flow *flow;
 	struct report_walk walk = {0};
 
-	put_event(&head, report, "event", "flow");
-	put_literal(&head, ",\"source\":");
-	put_field(&tail, ",\"flowtally\":{\"report\":{\"id\":", report->id);
-	put_literal(&tail, "},\"interfaces\":[");
-	if (buffer_error(&head) || buffer_error(&tail))
+	put_event(&line.head, report, "event", "flow");
+	put_literal(&line.head, ",\"source\":");
+	put_field(&line.crossed, ",\"flowtally\":{\"report\":{\"id\":", report->id);
+	put_literal(&line.crossed, "},\"interfaces\":[");
+	if (buffer_error(&line.head) || buffer_error(&line.crossed))
 		out->error = -ENOMEM;
-	while ((flow = report_walk(report, &walk)) && !buffer_error(out)) {
-		buffer_append(out, head.data, head.size);
-		put_end(out, report, flow, flow->left);
-		put_literal(out, ",\"destination\":");
-		put_end(out, report, flow, !flow->left);
-		put_network(out, flow);
-		buffer_append(out, tail.data, tail.size);
-		put_crossed(out, report, flow, names);
-		put_literal(out, "}}\n");
+	while ((flow = report_walk(report, &walk))) {
+		size_t size = line_size(&line, flow);
+		char *to = buffer_reserve(out, size), *end;
+
+		if (!to)
+			break;
+		end = line_flow(to, &line, flow);
+		assert((size_t)(end - to) <= size);
+		buffer_end(out, end);
 	}
-	buffer_free(&head);
-	buffer_free(&tail);
+	buffer_free(&line.head);
+	buffer_free(&line.crossed);
 }
 
 static void names_init(struct names *names, const struct report *report)
@@ -247,6 +299,8 @@ static void names_init(struct names *names, const struct report *report)
 	for (size_t i = 0; i < report->interface_count; i++) {
 		put_string(&names->text, report->interfaces[i].name);
 		names->at[i + 1] = names->text.size;
+		if (names->longest < names->text.size - names->at[i])
+			names->longest = names->text.size - names->at[i];
 	}
 }
 

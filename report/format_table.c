@@ -54,13 +54,14 @@ static void put_end(struct buffer *out, const struct report *report, const struc
 		    int end)
 {
 	const struct report_nat *nat = report_flow_nat(report, flow);
+	char text[2 * FORMAT_END_SIZE + 3], *to = format_end(text, &flow->key, end);
 
-	format_end(out, &flow->key, end);
 	if (nat && nat->translated[end]) {
-		buffer_str(out, " (");
-		format_nat_end(out, flow->key.family, &nat->seen_as[end]);
-		buffer_char(out, ')');
+		to = mempcpy(to, " (", 2);
+		to = format_nat_end(to, flow->key.family, &nat->seen_as[end]);
+		*to++ = ')';
 	}
+	buffer_append(out, text, (size_t)(to - text));
 }
 
 static void put_cell(struct buffer *out, const struct report *report,

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/number.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/merge.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void put_header(struct buffer *out, const struct report *report)
 {
@@ -21,14 +23,26 @@ static void put_header(struct buffer *out, const struct report *report)
 		      report->total.bytes, report->total.packets);
 }
 
-static void put_flow(struct buffer *out, const struct report_flow *flow)
+/* "LEFT - RIGHT Bytes: N\n" */
+#define LINE_SIZE (2 * FORMAT_END_SIZE + 12 + NUMBER_SIZE)
+
+static char *put_flow(char *to, const struct report_flow *flow)
 {
-	format_end(out, &flow->key, flow->left);
-	buffer_append(out, " - ", 3);
-	format_end(out, &flow->key, !flow->left);
-	buffer_append(out, " Bytes: ", 8);
-	buffer_u64(out, flow->sent[0].bytes + flow->sent[1].bytes);
-	buffer_char(out, '\n');
+	to = format_end(to, &flow->key, flow->left);
+	to = mempcpy(to, " - ", 3);
+	to = format_end(to, &flow->key, !flow->left);
+	to = mempcpy(to, " Bytes: ", 8);
+	to = number_put(to, flow->sent[0].bytes + flow->sent[1].bytes);
+	*to++ = '\n';
+	return to;
+}
+
+static void put_flows(struct buffer *out, const struct report *report)
+{
+	char *to;
+
+	for (size_t i = 0; i < report->named && (to = buffer_reserve(out, LINE_SIZE)); i++)
+		buffer_end(out, put_flow(to, &report->flows[i]));
 }
 
 static void put_sums(struct buffer *out, const char *what, const struct report *report,
@@ -56,8 +70,7 @@ static void put_unattributed(struct buffer *out, const struct report *report,
 void format_text(struct buffer *out, const struct report *report)
 {
 	put_header(out, report);
-	for (size_t i = 0; i < report->named; i++)
-		put_flow(out, &report->flows[i]);
+	put_flows(out, report);
 	if (report->named < report->flow_count)
 		buffer_printf(out, "# other flows=%zu bytes=%llu packets=%llu\n",
 			      report->flow_count - report->named, report->other.bytes,

@@ -24,8 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADD_BATCH 32	     /* records whose places are loaded together */
-#define KEPT	  UINT64_MAX /* the size of a flow that cannot be summed */
+#define ADD_BATCH      32	  /* records whose places are loaded together */
+#define PREFETCH_CELLS 4	  /* of a flow, loaded before it is judged */
+#define PREFETCH_AHEAD 8	  /* flows from one of them to the next */
+#define KEPT	       UINT64_MAX /* the size of a flow that cannot be summed */
 
 struct merge {
 	struct flow_table flows;
@@ -136,19 +138,26 @@ static void add_record(struct merge *merge, uint32_t id, const struct flow_key *
 	const struct flow_key flow = record_flow(key);
 	size_t before = merge->flows.entry_count;
 	struct flow_entry *entry;
+	bool all_new;
 
 	if (!count_cells(value) || flow_key_is_frames(key))
 		return;
 	entry = flow_table_insert(&merge->flows, &flow, hash);
 	if (merge->flows.entry_count != before && key->family == FLOW_UNATTRIBUTED)
 		merge->unattributed++;
+	/* then there is no cell to look for: to see that would be to wait for the memory of one */
+	all_new = merge->added_last_once && entry->first_id != id;
 	for (unsigned int sender = 0; sender < 2; sender++) {
 		for (unsigned int class = 0; class < FLOW_CLASSES; class ++) {
 			const struct flow_count *count = &value->count[sender][class];
+			unsigned int sight = record_sight(key, class);
 
-			if (!flow_count_is_zero(count))
-				flow_table_add(&merge->flows, entry, id, sender,
-					       record_sight(key, class), *count,
+			if (flow_count_is_zero(count))
+				continue;
+			if (all_new)
+				flow_table_append(&merge->flows, entry, id, sender, sight, *count);
+			else
+				flow_table_add(&merge->flows, entry, id, sender, sight, *count,
 					       merge->added_last_once);
 		}
 	}
@@ -363,17 +372,23 @@ static void list_flow(struct view *view, struct report *report, const struct flo
 	report->crossed_count += flow->interface_count;
 }
 
-/* Loads the first two cells of flows to come, in two steps: one leads to the other. */
+/*
+ * Loads cells of flows to come, a step deeper with each flow that is nearer, as one cell leads to
+ * the next: as many as a flow has that two interfaces showed both ways.
+ */
 static void prefetch_cells(const struct flow_table *flows, size_t i)
 {
-	const struct flow_cell *cell;
+	for (size_t depth = 0; depth < PREFETCH_CELLS; depth++) {
+		size_t ahead = i + (PREFETCH_CELLS - depth) * PREFETCH_AHEAD;
+		const struct flow_cell *cell;
 
-	if (i + 16 >= flows->entry_count)
-		return;
-	__builtin_prefetch(flow_table_cell(flows, flows->entries[i + 16].first_cell));
-	cell = flow_table_cell(flows, flows->entries[i + 8].first_cell);
-	if (cell)
-		__builtin_prefetch(flow_table_cell(flows, cell->next));
+		if (ahead >= flows->entry_count)
+			continue;
+		cell = flow_table_cell(flows, flows->entries[ahead].first_cell);
+		for (size_t step = 0; cell && step < depth; step++)
+			cell = flow_table_cell(flows, cell->next);
+		__builtin_prefetch(cell);
+	}
 }
 
 /* At most: pages that are not written to cost nothing. */
@@ -435,14 +450,27 @@ static int list_flows(struct view *view, struct report *report)
 	return 0;
 }
 
+/* Where flows to come were seen: they are sorted, and that is not. */
+static void prefetch_crossed(const struct report *report, size_t i)
+{
+	size_t ahead = i + PREFETCH_AHEAD;
+
+	if (ahead < report->flow_count + report->left_out_count)
+		__builtin_prefetch(&report->crossed[report->flows[ahead].interface_first]);
+}
+
 /* When all phases of an interface are one: a flow that crossed two of them crossed it once. */
 static void count_crossings(struct report *report)
 {
 	size_t flows = report->flow_count + report->left_out_count;
 
-	for (const struct report_flow *flow = report->flows; flow < report->flows + flows; flow++)
+	for (size_t f = 0; f < flows; f++) {
+		const struct report_flow *flow = &report->flows[f];
+
+		prefetch_crossed(report, f);
 		for (uint32_t i = 0; i < flow->interface_count; i++)
 			report->interfaces[report->crossed[flow->interface_first + i]].flows++;
+	}
 }
 
 static void add_unattributed(struct report *report, uint32_t interface,
@@ -678,6 +706,7 @@ const struct report_flow *report_walk(const struct report *report, struct report
 	const struct report_flow *counted = &report->flows[walk->counted];
 	const struct report_flow *left_out = &report->flows[report->flow_count + walk->left_out];
 
+	prefetch_crossed(report, walk->counted);
 	if (walk->left_out == report->left_out_named ||
 	    (walk->counted < report->named && sort_is_before(counted, left_out)))
 		return walk->counted < report->named ? report->flows + walk->counted++ : NULL;

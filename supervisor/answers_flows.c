@@ -93,7 +93,7 @@ static json_t *make_address(uint8_t family, const uint8_t bytes[16])
 {
 	char text[FORMAT_ADDRESS_SIZE];
 
-	return json_stringn(text, format_address(text, family, bytes));
+	return json_stringn(text, (size_t)(format_address(text, family, bytes) - text));
 }
 
 static json_t *make_end(const struct report *report, const struct rates *rates,

@@ -9,6 +9,7 @@
 # load goes in front of all other work of the machine for a second or so.
 #
 #   ROUNDS  how many
+#   LOADS   of throughput: tcp1 tcp8 udp
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
@@ -52,11 +53,19 @@ start_empty() {
 	done
 }
 
-start_flowtally() {
+start_flowtally() { # [MODE]
 	rm -f "$scratch/report"
 	STATE_DIRECTORY=$scratch start_in_router "$build/flowtally" run -c /dev/null -t 86400 -f json \
-		-o "$scratch/report"
+		-o "$scratch/report" -a "${1:-auto}"
 	wait_until 'flowtally' grep -q 'first report' "$scratch/log"
+}
+
+start_clsact() {
+	start_flowtally clsact
+}
+
+start_tcx() {
+	start_flowtally tcx
 }
 
 start_tcpdump() {
@@ -151,16 +160,24 @@ throughput_row() { # TITLE LOAD...
 	local title=$1
 
 	shift
-	printf '| %s | %.2f | %.2f |\n' "$title" "$(share_left flowtally "$@")" "$(share_left empty "$@")"
+	printf '| %s | %.2f | %.2f | %.2f |\n' "$title" "$(share_left clsact "$@")" "$(share_left tcx "$@")" \
+		"$(share_left empty "$@")"
 }
 
 throughput() {
+	local load
+
 	in_net server taskset -c 1 chrt -f 1 iperf3 -s -D
 	wait_until 'iperf3' in_net client iperf3 -c "$SERVER" -n 1K
-	printf '| load | with flowtally, of without | with programs that do nothing |\n| --- | --- | --- |\n'
-	throughput_row 'TCP, 1 stream' load_tcp 1
-	throughput_row 'TCP, 8 streams' load_tcp 8
-	throughput_row 'UDP, frames of 64 bytes' load_udp
+	printf '| load | flowtally by clsact, of without | by tcx | programs that do nothing, by tcx |\n'
+	printf '| --- | --- | --- | --- |\n'
+	for load in ${LOADS:-tcp1 tcp8 udp}; do
+		case $load in
+		tcp1) throughput_row 'TCP, 1 stream' load_tcp 1 ;;
+		tcp8) throughput_row 'TCP, 8 streams' load_tcp 8 ;;
+		udp) throughput_row 'UDP, frames of 64 bytes' load_udp ;;
+		esac
+	done
 }
 
 # "SEEN CPU": of a thousand packets that arrived, and ms of the tool for a million of them.

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 bench=$build/tests/bench
 doc=doc/performance.md
-tables=(cost contention throughput tools drain limit attach conntrack)
+tables=(cost contention throughput tools drain limit links storm start rest conntrack)
 
 table_cost() {
 	"$bench/bench_packet" cost "$bench/packet.bpf.o"
@@ -37,8 +37,24 @@ table_limit() {
 	"$bench/bench_limit"
 }
 
-table_attach() {
-	STATE_DIRECTORY=$scratch "$bench/bench_attach" "$build/flowtally"
+attach() { # PART
+	STATE_DIRECTORY=$scratch "$bench/bench_attach" "$build/flowtally" "$1"
+}
+
+table_links() {
+	attach links
+}
+
+table_storm() {
+	attach storm
+}
+
+table_start() {
+	attach start
+}
+
+table_rest() {
+	attach rest
 }
 
 table_conntrack() {

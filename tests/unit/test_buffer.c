@@ -64,20 +64,49 @@ static void test_holds_nul_bytes(void **state)
 	buffer_free(&b);
 }
 
-static void test_numbers(void **state)
+static void assert_number(uint64_t number)
 {
-	static const uint64_t numbers[] = {0,	      1, 9, 10, 99, 100, UINT32_MAX, UINT64_MAX - 1,
-					   UINT64_MAX};
 	struct buffer b = {0};
 	char text[32];
 
+	buffer_u64(&b, number);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	assert_holds(&b, text);
+	buffer_free(&b);
+}
+
+/* On both sides of each power of ten, where a number gets longer. */
+static void test_numbers(void **state)
+{
+	uint64_t power = 1;
+
 	(void)state;
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		buffer_reset(&b);
-		buffer_u64(&b, numbers[i]);
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)numbers[i]);
-		assert_holds(&b, text);
+	for (int zeros = 0; zeros < 20; zeros++, power *= 10) {
+		assert_number(power - 1);
+		assert_number(power);
+		assert_number(power + 1);
 	}
+	assert_number(UINT64_MAX - 1);
+	assert_number(UINT64_MAX);
+	for (uint64_t number = 0; number < 10000; number++)
+		assert_number(number);
+}
+
+static void test_written_in_place(void **state)
+{
+	struct buffer b = {0};
+	char *to;
+
+	(void)state;
+	buffer_str(&b, "a");
+	to = buffer_reserve(&b, 100000);
+	assert_non_null(to);
+	memset(to, 'b', 100000);
+	buffer_end(&b, to + 2);
+	buffer_str(&b, "c");
+	assert_holds(&b, "abbc");
+	b.error = -ENOMEM;
+	assert_null(buffer_reserve(&b, 1));
 	buffer_free(&b);
 }
 
@@ -94,6 +123,20 @@ static void test_reset_keeps_the_memory(void **state)
 	buffer_str(&b, "2nd");
 	assert_ptr_equal(b.data, data);
 	assert_holds(&b, "2nd");
+	buffer_free(&b);
+}
+
+static void test_reset_gives_back_what_is_far_too_much(void **state)
+{
+	struct buffer b = {0};
+
+	(void)state;
+	buffer_reserve(&b, 16 << 20);
+	buffer_str(&b, "little of it is used");
+	buffer_reset(&b);
+	assert_int_equal(b.capacity, 0);
+	buffer_str(&b, "again");
+	assert_holds(&b, "again");
 	buffer_free(&b);
 }
 
@@ -187,6 +230,8 @@ int main(void)
 		cmocka_unit_test(test_holds_nul_bytes),
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_reset_keeps_the_memory),
+		cmocka_unit_test(test_reset_gives_back_what_is_far_too_much),
+		cmocka_unit_test(test_written_in_place),
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_printf_at_the_edge),
 		cmocka_unit_test(test_large_append),

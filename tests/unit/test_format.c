@@ -472,7 +472,7 @@ static const char *address_of(const char *address)
 	struct flow_key key = {0};
 
 	set_address(&key, 0, address);
-	text_out[format_address(text_out, key.family, key.addr[0].bytes)] = 0;
+	*format_address(text_out, key.family, key.addr[0].bytes) = 0;
 	return text_out;
 }
 
@@ -524,7 +524,7 @@ static void addresses_as_glibc_does(void **state)
 				bytes[i] = (random >> 29 & 1) ? (uint8_t)(random >> 16) : 0;
 		}
 		bytes[0] |= 1;
-		text_out[format_address(text_out, key.family, key.addr[1].bytes)] = 0;
+		*format_address(text_out, key.family, key.addr[1].bytes) = 0;
 		if (key.family == FLOW_IPV6)
 			inet_ntop(AF_INET6, bytes, expected, sizeof(expected));
 		else
