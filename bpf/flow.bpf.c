@@ -114,11 +114,16 @@ static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
 
 static __always_inline bool is_turned_back(struct __sk_buff *skb)
 {
+	const __u16 *source = (const void *)(long)skb->data + offsetof(struct ethhdr, h_source);
 	struct flow_turner turner = {.ifindex = skb->ifindex};
+	__u16 *address = (__u16 *)turner.address;
 
-	return !bpf_skb_load_bytes(skb, offsetof(struct ethhdr, h_source), turner.address,
-				   sizeof(turner.address)) &&
-	       bpf_map_lookup_elem(&turners, &turner);
+	if ((const void *)(source + 3) > (const void *)(long)skb->data_end)
+		return false;
+	address[0] = source[0];
+	address[1] = source[1];
+	address[2] = source[2];
+	return bpf_map_lookup_elem(&turners, &turner);
 }
 
 /* Flows run on several CPUs at once: atomic adds. */

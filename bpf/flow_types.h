@@ -193,7 +193,7 @@ struct flow_fill {
 	0x08 /* frames begin with an Ethernet header; else: read from the network header on */
 #define FLOW_SLOT_PARTIAL 0x10 /* what is received on it may have been seen: unsure at egress */
 #define FLOW_SLOT_TURNS \
-	0x20 /* it receives what a macvlan above, which is not watched, sends to a sibling */
+	0x20 /* it receives what a device above, which nobody here watches, sends to a sibling */
 
 /*
  * Frames that are not one IP packet behind a plain Ethernet header (GSO, padding, a VLAN tag in the
@@ -203,10 +203,10 @@ struct flow_fill {
  */
 #define FLOW_SLOT_FRAMES 0x40
 
-/* A macvlan that is not watched: its address and the device below it, which knows by the source of
- * a frame that it did not come from the wire. */
+/* A macvlan that is not watched, or a device of another network namespace: its address, and the
+ * device that knows by the source of a frame that it did not come from the wire. */
 struct flow_turner {
-	__u32 ifindex; /* of the device below */
+	__u32 ifindex; /* of the device below; of an ipvlan's, of its sibling */
 	__u8 address[6];
 	__u8 zero[2];
 };

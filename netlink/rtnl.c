@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/link.h"
+#include "netlink/secondary.h"
 #include "netlink/socket.h"
 
 #include <errno.h>
@@ -431,4 +432,37 @@ int rtnl_each_stats(struct rtnl *rtnl, rtnl_stats_found found, void *data)
 
 	/* links came or went meanwhile; what was told of the others is right */
 	return r == -EINTR ? 0 : r;
+}
+
+struct secondary_taker {
+	uint32_t ifindex;
+	rtnl_secondary_found found;
+	void *data;
+};
+
+static int take_secondary(void *data, const struct nlmsghdr *message)
+{
+	const struct secondary_taker *taker = data;
+	struct secondary secondary;
+	int r = secondary_parse(&secondary, message);
+
+	if (r == -ENOENT || (r == 0 && secondary.ifindex != taker->ifindex))
+		return 0;
+	return r < 0 ? r : taker->found(taker->data, &secondary);
+}
+
+int rtnl_each_secondary(struct rtnl *rtnl, uint32_t ifindex, rtnl_secondary_found found, void *data)
+{
+	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct secondary_taker taker = {.ifindex = ifindex, .found = found, .data = data};
+	struct ifinfomsg *info;
+
+	request->nlmsg_type = RTM_GETNEIGH;
+	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	/* of a struct ndmsg the kernel would not look at the index (valid_fdb_dump_legacy()) */
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifi_family = AF_BRIDGE;
+	info->ifi_index = (int)ifindex;
+	return netlink_ask(rtnl->query, request, take_secondary, &taker);
 }

@@ -93,6 +93,14 @@ static bool kind_hairpins(const char *kind)
 	return is_one_of(kind, kinds, ARRAY_SIZE(kinds));
 }
 
+/* What one sends to another over the same device is received by that one at once. */
+static bool kind_crosses(const char *kind)
+{
+	static const char *const kinds[] = {"ipvlan", "ipvtap"};
+
+	return is_one_of(kind, kinds, ARRAY_SIZE(kinds));
+}
+
 static bool is_kind(const struct graph *g, size_t node, const char *kind)
 {
 	return node != NONE && !strcmp(g->links[node].kind, kind);
@@ -351,14 +359,33 @@ static bool shows_received(const struct graph *g, size_t i)
 	return is_monitored(g, i) && !is_kind(g, i, "vrf");
 }
 
+/* Whether devices above that nobody here watches send to each other by way of it: nothing below
+ * shows that. */
+static bool is_turned_on(const struct graph *g, size_t i)
+{
+	const struct node *node = &g->nodes[i];
+	bool unwatched = g->links[i].strangers;
+	size_t siblings = unwatched;
+
+	for (size_t e = 0; e < node->upper_count; e++) {
+		size_t upper = g->uppers[node->first_upper + e];
+
+		if (!kind_hairpins(g->links[upper].kind))
+			continue;
+		siblings++;
+		unwatched |= !is_monitored(g, upper);
+	}
+	return unwatched && (siblings > 1 || g->links[i].strangers);
+}
+
 static bool is_covered(const struct graph *g, size_t i)
 {
-	if (shows_received(g, i) || is_monitored(g, g->nodes[i].peer))
+	if (shows_received(g, i))
 		return true;
 	/* without hardware offload the lower device shows ciphertext, which is no flow */
-	if (is_kind(g, i, "macsec"))
+	if (is_kind(g, i, "macsec") || is_turned_on(g, i))
 		return false;
-	return lowers_covered(g, &g->nodes[i]);
+	return is_monitored(g, g->nodes[i].peer) || lowers_covered(g, &g->nodes[i]);
 }
 
 /* Born packets come to a port through its uppers only; a repeat is certain if all of them show it.
@@ -475,7 +502,7 @@ static bool is_partial(const struct graph *g, size_t i)
 				  node->below.any || node->below.count);
 }
 
-/* Devices above that send to each other by way of its ingress. */
+/* Devices above, of this namespace, that send to each other by way of its ingress. */
 static bool has_turners(const struct graph *g, const struct node *node, bool monitored)
 {
 	for (size_t e = 0; e < node->upper_count; e++) {
@@ -620,6 +647,41 @@ static int set_hook(struct topology_hook *hook, bool repeat, struct references *
 	return 0;
 }
 
+/* Over one device two of the same namespace talk to each other only where a VRF keeps them apart.
+ */
+static bool is_crossed_here(const struct graph *g, size_t lower)
+{
+	const struct node *node = &g->nodes[lower];
+	bool apart = node->master != NONE, crossed = false;
+
+	for (size_t e = 0; e < node->upper_count; e++) {
+		size_t upper = g->uppers[node->first_upper + e];
+
+		if (!kind_crosses(g->links[upper].kind))
+			continue;
+		crossed = true;
+		apart |= g->nodes[upper].master != NONE;
+	}
+	return crossed && apart;
+}
+
+/*
+ * What devices above or beside it sent it, as if from the wire. What came from another namespace is
+ * shown here first. Of what came from this one, who knows where it was before.
+ */
+static void resolve_turned(const struct graph *g, size_t i, struct topology_role *role,
+			   struct references *refs)
+{
+	const struct node *node = &g->nodes[i];
+	bool crosses = kind_crosses(g->links[i].kind) && node->lower != NONE;
+	bool hidden =
+		(g->links[i].strangers || crosses) && role->hook[HOOK_INGRESS].sight != SIGHT_FIRST;
+
+	refs->any = has_turners(g, node, false) ||
+		    (hidden && is_crossed_here(g, crosses ? node->lower : i));
+	role->turns = hidden || refs->any;
+}
+
 static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 {
 	struct references ingress = {0}, egress = {0}, unsure = {0}, turned = {0};
@@ -633,8 +695,6 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 				       .level = g->nodes[i].level};
 	if (!role->id)
 		return 0;
-	/* it comes in as if from the wire; who knows where it was before */
-	role->turns = turned.any = has_turners(g, &g->nodes[i], false);
 	err = resolve_ingress(g, i, &repeat, &ingress);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_INGRESS], repeat, &ingress);
@@ -646,6 +706,8 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 		err = set_hook(&role->hook[HOOK_EGRESS], false, &egress);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_UNSURE], false, &unsure);
+	if (!err)
+		resolve_turned(g, i, role, &turned);
 	if (!err)
 		err = set_hook(&role->hook[HOOK_TURNED], false, &turned);
 	references_clean(&ingress);

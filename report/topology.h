@@ -18,6 +18,7 @@ struct topology_link {
 	uint32_t lower;	   /* IFLA_LINK if it is in this namespace, else 0: the device below, or a
 			      veth's peer */
 	bool lower_abroad; /* IFLA_LINK names a device of another namespace */
+	bool strangers;	   /* macvlans or ipvlans of other namespaces stand on it */
 	const char *kind;  /* borrowed; as link_kind() says */
 };
 
@@ -33,7 +34,7 @@ enum hook {
 	HOOK_INGRESS,
 	HOOK_EGRESS, /* what was born here, or received where nobody looked */
 	HOOK_UNSURE, /* egress: what was received on a device of which only a part is covered */
-	HOOK_TURNED, /* ingress: what an unmonitored device above sent to a sibling */
+	HOOK_TURNED, /* ingress: what a device above that nobody here watches sent to a sibling */
 	HOOKS,
 };
 
@@ -61,8 +62,8 @@ struct topology_role {
 	bool covered; /* all that is received on it is shown on monitored hooks: FLOW_SLOT_COVERED
 		       */
 	bool partial; /* some of what is received on it may be: FLOW_SLOT_PARTIAL */
-	bool turns;   /* it receives what unmonitored devices above send to each other:
-			 FLOW_SLOT_TURNS */
+	bool turns;   /* it receives what devices above, which nobody here watches, send to each
+			 other: FLOW_SLOT_TURNS */
 	bool born_repeat;	/* what is born here was shown at its monitored master's egress:
 				   FLOW_SLOT_BORN_REPEAT */
 	unsigned int level;	/* height in the stack: 0 has no device below it */

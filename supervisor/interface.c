@@ -58,6 +58,8 @@ void interface_free(struct interface *interface)
 	truth_release(interface->truth);
 	truth_release(interface->gap);
 	link_clean(&interface->link);
+	free(interface->secondary.list);
+	free(interface->strangers.list);
 	free(interface);
 }
 

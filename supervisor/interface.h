@@ -79,6 +79,12 @@ enum repair_part {
 	REPAIR_MAP = 8,	 /* its map in the slot */
 };
 
+/* Addresses of which the device below knows that they did not come from the wire. */
+struct turners {
+	struct flow_turner *list; /* owned, sorted */
+	size_t count, capacity;
+};
+
 struct interface {
 	enum interface_state state;
 	struct link link;	    /* as last told; owned */
@@ -114,6 +120,10 @@ struct interface {
 	struct topology_role interval_role; /* over the interval */
 	struct flow_slot slot;		    /* what the slot table says */
 	struct flow_turner turner;	    /* what the program knows of it; ifindex 0: nothing */
+	struct turners secondary;	    /* its secondary addresses */
+	struct turners strangers; /* those of devices of other namespaces that stand on it; the
+				     program knows them */
+	int64_t told_ns; /* when something was told of it or of what stands on it, boot clock */
 
 	struct interface *next; /* in a list of the table */
 };

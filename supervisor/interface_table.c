@@ -134,6 +134,7 @@ void interface_table_look(struct interface_table *table)
 {
 	FOR_EACH_INTERFACE (table, interface)
 		table_look(table, interface);
+	table_find_strangers(table, true);
 }
 
 static int table_update(struct interface_table *table, struct interface *interface,
@@ -182,6 +183,8 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		interface->moment = (struct truth_moment){.stats = {link->stats, link->stats},
 							  .known = link->has_stats};
 		table_join_ends(interface, interface->next);
+		if (link->lower && !link->lower_abroad)
+			table_expect_strangers(table, link->lower);
 		return;
 	}
 	if (*at && table_is_impostor(table, *at, link)) {
@@ -196,6 +199,7 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		(*at)->mentioned = true;
 	if (err)
 		log_error("%s: %s", link->name, strerror(-err));
+	table_expect_strangers(table, link->ifindex);
 }
 
 void interface_table_dump_begin(struct interface_table *table)
@@ -347,6 +351,7 @@ static int table_end_stopping(struct interface_table *table)
 
 		table->gone = interface->next;
 		interface_apply_turner(interface, table->monitor);
+		table_forget_strangers(table, interface);
 		if (interface->id)
 			table_push_ended(table, interface);
 		else
@@ -423,6 +428,8 @@ bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 	int64_t now_ns = clock_boottime_ns();
 	bool retry = table->admission.retry_ns && now_ns >= table->admission.retry_ns;
 
+	if (!table->changed && table->look_ns && now_ns >= table->look_ns)
+		table_find_strangers(table, false);
 	if (!table->changed && !retry) {
 		/* so that the next link need not wait for it */
 		admission_refill(&table->admission);
@@ -434,7 +441,10 @@ bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 
 int64_t interface_table_retry_ns(const struct interface_table *table)
 {
-	return table->admission.retry_ns;
+	int64_t retry_ns = table->admission.retry_ns;
+
+	return table->look_ns && (!retry_ns || table->look_ns < retry_ns) ? table->look_ns
+									  : retry_ns;
 }
 
 void interface_table_stop(struct interface_table *table)

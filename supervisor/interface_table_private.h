@@ -29,7 +29,8 @@ struct interface_table {
 	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
 	bool changed;	 /* since the last reconciliation */
 	bool rematch;
-	size_t check_bucket;  /* where the self-check goes on; TABLE_BUCKETS: it is done */
+	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
+	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
 };
@@ -95,6 +96,17 @@ void table_join_ends(struct interface *a, struct interface *b);
 void table_read_counters(struct interface_table *table, int at);
 /* All that was counted until that swap has been read. */
 void table_tell_truth(struct interface_table *table);
+
+/*
+ * Reads the addresses of devices of other network namespaces that stand on interfaces: on all of
+ * them, or on those where that may just be changing. Notes a change of roles.
+ */
+void table_find_strangers(struct interface_table *table, bool all);
+/* Something was told of that link, or of one that stands on it. */
+void table_expect_strangers(struct interface_table *table, uint32_t ifindex);
+void table_forget_strangers(struct interface_table *table, struct interface *interface);
+bool table_has_stranger(const struct interface *interface, const struct flow_turner *turner);
+bool table_has_strangers(const struct interface *interface);
 
 /* Every interface, and the program, gets the role that it has now. 0 or negative errno. */
 int table_update_roles(struct interface_table *table);

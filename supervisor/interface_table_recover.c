@@ -271,7 +271,8 @@ static bool table_keeps_turner(void *data, const struct flow_turner *turner)
 	struct interface_table *table = data;
 
 	FOR_EACH_INTERFACE (table, interface)
-		if (!memcmp(&interface->turner, turner, sizeof(*turner)))
+		if (!memcmp(&interface->turner, turner, sizeof(*turner)) ||
+		    table_has_stranger(interface, turner))
 			return true;
 	return false;
 }

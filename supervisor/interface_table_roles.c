@@ -24,6 +24,7 @@ static void table_describe(const struct interface *interface, struct topology_li
 		.master = interface->link.master,
 		.lower = interface->link.lower_abroad ? 0 : interface->link.lower,
 		.lower_abroad = interface->link.lower_abroad,
+		.strangers = table_has_strangers(interface),
 		.kind = link_kind(&interface->link),
 	};
 }
@@ -300,9 +301,12 @@ bool interface_table_judges(const struct interface_table *table)
 int table_update_roles(struct interface_table *table)
 {
 	struct topology_role *roles;
-	int changed, err = table_resolve_roles(table, &roles);
 	bool judged, together;
+	int changed, err;
 
+	if (table->look_ns)
+		table_find_strangers(table, false);
+	err = table_resolve_roles(table, &roles);
 	if (err)
 		return err;
 	FOR_EACH_INTERFACE (table, interface) {

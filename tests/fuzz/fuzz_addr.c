@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* RTM_NEWADDR and RTM_DELADDR. */
+/* RTM_NEWADDR and RTM_DELADDR, and RTM_NEWNEIGH of a link's secondary addresses. */
 #include "netlink/addr.h"
+#include "netlink/secondary.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/messages.h"
 
@@ -8,8 +9,13 @@
 
 static void parse(const struct nlmsghdr *message)
 {
+	struct secondary secondary;
 	struct addr addr;
-	int r = addr_parse(&addr, message);
+	int r = secondary_parse(&secondary, message);
+
+	fuzz_require(r == 0 || r == -EBADMSG || r == -ENOENT);
+	fuzz_require(r < 0 || (secondary.ifindex && !(secondary.address[0] & 1)));
+	r = addr_parse(&addr, message);
 
 	fuzz_require(r == 0 || r == -EBADMSG || r == -ENOENT);
 	fuzz_require(r < 0 || (addr.ifindex && addr.prefix <= 128));

@@ -61,6 +61,22 @@ wire() { # NS DEV NS DEV
 	ip_in "$3" link set "$4" addrgenmode none up
 }
 
+# ip link add, which tells a kernel without that kind from a mistake.
+add_link() { # NS ARGUMENTS...
+	local ns=$1 errors
+
+	shift
+	errors=$(ip_in "$ns" link add "$@" 2>&1) && return
+	[[ $errors != *'Unknown device type'* && $errors != *'Operation not supported'* ]] ||
+		skip "no such device here: $*"
+	fail "ip link add $*: $errors"
+}
+
+device_up() { # NS DEV [ADDRESS/LENGTH...]
+	ip_in "$1" link set "$2" addrgenmode none up
+	add_addresses "$@"
+}
+
 wire_mac() { # END
 	printf '02:00:00:00:%02x:%02x' "$WIRES" "$1"
 }

@@ -3,22 +3,6 @@
 # Kinds of devices that not every kernel has, each between host and peer: whatever part of a stack is watched,
 # what any of its devices shows is counted once. tests/kernels runs them where all kinds are.
 
-# ip link add, which tells a kernel without that kind from a mistake.
-add_link() { # NS ARGUMENTS...
-	local ns=$1 errors
-
-	shift
-	errors=$(ip_in "$ns" link add "$@" 2>&1) && return
-	[[ $errors != *'Unknown device type'* && $errors != *'Operation not supported'* ]] ||
-		skip "no such device here: $*"
-	fail "ip link add $*: $errors"
-}
-
-device_up() { # NS DEV [ADDRESS/LENGTH...]
-	ip_in "$1" link set "$2" addrgenmode none up
-	add_addresses "$@"
-}
-
 # UDP and TCP both ways between 10.4.0.1 or fd04::1 of HOST and 10.4.0.2 or fd04::2 of PEER. Leaves the lines of
 # the report in FLOWS, and the number of packets in PACKETS.
 exchange() { # [HOST [PEER]]

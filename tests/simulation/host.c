@@ -96,15 +96,34 @@ static bool is_master(const struct host *host, size_t link)
 	return host->kinds[link] >= KIND_BRIDGE && host->kinds[link] <= KIND_VRF;
 }
 
-/* A device that another one may be put over: nobody's port yet. */
+/* Another one may be put over it: nobody's port yet. */
+static bool may_carry(const struct host *host, size_t link)
+{
+	return !host->gone[link] && !host->links[link].master &&
+	       host->kinds[link] != KIND_LOOPBACK && host->kinds[link] != KIND_VRF &&
+	       host->kinds[link] != KIND_WIREGUARD;
+}
+
 static size_t pick_carrier(const struct host *host, struct random *random)
 {
 	size_t link = random_below(random, (unsigned int)host->count);
 
-	if (host->gone[link] || host->links[link].master || host->kinds[link] == KIND_LOOPBACK ||
-	    is_master(host, link) || host->kinds[link] == KIND_WIREGUARD)
-		return NO_LINK;
-	return link;
+	return may_carry(host, link) ? link : NO_LINK;
+}
+
+/* A device has one receive handler: macvlans' or ipvlans'. */
+static bool may_have_strangers(const struct host *host, size_t link)
+{
+	bool may = may_carry(host, link);
+
+	for (size_t i = 0; i < host->count; i++)
+		may &= !is_upper(host, i, link) || host->kinds[i] != KIND_IPVLAN;
+	return may;
+}
+
+bool host_has_strangers(const struct host *host, size_t link)
+{
+	return host->links[link].strangers && may_have_strangers(host, link);
 }
 
 /* What the kernel lets become a port of what, as far as the rest of the model goes. */
@@ -113,7 +132,7 @@ static bool may_join(const struct host *host, size_t link, size_t master, struct
 	enum kind kind = host->kinds[link];
 
 	if (host->gone[link] || host->links[link].master || link == master ||
-	    kind == KIND_LOOPBACK || kind == KIND_VRF)
+	    kind == KIND_LOOPBACK || kind == KIND_VRF || host->links[link].strangers)
 		return false;
 	switch (host->kinds[master]) {
 	case KIND_BOND:
@@ -165,7 +184,8 @@ static void add_stacked(struct host *host, struct random *random)
 
 	if (lower == NO_LINK || !room(host))
 		return;
-	/* a device has one receive handler: macvlans' or ipvlans' */
+	if (kind == KIND_IPVLAN && host->links[lower].strangers)
+		return;
 	for (size_t i = 0; i < host->count; i++)
 		if (is_upper(host, i, lower) && kind != KIND_VLAN && host->kinds[i] != KIND_VLAN &&
 		    (kind == KIND_IPVLAN) != (host->kinds[i] == KIND_IPVLAN))
@@ -207,12 +227,15 @@ void host_build(struct host *host, struct random *random, unsigned int monitored
 
 		join_ports(host, random, bridge, 50);
 		if (random_chance(random, 20))
-			add_link(host, KIND_VLAN, host->links[bridge].ifindex);
+			add_link(host, random_chance(random, 50) ? KIND_VLAN : KIND_MACVLAN,
+				 host->links[bridge].ifindex);
 	}
 	if (random_chance(random, 15))
 		join_ports(host, random, add_link(host, KIND_VRF, 0), 40);
-	for (size_t i = 0; i < host->count; i++)
+	for (size_t i = 0; i < host->count; i++) {
 		host->monitored[i] = random_chance(random, monitored_percent);
+		host->links[i].strangers = may_have_strangers(host, i) && random_chance(random, 15);
+	}
 }
 
 static void delete_link(struct host *host, size_t link)
@@ -220,7 +243,7 @@ static void delete_link(struct host *host, size_t link)
 	host->gone[link] = true;
 	host->monitored[link] = false;
 	host->links[link].master = host->links[link].lower = 0;
-	host->links[link].lower_abroad = false;
+	host->links[link].lower_abroad = host->links[link].strangers = false;
 	/* what is left of it is nobody's neighbour */
 	host->kinds[link] = KIND_PHYSICAL;
 	host->links[link].kind = kind_names[KIND_PHYSICAL];
@@ -305,9 +328,20 @@ static const char *stack_link(struct host *host, struct random *random)
 	return host->count > before ? "a device stacked on another" : NULL;
 }
 
+/* A container on a macvlan started, or the last one ended. */
+static const char *toggle_strangers(struct host *host, struct random *random)
+{
+	size_t link = random_below(random, (unsigned int)host->count);
+
+	if (!host->links[link].strangers && !may_have_strangers(host, link))
+		return NULL;
+	host->links[link].strangers = !host->links[link].strangers;
+	return "strangers came or went";
+}
+
 const char *host_change(struct host *host, struct random *random)
 {
-	switch (random_below(random, 9)) {
+	switch (random_below(random, 10)) {
 	case 0:
 	case 1:
 	case 2:
@@ -322,6 +356,8 @@ const char *host_change(struct host *host, struct random *random)
 		return move_end(host, random);
 	case 7:
 		return remove_link(host, random);
+	case 8:
+		return toggle_strangers(host, random);
 	default:
 		return stack_link(host, random);
 	}
@@ -354,6 +390,11 @@ static bool is_sibling(const struct host *host, size_t link, size_t other)
 	return is_hairpin(host->kinds[link]) && host->links[link].lower == host->links[other].lower;
 }
 
+static bool is_macvlan_over(const struct host *host, size_t link, size_t other)
+{
+	return is_hairpin(host->kinds[link]) && is_upper(host, link, other);
+}
+
 static bool is_tunnel(const struct host *host, size_t link, size_t other)
 {
 	(void)other;
@@ -373,6 +414,11 @@ size_t host_pick_upper(const struct host *host, struct random *random, size_t lo
 size_t host_pick_sibling(const struct host *host, struct random *random, size_t link)
 {
 	return pick(host, random, is_sibling, link, link);
+}
+
+size_t host_pick_macvlan(const struct host *host, struct random *random, size_t lower)
+{
+	return pick(host, random, is_macvlan_over, lower, NO_LINK);
 }
 
 size_t host_pick_tunnel(const struct host *host, struct random *random)
@@ -395,6 +441,8 @@ void host_print(const struct host *host)
 			printf(" to a container");
 		else if (link->lower)
 			printf(" %s %u", is_stacked(host, i) ? "over" : "link", link->lower);
+		if (link->strangers)
+			printf(" below strangers");
 		printf("\n");
 	}
 }

@@ -50,10 +50,14 @@ bool host_is_tunnel(const struct host *host, size_t link);
 /* Its packets come from and go to the outside. */
 bool host_is_edge(const struct host *host, size_t link);
 
+/* Its packets come from macvlans of other namespaces over it. */
+bool host_has_strangers(const struct host *host, size_t link);
+
 /* A random port of the master, and so on; NO_LINK: there is none. */
 size_t host_pick_port(const struct host *host, struct random *random, size_t master, size_t except);
 size_t host_pick_upper(const struct host *host, struct random *random, size_t lower);
 size_t host_pick_sibling(const struct host *host, struct random *random, size_t link);
+size_t host_pick_macvlan(const struct host *host, struct random *random, size_t lower);
 size_t host_pick_tunnel(const struct host *host, struct random *random);
 
 /* One line a device. */

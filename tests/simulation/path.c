@@ -225,6 +225,18 @@ static void send_born(struct walk *walk, size_t link)
 		transmit(walk, link, 0);
 }
 
+/* From a macvlan of another namespace, to a sibling there or here: the lower device receives it. */
+static void receive_from_stranger(struct walk *walk, size_t lower)
+{
+	size_t sibling = host_pick_macvlan(walk->host, &walk->route, lower);
+
+	if (!pass(walk, lower, HOOK_INGRESS, (uint32_t)lower + 1))
+		return;
+	walk->path->steps[walk->path->count - 1].turner = STRANGER;
+	if (sibling != NO_LINK && random_chance(&walk->route, 66))
+		receive(walk, sibling);
+}
+
 void path_walk(const struct host *host, struct random route, unsigned int sender,
 	       const struct turns *turns, struct path *path)
 {
@@ -234,7 +246,9 @@ void path_walk(const struct host *host, struct random route, unsigned int sender
 
 	path->count = path->fork = path->copy = 0;
 	path->cut = false;
-	if (host_is_edge(host, link) && random_chance(&walk.route, 50)) {
+	if (host_has_strangers(host, link) && random_chance(&walk.route, 50))
+		receive_from_stranger(&walk, link);
+	else if (host_is_edge(host, link) && random_chance(&walk.route, 50)) {
 		walk.outer = host_pick_tunnel(host, &walk.route) != NO_LINK &&
 			     random_chance(&walk.route, 50);
 		receive(&walk, link);
@@ -309,7 +323,7 @@ static bool is_turned_and_gone(const struct host *host, const struct topology_ro
 	size_t end = i < path->copy ? path->count : path->copy;
 
 	if (!path->copy || !at->turner || hook->sight != SIGHT_JUDGED || is_judged_by_any(hook) ||
-	    !host->monitored[at->turner - 1] || !is_repeat(roles, at - 1))
+	    at->turner == STRANGER || !host->monitored[at->turner - 1] || !is_repeat(roles, at - 1))
 		return false;
 	for (size_t j = other; j < end; j++)
 		if (path->steps[j].link == at->link && is_repeat(roles, &path->steps[j]))
@@ -317,11 +331,17 @@ static bool is_turned_and_gone(const struct host *host, const struct topology_ro
 	return false;
 }
 
-/*
- * A packet that goes from a macvlan to another one while neither the first nor the device below is
- * watched, and one that comes by the same hook twice, unless the source of its frame or a macvlan
- * shows how it came back.
- */
+/* It came from a macvlan that nobody here watches already. */
+static bool is_turned_twice(const struct path *path, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (path->steps[j].link == path->steps[i].link && path->steps[j].turner)
+			return true;
+	return false;
+}
+
+/* A packet that comes by the same hook twice, unless the source of its frame or a macvlan shows how
+ * it came back. */
 static bool is_step_beyond(const struct host *host, const struct topology_role *roles,
 			   const struct path *path, size_t i)
 {
@@ -329,9 +349,9 @@ static bool is_step_beyond(const struct host *host, const struct topology_role *
 
 	if (is_shown_below_again(roles, path, i) || is_turned_and_gone(host, roles, path, i))
 		return true;
-	if (at->turner) {
+	if (at->turner && at->turner != STRANGER) {
 		if (!host->monitored[at->turner - 1])
-			return !host->monitored[at->link];
+			return is_turned_twice(path, i);
 		if (!is_judged_by_any(&roles[at->link].hook[HOOK_INGRESS]))
 			return false;
 	}
@@ -362,7 +382,8 @@ bool step_is_unsure(const struct host *host, const struct topology_role *roles,
 {
 	if (step->hook == HOOK_EGRESS)
 		return step->iif && roles[step->iif - 1].partial;
-	return step->turner && !host->monitored[step->turner - 1] && roles[step->link].turns;
+	return step->turner && roles[step->link].turns &&
+	       (step->turner == STRANGER || !host->monitored[step->turner - 1]);
 }
 
 static enum sight sight_of(const struct host *host, const struct topology_role *roles,

@@ -7,6 +7,7 @@
 #include "tests/simulation/host.h"
 
 #define STEPS_MAX 24
+#define STRANGER  UINT8_MAX
 
 /* The tuples that one conversation shows. */
 enum face {
@@ -23,7 +24,8 @@ struct step {
 	uint8_t hook; /* enum hook */
 	uint8_t iif;  /* ifindex; 0: born here */
 	uint8_t face;
-	uint8_t turner; /* ifindex of the macvlan above that sent it to a sibling; 0: none did */
+	uint8_t turner; /* ifindex of the macvlan above that sent it to a sibling; 0: none did;
+			   STRANGER: one of another namespace */
 };
 
 /* NAT turns a packet from its original face to its last one, by way of a half translated one. */

@@ -484,6 +484,90 @@ static void excluded_macvlan(void **state)
 	assert_string_equal(sight("v1", HOOK_TURNED), "any");
 }
 
+static void be_below_strangers(const char *name)
+{
+	stack.links[stack_find(&stack, name)].strangers = true;
+}
+
+/* Containers' macvlans send to each other by way of the VLAN, and nothing shows that below it. */
+static void strangers_over_a_vlan(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	be_below_strangers("eth0");
+	be_below_strangers("eth0.5");
+	stack_resolve(&stack);
+	assert_sights("eth0.5", "repeat", "first");
+	assert_true(role("eth0.5")->turns);
+	assert_string_equal(sight("eth0.5", HOOK_TURNED), "first");
+	/* it shows first whatever comes */
+	assert_sights("eth0", "first", "eth0.5.out");
+	assert_false(role("eth0")->turns);
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_sights("eth0.5", "first", "first");
+	assert_false(role("eth0.5")->turns);
+}
+
+static void strangers_over_excluded(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_over(&stack, "mv", "macvlan", "eth0.5");
+	stack_exclude(&stack, "eth0.5");
+	stack_resolve(&stack);
+	assert_true(role("eth0.5")->covered);
+	assert_sights("mv", "repeat", "first");
+	be_below_strangers("eth0.5");
+	stack_resolve(&stack);
+	assert_false(role("eth0.5")->covered);
+	assert_true(role("eth0.5")->partial);
+	assert_sights("mv", "eth0.in", "first");
+	/* another one of this namespace */
+	stack_over(&stack, "mv2", "macvlan", "eth0.5");
+	stack_exclude(&stack, "mv2");
+	stack.links[stack_find(&stack, "eth0.5")].strangers = false;
+	stack_resolve(&stack);
+	assert_false(role("eth0.5")->covered);
+	assert_sights("mv", "any", "first");
+}
+
+static void strangers_over_a_pair(void **state)
+{
+	(void)state;
+	stack_veth_pair(&stack, "a", "b");
+	be_below_strangers("a");
+	stack_resolve(&stack);
+	assert_sights("a", "repeat", "first");
+	assert_true(role("a")->turns);
+	assert_true(role("a")->covered);
+	stack_exclude(&stack, "a");
+	stack_resolve(&stack);
+	assert_true(role("a")->partial);
+}
+
+/* A container's ipvlan sends to the host's, past the device below. */
+static void ipvlan_beside_strangers(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_over(&stack, "iv", "ipvlan", "eth0");
+	stack_resolve(&stack);
+	assert_sights("iv", "repeat", "first");
+	assert_true(role("iv")->turns);
+	assert_string_equal(sight("iv", HOOK_TURNED), "first");
+	assert_false(role("eth0")->turns);
+	/* in a VRF it talks to the others of this namespace, too */
+	stack_over(&stack, "iv2", "ipvlan", "eth0");
+	stack_add(&stack, "red", "vrf");
+	stack_port(&stack, "iv2", "red");
+	stack_resolve(&stack);
+	assert_string_equal(sight("iv", HOOK_TURNED), "any");
+	assert_string_equal(sight("iv2", HOOK_TURNED), "any");
+}
+
 static void macvlan_siblings_over_excluded(void **state)
 {
 	(void)state;
@@ -627,6 +711,10 @@ int main(void)
 		test(class_of_an_unwatched_bridge),
 		test(openvswitch),
 		test(excluded_macvlan),
+		test(strangers_over_a_vlan),
+		test(strangers_over_excluded),
+		test(strangers_over_a_pair),
+		test(ipvlan_beside_strangers),
 		test(macvlan_siblings_over_excluded),
 		test(loops_are_cut),
 		test(judged_are_swapped_first),
