@@ -24,7 +24,7 @@ struct sink {
 	bool regular;
 	bool watched; /* in the loop, as rest waits for the output */
 	char *rest;   /* of a report that was begun */
-	size_t rest_size;
+	size_t rest_size, rest_done;
 };
 
 const char *sink_name(const struct sink *sink)
@@ -32,12 +32,23 @@ const char *sink_name(const struct sink *sink)
 	return strcmp(sink->path, "-") ? sink->path : "standard output";
 }
 
+/* A terminal may block though poll(2) calls it writable: it has room, but not for a chunk. Opened
+ * anew it does not, and those who share it do not notice. */
+static int sink_open_stdout(void)
+{
+	int fd = -1;
+
+	if (isatty(STDOUT_FILENO))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3) : fd;
+}
+
 static int sink_open(const char *path)
 {
 	int fd;
 
 	if (!strcmp(path, "-"))
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+		fd = sink_open_stdout();
 	else
 		/* not blocking, or a FIFO without a reader would hold us here */
 		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
@@ -56,8 +67,23 @@ static void sink_forget_rest(struct sink *sink)
 {
 	free(sink->rest);
 	sink->rest = NULL;
-	sink->rest_size = 0;
+	sink->rest_size = sink->rest_done = 0;
 	sink_unwatch(sink);
+}
+
+static size_t sink_left(const struct sink *sink)
+{
+	return sink->rest_size - sink->rest_done;
+}
+
+/* Whether a report that was begun goes on where fd leads, too: the same pipe, socket or terminal.
+ */
+static bool sink_goes_on(const struct sink *sink, const struct stat *now)
+{
+	struct stat before;
+
+	return sink->rest && !fstat(sink->fd, &before) && before.st_dev == now->st_dev &&
+	       before.st_ino == now->st_ino;
 }
 
 int sink_reopen(struct sink *sink, const char *path)
@@ -73,9 +99,11 @@ int sink_reopen(struct sink *sink, const char *path)
 		return fd;
 	if (fstat(fd, &st))
 		return -errno;
+	if (sink_goes_on(sink, &st))
+		return 0;
 	if (sink->rest) {
 		log_warning("%s: reopened with %zu bytes of the last report not written",
-			    sink_name(sink), sink->rest_size);
+			    sink_name(sink), sink_left(sink));
 		sink_forget_rest(sink);
 	}
 	if (sink->fd >= 0)
@@ -148,23 +176,28 @@ static size_t sink_write_some(const struct sink *sink, const char *data, size_t 
 	return done;
 }
 
+/* Goes on with the rest. 0: it is written; -EAGAIN, or what failed: it stays. */
+static int sink_write_rest(struct sink *sink)
+{
+	int err;
+
+	sink->rest_done +=
+		sink_write_some(sink, sink->rest + sink->rest_done, sink_left(sink), &err);
+	if (!err)
+		sink_forget_rest(sink);
+	return err;
+}
+
 static int sink_on_writable(void *data, uint32_t events)
 {
 	struct sink *sink = data;
-	size_t done;
-	int err;
+	int err = sink_write_rest(sink);
 
 	(void)events;
-	done = sink_write_some(sink, sink->rest, sink->rest_size, &err);
-	if (err == -EAGAIN || !err) {
-		memmove(sink->rest, sink->rest + done, sink->rest_size - done);
-		sink->rest_size -= done;
-		if (!err)
-			sink_forget_rest(sink);
+	if (!err || err == -EAGAIN)
 		return 0;
-	}
 	log_error("%s: %s; the last %zu bytes of a report are lost", sink_name(sink),
-		  strerror(-err), sink->rest_size - done);
+		  strerror(-err), sink_left(sink));
 	sink_forget_rest(sink);
 	return 0;
 }
@@ -258,6 +291,7 @@ bool sink_has_whole(struct sink *sink, const struct sink_position *position, uin
 int sink_finish(struct sink *sink, int timeout_ms)
 {
 	int64_t deadline_ns = clock_boottime_ns() + timeout_ms * NSEC_PER_MSEC;
+	int err = 0;
 
 	while (sink->rest) {
 		struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
@@ -266,7 +300,9 @@ int sink_finish(struct sink *sink, int timeout_ms)
 		if (left_ns <= 0)
 			return -ETIMEDOUT;
 		if (poll(&ready, 1, (int)(left_ns / NSEC_PER_MSEC) + 1) > 0)
-			(void)sink_on_writable(sink, EPOLLOUT);
+			err = sink_write_rest(sink);
+		if (err && err != -EAGAIN)
+			return err;
 	}
 	return 0;
 }

@@ -22,8 +22,8 @@ struct sink;
 int sink_new(struct sink **ret, struct loop *loop, const char *path);
 void sink_free(struct sink *sink);
 
-/* The path again, opened anew (after logrotate), or another one. On failure the old output stays.
- */
+/* The path again, opened anew (after logrotate), or another one. On failure the old output stays,
+ * and as long as a report is on its way into the same pipe, socket or terminal. */
 int sink_reopen(struct sink *sink, const char *path);
 
 /*
@@ -48,7 +48,8 @@ bool sink_position(const struct sink *sink, struct sink_position *position);
  */
 bool sink_has_whole(struct sink *sink, const struct sink_position *position, uint64_t size);
 
-/* Waits up to timeout_ms until everything taken is written. 0, or -ETIMEDOUT or what failed. */
+/* Waits up to timeout_ms until everything taken is written. 0, or -ETIMEDOUT or what failed, then
+ * the sink stays busy with the rest. */
 int sink_finish(struct sink *sink, int timeout_ms);
 
 const char *sink_name(const struct sink *sink);

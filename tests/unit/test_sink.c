@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -148,6 +149,18 @@ static void restore_stdout(int saved)
 	close(saved);
 }
 
+/* A pipe as standard output of a sink; returns the end to read from. */
+static int open_pipe_sink(struct fixture *f, struct sink **sink)
+{
+	int ends[2], saved;
+
+	assert_int_equal(pipe(ends), 0);
+	saved = redirect_stdout(ends[1]);
+	assert_int_equal(sink_new(sink, f->loop, "-"), 0);
+	restore_stdout(saved);
+	return ends[0];
+}
+
 /* The slow reader of a pipe, in the same loop. */
 struct reader {
 	struct loop *loop;
@@ -175,21 +188,17 @@ static void test_finishes_what_a_slow_pipe_has_begun(void **state)
 	struct fixture *f = *state;
 	struct sink *sink;
 	size_t size = 0;
-	int ends[2], saved;
+	int fd = open_pipe_sink(f, &sink);
 
 	memset(report, 'x', sizeof(report));
 	report[sizeof(report) - 1] = '\n';
-	assert_int_equal(pipe(ends), 0);
-	saved = redirect_stdout(ends[1]);
-	assert_int_equal(sink_new(&sink, f->loop, "-"), 0);
-	restore_stdout(saved);
 
 	/* the pipe takes a part; the rest is the sink's to deliver, and nothing comes in between */
 	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
 	assert_int_equal(sink_write(sink, "late\n", 5), -EAGAIN);
 	assert_int_equal(sink_finish(sink, 10), -ETIMEDOUT);
 	while (size < sizeof(report)) {
-		ssize_t n = read(ends[0], got + size, sizeof(got) - size);
+		ssize_t n = read(fd, got + size, sizeof(got) - size);
 
 		assert_true(n > 0);
 		size += (size_t)n;
@@ -198,8 +207,8 @@ static void test_finishes_what_a_slow_pipe_has_begun(void **state)
 	assert_int_equal(sink_finish(sink, 1000), 0);
 	assert_memory_equal(got, report, sizeof(report));
 	assert_int_equal(sink_write(sink, "next\n", 5), 0);
-	assert_int_equal(read(ends[0], got, sizeof(got)), 5);
-	close(ends[0]);
+	assert_int_equal(read(fd, got, sizeof(got)), 5);
+	close(fd);
 	sink_free(sink);
 }
 
@@ -209,20 +218,15 @@ static void test_delivers_the_rest_from_the_loop(void **state)
 	struct fixture *f = *state;
 	struct reader reader = {.loop = f->loop, .wanted = sizeof(report)};
 	struct sink *sink;
-	int ends[2], saved;
 
-	assert_int_equal(pipe(ends), 0);
-	saved = redirect_stdout(ends[1]);
-	assert_int_equal(sink_new(&sink, f->loop, "-"), 0);
-	restore_stdout(saved);
-	reader.fd = ends[0];
+	reader.fd = open_pipe_sink(f, &sink);
 	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
 	assert_int_equal(loop_add(f->loop, reader.fd, EPOLLIN, read_slowly, &reader), 0);
 	assert_int_equal(loop_run(f->loop), 0);
 	assert_int_equal(reader.got, sizeof(report));
 	assert_int_equal(sink_write(sink, "next\n", 5), 0);
 	loop_remove(f->loop, reader.fd);
-	close(ends[0]);
+	close(reader.fd);
 	sink_free(sink);
 }
 
@@ -230,16 +234,97 @@ static void test_broken_pipe(void **state)
 {
 	struct fixture *f = *state;
 	struct sink *sink;
-	int ends[2], saved;
 
-	assert_int_equal(pipe(ends), 0);
-	saved = redirect_stdout(ends[1]);
-	assert_int_equal(sink_new(&sink, f->loop, "-"), 0);
-	restore_stdout(saved);
-	close(ends[0]);
+	close(open_pipe_sink(f, &sink));
 	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
 	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
 	sink_free(sink);
+}
+
+/* What it had promised to finish did not leave: whoever waits for that is told. */
+static void test_reader_goes_in_the_middle(void **state)
+{
+	static char report[300000];
+	struct fixture *f = *state;
+	struct sink *sink;
+	int fd = open_pipe_sink(f, &sink);
+
+	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
+	close(fd);
+	assert_int_equal(sink_finish(sink, 1000), -EPIPE);
+	assert_true(sink_is_busy(sink));
+	sink_free(sink);
+}
+
+/* The configuration is read again while a reader is slow: the report in the pipe stays whole. */
+static void test_reopened_in_the_middle(void **state)
+{
+	static char report[300000], got[sizeof(report)];
+	struct fixture *f = *state;
+	struct sink *sink;
+	size_t size = 0;
+	int fd;
+
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	fd = open(f->path, O_RDONLY | O_NONBLOCK);
+	assert_true(fd >= 0);
+	assert_int_equal(sink_new(&sink, f->loop, f->path), 0);
+	memset(report, 'x', sizeof(report));
+	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
+	assert_int_equal(sink_reopen(sink, f->path), 0);
+	while (sink_is_busy(sink)) {
+		ssize_t n = read(fd, got + size, sizeof(got) - size);
+
+		assert_true(n > 0);
+		size += (size_t)n;
+		(void)sink_finish(sink, 1);
+	}
+	/* and another output gets the next one */
+	assert_int_equal(sink_reopen(sink, "/dev/null"), 0);
+	assert_int_equal(sink_write(sink, "next\n", 5), 0);
+	for (ssize_t n; (n = read(fd, got + size, sizeof(got) - size)) > 0;)
+		size += (size_t)n;
+	assert_int_equal(size, sizeof(report));
+	assert_memory_equal(got, report, sizeof(report));
+	close(fd);
+	sink_free(sink);
+}
+
+/* The standard output of a child is a terminal that nobody reads from. Ends with what sink_write()
+ * says, or by a signal where it waits. */
+static void write_to_terminal(struct loop *loop, int fd)
+{
+	static char report[200000];
+	struct sink *sink;
+
+	for (size_t i = 0; i < sizeof(report); i++)
+		report[i] = i % 61 == 60 ? '\n' : 'x';
+	alarm(5);
+	(void)redirect_stdout(fd);
+	if (sink_new(&sink, loop, "-"))
+		_exit(1);
+	_exit(sink_write(sink, report, sizeof(report)) || !sink_is_busy(sink) ? 2 : 0);
+}
+
+static void test_never_waits_for_a_terminal(void **state)
+{
+	struct fixture *f = *state;
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY), fd, status;
+	pid_t child;
+
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal) | unlockpt(terminal), 0);
+	fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+	assert_true(fd >= 0);
+	child = fork();
+	if (!child)
+		write_to_terminal(f->loop, fd);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	/* it is not blocking for the agent alone */
+	assert_false(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	close(fd);
+	close(terminal);
 }
 
 int main(void)
@@ -255,6 +340,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_delivers_the_rest_from_the_loop, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_broken_pipe, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reader_goes_in_the_middle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reopened_in_the_middle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_never_waits_for_a_terminal, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
