@@ -3,6 +3,7 @@
 #include "lib/utf8.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,14 @@ bool log_on_terminal(void)
 	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
 
+/* Not while ^S holds the terminal, or whoever shows it does not read. */
+static bool log_takes_more(void)
+{
+	struct pollfd terminal = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&terminal, 1, 0) == 1;
+}
+
 void log_live(const char *text)
 {
 	bool had = log_live_text[0];
@@ -103,7 +112,7 @@ void log_live(const char *text)
 	if (!log_on_terminal())
 		return;
 	snprintf(log_live_text, sizeof(log_live_text), "%s", text ? text : "");
-	if (had || log_live_text[0])
+	if ((had || log_live_text[0]) && log_takes_more())
 		fprintf(stderr, "\r\033[K%s", log_live_text);
 	fflush(stderr);
 }

@@ -27,7 +27,7 @@ void log_vline(enum log_level level, const char *format, va_list args)
 
 /*
  * The live line of a terminal: kept below the log lines, redrawn after each. NULL or "" removes it.
- * Does nothing unless standard error is a terminal.
+ * Does nothing unless standard error is a terminal, and never waits for one that takes nothing.
  */
 void log_live(const char *text);
 bool log_on_terminal(void);

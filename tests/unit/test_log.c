@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 // clang-format off
 #include <cmocka.h>
@@ -139,6 +140,24 @@ static void test_live_line(void **state)
 				    "flowtally: eth1: gone\r\n");
 }
 
+/* ^S: the line is not worth waiting for ^Q. */
+static void test_live_line_of_a_stopped_terminal(void **state)
+{
+	(void)state;
+	setenv("TERM", "xterm", 1);
+	begin_terminal();
+	log_live("3 flows");
+	assert_int_equal(tcflow(STDERR_FILENO, TCOOFF), 0);
+	alarm(5);
+	log_live("4 flows");
+	alarm(0);
+	assert_int_equal(tcflow(STDERR_FILENO, TCOON), 0);
+	log_live("5 flows");
+	log_live("");
+	end_terminal();
+	assert_string_equal(logged, "\r\033[K3 flows\r\033[K5 flows\r\033[K");
+}
+
 static void test_no_live_line(void **state)
 {
 	(void)state;
@@ -157,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_log_lines),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_live_line),
+		cmocka_unit_test(test_live_line_of_a_stopped_terminal),
 		cmocka_unit_test(test_no_live_line),
 	};
 
