@@ -50,7 +50,7 @@
 #define REPAIR_BUDGET_NS NSEC_PER_SEC
 /* A report this late has something to explain. */
 #define LATE_NS (500 * NSEC_PER_MSEC)
-/* How long the last report may take to leave through a slow pipe. */
+/* How long each of the last reports may take to leave through a slow pipe. */
 #define FINISH_MS 5000
 
 struct supervisor {
@@ -322,33 +322,42 @@ static void supervisor_begin_hand_over(struct supervisor *sup)
 	loop_stop(sup->loop);
 }
 
+static int supervisor_take_signal(struct supervisor *sup, uint32_t number)
+{
+	int report_err;
+
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		loop_stop(sup->loop);
+		break;
+	case SIGHUP:
+		(void)supervisor_reload(sup);
+		break;
+	case SIGUSR2:
+		supervisor_begin_hand_over(sup);
+		break;
+	case SIGUSR1:
+		return supervisor_report_early(sup, &report_err);
+	}
+	return 0;
+}
+
+/* What waits is taken at once, and then others have their turn: while one signal is obeyed the next
+ * of its kind may come, and the kernel gives SIGTERM last. */
 static int supervisor_on_signal(void *data, uint32_t events)
 {
 	struct supervisor *sup = data;
-	struct signalfd_siginfo info;
-	int err, report_err;
+	struct signalfd_siginfo infos[8];
+	ssize_t size = read(sup->signal_fd, infos, sizeof(infos));
+	int err = 0;
 
 	(void)events;
-	while (read(sup->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-		switch (info.ssi_signo) {
-		case SIGTERM:
-		case SIGINT:
-			loop_stop(sup->loop);
-			break;
-		case SIGHUP:
-			(void)supervisor_reload(sup);
-			break;
-		case SIGUSR2:
-			supervisor_begin_hand_over(sup);
-			break;
-		case SIGUSR1:
-			err = supervisor_report_early(sup, &report_err);
-			if (err)
-				return err;
-			break;
-		}
-	}
-	return errno == EAGAIN ? 0 : -errno;
+	if (size < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	for (size_t i = 0; i < (size_t)size / sizeof(*infos) && !err; i++)
+		err = supervisor_take_signal(sup, infos[i].ssi_signo);
+	return err;
 }
 
 static struct json_t *supervisor_answer(void *data, const struct control_request *request)
@@ -797,19 +806,30 @@ static void supervisor_leave_report(struct supervisor *sup, int err)
 		  strerror(-err));
 }
 
-/* The report of the unfinished interval, unless --count has been reached. */
+/* The report of the unfinished interval, unless --count has been reached. A slow reader gets what
+ * is left of the one before first. */
+static int supervisor_write_last(struct supervisor *sup)
+{
+	int err = reporter_flush(sup->reporter, FINISH_MS);
+
+	if (err)
+		return err;
+	reporter_end_if_sent(sup->reporter);
+	if (sup->options->count && reporter_totals(sup->reporter)->reports >= sup->options->count)
+		return 0;
+	err = reporter_write(sup->reporter);
+	return err ? err : reporter_flush(sup->reporter, FINISH_MS);
+}
+
 static int supervisor_finish(struct supervisor *sup)
 {
-	int err = 0;
+	int err;
 
 	log_live("");
 	notify("STOPPING=1");
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
-	if (!sup->options->count || reporter_totals(sup->reporter)->reports < sup->options->count)
-		err = reporter_write(sup->reporter);
-	if (!err)
-		err = reporter_flush(sup->reporter, FINISH_MS);
+	err = supervisor_write_last(sup);
 	if (err)
 		supervisor_leave_report(sup, err);
 	return err;

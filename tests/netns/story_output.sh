@@ -182,3 +182,60 @@ once_output_is_reopened() {
 	expect_packets 2
 	expect_equal 'reports in the old file' 1 "$(grep -c '^# flowtally ' "$WORK/host.report.1")"
 }
+
+agent_took_signals() { # NS
+	grep -q '^ShdPnd:[[:space:]]*0*$' "/proc/${AGENT[$1]}/status"
+}
+
+# It is told to end while most of a report waits for its reader: that one is finished, and the last one follows.
+once_slow_reader_at_the_end() {
+	local header
+
+	topology_flood
+	mkfifo "$WORK/pipe"
+	exec 7<>"$WORK/pipe"
+	start_agent host -o "$WORK/pipe"
+	"$TOOLS/flood" "$PREFIX-host" 10000 20 >/dev/null
+	signal_agent host USR1
+	IFS= read -r header <&7
+	packets 3
+	signal_agent host TERM
+	wait_for 'the agent to take the signal' agent_took_signals host
+	(printf '%s\n' "$header" && exec cat "$WORK/pipe") 7<&- >"$WORK/host.report" &
+	exec 7<&-
+	wait "${AGENT[host]}" || fail "exit status of the agent: $?" "$(cat "$WORK/host.log")"
+	unset 'AGENT[host]'
+	wait
+	expect_equal reports 2 "$(report_count host)"
+	expect_equal 'flows of both' 10001 "$(grep -c ' Bytes: ' "$WORK/host.report")"
+	expect_packets 3
+}
+
+agent_has_ended() { # NS
+	! kill -0 "${AGENT[$1]}"
+}
+
+# Reports are asked for faster than they are made: it is told to end all the same.
+once_signals_without_end() {
+	local before after
+
+	topology_wire
+	start_agent host
+	packets 3
+	for _ in 1 2; do
+		(
+			trap - EXIT
+			while kill -USR1 "${AGENT[host]}" 2>/dev/null; do :; done
+		) &
+	done
+	wait_for reports has_reports host 5
+	before=$(report_count host)
+	signal_agent host TERM
+	wait_for 'the end of the agent' agent_has_ended host
+	wait "${AGENT[host]}" || fail "exit status of the agent: $?"
+	unset 'AGENT[host]'
+	wait
+	after=$(report_count host)
+	((after - before <= 10)) || fail "it wrote $((after - before)) reports more"
+	expect_equal 'bytes of all reports' $((3 * 128)) "$(sum_of_reports host)"
+}
