@@ -26,6 +26,7 @@
 #define RECEIVE_BUFFER	     (16 << 20)
 #define DATAGRAMS_A_DISPATCH 1024
 #define DUMP_TRIES	     5
+#define QUEUE_NS	     (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
 #define DUMP_SHARE	     20 /* dumps but the asked ones take one part in so many of the time */
 
 struct conntrack {
@@ -184,16 +185,19 @@ static int handle_next(struct conntrack *conntrack)
 
 /*
  * After an overrun the kernel throws away every notification until the queue is empty: a dump
- * before that could miss what follows it.
+ * before that could miss what follows it. -EAGAIN: more came all the time.
  */
 static int handle_queued(struct conntrack *conntrack)
 {
+	int64_t end_ns = clock_boottime_ns() + QUEUE_NS;
 	int r;
 
 	do
 		r = handle_next(conntrack);
-	while (r == 0 || r == -ENOBUFS);
-	return r == -EAGAIN ? 0 : r;
+	while ((r == 0 || r == -ENOBUFS) && clock_boottime_ns() < end_ns);
+	if (r == -EAGAIN)
+		return 0;
+	return r == 0 || r == -ENOBUFS ? -EAGAIN : r;
 }
 
 struct dump {
@@ -322,5 +326,6 @@ int conntrack_dispatch(struct conntrack *conntrack)
 		log_overrun(conntrack);
 	else if (r < 0 && r != -EAGAIN)
 		return r;
-	return conntrack->stale && may_dump(conntrack) ? conntrack_dump(conntrack) : 0;
+	r = conntrack->stale && may_dump(conntrack) ? conntrack_dump(conntrack) : 0;
+	return r == -EAGAIN ? 0 : r;
 }

@@ -47,7 +47,7 @@ int conntrack_fd(const struct conntrack *conntrack);
 /*
  * Handles all notifications that have come, then reads all translated entries. Blocks until that is
  * complete. -EOPNOTSUPP: the kernel has no nf_conntrack_netlink; -EAGAIN: the table changed too
- * fast.
+ * fast, a later call tries again.
  */
 int conntrack_dump(struct conntrack *conntrack);
 

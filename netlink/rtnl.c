@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/rtnl.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/link.h"
@@ -18,6 +19,7 @@
 #define REQUEST_SIZE	     64 /* a header, an ifinfomsg, a number */
 #define DATAGRAMS_A_DISPATCH 256
 #define DUMP_TRIES	     10 /* in a row; the owner's loop has other things to do */
+#define QUEUE_NS	     (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
 
 struct rtnl {
 	struct netlink *monitor; /* owned; notifications and dumps */
@@ -215,16 +217,19 @@ static int handle_next(struct rtnl *rtnl, struct dump *dump)
 
 /*
  * After an overrun the kernel throws away every notification until the queue is empty, and says so
- * only once: a dump before that could miss what follows it.
+ * only once: a dump before that could miss what follows it. -EAGAIN: more came all the time.
  */
 static int handle_queued(struct rtnl *rtnl)
 {
+	int64_t end_ns = clock_boottime_ns() + QUEUE_NS;
 	int r;
 
 	do
 		r = handle_next(rtnl, NULL);
-	while (r == 0 || r == -ENOBUFS);
-	return r == -EAGAIN ? 0 : r;
+	while ((r == 0 || r == -ENOBUFS) && clock_boottime_ns() < end_ns);
+	if (r == -EAGAIN)
+		return 0;
+	return r == 0 || r == -ENOBUFS ? -EAGAIN : r;
 }
 
 static int request_dump(struct rtnl *rtnl, uint16_t type)

@@ -207,15 +207,12 @@ static bool interface_is_ethernet(const struct link *link)
  * a driver's counters tell. */
 static struct flow_count interface_missed(const struct interface *interface)
 {
-	const struct link_stats *birth = &interface->at_birth;
-	const struct link_stats *now = &interface->moment.stats[0];
 	struct flow_count missed = {0};
 	uint64_t headers;
 
 	if (!interface->moment.known)
 		return missed;
-	missed.packets = now->rx_packets + now->tx_packets - birth->rx_packets - birth->tx_packets;
-	missed.bytes = now->rx_bytes + now->tx_bytes - birth->rx_bytes - birth->tx_bytes;
+	missed = truth_carried(&interface->at_birth, &interface->moment.stats[0]);
 	headers = interface_is_ethernet(&interface->link) ? missed.packets * ETH_HLEN : 0;
 	missed.bytes -= headers < missed.bytes ? headers : missed.bytes;
 	return missed;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,9 @@
 /* Replacements are made under this name first. Names with a dot are not to be had in this file
  * system. */
 #define PINS_NEXT "next"
+/* Of bytes: the kernel copies a value by way of memory in one piece, before 5.15, and before 6.0
+ * makes no array of more than 4 MiB each (kernel/bpf/syscall.c, arraymap.c). */
+#define PINS_PART 65536
 
 #ifndef SO_NETNS_COOKIE /* linux/asm-generic/socket.h of 5.14 */
 #define SO_NETNS_COOKIE 71
@@ -173,13 +177,14 @@ int pins_replace(const struct pins *pins, int fd, const char *name)
 
 static int pins_list(int at, void (*found)(void *data, const char *name), void *data)
 {
-	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+	_close_ int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
-	DIR *directory;
+	int err;
 
-	directory = fd < 0 ? NULL : fdopendir(fd);
 	if (!directory)
 		return -errno;
+	(void)TAKE_FD(fd);
 	for (errno = 0; (entry = readdir(directory)); errno = 0)
 		if (entry->d_name[0] != '.')
 			found(data, entry->d_name);
@@ -212,41 +217,120 @@ size_t pins_count_others(const struct pins *pins)
 	return pins_list(pins->all_fd, pins_count_other, &others) ? 0 : others.count;
 }
 
+/*
+ * Bytes in an array: one value of their size, or several values of PINS_PART with the size at the
+ * end of the last.
+ */
+struct pins_bytes {
+	char *data; /* owned */
+	size_t part;
+	uint32_t parts;
+};
+
+static int pins_bytes_alloc(struct pins_bytes *bytes, size_t part, uint32_t parts)
+{
+	*bytes = (struct pins_bytes){.part = part, .parts = parts};
+	/* values are copied in units of eight bytes */
+	bytes->data = calloc(1, part * parts + 8);
+	return bytes->data ? 0 : -ENOMEM;
+}
+
+static void pins_bytes_clean(struct pins_bytes *bytes)
+{
+	free(bytes->data);
+}
+
+static char *pins_bytes_end(const struct pins_bytes *bytes)
+{
+	return bytes->data + bytes->part * bytes->parts - sizeof(uint64_t);
+}
+
+static int pins_bytes_pack(struct pins_bytes *bytes, const void *data, size_t size)
+{
+	bool several = size > PINS_PART;
+	uint64_t number = size;
+	int err = several ? pins_bytes_alloc(bytes, PINS_PART,
+					     (uint32_t)((size + sizeof(number)) / PINS_PART + 1))
+			  : pins_bytes_alloc(bytes, size, 1);
+
+	if (err)
+		return err;
+	memcpy(bytes->data, data, size);
+	if (several)
+		memcpy(pins_bytes_end(bytes), &number, sizeof(number));
+	return 0;
+}
+
+static int pins_bytes_unpack(const struct pins_bytes *bytes, struct buffer *to)
+{
+	uint64_t size = bytes->part;
+
+	if (bytes->parts > 1) {
+		memcpy(&size, pins_bytes_end(bytes), sizeof(size));
+		if (size > bytes->part * bytes->parts - sizeof(size))
+			return -EBADMSG;
+	}
+	buffer_append(to, bytes->data, size);
+	return buffer_error(to);
+}
+
+static int pins_bytes_store(const struct pins_bytes *bytes)
+{
+	_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "flowtally_bytes", sizeof(__u32),
+					(__u32)bytes->part, bytes->parts, NULL);
+
+	if (fd < 0)
+		return -errno;
+	for (__u32 i = 0; i < bytes->parts; i++)
+		if (bpf_map_update_elem(fd, &i, bytes->data + i * bytes->part, BPF_ANY))
+			return -errno;
+	return TAKE_FD(fd);
+}
+
 int pins_put_bytes(const struct pins *pins, const char *name, const void *data, size_t size)
 {
+	struct pins_bytes bytes;
 	_close_ int fd = -1;
-	__u32 zero = 0;
+	int err;
 
 	if (!pins)
 		return 0;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "flowtally_bytes", sizeof(zero), (__u32)size, 1,
-			    NULL);
-	if (fd < 0 || bpf_map_update_elem(fd, &zero, data, BPF_ANY))
+	err = pins_bytes_pack(&bytes, data, size);
+	if (err)
+		return err;
+	fd = pins_bytes_store(&bytes);
+	pins_bytes_clean(&bytes);
+	return fd < 0 ? fd : pins_replace(pins, fd, name);
+}
+
+static int pins_bytes_load(struct pins_bytes *bytes, int fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+	int err;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
 		return -errno;
-	return pins_replace(pins, fd, name);
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(__u32) ||
+	    (info.max_entries > 1 && info.value_size != PINS_PART))
+		return -EBADMSG;
+	err = pins_bytes_alloc(bytes, info.value_size, info.max_entries);
+	for (__u32 i = 0; i < info.max_entries && !err; i++)
+		if (bpf_map_lookup_elem(fd, &i, bytes->data + i * bytes->part))
+			err = -errno;
+	return err;
 }
 
 int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes)
 {
+	struct pins_bytes loaded = {0};
 	_close_ int fd = pins_get(pins, name);
-	_free_ void *data = NULL;
-	struct bpf_map_info info = {0};
-	__u32 info_size = sizeof(info), zero = 0;
+	int err = fd < 0 ? fd : pins_bytes_load(&loaded, fd);
 
-	if (fd < 0)
-		return fd;
-	if (bpf_obj_get_info_by_fd(fd, &info, &info_size))
-		return -errno;
-	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(zero))
-		return -EBADMSG;
-	/* values are copied in units of eight bytes */
-	data = calloc(1, (size_t)info.value_size + 8);
-	if (!data)
-		return -ENOMEM;
-	if (bpf_map_lookup_elem(fd, &zero, data))
-		return -errno;
-	buffer_append(bytes, data, info.value_size);
-	return buffer_error(bytes);
+	if (!err)
+		err = pins_bytes_unpack(&loaded, bytes);
+	pins_bytes_clean(&loaded);
+	return err;
 }
 
 struct pins_removal {

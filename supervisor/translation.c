@@ -143,7 +143,8 @@ void translation_look(struct translation *translation)
 			       translation_on_readable, translation);
 	if (!err)
 		err = conntrack_dump(translation->conntrack);
-	if (err) {
+	/* the table changes too fast to be read: a later look, or the next report, tries again */
+	if (err && err != -EAGAIN) {
 		translation_give_up(translation, err);
 		return;
 	}

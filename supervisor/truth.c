@@ -103,6 +103,20 @@ static bool truth_passed(const struct link_stats *from, const struct link_stats 
 	return after.packets >= before.packets && after.bytes >= before.bytes;
 }
 
+struct flow_count truth_carried(const struct link_stats *from, const struct link_stats *to)
+{
+	struct flow_count sum = {0};
+
+	for (enum truth_way way = 0; way < TRUTH_WAYS; way++) {
+		struct flow_count passed;
+
+		if (!truth_passed(from, to, way, &passed))
+			passed = truth_reading(to, way);
+		flow_count_add(&sum, &passed);
+	}
+	return sum;
+}
+
 static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;

@@ -84,4 +84,8 @@ double truth_coverage(const struct truth *truth);
 
 struct truth_ruler truth_ruler_of(const struct link *link);
 
+/* What passed both ways between two readings, as the driver counts it. Where its counters began
+ * anew in between, as a reset of the hardware does, it is what they say since. */
+struct flow_count truth_carried(const struct link_stats *from, const struct link_stats *to);
+
 #endif

@@ -29,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -654,6 +655,40 @@ static void test_links_that_never_rest(void **state)
 	assert_true(view_is_true(view));
 }
 
+static void change_mtu(int mtu)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_mtu = mtu};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, SIOCSIFMTU, &request), 0);
+	close(fd);
+}
+
+static void change_again(struct view *view, const struct link *link)
+{
+	(void)link;
+	change_mtu((int)(50000 + view->told % 1000));
+}
+
+/* The queue that is to be empty before a dump is filled as fast as it is read. */
+static void test_a_queue_that_is_never_empty(void **state)
+{
+	struct view *view = *state;
+
+	need_root();
+	view->on_link = change_again;
+	change_mtu(49999);
+	alarm(60); /* for ever would be longer */
+	assert_int_equal(rtnl_dump(view->rtnl), -EAGAIN);
+	alarm(0);
+	assert_int_equal(view->begins, 0);
+
+	view->on_link = NULL;
+	wait_for(view, view->ends == 1);
+	assert_true(view_is_true(view));
+}
+
 static void change_many_links(void)
 {
 	FILE *batch;
@@ -1243,6 +1278,7 @@ int main(void)
 		VIEW_TEST(test_a_change_right_after_an_overrun),
 		VIEW_TEST(test_a_link_goes_in_the_middle_of_a_dump),
 		VIEW_TEST(test_links_that_never_rest),
+		VIEW_TEST(test_a_queue_that_is_never_empty),
 		VIEW_TEST(test_dumps_while_links_change),
 		VIEW_TEST(test_a_link_with_many_names),
 		VIEW_TEST(test_forged_messages_are_dropped),

@@ -222,6 +222,29 @@ static void test_drivers(void **state)
 	truth_release(truth);
 }
 
+/* A reset of the hardware must not make 2^64 bytes of what a link carried. */
+static void test_carried(void **state)
+{
+	struct link_stats from = {.rx_packets = 5,
+				  .rx_bytes = 500,
+				  .tx_packets = 7,
+				  .tx_bytes = 700};
+	struct link_stats to = {.rx_packets = 6,
+				.rx_bytes = 650,
+				.tx_packets = 9,
+				.tx_bytes = 1000};
+	struct flow_count carried = truth_carried(&from, &to);
+
+	(void)state;
+	assert_int_equal(carried.packets, 1 + 2);
+	assert_int_equal(carried.bytes, 150 + 300);
+	to.tx_packets = 3;
+	to.tx_bytes = 200;
+	carried = truth_carried(&from, &to);
+	assert_int_equal(carried.packets, 1 + 3);
+	assert_int_equal(carried.bytes, 150 + 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_under_way),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_drivers),
+		cmocka_unit_test(test_carried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
