@@ -215,7 +215,7 @@ clean: ## remove the build folder
 	rm -rf $(BUILD)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s%s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: V=1, SANITIZE=1, CC, CLANG, CFLAGS, DESTDIR, PREFIX, BUILD, ARGS (options for run)'
 
 # Objects are made again when the commands that make them change.

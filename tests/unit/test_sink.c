@@ -239,7 +239,23 @@ static void test_broken_pipe(void **state)
 	close(ends[0]);
 	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
 	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
+	assert_true(sink_is_unread(sink, -EPIPE));
+	assert_false(sink_is_unread(sink, -EAGAIN));
+	/* what else breaks may be mended */
+	assert_int_equal(sink_reopen(sink, f->path), 0);
+	assert_false(sink_is_unread(sink, -EPIPE));
 	sink_free(sink);
+}
+
+static void test_closed_standard_output(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *sink;
+	int null = open("/dev/null", O_RDONLY), saved = redirect_stdout(null);
+	int err = sink_new(&sink, f->loop, "-");
+
+	restore_stdout(saved);
+	assert_int_equal(err, -EBADF);
 }
 
 int main(void)
@@ -255,6 +271,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_delivers_the_rest_from_the_loop, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_broken_pipe, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed_standard_output, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
