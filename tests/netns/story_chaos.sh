@@ -161,11 +161,16 @@ event_stray() {
 
 # Once: who does it again and again is not fought with.
 event_filter_removed() {
+	local before
+
 	[[ $ATTACH == clsact && ! -e $WORK/removed ]] || return 0
 	touch "$WORK/removed"
+	before=$(agent_log_count host 's0: attached')
 	tc_in host filter del dev s0 ingress
 	signal_agent host USR1
 	wait_for_log host 's0: our program at ingress was removed by somebody else; attached again'
+	# what comes until then is before_attach
+	wait_for_log host 's0: attached' "$before"
 }
 
 # Descriptors, resident KiB, and what the kernel keeps for the agent.
