@@ -8,6 +8,9 @@
 
 struct json_t;
 
+/* How an answer is written, for json_dumps(3): 0.16 and not 0.16000000000000001. */
+#define CONTROL_ANSWER_FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 /* Words for people: there is no agent here. */
 extern const char control_nobody[];
 

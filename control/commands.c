@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/commands.h"
+#include "control/answer.h"
 #include "control/client.h"
 #include "control/request.h"
 #include "control/view.h"
@@ -53,7 +54,7 @@ static int command_show(const json_t *answer, bool json,
 	int err;
 
 	if (json) {
-		if (json_dump_callback(answer, command_put_json, &text, JSON_COMPACT))
+		if (json_dump_callback(answer, command_put_json, &text, CONTROL_ANSWER_FORMAT))
 			text.error = -ENOMEM;
 		buffer_char(&text, '\n');
 	} else {

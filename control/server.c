@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/server.h"
+#include "control/answer.h"
 #include "control/place.h"
 #include "control/request.h"
 #include "control/text.h"
@@ -240,11 +241,11 @@ static char *server_encode(json_t *answer, size_t *size)
 
 	if (json_object_set_new(answer, "netns", json_integer((json_int_t)control_netns())))
 		return NULL;
-	*size = json_dumpb(answer, NULL, 0, JSON_COMPACT);
+	*size = json_dumpb(answer, NULL, 0, CONTROL_ANSWER_FORMAT);
 	text = *size ? malloc(*size + 1) : NULL;
 	if (!text)
 		return NULL;
-	json_dumpb(answer, text, *size, JSON_COMPACT);
+	json_dumpb(answer, text, *size, CONTROL_ANSWER_FORMAT);
 	text[(*size)++] = '\n';
 	return text;
 }

@@ -86,6 +86,8 @@ const char *explain_output(int err)
 		return "it is a FIFO that nobody reads, a socket, or a device that is not there";
 	case -EISDIR:
 		return "it is a directory; name a file in it";
+	case -EBADF:
+		return "it is closed, or not open for writing";
 	}
 	return strerror(-err);
 }

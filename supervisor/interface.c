@@ -243,10 +243,8 @@ static struct attach_job interface_job(struct interface *interface)
 static void interface_begin_life(struct interface *interface, uint32_t id)
 {
 	interface->id = id;
-	if (!interface->life) {
+	if (!interface->life)
 		interface->life = id;
-		interface->total = (struct interface_total){0};
-	}
 	interface->recorded = false;
 }
 

@@ -283,9 +283,9 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 
 	if (err)
 		return err;
-	/* one that is attached anew goes on with its life */
+	/* one that is attached anew goes on with its totals */
 	if (!interface->outrun)
-		interface->life = 0;
+		interface->total = (struct interface_total){0};
 	table_end_truth(interface);
 	interface->outrun = false;
 	interface->state = INTERFACE_KNOWN;
@@ -554,7 +554,7 @@ static struct interface *table_find_reported(struct interface_table *table,
 {
 	struct interface *interface = *table_find(table, reported->ifindex);
 
-	return interface && interface->life == reported->life ? interface : NULL;
+	return interface && interface->id && interface->life == reported->life ? interface : NULL;
 }
 
 void interface_table_add_totals(struct interface_table *table, const struct report *report)

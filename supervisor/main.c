@@ -7,7 +7,11 @@
 #include "supervisor/options.h"
 #include "supervisor/supervisor.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static void main_complain(void *data, const char *message)
 {
@@ -59,7 +63,20 @@ static int main_command(const struct options *options)
 		puts("flowtally " FLOWTALLY_VERSION);
 		break;
 	}
-	return fflush(stdout) ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
+	if (fflush(stdout)) {
+		log_error("standard output: %s", strerror(errno));
+		return SUPERVISOR_FAILED;
+	}
+	return SUPERVISOR_ENDED;
+}
+
+/* A closed one would be the number of the next thing that is opened, and what is meant for standard
+ * error be written into that. What is open the wrong way fails like a closed one. */
+static void main_occupy_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 int main(int argc, char *argv[])
@@ -67,6 +84,7 @@ int main(int argc, char *argv[])
 	struct options options;
 	int status = SUPERVISOR_MISUSE;
 
+	main_occupy_standard_descriptors();
 	if (!options_parse(&options, argc, argv)) {
 		int level = LOG_LEVEL_NOTICE + options.verbosity;
 

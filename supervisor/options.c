@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/options.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "lib/number.h"
 
 #include <errno.h>
@@ -49,9 +50,9 @@ static const struct {
 	{"run", COMMAND_RUN, "ctnfoixOIavqhV", false},
 	{"check-config", COMMAND_CHECK_CONFIG, "cvqhV", false},
 	{"cleanup", COMMAND_CLEANUP, "vqhV", false},
-	{"status", COMMAND_STATUS, "jhV", false},
-	{"interfaces", COMMAND_INTERFACES, "jhV", false},
-	{"top", COMMAND_TOP, "nsNhV", true},
+	{"status", COMMAND_STATUS, "jvqhV", false},
+	{"interfaces", COMMAND_INTERFACES, "jvqhV", false},
+	{"top", COMMAND_TOP, "nsNvqhV", true},
 };
 
 /* getopt_long(3): + stops at the first argument, : tells a missing value from an unknown option */
@@ -109,13 +110,13 @@ void options_clean(struct options *options)
 
 static int __attribute__((format(printf, 1, 2))) options_misuse(const char *format, ...)
 {
+	char mistake[512]; /* the words of the command line have any length */
 	va_list args;
 
-	fputs("flowtally: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(mistake, sizeof(mistake), format, args);
 	va_end(args);
-	fputs("; see flowtally --help\n", stderr);
+	log_error("%s; see flowtally --help", mistake);
 	return -EINVAL;
 }
 
@@ -192,6 +193,8 @@ static int options_take(struct options *options, int letter)
 {
 	switch (letter) {
 	case 'c':
+		if (!*optarg)
+			return options_misuse("option --config: '' is no path");
 		options->config_file = optarg;
 		return 0;
 	case 'n':
@@ -237,16 +240,26 @@ static int options_unknown(int result, char *argv[])
 	return options_misuse("option %s %s", argv[optind - 1], what);
 }
 
+/* Its place among the commands, or their number. */
+static size_t options_find_command(const char *name)
+{
+	size_t command = 0;
+
+	while (command < ARRAY_SIZE(options_commands) &&
+	       strcmp(name, options_commands[command].name))
+		command++;
+	return command;
+}
+
 int options_parse(struct options *options, int argc, char *argv[])
 {
+	bool named = argc > 1 && argv[1][0] != '-';
 	size_t command = 0;
 	int letter, err;
 
 	*options = (struct options){0};
-	if (argc > 1 && argv[1][0] != '-') {
-		while (command < ARRAY_SIZE(options_commands) &&
-		       strcmp(argv[1], options_commands[command].name))
-			command++;
+	if (named) {
+		command = options_find_command(argv[1]);
 		if (command == ARRAY_SIZE(options_commands))
 			return options_misuse("'%s' is not a command", argv[1]);
 		argc--;
@@ -266,9 +279,11 @@ int options_parse(struct options *options, int argc, char *argv[])
 	}
 	options->words = argv + optind;
 	options->word_count = (size_t)(argc - optind);
-	if (options->word_count && !options_commands[command].words)
-		return options_misuse("argument '%s' is not expected", argv[optind]);
-	return 0;
+	if (!options->word_count || options_commands[command].words)
+		return 0;
+	if (!named && options_find_command(argv[optind]) < ARRAY_SIZE(options_commands))
+		return options_misuse("command '%s' comes before the options", argv[optind]);
+	return options_misuse("argument '%s' is not expected", argv[optind]);
 }
 
 const char *options_config_file(const struct options *options)

@@ -60,7 +60,10 @@ static void reporter_read_ephemeral_range(struct reporter *reporter)
 /* Says it once when the output breaks, and once when it works again. */
 static void reporter_note_output(struct reporter *reporter, int err)
 {
-	if (err && !reporter->output_error)
+	if (sink_is_unread(reporter->sink, err) && !reporter->output_error)
+		log_error("%s: nobody reads the reports any more, the last one is lost: %s",
+			  sink_name(reporter->sink), strerror(-err));
+	else if (err && !reporter->output_error)
 		log_error("%s: cannot write the report: %s; the next one will cover this interval "
 			  "too",
 			  sink_name(reporter->sink), strerror(-err));
@@ -421,6 +424,11 @@ int reporter_reopen(struct reporter *reporter)
 const char *reporter_output(const struct reporter *reporter)
 {
 	return sink_name(reporter->sink);
+}
+
+bool reporter_is_unread(const struct reporter *reporter)
+{
+	return sink_is_unread(reporter->sink, reporter->output_error);
 }
 
 int reporter_output_error(const struct reporter *reporter)

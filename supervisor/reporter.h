@@ -8,6 +8,7 @@
 #ifndef FLOWTALLY_REPORTER_H
 #define FLOWTALLY_REPORTER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct checkpoint_interval;
@@ -71,6 +72,8 @@ int reporter_flush(struct reporter *reporter, int timeout_ms);
 /* The output that the configuration names, opened anew. On failure the old one stays. */
 int reporter_reopen(struct reporter *reporter);
 const char *reporter_output(const struct reporter *reporter);
+/* Whether the last report found that nobody reads them any more (sink.h). */
+bool reporter_is_unread(const struct reporter *reporter);
 /* Negative errno of the last report; 0: it is written. */
 int reporter_output_error(const struct reporter *reporter);
 

@@ -21,15 +21,20 @@ struct sink {
 	struct loop *loop; /* borrowed */
 	char *path;
 	int fd;
-	bool regular;
+	bool regular, fifo;
 	bool watched; /* in the loop, as rest waits for the output */
 	char *rest;   /* of a report that was begun */
 	size_t rest_size, rest_done;
 };
 
+const char *sink_path_name(const char *path)
+{
+	return strcmp(path, "-") ? path : "standard output";
+}
+
 const char *sink_name(const struct sink *sink)
 {
-	return strcmp(sink->path, "-") ? sink->path : "standard output";
+	return sink_path_name(sink->path);
 }
 
 /* A terminal may block though poll(2) calls it writable: it has room, but not for a chunk. Opened
@@ -45,9 +50,12 @@ static int sink_open_stdout(void)
 
 static int sink_open(const char *path)
 {
+	bool standard = !strcmp(path, "-");
 	int fd;
 
-	if (!strcmp(path, "-"))
+	if (standard && (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	if (standard)
 		fd = sink_open_stdout();
 	else
 		/* not blocking, or a FIFO without a reader would hold us here */
@@ -112,6 +120,7 @@ int sink_reopen(struct sink *sink, const char *path)
 	sink->fd = TAKE_FD(fd);
 	sink->path = TAKE_PTR(copy);
 	sink->regular = S_ISREG(st.st_mode);
+	sink->fifo = S_ISFIFO(st.st_mode);
 	return 0;
 }
 
@@ -254,6 +263,11 @@ int sink_write(struct sink *sink, const char *data, size_t size)
 	if (err == -EAGAIN && done)
 		return sink_keep_rest(sink, data + done, size - done);
 	return err;
+}
+
+bool sink_is_unread(const struct sink *sink, int err)
+{
+	return err == -EPIPE && sink->fifo && !strcmp(sink->path, "-");
 }
 
 bool sink_is_busy(const struct sink *sink)

@@ -33,6 +33,10 @@ int sink_reopen(struct sink *sink, const char *path);
  */
 int sink_write(struct sink *sink, const char *data, size_t size);
 
+/* Whether that error means that nobody will ever read: the other end of the pipe that is standard
+ * output is closed. (The reader of a named one may come back.) */
+bool sink_is_unread(const struct sink *sink, int err);
+
 /* Whether a report was begun that the output did not take whole yet. */
 bool sink_is_busy(const struct sink *sink);
 
@@ -52,6 +56,8 @@ bool sink_has_whole(struct sink *sink, const struct sink_position *position, uin
  * the sink stays busy with the rest. */
 int sink_finish(struct sink *sink, int timeout_ms);
 
+/* For messages. */
+const char *sink_path_name(const char *path);
 const char *sink_name(const struct sink *sink);
 
 #endif

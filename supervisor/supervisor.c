@@ -28,6 +28,7 @@
 #include "supervisor/program.h"
 #include "supervisor/reporter.h"
 #include "supervisor/self_check.h"
+#include "supervisor/sink.h"
 #include "supervisor/totals.h"
 #include "supervisor/translation.h"
 
@@ -175,8 +176,9 @@ static int supervisor_report_now(struct supervisor *sup)
 	err = reporter_write(sup->reporter);
 	interface_table_look(sup->table);
 	/* whoever asked for some reports and went away does not want more of them */
-	if (sup->options->count &&
-	    (reporter_totals(sup->reporter)->reports >= sup->options->count || err == -EPIPE))
+	if (reporter_is_unread(sup->reporter) ||
+	    (sup->options->count &&
+	     (reporter_totals(sup->reporter)->reports >= sup->options->count || err == -EPIPE)))
 		loop_stop(sup->loop);
 	return err;
 }
@@ -270,8 +272,9 @@ static int supervisor_reload(struct supervisor *sup)
 	exporter_listen(sup->exporter);
 	err = reporter_reopen(sup->reporter);
 	if (err)
-		log_error("%s: cannot be opened: %s; reports go on to %s", sup->config.output,
-			  explain_output(err), reporter_output(sup->reporter));
+		log_error("%s: cannot be opened: %s; reports go on to %s",
+			  sink_path_name(sup->config.output), explain_output(err),
+			  reporter_output(sup->reporter));
 	if (sup->config.interval_s != interval_s) {
 		err = supervisor_schedule(sup, reporter_began_ns(sup->reporter));
 		if (err)
@@ -635,8 +638,8 @@ static int supervisor_open_output(struct supervisor *sup)
 	int err = reporter_new(&sup->reporter, &means);
 
 	if (err)
-		log_error("%s: cannot be opened for reports: %s", sup->config.output,
-			  explain_output(err));
+		log_error("%s: cannot be opened for reports: %s",
+			  sink_path_name(sup->config.output), explain_output(err));
 	return err;
 }
 
@@ -792,9 +795,12 @@ static int supervisor_start(struct supervisor *sup)
 	return err ? supervisor_fail("cannot set a timer", err) : 0;
 }
 
-/* The last report could not be written: what is in it stays for the next agent, if it can. */
+/* The last report could not be written: what is in it stays for the next agent, if it can, and if
+ * anybody may want it: the end of a pipeline leaves nothing behind. */
 static void supervisor_leave_report(struct supervisor *sup, int err)
 {
+	if (reporter_is_unread(sup->reporter))
+		return;
 	if (!continuity_pins(sup->continuity)) {
 		log_error("the last report is lost: %s", strerror(-err));
 		return;

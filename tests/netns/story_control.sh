@@ -42,6 +42,7 @@ story_status() {
 	expect_answer 'health' '.health' healthy
 	expect_answer 'problems' '.problems | length' 0
 	expect_answer 'pid' '.pid' "${AGENT[host]}"
+	! grep -E '[0-9]{13}\b' "$WORK/answer" || fail 'digits that mean nothing'
 	expect_answer 'interfaces' '"\(.interfaces.monitored) \(.interfaces.present)"' '2 2'
 	expect_answer 'the running interval' \
 		'.interval | "\(.flows) \(.network.bytes) \(.network.packets)"' '1 1280 10'

@@ -23,6 +23,8 @@ once_wrong_options() {
 	expect_status 2 'index:' run -i index:x
 	expect_status 2 'kind:' run -x kind:
 	expect_status 2 '--include' run -i ''
+	expect_status 2 '--config' run -c ''
+	expect_status 2 '--sort' top -s colour
 }
 
 once_wrong_configuration() {
@@ -110,6 +112,8 @@ once_help_and_version() {
 	in_ns host "$FLOWTALLY" --help 2>"$WORK/errors" | grep -q -- '--interval'
 	in_ns host "$FLOWTALLY" --version 2>>"$WORK/errors" | grep -qE '^flowtally [0-9.]+$'
 	expect_equal 'standard error' '' "$(cat "$WORK/errors")"
+	! in_ns host "$FLOWTALLY" --help >/dev/full 2>"$WORK/errors" || fail 'it says that help was printed'
+	expect_equal 'standard error' 'flowtally: standard output: No space left on device' "$(cat "$WORK/errors")"
 	# and the prompt below it
 	[[ $(in_ns host "$FLOWTALLY" --help | wc -l) -le 23 ]] || fail 'help does not fit a screen'
 	[[ $(in_ns host "$FLOWTALLY" --help | wc -L) -le 80 ]] || fail 'help is too wide'

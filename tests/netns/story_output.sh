@@ -169,6 +169,47 @@ once_reader_dies() {
 	stop_agent host
 }
 
+# The end of a pipeline is the end of the agent, and leaves nothing behind.
+once_standard_output_is_not_read_any_more() {
+	local reader status=0
+
+	topology_wire
+	{ in_ns host "$FLOWTALLY" run -t 1 -a clsact 2>"$WORK/host.log" || echo "$?" >"$WORK/status"; } | head -n 1
+	expect_equal 'exit status' 1 "$(cat "$WORK/status")"
+	agent_log_has host 'standard output: nobody reads the reports any more' || fail "$(cat "$WORK/host.log")"
+	expect_equal 'lines of the log' 2 "$(wc -l <"$WORK/host.log")"
+	! has_clsact host v0 || fail 'its clsact qdisc is still there'
+
+	# as ^C ends both
+	mkfifo "$WORK/pipe"
+	head -n 0 "$WORK/pipe" &
+	reader=$!
+	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -t 3600 -a clsact >"$WORK/pipe" 2>"$WORK/host.log" </dev/null &
+	AGENT[host]=$!
+	wait_for 'the agent' agent_is_decided host
+	wait "$reader"
+	signal_agent host INT
+	wait "${AGENT[host]}" || status=$?
+	expect_equal 'exit status' 1 "$status"
+	! has_clsact host v0 || fail 'its clsact qdisc is still there'
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+	grep -qF 'removed 0 filters, 0 pins' "$WORK/cleanup.log" || fail "$(cat "$WORK/cleanup.log")"
+}
+
+# What is opened next must not become standard output or standard error.
+once_closed_descriptors() {
+	local status=0
+
+	topology_wire
+	in_ns host "$FLOWTALLY" run -t 1 -n 1 2>"$WORK/errors" <&- >&- || status=$?
+	expect_equal 'exit status' 1 "$status"
+	expect_equal 'error' 'flowtally: standard output: cannot be opened for reports: it is closed, or not open for writing' \
+		"$(cat "$WORK/errors")"
+	in_ns host "$FLOWTALLY" run -v -t 1 -n 1 -o "$WORK/host.report" <&- >&- 2>&-
+	expect_report host 0
+	expect_equal 'number of the report' 1 "$(xargs <"$WORK/report-id")"
+}
+
 once_output_is_reopened() {
 	topology_wire
 	start_agent host

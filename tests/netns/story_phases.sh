@@ -58,3 +58,25 @@ story_macvlan_goes_beside_a_router() {
 	stop_agent host
 	expect_report host 12 "10.9.0.2:40000 - 10.4.0.9:5001 Bytes: $((12 * 128))"
 }
+
+# For the reader it is one interface, however often the lists let go of it within an interval.
+story_watched_again() {
+	topology_wire
+	watch_only '*'
+	start_agent host -v -f json -c "$WORK/flowtally.conf"
+	stray 2 peer v1
+	frames peer v1 "$(ethernet 88b5 "$(zeros 46)")"
+	watch_only lo
+	wait_for_log host 'v0: detached'
+	stray 100 peer v1
+	watch_only '*'
+	wait_for "v0 to be attached again" agent_said host 'v0: attached' 1
+	stray 3 peer v1
+	frames peer v1 "$(ethernet 88b5 "$(zeros 46)")"
+	stop_agent host
+	expect_equal report '2 1 v0 non_ip 92 2' "$(jq -r 'select(.event.action == "report") |
+		.flowtally.report | [.interfaces, .flows, (.unattributed[] | .interface, .reason, .bytes, .packets)]
+		| join(" ")' "$WORK/host.report")"
+	expect_equal flow "640 v0 v0" "$(jq -r 'select(.event.action == "flow") |
+		[.network.bytes, .flowtally.interfaces[], .flowtally.counted_at] | join(" ")' "$WORK/host.report")"
+}

@@ -87,6 +87,8 @@ static void test_commands(void **state)
 		{"flowtally status --json", COMMAND_STATUS},
 		{"flowtally interfaces", COMMAND_INTERFACES},
 		{"flowtally top -n 2 -s rate --names port:443 proto:tcp", COMMAND_TOP},
+		{"flowtally interfaces -v", COMMAND_INTERFACES},
+		{"flowtally top -q", COMMAND_TOP},
 		{"flowtally --help", COMMAND_HELP},
 		{"flowtally run -h", COMMAND_HELP},
 		{"flowtally --version", COMMAND_VERSION},
@@ -194,6 +196,10 @@ static void test_misuse(void **state)
 	assert_refused("flowtally nonsense", "'nonsense' is not a command");
 	assert_refused("flowtally run nonsense", "argument 'nonsense' is not expected");
 	assert_refused("flowtally -t 1 nonsense", "argument 'nonsense' is not expected");
+	assert_refused("flowtally run run", "argument 'run' is not expected");
+	assert_refused("flowtally -v status", "command 'status' comes before the options");
+	assert_refused("flowtally --config=", "option --config: '' is no path");
+	assert_refused("flowtally wa\ntch\x1b[2J", "'wa?tch?[2J' is not a command");
 	assert_refused("flowtally --colour", "option --colour is not known");
 	assert_refused("flowtally -z", "option -z is not known");
 	assert_refused("flowtally -vz", "option -z is not known");
@@ -220,6 +226,20 @@ static void test_misuse(void **state)
 	assert_refused("flowtally cleanup --count 5", "'cleanup' does not take option --count");
 }
 
+/* However long the word, the line tells where to read on. */
+static void test_misuse_by_a_long_word(void **state)
+{
+	struct options options;
+	char line[512], said[2048];
+	const char *end = "; see flowtally --help\n";
+
+	(void)state;
+	snprintf(line, sizeof(line), "flowtally --interval=%0480d", 0);
+	assert_int_equal(parse(&options, line, said, sizeof(said)), -EINVAL);
+	assert_string_equal(said + strlen(said) - strlen(end), end);
+	options_clean(&options);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +249,7 @@ int main(void)
 		cmocka_unit_test(test_filters_are_choices),
 		cmocka_unit_test(test_options_override_the_file),
 		cmocka_unit_test(test_misuse),
+		cmocka_unit_test(test_misuse_by_a_long_word),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

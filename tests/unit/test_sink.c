@@ -238,6 +238,11 @@ static void test_broken_pipe(void **state)
 	close(open_pipe_sink(f, &sink));
 	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
 	assert_int_equal(sink_write(sink, "x\n", 2), -EPIPE);
+	assert_true(sink_is_unread(sink, -EPIPE));
+	assert_false(sink_is_unread(sink, -EAGAIN));
+	/* what else breaks may be mended */
+	assert_int_equal(sink_reopen(sink, f->path), 0);
+	assert_false(sink_is_unread(sink, -EPIPE));
 	sink_free(sink);
 }
 
@@ -327,6 +332,17 @@ static void test_never_waits_for_a_terminal(void **state)
 	close(terminal);
 }
 
+static void test_closed_standard_output(void **state)
+{
+	struct fixture *f = *state;
+	struct sink *sink;
+	int null = open("/dev/null", O_RDONLY), saved = redirect_stdout(null);
+	int err = sink_new(&sink, f->loop, "-");
+
+	restore_stdout(saved);
+	assert_int_equal(err, -EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +359,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reader_goes_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reopened_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_waits_for_a_terminal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_closed_standard_output, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
