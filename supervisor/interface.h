@@ -98,7 +98,7 @@ struct interface {
 	bool wanted_from_birth;	    /* appeared while we ran, and was wanted ever since */
 	struct link_stats at_birth; /* link counters when it appeared */
 	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
-	uint32_t life;	  /* the id it had first, kept when it is monitored again; 0: it never was */
+	uint32_t life; /* the id it had first, kept when it is monitored again; 0: it never was */
 
 	/* while it is not just known */
 	uint32_t id;  /* of the phase of its life in which it has this role */
