@@ -24,7 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADD_BATCH      32	  /* records whose places are loaded together */
+#define ADD_SLOTS      32	  /* records whose slots are loaded before they are added */
+#define ADD_ENTRIES    16	  /* the same of entries */
 #define PREFETCH_CELLS 4	  /* of a flow, loaded before it is judged */
 #define PREFETCH_AHEAD 8	  /* flows from one of them to the next */
 #define KEPT	       UINT64_MAX /* the size of a flow that cannot be summed */
@@ -163,22 +164,26 @@ static void add_record(struct merge *merge, uint32_t id, const struct flow_key *
 	}
 }
 
-/* Loads slots and entries of a whole batch before using them, instead of waiting for each. */
-static void add_batch(struct merge *merge, uint32_t id, const struct flow_key *keys,
-		      const struct flow_value *values, size_t n)
+/* Loads the slots of records to come, then their entries, instead of waiting for each. */
+static void add_records(struct merge *merge, uint32_t id, const struct flow_key *keys,
+			const struct flow_value *values, size_t n)
 {
-	uint32_t hashes[ADD_BATCH];
+	uint32_t hashes[ADD_SLOTS];
 
-	for (size_t i = 0; i < n; i++) {
-		const struct flow_key flow = record_flow(&keys[i]);
+	for (size_t i = 0; i < n + ADD_SLOTS; i++) {
+		if (i >= ADD_SLOTS)
+			add_record(merge, id, &keys[i - ADD_SLOTS], hashes[i % ADD_SLOTS],
+				   &values[i - ADD_SLOTS]);
+		if (i < n) {
+			const struct flow_key flow = record_flow(&keys[i]);
 
-		hashes[i] = flow_table_hash(&merge->flows, &flow);
-		flow_table_prefetch_slot(&merge->flows, hashes[i]);
+			hashes[i % ADD_SLOTS] = flow_table_hash(&merge->flows, &flow);
+			flow_table_prefetch_slot(&merge->flows, hashes[i % ADD_SLOTS]);
+		}
+		if (i >= ADD_ENTRIES && i - ADD_ENTRIES < n)
+			flow_table_prefetch_entry(&merge->flows,
+						  hashes[(i - ADD_ENTRIES) % ADD_SLOTS]);
 	}
-	for (size_t i = 0; i < n; i++)
-		flow_table_prefetch_entry(&merge->flows, hashes[i]);
-	for (size_t i = 0; i < n; i++)
-		add_record(merge, id, &keys[i], hashes[i], &values[i]);
 }
 
 int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key *keys,
@@ -193,9 +198,7 @@ int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key 
 		merge->added_last_once = id_map_get(&merge->added, interface_id) == ID_MAP_NONE;
 		id_map_put(&merge->added, interface_id, 0);
 	}
-	for (size_t i = 0; i < n; i += ADD_BATCH)
-		add_batch(merge, interface_id, keys + i, values + i,
-			  n - i < ADD_BATCH ? n - i : ADD_BATCH);
+	add_records(merge, interface_id, keys, values, n);
 	return 0;
 }
 
@@ -450,8 +453,10 @@ static int list_flows(struct view *view, struct report *report)
 	return 0;
 }
 
-/* Where flows to come were seen: they are sorted, and that is not. */
-static void prefetch_crossed(const struct report *report, size_t i)
+/* Where flows to come were seen: they are sorted, and that is not. (Inline, as gcc takes a function
+ * that only prefetches for one that does nothing.) */
+static inline __attribute__((always_inline)) void prefetch_crossed(const struct report *report,
+								   size_t i)
 {
 	size_t ahead = i + PREFETCH_AHEAD;
 

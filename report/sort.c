@@ -129,6 +129,13 @@ static void insertion_sort(const struct report_flow *flows, struct sort_item *it
 	}
 }
 
+/* Ties will be compared by their keys, which are anywhere. */
+static void prefetch_tie(const struct report_flow *flows, const struct sort_item *item)
+{
+	if (item[0].number == item[-1].number || item[0].number == item[1].number)
+		__builtin_prefetch(key_bytes(flows, item));
+}
+
 /* Items of equal number follow each other: puts them in the order of their keys, eight bytes at a
  * time, so at most six deep. */
 static void sort_ties(const struct report_flow *flows, struct sort_item *items,
@@ -138,8 +145,9 @@ static void sort_ties(const struct report_flow *flows, struct sort_item *items,
 		struct sort_item *run = &items[first];
 		size_t count, from;
 
-		for (end = first + 1; end < n && items[end].number == run->number;)
-			end++;
+		for (end = first + 1; end < n && items[end].number == run->number; end++)
+			if (end + SORT_AHEAD + 1 < n)
+				prefetch_tie(flows, &items[end + SORT_AHEAD]);
 		count = end - first;
 		if (count <= SORT_SMALL) {
 			insertion_sort(flows, run, count);
@@ -166,29 +174,29 @@ static void prefetch_flow(const struct report_flow *flow)
 }
 
 /*
- * Moves the flows themselves to where items say, in place: there may be a million. They go round in
- * cycles, each to where the one before came from, which is anywhere: so the way is walked ahead,
- * and what stands there is in the cache when its turn comes.
+ * Moves the flows themselves, each to its place from where from says, in place: there may be a
+ * million. They go round in cycles, each to where the one before came from, which is anywhere: so
+ * the way is walked ahead, and what stands there is in the cache when its turn comes.
  */
-static void permute(struct report_flow *flows, struct sort_item *items, size_t n)
+static void permute(struct report_flow *flows, uint32_t *from, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct report_flow flow = flows[i];
 		size_t at = i, ahead = i;
 
 		for (int step = 0; step < SORT_AHEAD; step++)
-			ahead = items[ahead].flow;
-		while (items[at].flow != i) {
-			size_t from = items[at].flow;
+			ahead = from[ahead];
+		while (from[at] != i) {
+			size_t next = from[at];
 
-			ahead = items[ahead].flow;
+			ahead = from[ahead];
 			prefetch_flow(&flows[ahead]);
-			flows[at] = flows[from];
-			items[at].flow = (uint32_t)at;
-			at = from;
+			flows[at] = flows[next];
+			from[at] = (uint32_t)at;
+			at = next;
 		}
 		flows[at] = flow;
-		items[at].flow = (uint32_t)at;
+		from[at] = (uint32_t)at;
 	}
 }
 
@@ -208,8 +216,9 @@ int sort_flows(struct report_flow *flows, size_t n)
 {
 	_free_ struct sort_item *items = malloc((n + 1) * sizeof(*items));
 	_free_ struct sort_item *scratch = malloc((n + 1) * sizeof(*scratch));
+	_free_ uint32_t *from = malloc((n + 1) * sizeof(*from));
 
-	if (!items || !scratch)
+	if (!items || !scratch || !from)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		items[i].number = ~flow_bytes(&flows[i]);
@@ -219,6 +228,9 @@ int sort_flows(struct report_flow *flows, size_t n)
 		return 0;
 	radix_sort(items, scratch, n);
 	sort_ties(flows, items, scratch, n);
-	permute(flows, items, n);
+	/* a quarter of the memory to walk */
+	for (size_t i = 0; i < n; i++)
+		from[i] = items[i].flow;
+	permute(flows, from, n);
 	return 0;
 }

@@ -18,6 +18,10 @@
 /* Kept ready for links that come one by one: both ends of a veth pair. */
 #define READY_MAPS 2
 
+/* Links that are there when the agent starts may be attached by tcx if they are no more than that:
+ * half a second (doc/design.md, "Attaching"). */
+#define FEW 16
+
 void admission_retry(struct admission *admission)
 {
 	admission->retry_ns = clock_boottime_ns() + RETRY_NS;
@@ -84,13 +88,25 @@ static size_t admission_prepare(struct admission *admission, size_t n, size_t ro
 	return n < flow_maps_ready(maps) ? n : flow_maps_ready(maps);
 }
 
+/* Whether these are the few links of a quiet host, and descriptors allow tcx for all of them. */
+static bool admission_are_few(struct admission *admission, size_t count, size_t attached)
+{
+	bool start = !admission->begun && !attached;
+
+	admission->begun = true;
+	return start && admission->config->attach == CONFIG_ATTACH_AUTO && count <= FEW &&
+	       count <= shortage_room(0, 0, true);
+}
+
 bool admission_let_in(struct admission *admission, struct interface *const *waiting, size_t count,
 		      size_t attached, size_t tcx, int64_t deadline_ns)
 {
-	bool with_tcx = admission->config->attach == CONFIG_ATTACH_TCX || tcx;
+	bool few = admission_are_few(admission, count, attached);
+	bool with_tcx = admission->config->attach == CONFIG_ATTACH_TCX || tcx || few;
 	size_t done = 0;
 	int err = 0;
 
+	attacher_prefer_tcx(admission->monitor->attacher, few);
 	while (done < count && !err && clock_boottime_ns() <= deadline_ns) {
 		size_t some = count - done < TOGETHER ? count - done : TOGETHER;
 		size_t room = shortage_room(attached, tcx, with_tcx);

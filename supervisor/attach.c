@@ -49,6 +49,11 @@ void attacher_set_mode(struct attacher *attacher, enum config_attach mode)
 	attacher->mode = mode;
 }
 
+void attacher_prefer_tcx(struct attacher *attacher, bool prefer)
+{
+	attacher->prefer_tcx = prefer;
+}
+
 void attach_program_name(uint32_t program_id, char *text, size_t size)
 {
 	struct bpf_prog_info info = {0};
@@ -90,6 +95,19 @@ static bool attach_others_use_tcx(uint32_t ifindex)
 	       attach_tcx_first(ifindex, TC_HOOK_EGRESS, 0, who, sizeof(who));
 }
 
+static void attach_note_filter(void *data, const struct tc_filter *filter)
+{
+	(void)filter;
+	*(bool *)data = true;
+}
+
+static bool attach_others_use_clsact(const struct attacher *attacher, uint32_t ifindex)
+{
+	bool found = false;
+
+	return tc_filter_each(attacher->tc, ifindex, attach_note_filter, &found) || found;
+}
+
 static const struct attach_ops *attach_choose(const struct attacher *attacher, uint32_t ifindex)
 {
 	switch (attacher->mode) {
@@ -100,7 +118,10 @@ static const struct attach_ops *attach_choose(const struct attacher *attacher, u
 	case CONFIG_ATTACH_AUTO:
 		break;
 	}
-	return attach_others_use_tcx(ifindex) ? &attach_tcx : &attach_clsact;
+	if (attach_others_use_tcx(ifindex) ||
+	    (attacher->prefer_tcx && !attach_others_use_clsact(attacher, ifindex)))
+		return &attach_tcx;
+	return &attach_clsact;
 }
 
 void attach_describe(const struct attachment *attachment, struct checkpoint_attachment *described)
@@ -144,19 +165,26 @@ static size_t attach_select(struct attach_job *jobs, size_t n, const struct atta
 	return count;
 }
 
-/* An ingress qdisc is in clsact's place, the kernel lacks clsact, whatever: the other way is worth
- * a try. */
+/* An ingress qdisc is in clsact's place, the kernel lacks one of the two, whatever: the other way
+ * is worth a try. */
 static void attach_otherwise(struct attacher *attacher, struct attach_job *job)
 {
+	bool by_tcx = job->attachment->ops == &attach_tcx;
 	int err = job->result;
 
-	if (attacher->mode != CONFIG_ATTACH_AUTO || job->attachment->ops != &attach_clsact ||
-	    !err || err == -ENODEV)
+	if (attacher->mode != CONFIG_ATTACH_AUTO || !err || err == -ENODEV)
 		return;
-	job->attachment->ops = &attach_tcx;
-	attach_tcx.attach(attacher, &job, 1);
-	/* without tcx it is the first error that tells what is wrong */
-	if (job->result)
+	/* behind others clsact is no way: they would be followed again and again */
+	if (by_tcx && attach_others_use_tcx(job->ifindex))
+		return;
+	*job->attachment = (struct attachment){
+		.ops = by_tcx ? &attach_clsact : &attach_tcx,
+		.ifindex = job->ifindex,
+		.life = job->life,
+	};
+	job->attachment->ops->attach(attacher, &job, 1);
+	/* without tcx it is the error of clsact that tells what is wrong */
+	if (job->result && !by_tcx)
 		job->result = err;
 }
 

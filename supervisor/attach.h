@@ -40,7 +40,8 @@ struct attachment {
 
 /*
  * program and pins are borrowed; pins may be NULL. CONFIG_ATTACH_AUTO is clsact, which costs the
- * kernel the least, and tcx where others use it or clsact is not to be had (doc/design.md).
+ * kernel the least when links come and go, and tcx where others use it, where clsact is not to be
+ * had, and as attacher_prefer_tcx() says (doc/design.md).
  */
 int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
 		 enum config_attach mode);
@@ -48,6 +49,10 @@ void attacher_free(struct attacher *attacher);
 
 /* For interfaces attached from now on. */
 void attacher_set_mode(struct attacher *attacher, enum config_attach mode);
+
+/* Whether CONFIG_ATTACH_AUTO takes tcx first, which costs packets the least. Not where others have
+ * filters: at egress they run after tcx, and may drop what we would have counted. */
+void attacher_prefer_tcx(struct attacher *attacher, bool prefer);
 
 /* One interface of those that are attached or detached together. */
 struct attach_job {

@@ -11,6 +11,7 @@
 /* What the ways of attaching share. */
 struct attacher {
 	enum config_attach mode;
+	bool prefer_tcx;
 	int program_fd[2];	 /* by enum tc_hook; borrowed */
 	const struct pins *pins; /* borrowed */
 	struct tc *tc;

@@ -145,12 +145,40 @@ story_second_agent_is_refused() {
 	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
 }
 
+# More links than auto attaches by tcx at the start.
+crowd() {
+	local i
+
+	for ((i = 0; i < 8; i++)); do
+		ip_in host link add "crowd$i" type veth peer name "other$i"
+	done
+}
+
+# Few links at the start cost least by tcx, unless others have filters there: at egress they come after tcx. What
+# comes later costs its host least by clsact.
+once_auto_takes_tcx_for_few_at_the_start() {
+	ATTACH=auto
+	topology_wire
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	add_foreign_filters
+	start_agent host -v
+	agent_log_has host 'lo: attached with tcx' || fail 'lo is not attached by tcx'
+	agent_log_has host 'v0: attached with clsact' || fail 'v0 is not attached by clsact'
+	wire host w0 peer w1
+	wait_for_log host 'w0: attached with clsact'
+	ten_each_way
+	expect_foreign 10
+	stop_agent host
+	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
+}
+
 # A tcx program that ends the chain hides packets from clsact: where others are on tcx, so are we.
 once_auto_goes_where_others_are() {
 	ATTACH=auto
 	topology_wire
 	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
 	wire host w0 peer w1
+	crowd
 	add_foreign_tcx
 	start_agent host -v
 	agent_log_has host 'v0: attached with tcx' || fail 'v0 is not attached by tcx'
@@ -167,6 +195,7 @@ once_auto_follows_others_to_tcx() {
 	ATTACH=auto
 	topology_wire
 	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	crowd
 	start_agent host -v
 	agent_log_has host 'v0: attached with clsact' || fail 'v0 is not attached by clsact'
 	report_now host
@@ -182,7 +211,7 @@ once_auto_follows_others_to_tcx() {
 	report_now host
 	wait_for_log host 'lo: attached with tcx'
 	expect_report host 40 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((40 * 128))"
-	expect_equal 'interfaces in the report' 2 "$(header_field host interfaces)"
+	expect_equal 'interfaces in the report' 18 "$(header_field host interfaces)"
 	stop_agent host
 }
 
@@ -193,6 +222,7 @@ once_auto_finds_another_way() {
 	topology_wire
 	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
 	tc_in host qdisc add dev v0 ingress
+	crowd
 	start_agent host -v
 	agent_log_has host 'v0: attached with tcx' || fail 'v0 is not attached by tcx'
 	ten_each_way
