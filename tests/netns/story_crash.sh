@@ -376,7 +376,8 @@ story_killed_at_system_calls() {
 # Starts the agent and kills it on its COUNTth call of NAME. Fails if it gets as far as its first interval.
 dies_starting() { # NS NAME COUNT
 	# -D: what is started is the agent, and the tracer its descendant
-	strace -D -qq -o "$WORK/strace" -e inject="$2":signal=KILL:when="$3" \
+	# LeakSanitizer does not work under ptrace
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -D -qq -o "$WORK/strace" -e inject="$2":signal=KILL:when="$3" \
 		ip netns exec "$PREFIX-$1" "$FLOWTALLY" run -t 3600 -a "$ATTACH" -o "$WORK/$1.report" \
 		2>"$WORK/starting.log" </dev/null &
 	AGENT[$1]=$!
