@@ -109,7 +109,7 @@ story_host_changes_while_nobody_looks() {
 	ip_in host link set p3 master br0
 	add_addresses c3 eth0 10.2.0.4/24 fd02::4/64
 	make_neighbours c1 eth0 c3 eth0
-	ip_in host link set br0 name br1
+	rename_link host br0 br1
 	udp -n 10 -s 100 c1 10.2.0.2:40002 c3 10.2.0.4:5001
 	start_agent host -x wan
 	udp -n 10 -s 100 c1 10.2.0.2:40002 c3 10.2.0.4:5001
