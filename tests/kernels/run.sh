@@ -5,7 +5,8 @@
 #   tests/kernels/run.sh [KERNEL...]    5.10, 6.1, 6.12; all of them if none is named
 #
 #   RINGS      which tests, as tests/run.sh takes them ("prog netns topology")
-#   STORY      a glob, SEEDS a range: as for the rings themselves
+#   STORY      a glob, SEEDS a range, CHAOS_S: as for the rings themselves
+#   PATIENCE   a factor for all deadlines there, 10 if not given
 #   BUILD      the build folder; kernels are kept in BUILD/kernels
 #   RESULTS    a file that gets one line a test: ok, FAIL or SKIP
 #   deadline_s for all tests of one kernel
@@ -25,11 +26,14 @@ trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0 skipped=0
 
 # What the tests call. The guest has it from this host, with the libraries that it takes.
-tools=(awk bash cat chmod cmp cp cut date dd diff dirname echo env expr false find grep head id ip jq kill ln ls
-	mkdir mkfifo mktemp modprobe mount mv nft nsenter ping printf readlink rm sed seq setpriv sh sleep sort
-	stat sysctl tac tail tc tee test timeout touch tr true truncate umount uname uniq unshare wc xargs)
+tools=(awk bash bridge cat chmod chown cmp cp cut date dd diff dirname echo env expr fallocate false find grep head
+	iconv id ip jq kill ln ls mkdir mkfifo mknod mktemp modprobe mount mv nft nproc nsenter paste ping printf
+	prlimit readlink rm rmdir script sed seq setpriv sh sleep sort stat sysctl tac tail tc tee test timeout
+	touch tr true truncate umount uname uniq unshare wc xargs)
 # What single stories do without.
-extras=(teamnl wg)
+extras=(strace taskset teamnl wg)
+# What iconv and ncurses look for, where the distribution has it.
+data=(/usr/lib{,64}/{,*-linux-gnu/}gconv/{gconv-modules*,UTF-32.so} {/usr/share,/lib}/terminfo/{d/dumb,x/xterm})
 # Other modules are for hardware that the guest has not.
 modules=(arch crypto lib net drivers/net)
 
@@ -83,6 +87,9 @@ make_root() { # ROOT
 	done
 	for tool in "${extras[@]}"; do
 		tool=$(type -P "$tool") && add_program "$root" "$tool"
+	done
+	for file in "${data[@]}"; do
+		[[ ! -f $file || -e $root$file ]] || install -D "$file" "$root$file"
 	done
 	cp -L /etc/passwd /etc/group "$root/etc/"
 	cp -a tests "$root/flowtally/tests"
@@ -172,8 +179,8 @@ run_kernel() { # KERNEL
 reason=$(missing_tool | paste -sd ,)
 if [[ ! $reason ]]; then
 	make_root "$scratch/root"
-	printf 'RINGS=%q\nexport STORY=%q SEEDS=%q V=%q PATIENCE=10 timeout_s=%d\n' "$RINGS" "${STORY:-*}" \
-		"${SEEDS:-1..20}" "${V:-}" "$deadline_s" >"$scratch/root/guest.conf"
+	printf 'RINGS=%q\nexport STORY=%q SEEDS=%q CHAOS_S=%q V=%q PATIENCE=%q timeout_s=%d\n' "$RINGS" \
+		"${STORY:-*}" "${SEEDS:-1..20}" "${CHAOS_S:-30}" "${V:-}" "${PATIENCE:-10}" "$deadline_s" >"$scratch/root/guest.conf"
 fi
 for kernel in "${kernels[@]}"; do
 	if [[ $reason ]]; then

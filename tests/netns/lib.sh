@@ -77,6 +77,14 @@ device_up() { # NS DEV [ADDRESS/LENGTH...]
 	add_addresses "$@"
 }
 
+# Kernels before 6.2 rename no link that is up.
+rename_link() { # NS OLD NEW
+	ip_in "$1" link set "$2" name "$3" 2>/dev/null && return
+	ip_in "$1" link set "$2" down
+	ip_in "$1" link set "$2" name "$3"
+	ip_in "$1" link set "$3" up
+}
+
 wire_mac() { # END
 	printf '02:00:00:00:%02x:%02x' "$WIRES" "$1"
 }

@@ -64,7 +64,9 @@ storms() {
 
 	for ((i = 0; i < PAIRS; i++)); do
 		printf 'link add t%d type veth peer name u%d netns %s-world\n' "$i" "$i" "$PREFIX"
-		printf 'link set t%d addrgenmode none up\nlink set t%d name r%d\n' "$i" "$i" "$i"
+		# kernels before 6.2 rename no link that is up
+		printf 'link set t%d addrgenmode none up\nlink set t%d down\nlink set t%d name r%d up\n' \
+			"$i" "$i" "$i" "$i"
 		((i % 2)) || printf 'link set r%d master br0\n' "$i"
 		((i < 2)) || printf 'link delete r%d\n' $((i - 2))
 	done >"$WORK/storm"

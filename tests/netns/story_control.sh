@@ -8,7 +8,7 @@ ask() { # NS ARGUMENTS...
 
 	shift
 	STATUS=0
-	in_ns "$ns" timeout 30 "$FLOWTALLY" "$@" >"$WORK/answer" 2>"$WORK/errors" </dev/null ||
+	in_ns "$ns" timeout $((30 * PATIENCE)) "$FLOWTALLY" "$@" >"$WORK/answer" 2>"$WORK/errors" </dev/null ||
 		STATUS=$?
 }
 
@@ -217,7 +217,7 @@ once_top_on_terminals() {
 	stray 10 peer v1
 	for term in dumb unknown-terminal ''; do
 		STATUS=0
-		TERM=$term in_ns host timeout 20 script -qec "exec $FLOWTALLY top" "$WORK/typed" \
+		TERM=$term in_ns host timeout $((20 * PATIENCE)) script -qec "exec $FLOWTALLY top" "$WORK/typed" \
 			>"$WORK/answer" 2>&1 </dev/null || STATUS=$?
 		expect_equal "exit status with TERM=$term" 0 "$STATUS"
 		grep -q '^udp ' "$WORK/answer" || fail "TERM=$term:" "$(cat "$WORK/answer")"
@@ -226,14 +226,14 @@ once_top_on_terminals() {
 	(
 		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
 		printf 'isn/proto:udp\nq'
-	) | TERM=xterm in_ns host timeout 20 script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
+	) | TERM=xterm in_ns host timeout $((20 * PATIENCE)) script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
 		>"$WORK/answer" 2>&1 || STATUS=$?
 	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
 	: >"$WORK/typed"
 	(
 		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
 		printf '/port\003'
-	) | TERM=xterm in_ns host timeout 20 script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
+	) | TERM=xterm in_ns host timeout $((20 * PATIENCE)) script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
 		>"$WORK/answer" 2>&1 || STATUS=$?
 	expect_equal 'exit status after ^C' 0 "$STATUS"
 	stop_agent host

@@ -126,14 +126,14 @@ once_hostile_names_in_views() {
 	SHOWN=("${SHOWN[@]/#'\xFF\xFE\xC3'/$'\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd'}")
 	for view in interfaces status 'top -n 1' 'top -n 1 interface:*'; do
 		# shellcheck disable=SC2086
-		in_ns host timeout 30 "$FLOWTALLY" $view >"$WORK/view" </dev/null ||
+		in_ns host timeout $((30 * PATIENCE)) "$FLOWTALLY" $view >"$WORK/view" </dev/null ||
 			fail "flowtally $view fails"
 		expect_harmless "$WORK/view"
 		[[ $view != interfaces ]] ||
 			expect_shown "$WORK/view" ' veth ' 's/^ *[0-9]+  (.*[^ ]) +veth .*/\1/p'
 	done
 	for view in interfaces status; do
-		in_ns host timeout 30 "$FLOWTALLY" "$view" --json >"$WORK/view" </dev/null
+		in_ns host timeout $((30 * PATIENCE)) "$FLOWTALLY" "$view" --json >"$WORK/view" </dev/null
 		iconv -f UTF-8 -t UTF-32 "$WORK/view" >/dev/null || fail "$view --json is no UTF-8"
 		jq -e . "$WORK/view" >/dev/null || fail "$view --json is no JSON"
 	done
@@ -141,7 +141,7 @@ once_hostile_names_in_views() {
 	# shellcheck disable=SC2016
 	in_ns host bash -c 'exec 3<>/dev/tcp/127.0.0.1/9464
 		printf "GET /metrics HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n" >&3
-		timeout 5 cat <&3' | tr -d '\r' >"$WORK/metrics"
+		timeout $((5 * PATIENCE)) cat <&3' | tr -d '\r' >"$WORK/metrics"
 	expect_harmless "$WORK/metrics"
 	SHOWN=("${in_reports[@]//\\/\\\\}")
 	SHOWN=("${SHOWN[@]//\"/\\\"}")

@@ -74,12 +74,6 @@ story_many_links_come_and_go() {
 	expect_report host 40 "$(bytes 40)"
 }
 
-rename_link() { # NS OLD NEW; kernels before 6.2 do not rename a link that is up
-	ip_in "$1" link set "$2" down
-	ip_in "$1" link set "$2" name "$3"
-	ip_in "$1" link set "$3" up
-}
-
 story_rename() {
 	make_ns host peer
 	wire host v0 peer v1

@@ -38,7 +38,7 @@ story_in_memcheck() {
 	tcp -n 100000 -r 100000 c1 '[fd02::2]:40001' world '[fd03::2]:5002'
 	in_ns host "$agent" interfaces --json >"$WORK/answer"
 	in_ns host "$agent" top -n 1 >"$WORK/answer"
-	ip_in host link set p2 name p3
+	rename_link host p2 p3
 	ip_in host link add late type veth peer name other
 	wait_for_log host 'late: attached'
 	before=$(agent_log_count host 'configuration is read again')

@@ -11,7 +11,7 @@ http() { # REQUEST-LINE [HEADER...]
 		exec 3<>"/dev/tcp/${1/://}" || exit
 		shift
 		printf "%s\r\n" "$@" "Host: host" "Connection: close" "" >&3
-		timeout 5 cat <&3' http "$LISTEN" "$@"
+		timeout $((5 * PATIENCE)) cat <&3' http "$LISTEN" "$@"
 }
 
 scrape() {
