@@ -18,7 +18,7 @@ json_t *control_string(const char *text)
 			buffer_append(&valid, text, length);
 		else
 			buffer_str(&valid, "\xef\xbf\xbd");
-		text += length ? length : 1;
+		text += length ? length : utf8_broken_length(text);
 	}
 	string = buffer_error(&valid) ? NULL
 				      : json_stringn(valid.size ? valid.data : "", valid.size);

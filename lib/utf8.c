@@ -4,17 +4,18 @@
 
 #include <stdint.h>
 
-size_t utf8_length(const char *text)
+/* How many bytes at text begin a character; *length is what it takes to be whole, 0 if none begins
+ * there. */
+static size_t scan(const char *text, size_t *length)
 {
 	const uint8_t *byte = (const uint8_t *)text;
 	uint8_t low = 0x80, high = 0xbf;
-	size_t length;
+	size_t n = 1;
 
-	if (byte[0] < 0x80)
-		return byte[0] != 0;
+	*length = byte[0] > 0 && byte[0] < 0x80;
 	if (byte[0] < 0xc2 || byte[0] > 0xf4)
-		return 0;
-	length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+		return *length;
+	*length = byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
 	/* no longer forms than needed, no surrogates, nothing above U+10FFFF */
 	if (byte[0] == 0xe0)
 		low = 0xa0;
@@ -24,10 +25,23 @@ size_t utf8_length(const char *text)
 		low = 0x90;
 	if (byte[0] == 0xf4)
 		high = 0x8f;
-	for (size_t i = 1; i < length; i++, low = 0x80, high = 0xbf)
-		if (byte[i] < low || byte[i] > high)
-			return 0;
-	return length;
+	for (; n < *length && byte[n] >= low && byte[n] <= high; low = 0x80, high = 0xbf)
+		n++;
+	return n;
+}
+
+size_t utf8_length(const char *text)
+{
+	size_t length, n = scan(text, &length);
+
+	return n == length ? length : 0;
+}
+
+size_t utf8_broken_length(const char *text)
+{
+	size_t length, n = scan(text, &length);
+
+	return n ? n : 1;
 }
 
 static uint32_t decode(const uint8_t *byte, size_t length)

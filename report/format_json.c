@@ -42,7 +42,7 @@ static void put_string(struct buffer *out, const char *text)
 			buffer_printf(out, "\\u%04x", (unsigned int)*text);
 		else
 			buffer_append(out, text, length);
-		text += length ? length : 1;
+		text += length ? length : utf8_broken_length(text);
 	}
 	buffer_char(out, '"');
 }

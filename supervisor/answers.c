@@ -148,7 +148,7 @@ static json_t *make_output(const struct answers *state)
 {
 	return json_pack("{s:o,s:b,s:s?}", "name", control_string(state->output), "broken",
 			 state->output_error != 0, "error",
-			 state->output_error ? strerror(-state->output_error) : NULL);
+			 state->output_error ? explain_output(state->output_error) : NULL);
 }
 
 static json_t *make_cost(const struct answers *state)
@@ -226,7 +226,7 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	interface_table_each(state->table, find_broken, &problems);
 	if (state->output_error)
 		add_problem(&problems, "%s: cannot write reports: %s", state->output,
-			    strerror(-state->output_error));
+			    explain_output(state->output_error));
 	if (full->packets)
 		add_problem(&problems,
 			    "%llu packets found no room in a flow map; raise map_entries "

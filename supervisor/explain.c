@@ -88,6 +88,12 @@ const char *explain_output(int err)
 		return "it is a directory; name a file in it";
 	case -EBADF:
 		return "it is closed, or not open for writing";
+	case -EAGAIN:
+		return "its reader has not taken the report before";
+	case -ETIMEDOUT:
+		return "its reader does not take it";
+	case -EPIPE:
+		return "nobody reads it any more";
 	}
 	return strerror(-err);
 }

@@ -11,7 +11,7 @@ void explain_program(int err, char *text, size_t size);
 /* Why an interface cannot be attached to. Static, or as of strerror(3). */
 const char *explain_attach(int err);
 
-/* Why an output cannot be opened. Likewise. */
+/* Why an output cannot be opened or written to. Likewise. */
 const char *explain_output(int err);
 
 #endif

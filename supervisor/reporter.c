@@ -8,6 +8,7 @@
 #include "report/format.h"
 #include "report/merge.h"
 #include "supervisor/continuity.h"
+#include "supervisor/explain.h"
 #include "supervisor/exporter.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
@@ -61,12 +62,12 @@ static void reporter_read_ephemeral_range(struct reporter *reporter)
 static void reporter_note_output(struct reporter *reporter, int err)
 {
 	if (sink_is_unread(reporter->sink, err) && !reporter->output_error)
-		log_error("%s: nobody reads the reports any more, the last one is lost: %s",
-			  sink_name(reporter->sink), strerror(-err));
+		log_error("%s: nobody reads the reports any more, the last one is lost",
+			  sink_name(reporter->sink));
 	else if (err && !reporter->output_error)
 		log_error("%s: cannot write the report: %s; the next one will cover this interval "
 			  "too",
-			  sink_name(reporter->sink), strerror(-err));
+			  sink_name(reporter->sink), explain_output(err));
 	if (!err && reporter->output_error)
 		log_notice("%s: reports are written again", sink_name(reporter->sink));
 	reporter->output_error = err;

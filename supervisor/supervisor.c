@@ -850,7 +850,7 @@ static int supervisor_hand_over(struct supervisor *sup)
 	err = reporter_flush(sup->reporter, FINISH_MS);
 	if (err)
 		log_error("%s: the last report is not finished: %s; it will be written again",
-			  reporter_output(sup->reporter), strerror(-err));
+			  reporter_output(sup->reporter), explain_output(err));
 	reporter_end_report(sup->reporter);
 	log_notice("handing over: the kernel goes on counting");
 	return err;

@@ -81,7 +81,8 @@ story_too_many_flows_to_judge_later() {
 	expect_equal 'bytes of all reports' "$((count * 29))" "$sum"
 }
 
-# A flood on each CPU, an interval ending every second, for ENDS_S seconds (an hour in make soak).
+# A flood on each CPU, an interval ending every second, for ENDS_S seconds (an hour in make soak), or until two
+# have ended on a machine that has other things to do.
 story_interval_ends_in_a_flood() {
 	local end=$((SECONDS + ${ENDS_S:-4})) sent=0
 
@@ -89,14 +90,13 @@ story_interval_ends_in_a_flood() {
 	wire host v0 peer v1
 	wire host w0 peer w1
 	start_agent host -t 1
-	while ((SECONDS < end)); do
+	while ((SECONDS < end)) || ! has_reports host 1; do
 		taskset -c 0 "$TOOLS/traffic" frames -n 100000 peer v1 "$(stray_frame)" &
 		taskset -c "$(($(nproc) > 1))" "$TOOLS/traffic" frames -n 100000 peer w1 "$(stray_frame)"
 		wait $!
 		sent=$((sent + 200000))
 	done
 	stop_agent host
-	(($(report_count host) > 1)) || fail 'no interval ended'
 	expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports host)"
 }
 

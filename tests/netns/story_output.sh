@@ -36,7 +36,8 @@ once_count_of_reports() {
 	expect_equal 'exit status' 0 "$status"
 	expect_equal reports 2 "$(report_count host)"
 	expect_equal 'all lines' 2 "$(wc -l <"$WORK/host.report")"
-	expect_equal interval 1.0s "$(header_field host interval)"
+	# later on a machine that has other things to do
+	[[ $(header_field host interval) == [12].?s ]] || fail "interval is $(header_field host interval)"
 }
 
 once_interrupt_ends_it_too() {

@@ -51,6 +51,10 @@ static void test_output(void **state)
 	(void)state;
 	assert_non_null(strstr(explain_output(-ENXIO), "nobody reads"));
 	assert_non_null(strstr(explain_output(-EISDIR), "directory"));
+	assert_non_null(strstr(explain_output(-EBADF), "closed"));
+	assert_non_null(strstr(explain_output(-EAGAIN), "reader"));
+	assert_non_null(strstr(explain_output(-ETIMEDOUT), "reader"));
+	assert_non_null(strstr(explain_output(-EPIPE), "nobody reads"));
 	assert_string_equal(explain_output(-ENOENT), strerror(ENOENT));
 }
 

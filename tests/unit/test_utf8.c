@@ -42,6 +42,25 @@ static void test_lengths(void **state)
 	}
 }
 
+/* As Python's decode(errors="replace") and browsers do. */
+static void test_broken(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t length;
+	} cases[] = {
+		{"\x80", 1},	     {"\xff\x80", 1},	      {"\xc0\xaf", 1}, {"\xe2", 1},
+		{"\xe2\x82", 2},     {"\xe2\x82z", 2},	      {"\xe0\x80", 1}, {"\xed\xa0\x80", 1},
+		{"\xf0\x9f\x98", 3}, {"\xf0\x9f\xe2\x82", 2}, {"\xf4\x90", 1}, {"\xf8\x80\x80", 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(utf8_length(cases[i].text), 0);
+		assert_int_equal(utf8_broken_length(cases[i].text), cases[i].length);
+	}
+}
+
 /* What the C library calls no graphic character is never printable, whatever it is. */
 static void test_printable(void **state)
 {
@@ -76,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_printable),
 	};
 
