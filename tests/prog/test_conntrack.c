@@ -188,6 +188,7 @@ struct watcher {
 	struct nat_table *table;
 	struct conntrack_entry last;
 	unsigned int here, gone, begun, ended;
+	void (*on_entry)(const struct conntrack_entry *entry);
 };
 
 static void on_entry(void *data, const struct conntrack_entry *entry)
@@ -200,6 +201,8 @@ static void on_entry(void *data, const struct conntrack_entry *entry)
 	else
 		watcher->here++;
 	assert_int_equal(nat_table_update(watcher->table, entry), 0);
+	if (watcher->on_entry)
+		watcher->on_entry(entry);
 }
 
 static void on_dump_begin(void *data)
@@ -668,6 +671,41 @@ static void test_overrun(void **state)
 	delete_all_entries();
 }
 
+/* What comes goes, and what goes comes again. */
+static void change_again(const struct conntrack_entry *entry)
+{
+	if (entry->gone)
+		create_entries(1, true);
+	else
+		delete_all_entries();
+}
+
+/* The queue that is to be empty before a dump is filled as fast as it is read. */
+static void test_queue_that_is_never_empty(void **state)
+{
+	struct watcher watcher;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	delete_all_entries();
+	watcher_init(&watcher);
+	watcher.on_entry = change_again;
+	create_entries(1, true);
+	alarm(60); /* for ever would be longer */
+	assert_int_equal(conntrack_dump(watcher.conntrack), -EAGAIN);
+	alarm(0);
+	assert_int_equal(watcher.begun, 0);
+	/* its owner is not told of it as an error */
+	assert_int_equal(conntrack_dispatch(watcher.conntrack), 0);
+
+	watcher.on_entry = NULL;
+	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	assert_int_equal(watcher.ended, 1);
+	watcher_clean(&watcher);
+	delete_all_entries();
+}
+
 static void test_without_privilege(void **state)
 {
 	struct conntrack_handlers none = {0};
@@ -825,6 +863,7 @@ int main(void)
 		cmocka_unit_test(test_short_lived),
 		cmocka_unit_test(test_dump_finds_the_gone),
 		cmocka_unit_test(test_overrun),
+		cmocka_unit_test(test_queue_that_is_never_empty),
 		cmocka_unit_test(test_without_privilege),
 		cmocka_unit_test(test_large_table),
 	};
