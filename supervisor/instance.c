@@ -9,31 +9,39 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define INSTANCE_NAME "\0flowtally"
 
-static pid_t instance_pid(const struct sockaddr_un *address, socklen_t size)
+/* Who listens there; pid 0: nobody is to be seen from here. */
+static struct ucred instance_holder(const struct sockaddr_un *address, socklen_t size)
 {
 	_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct ucred peer = {0};
-	socklen_t peer_size = sizeof(peer);
+	struct ucred holder = {0};
+	socklen_t holder_size = sizeof(holder);
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)address, size) ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size))
-		return 0;
-	return peer.pid;
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &holder, &holder_size))
+		return (struct ucred){.uid = geteuid()};
+	return holder;
 }
 
-/* The pid is 0 if the other one is in a pid namespace that we do not see. */
-static void instance_name_other(pid_t other)
+static void instance_name_holder(const struct ucred *holder)
 {
 	char pid[32] = "its pid is not known here";
 
-	if (other)
-		snprintf(pid, sizeof(pid), "pid %d", (int)other);
-	log_error("another flowtally runs in this network namespace, %s; ask it (flowtally "
-		  "status), or end it first",
-		  pid);
+	if (holder->pid)
+		snprintf(pid, sizeof(pid), "pid %d", (int)holder->pid);
+	/* the name is anybody's to take */
+	if (holder->uid != geteuid())
+		log_error("user %u (%s) holds the name by which agents of this network namespace "
+			  "know of each other, @flowtally: another flowtally, or a program that "
+			  "keeps it from starting; end it first",
+			  (unsigned int)holder->uid, pid);
+	else
+		log_error("another flowtally runs in this network namespace, %s; ask it (flowtally "
+			  "status), or end it first",
+			  pid);
 }
 
 int instance_claim(void)
@@ -47,8 +55,11 @@ int instance_claim(void)
 	if (bind(fd, (struct sockaddr *)&address, size)) {
 		int err = -errno;
 
-		if (err == -EADDRINUSE)
-			instance_name_other(instance_pid(&address, size));
+		if (err == -EADDRINUSE) {
+			const struct ucred holder = instance_holder(&address, size);
+
+			instance_name_holder(&holder);
+		}
 		return err;
 	}
 	if (listen(fd, 8))

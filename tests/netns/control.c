@@ -7,10 +7,13 @@
  *                               megabyte. Says "ready" and stays until it is killed.
  *   control answer PATH LINE    no agent: listens there, and answers one request, if LINE is not
  *                               empty, with that
+ *   control squat               takes the name by which agents know of each other, says "ready" and
+ *                               stays until it is killed
  */
 #include <err.h>
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +90,24 @@ static int answer(const char *path, const char *line)
 	return *line && dprintf(client, "%s\n", line) < 0;
 }
 
+static _Noreturn void squat(void)
+{
+	static const char name[] = "\0flowtally";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(address.sun_path, name, sizeof(name) - 1);
+	if (fd < 0 ||
+	    bind(fd, (struct sockaddr *)&address,
+		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1)) ||
+	    listen(fd, 1))
+		err(1, "@flowtally");
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char *argv[])
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -96,5 +117,7 @@ int main(int argc, char *argv[])
 		crowd(argv[2], atoi(argv[3]));
 	if (argc == 4 && !strcmp(argv[1], "answer"))
 		return answer(argv[2], argv[3]);
-	errx(2, "usage: control ask PATH | crowd PATH N | answer PATH LINE");
+	if (argc == 2 && !strcmp(argv[1], "squat"))
+		squat();
+	errx(2, "usage: control ask PATH | crowd PATH N | answer PATH LINE | squat");
 }

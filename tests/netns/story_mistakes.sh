@@ -92,6 +92,23 @@ once_second_agent() {
 	stop_agent host
 }
 
+# Anybody may take the name, but not keep it a secret.
+once_name_taken_by_a_stranger() {
+	local stranger
+
+	make_ns host
+	cp "$TOOLS/control" "$WORK/control"
+	ip netns exec "$PREFIX-host" setpriv --reuid=65534 --regid=65534 --clear-groups "$WORK/control" squat \
+		>"$WORK/squatter" 2>&1 </dev/null &
+	stranger=$!
+	wait_for 'the stranger' grep -q ready "$WORK/squatter"
+	expect_status 1 "user 65534 (pid $stranger)" run
+	kill "$stranger"
+	wait "$stranger" || true
+	start_agent host
+	stop_agent host
+}
+
 # It may be misspelt, or come later.
 once_interface_that_is_not_there() {
 	make_ns host peer
