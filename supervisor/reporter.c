@@ -414,7 +414,11 @@ int reporter_write(struct reporter *reporter)
 
 int reporter_flush(struct reporter *reporter, int timeout_ms)
 {
-	return sink_finish(reporter->sink, timeout_ms);
+	int err = sink_finish(reporter->sink, timeout_ms);
+
+	if (sink_is_unread(reporter->sink, err))
+		reporter_note_output(reporter, err);
+	return err;
 }
 
 int reporter_reopen(struct reporter *reporter)

@@ -802,14 +802,14 @@ static void supervisor_leave_report(struct supervisor *sup, int err)
 	if (reporter_is_unread(sup->reporter))
 		return;
 	if (!continuity_pins(sup->continuity)) {
-		log_error("the last report is lost: %s", strerror(-err));
+		log_error("the last report is lost: %s", explain_output(err));
 		return;
 	}
 	reporter_checkpoint(sup->reporter);
 	sup->left_report = true;
 	log_error("the last report could not be written: %s; the next start of flowtally in this "
 		  "network namespace writes it",
-		  strerror(-err));
+		  explain_output(err));
 }
 
 /* The report of the unfinished interval, unless --count has been reached. A slow reader gets what

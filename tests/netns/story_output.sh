@@ -183,6 +183,7 @@ once_standard_output_is_not_read_any_more() {
 
 	# as ^C ends both
 	mkfifo "$WORK/pipe"
+	: >"$WORK/host.log"
 	head -n 0 "$WORK/pipe" &
 	reader=$!
 	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -t 3600 -a clsact >"$WORK/pipe" 2>"$WORK/host.log" </dev/null &
@@ -251,6 +252,32 @@ once_slow_reader_at_the_end() {
 	expect_equal reports 2 "$(report_count host)"
 	expect_equal 'flows of both' 10001 "$(grep -c ' Bytes: ' "$WORK/host.report")"
 	expect_packets 3
+}
+
+# It goes while the agent that is to end waits for it.
+once_reader_goes_at_the_end() {
+	local header status=0
+
+	topology_flood
+	mkfifo "$WORK/pipe"
+	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -t 3600 -a clsact >"$WORK/pipe" 2>"$WORK/host.log" </dev/null &
+	AGENT[host]=$!
+	exec 7<"$WORK/pipe"
+	wait_for 'the agent' agent_log_has host 'first report'
+	"$TOOLS/flood" "$PREFIX-host" 10000 20 >/dev/null
+	signal_agent host USR1
+	IFS= read -r header <&7
+	[[ $header == '# flowtally '* ]] || fail "no header: $header"
+	signal_agent host TERM
+	wait_for 'the agent to take the signal' agent_took_signals host
+	exec 7<&-
+	wait "${AGENT[host]}" || status=$?
+	unset 'AGENT[host]'
+	expect_equal 'exit status' 1 "$status"
+	agent_log_has host 'standard output: nobody reads the reports any more' || fail "$(cat "$WORK/host.log")"
+	expect_equal 'lines of the log' 2 "$(wc -l <"$WORK/host.log")"
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+	grep -qF 'removed 0 filters, 0 pins' "$WORK/cleanup.log" || fail "$(cat "$WORK/cleanup.log")"
 }
 
 agent_has_ended() { # NS
