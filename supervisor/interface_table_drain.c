@@ -92,6 +92,14 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 	table->monitor->relieve(table->monitor->data);
 }
 
+/* Nothing is in it: to read 65,536 empty buckets takes 0.3 ms, for each of a thousand links that go
+ * together. */
+static void table_close_idle(struct interface_table *table, struct interface *interface)
+{
+	interface->recorded = true;
+	flow_maps_discard(table->monitor->maps, &interface->map);
+}
+
 static int table_by_swap_rank(const void *a, const void *b)
 {
 	const struct interface *x = *(struct interface *const *)a;
@@ -282,16 +290,24 @@ static void table_retire_ended(struct interface_table *table, bool for_long)
 	struct selection selection;
 	int err = selection_new(&selection, table->waiting);
 
-	for (struct interface *ended = table->ended; ended && !err; ended = ended->next)
-		if (ended->map.fd >= 0)
-			selection_add(&selection, ended);
+	for (struct interface *ended = table->ended; ended && !err; ended = ended->next) {
+		if (ended->map.fd < 0)
+			continue;
+		ended->idle = flow_maps_idle(table->monitor->maps, &ended->map);
+		selection_add(&selection, ended);
+	}
 	if (!err)
 		err = flow_maps_retire(table->monitor->maps, selection.maps, selection.count);
 	if (err)
 		log_error("flow maps could not be taken out of their slots: %s; trying again",
 			  strerror(-err));
 	for (size_t i = 0; i < selection.count && !err; i++) {
-		table_read_and_close(table, selection.interfaces[i], selection.maps[i], for_long);
+		struct interface *ended = selection.interfaces[i];
+
+		if (ended->idle)
+			table_close_idle(table, ended);
+		else
+			table_read_and_close(table, ended, selection.maps[i], for_long);
 		table->waiting--;
 	}
 	selection_clean(&selection);

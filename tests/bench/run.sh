@@ -38,7 +38,7 @@ table_limit() {
 }
 
 attach() { # PART
-	STATE_DIRECTORY=$scratch "$bench/bench_attach" "$build/flowtally" "$1"
+	STATE_DIRECTORY=$scratch RUNTIME_DIRECTORY=$scratch "$bench/bench_attach" "$build/flowtally" "$1"
 }
 
 table_links() {
