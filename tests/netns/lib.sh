@@ -352,7 +352,7 @@ header_field() { # NS FIELD
 
 # Of the flows of all reports that were ever written.
 sum_of_reports() { # NS
-	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/$1.report"
+	awk '/ Bytes: / { sum += $NF } END { printf "%.0f\n", sum }' "$WORK/$1.report"
 }
 
 # Bytes and packets of the report's flows and of what found no room, together: "BYTES PACKETS".

@@ -200,7 +200,7 @@ chaos() {
 reported() {
 	awk '/ Bytes: / { sum += $NF }
 		/reason=map_full/ || /interface=(s0|x[0-9]+) reason=before_attach/ { match($0, /bytes=[0-9]+/); sum += substr($0, RSTART + 6, RLENGTH - 6) }
-		END { printf "%d\n", sum }' "$WORK/host.report"
+		END { printf "%.0f\n", sum }' "$WORK/host.report"
 }
 
 end_chaos() {
