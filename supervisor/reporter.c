@@ -212,6 +212,9 @@ void reporter_relieve(struct reporter *reporter)
 		return;
 	err = sources_of_table(&sources, reporter->table);
 	reporter_sum_smallest(reporter, reporter->merge, &sources, err);
+	if (!merge_is_over(reporter->merge))
+		continuity_fold(reporter->continuity, reporter->table, reporter->merge,
+				&reporter->interval);
 }
 
 void reporter_relieve_doubtful(void *data, struct merge *doubt,
