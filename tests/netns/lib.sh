@@ -425,6 +425,13 @@ agent_objects() { # NS
 		sed -nE 's/^(prog|map)_id:[[:space:]]+([0-9]+)$/\1:\2/p' | sort -u
 }
 
+# Descriptors, resident KiB, and what the kernel keeps for the agent.
+footprint() { # NS
+	printf '%d descriptors, %d KiB, %d programs and maps\n' \
+		"$(find "/proc/${AGENT[$1]}/fd" -type l | wc -l)" \
+		"$(awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[$1]}/status")" "$(agent_objects "$1" | wc -l)"
+}
+
 are_gone() { # OBJECT...
 	[[ -z $("$TOOLS/bpf_objects" alive "$@") ]]
 }
