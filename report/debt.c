@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/debt.h"
 #include "lib/buffer.h"
+#include "report/flow_bytes.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes: this, the judged hooks, the cells. */
+/* The bytes: this, the judged hooks, the flows. */
 struct debt_head {
-	uint64_t judged, cells;
+	uint64_t judged;
 };
 
 struct debt_hook {
 	uint32_t id, hook;
-};
-
-struct debt_cell {
-	struct flow_key key;
-	uint32_t id;
-	uint16_t kind, sender;
-	uint64_t bytes, packets;
 };
 
 void debt_clean(struct debt *debt)
@@ -55,25 +49,9 @@ void debt_reset(struct debt *debt)
 	debt->judged_count = 0;
 }
 
-static void debt_encode_cell(const struct flow_key *key, const struct flow_cell *cell,
-			     struct buffer *bytes)
-{
-	struct debt_cell coded;
-
-	memset(&coded, 0, sizeof(coded));
-	coded.key = *key;
-	coded.id = cell->id;
-	coded.kind = cell->kind;
-	coded.sender = cell->sender;
-	coded.bytes = cell->bytes;
-	coded.packets = cell->packets;
-	buffer_append(bytes, (const char *)&coded, sizeof(coded));
-}
-
 void debt_encode(const struct debt *debt, struct buffer *bytes)
 {
-	const struct flow_table *flows = &debt->flows;
-	const struct debt_head head = {.judged = debt->judged_count, .cells = flows->cell_count};
+	const struct debt_head head = {.judged = debt->judged_count};
 
 	buffer_append(bytes, (const char *)&head, sizeof(head));
 	for (size_t i = 0; i < debt->judged_count; i++) {
@@ -82,9 +60,7 @@ void debt_encode(const struct debt *debt, struct buffer *bytes)
 
 		buffer_append(bytes, (const char *)&hook, sizeof(hook));
 	}
-	for (size_t i = 0; i < flows->entry_count; i++)
-		flow_table_each_cell (cell, flows, &flows->entries[i])
-			debt_encode_cell(&flows->entries[i].key, cell, bytes);
+	flow_table_encode(&debt->flows, bytes);
 }
 
 static int debt_decode_hooks(struct debt *debt, const char *bytes, size_t count)
@@ -104,32 +80,11 @@ static int debt_decode_hooks(struct debt *debt, const char *bytes, size_t count)
 	return 0;
 }
 
-static int debt_decode_cells(struct flow_table *flows, const char *bytes, size_t count)
-{
-	int err = flow_table_reserve(flows, count, count);
-
-	if (err)
-		return err;
-	for (size_t i = 0; i < count; i++) {
-		struct flow_entry *entry;
-		struct debt_cell cell;
-
-		memcpy(&cell, bytes + i * sizeof(cell), sizeof(cell));
-		if (cell.kind >= FLOW_CELL_KINDS || cell.sender > 1)
-			return -EBADMSG;
-		entry = flow_table_insert(flows, &cell.key, flow_table_hash(flows, &cell.key));
-		flow_table_append(flows, entry, cell.id, cell.sender, cell.kind,
-				  (struct flow_count){.bytes = cell.bytes,
-						      .packets = cell.packets});
-	}
-	return 0;
-}
-
 int debt_decode(struct debt *debt, const void *bytes, size_t size)
 {
-	const size_t unit_hook = sizeof(struct debt_hook), unit_cell = sizeof(struct debt_cell);
 	struct debt_head head;
 	const char *at = bytes;
+	size_t hooks;
 	int err;
 
 	if (size < sizeof(head))
@@ -137,12 +92,12 @@ int debt_decode(struct debt *debt, const void *bytes, size_t size)
 	memcpy(&head, at, sizeof(head));
 	at += sizeof(head);
 	size -= sizeof(head);
-	if (head.judged > size / unit_hook || head.cells > size / unit_cell ||
-	    head.judged * unit_hook + head.cells * unit_cell != size)
+	if (head.judged > size / sizeof(struct debt_hook))
 		return -EBADMSG;
+	hooks = head.judged * sizeof(struct debt_hook);
 	err = debt_decode_hooks(debt, at, head.judged);
 	if (!err)
-		err = debt_decode_cells(&debt->flows, at + head.judged * unit_hook, head.cells);
+		err = flow_table_decode(&debt->flows, at + hooks, size - hooks);
 	if (err)
 		debt_reset(debt);
 	return err;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/merge.h"
 
+#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/protocol.h"
 #include "report/debt.h"
 #include "report/filtered.h"
+#include "report/flow_bytes.h"
 #include "report/flow_table.h"
 #include "report/id_map.h"
 #include "report/join.h"
@@ -217,6 +219,70 @@ int merge_decode_owed(struct merge *merge, const void *bytes, size_t size)
 	return debt_decode(&merge->owed, bytes, size);
 }
 
+void merge_encode(const struct merge *merge, struct buffer *bytes)
+{
+	const uint64_t kept = merge->kept;
+
+	buffer_append(bytes, &kept, sizeof(kept));
+	summed_encode(&merge->summed, bytes);
+	flow_table_encode(&merge->flows, bytes);
+}
+
+/* What follows from the flows. */
+static int note_decoded(struct merge *merge)
+{
+	const struct flow_table *flows = &merge->flows;
+
+	for (size_t i = 0; i < flows->entry_count; i++) {
+		merge->unattributed += flows->entries[i].key.family == FLOW_UNATTRIBUTED;
+		flow_table_each_cell (cell, flows, &flows->entries[i]) {
+			if (id_map_get(&merge->added, cell->id) != ID_MAP_NONE)
+				continue;
+			if (id_map_reserve(&merge->added, 1))
+				return -ENOMEM;
+			id_map_put(&merge->added, cell->id, 0);
+		}
+	}
+	return 0;
+}
+
+static int decode_interval(struct merge *merge, const char *bytes, size_t size)
+{
+	uint64_t kept;
+	size_t sums;
+	int err;
+
+	if (size < sizeof(kept))
+		return -EBADMSG;
+	memcpy(&kept, bytes, sizeof(kept));
+	merge->kept = kept;
+	sums = size - sizeof(kept);
+	err = summed_decode(&merge->summed, bytes + sizeof(kept), &sums);
+	if (!err)
+		err = flow_table_decode(&merge->flows, bytes + sizeof(kept) + sums,
+					size - sizeof(kept) - sums);
+	return err ?: note_decoded(merge);
+}
+
+static void empty_interval(struct merge *merge)
+{
+	flow_table_reset(&merge->flows);
+	id_map_clean(&merge->added);
+	merge->added_last = 0;
+	merge->unattributed = 0;
+	merge->kept = 0;
+	summed_clean(&merge->summed);
+}
+
+int merge_decode(struct merge *merge, const void *bytes, size_t size)
+{
+	int err = decode_interval(merge, bytes, size);
+
+	if (err)
+		empty_interval(merge);
+	return err;
+}
+
 size_t merge_flow_count(const struct merge *merge)
 {
 	return held_flows(merge) + merge->summed.flows;
@@ -247,12 +313,7 @@ void merge_next_interval(struct merge *merge)
 	merge->owed = merge->owing;
 	merge->owing = paid;
 	debt_reset(&merge->owing);
-	flow_table_reset(&merge->flows);
-	id_map_clean(&merge->added);
-	merge->added_last = 0;
-	merge->unattributed = 0;
-	merge->kept = 0;
-	summed_clean(&merge->summed);
+	empty_interval(merge);
 }
 
 /* What a report is made with. */

@@ -187,6 +187,13 @@ void merge_next_interval(struct merge *merge);
 void merge_encode_owing(const struct merge *merge, struct buffer *bytes);
 int merge_decode_owed(struct merge *merge, const void *bytes, size_t size);
 
+/*
+ * All that was added in this interval, and what was summed of it, for a later agent: likewise, and
+ * into a merge that nothing was added to.
+ */
+void merge_encode(const struct merge *merge, struct buffer *bytes);
+int merge_decode(struct merge *merge, const void *bytes, size_t size);
+
 /* Flows of the report's total, named or not. */
 static inline size_t report_flow_total(const struct report *report)
 {

@@ -2,6 +2,7 @@
 #include "report/summed.h"
 
 #include "lib/array.h"
+#include "lib/buffer.h"
 #include "report/flow_table.h"
 
 #include <errno.h>
@@ -78,6 +79,51 @@ static void add_flow(struct report_sum *sum, const struct report_flow *flow)
 	sum->flows++;
 	for (int end = 0; end < 2; end++)
 		flow_count_add(&sum->count, &flow->sent[end]);
+}
+
+/* The bytes: this, the list. */
+struct summed_head {
+	uint64_t count, flows;
+	struct report_filtered filtered;
+};
+
+void summed_encode(const struct summed *summed, struct buffer *bytes)
+{
+	const struct summed_head head = {
+		.count = summed->count,
+		.flows = summed->flows,
+		.filtered = summed->filtered,
+	};
+
+	buffer_append(bytes, &head, sizeof(head));
+	if (summed->count)
+		buffer_append(bytes, summed->list, summed->count * sizeof(*summed->list));
+}
+
+int summed_decode(struct summed *summed, const void *bytes, size_t *size)
+{
+	struct summed_head head;
+	const char *at = bytes;
+	int err;
+
+	if (*size < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, at, sizeof(head));
+	if (head.count > (*size - sizeof(head)) / sizeof(*summed->list))
+		return -EBADMSG;
+	err = summed_reserve(summed, head.count);
+	if (err)
+		return err;
+	for (size_t i = 0; i < head.count; i++) {
+		struct summed_interface read;
+
+		memcpy(&read, at + sizeof(head) + i * sizeof(read), sizeof(read));
+		*find_or_add(summed, read.shown.id) = read;
+	}
+	summed->flows = head.flows;
+	summed->filtered = head.filtered;
+	*size = sizeof(head) + head.count * sizeof(*summed->list);
+	return 0;
 }
 
 void summed_add(struct summed *summed, const struct report *report)

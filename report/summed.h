@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+struct buffer;
+
 /* Zeroed it is empty. */
 struct summed {
 	struct id_map by_id; /* to list */
@@ -26,6 +28,12 @@ struct summed {
 void summed_clean(struct summed *summed);
 /* *to is overwritten. 0, or -ENOMEM, then it is empty. */
 int summed_copy(struct summed *to, const struct summed *from);
+
+/* For a later agent on this host. Appends the bytes; an error is the buffer's. */
+void summed_encode(const struct summed *summed, struct buffer *bytes);
+/* Into an empty one; *size: how many of the bytes that were. 0; -EBADMSG: these are none; -ENOMEM;
+ * then it is empty. */
+int summed_decode(struct summed *summed, const void *bytes, size_t *size);
 
 /* Room for what a report of so many interfaces says. 0 or -ENOMEM. */
 int summed_reserve(struct summed *summed, size_t interfaces);

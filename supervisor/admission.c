@@ -137,7 +137,12 @@ bool admission_is_low(const struct admission *admission)
 
 void admission_refill(struct admission *admission)
 {
+	struct flow_maps *maps = admission->monitor->maps;
+
 	/* a failure is told when a map is needed */
 	if (admission_is_low(admission))
-		(void)flow_maps_prepare(admission->monitor->maps, READY_MAPS);
+		(void)flow_maps_prepare(maps, READY_MAPS);
+	/* those of links that were gone before they could be attached to */
+	else if (flow_maps_ready(maps) > READY_MAPS)
+		flow_maps_release(maps, READY_MAPS);
 }

@@ -176,6 +176,7 @@ static void code_report(struct codec *codec, struct checkpoint_report *report)
 	code_list(codec, &report->maps);
 	code(codec, report->last_train_set);
 	code(codec, report->owed);
+	code(codec, report->folded);
 	code_phases(codec, &report->phases, &report->phase_count);
 }
 
@@ -187,8 +188,10 @@ static void code_checkpoint(struct codec *codec, struct checkpoint *checkpoint)
 	code(codec, checkpoint->known_ifindex);
 	code_report(codec, &checkpoint->report);
 	code(codec, checkpoint->owed);
-	code_list(codec, &checkpoint->reported_maps);
+	code(codec, checkpoint->folded);
+	code_list(codec, &checkpoint->done_maps);
 	code(codec, checkpoint->reported_train_set);
+	code(codec, checkpoint->folded_train_set);
 	code_phases(codec, &checkpoint->phases, &checkpoint->phase_count);
 }
 
@@ -245,6 +248,6 @@ void checkpoint_clean(struct checkpoint *checkpoint)
 	checkpoint_clean_phases(checkpoint->phases, checkpoint->phase_count);
 	checkpoint_clean_phases(checkpoint->report.phases, checkpoint->report.phase_count);
 	free(checkpoint->report.maps.numbers);
-	free(checkpoint->reported_maps.numbers);
+	free(checkpoint->done_maps.numbers);
 	*checkpoint = (struct checkpoint){0};
 }

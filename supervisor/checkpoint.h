@@ -19,7 +19,7 @@
 struct buffer;
 
 /* Counts the changes of what is below. */
-#define CHECKPOINT_VERSION 2
+#define CHECKPOINT_VERSION 3
 
 /* How a life of an interface is attached. */
 struct checkpoint_attachment {
@@ -68,8 +68,9 @@ struct checkpoint_report {
 	uint64_t file_size;
 	struct checkpoint_list maps; /* by their serial numbers */
 	uint64_t last_train_set;     /* sets taken up to this number are in it */
-	uint64_t owed; /* what the report before it left to it: that report's id, or 0 for nothing
-			*/
+	uint64_t owed;	 /* what the report before it left to it: that report's id, or 0 for nothing
+			  */
+	uint64_t folded; /* what is in it and in no map any more: the number of its pin, or 0 */
 	struct checkpoint_phase *phases;
 	size_t phase_count;
 };
@@ -78,10 +79,12 @@ struct checkpoint {
 	struct checkpoint_interval interval;  /* that is running */
 	uint32_t last_id, era, known_ifindex; /* interface_table_private.h */
 	struct checkpoint_report report;
-	uint64_t owed; /* what a report left to the running interval: its id, or 0 for nothing */
-	/* what the last report contained is to be thrown away, if it is still there */
-	struct checkpoint_list reported_maps;
-	uint64_t reported_train_set;
+	uint64_t owed;	 /* what a report left to the running interval: its id, or 0 for nothing */
+	uint64_t folded; /* what was folded of the running interval, likewise */
+	/* what the last report contained, or what was folded since, is to be thrown away, if it is
+	 * still there */
+	struct checkpoint_list done_maps;
+	uint64_t reported_train_set, folded_train_set;
 	struct checkpoint_phase *phases;
 	size_t phase_count;
 };

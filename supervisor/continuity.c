@@ -27,10 +27,12 @@ struct continuity {
 	struct checkpoint_report report; /* on its way */
 	size_t report_held;		 /* so many of the first maps held are in it */
 	struct merge *doubt;		 /* what is in it, if it is not ours */
-	struct checkpoint_list reported_maps;
-	uint64_t reported_train_set;
-	uint64_t owed;	  /* what is pinned for the running interval (checkpoint.h) */
-	bool save_failed; /* said once */
+	struct checkpoint_list done_maps;
+	uint64_t reported_train_set, folded_train_set;
+	uint64_t owed, folded; /* what is pinned for the running interval (checkpoint.h) */
+	bool recovered;	       /* or there was nothing to be */
+	bool save_failed;      /* said once */
+	bool fold_failed;
 };
 
 void continuity_start_afresh(struct continuity *continuity, const char *why)
@@ -39,6 +41,7 @@ void continuity_start_afresh(struct continuity *continuity, const char *why)
 
 	checkpoint_clean(&continuity->left);
 	continuity->found = false;
+	continuity->recovered = true;
 	if (removed < 0)
 		log_error("what a dead agent left cannot be removed: %s", strerror(-removed));
 	else if (removed)
@@ -66,6 +69,7 @@ int continuity_new(struct continuity **ret)
 	continuity->pins_error = pins_new(&continuity->pins);
 	err = continuity->pins ? continuity_load(continuity) : -ENOENT;
 	continuity->found = !err;
+	continuity->recovered = err;
 	if (continuity->pins && err == -ENOENT)
 		continuity_start_afresh(continuity, "it had not come far enough to say what it is");
 	else if (err == -EPROTO)
@@ -91,7 +95,7 @@ void continuity_free(struct continuity *continuity)
 		return;
 	continuity_forget_report(continuity);
 	checkpoint_clean(&continuity->left);
-	free(continuity->reported_maps.numbers);
+	free(continuity->done_maps.numbers);
 	held_free(continuity->held);
 	pins_free(continuity->pins);
 	free(continuity);
@@ -174,7 +178,7 @@ static int continuity_sort_maps(struct continuity *continuity, struct flow_maps 
 	int err = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (list_has(&left->reported_maps, found[i].serial)) {
+		if (list_has(&left->done_maps, found[i].serial)) {
 			flow_maps_discard(maps, &found[i]);
 		} else if (list_has(&continuity->report.maps, found[i].serial)) {
 			int map_err = continuity_take_doubtful(continuity, maps, &found[i], relief);
@@ -204,8 +208,12 @@ static int continuity_take_train_set(void *data, uint32_t set)
 		held_forget_trains(continuity->held, set);
 		return 0;
 	}
-	if (continuity->report.id && set <= continuity->report.last_train_set)
+	if (continuity->report.id && set <= continuity->report.last_train_set) {
 		merge = continuity->doubt;
+	} else if (set <= continuity->left.folded_train_set) {
+		held_forget_trains(continuity->held, set);
+		return 0;
+	}
 	err = held_get_trains(continuity->held, set, &trains, &n);
 	if (err)
 		return err;
@@ -292,6 +300,57 @@ static void continuity_drop_owed(const struct continuity *continuity, uint64_t i
 		pins_forget(continuity->pins, pin.name);
 }
 
+struct folded_pin {
+	char name[32];
+};
+
+static struct folded_pin folded_pin_name(uint64_t number)
+{
+	struct folded_pin pin;
+
+	snprintf(pin.name, sizeof(pin.name), "folded-%" PRIu64, number);
+	return pin;
+}
+
+static int continuity_put_folded(const struct continuity *continuity, const struct merge *merge,
+				 uint64_t number)
+{
+	struct folded_pin pin = folded_pin_name(number);
+	struct buffer bytes = {0};
+	int err;
+
+	merge_encode(merge, &bytes);
+	err = buffer_error(&bytes);
+	if (!err)
+		err = pins_put_bytes(continuity->pins, pin.name, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	return err;
+}
+
+static int continuity_take_folded(const struct continuity *continuity, uint64_t number,
+				  struct merge *merge)
+{
+	struct folded_pin pin = folded_pin_name(number);
+	struct buffer bytes = {0};
+	int err;
+
+	if (!number)
+		return 0;
+	err = pins_get_bytes(continuity->pins, pin.name, &bytes);
+	if (!err)
+		err = merge_decode(merge, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	return err;
+}
+
+static void continuity_drop_folded(const struct continuity *continuity, uint64_t number)
+{
+	struct folded_pin pin = folded_pin_name(number);
+
+	if (number)
+		pins_forget(continuity->pins, pin.name);
+}
+
 static int continuity_take_report(struct continuity *continuity)
 {
 	struct checkpoint_report *report = &continuity->left.report;
@@ -304,11 +363,14 @@ static int continuity_take_report(struct continuity *continuity)
 	err = merge_new(&continuity->doubt);
 	if (!err)
 		continuity_take_owed(continuity, continuity->report.owed, continuity->doubt);
+	if (!err)
+		err = continuity_take_folded(continuity, continuity->report.folded,
+					     continuity->doubt);
 	return err;
 }
 
 /* What was pinned when the agent died, and had no place in the checkpoint yet, or any more: links
- * of interfaces, and what is owed to an interval. */
+ * of interfaces, what is owed to an interval, and what was folded of one. */
 struct orphans {
 	const struct continuity *continuity;
 	struct interface_table *table;
@@ -322,6 +384,8 @@ static bool continuity_is_orphan(const struct orphans *orphans, const char *name
 
 	if (sscanf(name, "link-%" SCNu32 "-", &life) == 1)
 		return !interface_table_has_life(orphans->table, life);
+	if (sscanf(name, "folded-%" SCNu64, &id) == 1)
+		return id != continuity->folded && id != continuity->report.folded;
 	return sscanf(name, "owed-%" SCNu64, &id) == 1 && id != continuity->owed &&
 	       id != continuity->report.owed;
 }
@@ -346,6 +410,10 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 
 	continuity->owed = continuity->left.owed;
 	continuity_take_owed(continuity, continuity->owed, merge);
+	continuity->folded = continuity->left.folded;
+	continuity->folded_train_set = continuity->left.folded_train_set;
+	if (!err)
+		err = continuity_take_folded(continuity, continuity->folded, merge);
 	if (!err)
 		err = flow_maps_recover(maps, &found, &count);
 	if (!err)
@@ -358,6 +426,7 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 		err = interface_table_recover(table, &continuity->left, found, count);
 	if (!err)
 		err = pins_each(continuity->pins, continuity_drop_orphan, &orphans);
+	continuity->recovered = !err;
 	return err;
 }
 
@@ -368,8 +437,10 @@ static int continuity_encode(const struct continuity *continuity, struct interfa
 		.interval = *interval,
 		.report = continuity->report,
 		.owed = continuity->owed,
-		.reported_maps = continuity->reported_maps,
+		.done_maps = continuity->done_maps,
 		.reported_train_set = continuity->reported_train_set,
+		.folded = continuity->folded,
+		.folded_train_set = continuity->folded_train_set,
 	};
 	int err = interface_table_save(table, &checkpoint);
 
@@ -380,14 +451,14 @@ static int continuity_encode(const struct continuity *continuity, struct interfa
 	return buffer_error(bytes);
 }
 
-void continuity_save(struct continuity *continuity, struct interface_table *table,
-		     const struct checkpoint_interval *interval)
+static int continuity_write(struct continuity *continuity, struct interface_table *table,
+			    const struct checkpoint_interval *interval)
 {
 	struct buffer bytes = {0};
 	int err;
 
 	if (!continuity->pins)
-		return;
+		return 0;
 	err = continuity_encode(continuity, table, interval, &bytes);
 	if (!err)
 		err = pins_put_bytes(continuity->pins, CHECKPOINT_PIN, bytes.data, bytes.size);
@@ -399,6 +470,70 @@ void continuity_save(struct continuity *continuity, struct interface_table *tabl
 	if (!err && continuity->save_failed)
 		log_notice("the checkpoint is written again");
 	continuity->save_failed = err;
+	return err;
+}
+
+void continuity_save(struct continuity *continuity, struct interface_table *table,
+		     const struct checkpoint_interval *interval)
+{
+	(void)continuity_write(continuity, table, interval);
+}
+
+/* Of the running interval: the rest is of a report on its way. */
+static size_t continuity_first_held(const struct continuity *continuity)
+{
+	return continuity->report.id ? continuity->report_held : 0;
+}
+
+static int continuity_fold_held(struct continuity *continuity, struct interface_table *table,
+				const struct merge *merge,
+				const struct checkpoint_interval *interval)
+{
+	size_t first = continuity_first_held(continuity), count;
+	uint64_t before = continuity->folded, set_before = continuity->folded_train_set;
+	uint64_t report = continuity->report.folded;
+	struct checkpoint_list maps_before = continuity->done_maps, maps;
+	uint64_t number = 1 + (before > report ? before : report), set;
+	int err = held_list(continuity->held, first, &maps, &set);
+
+	if (err)
+		return err;
+	err = continuity_put_folded(continuity, merge, number);
+	if (!err) {
+		continuity->folded = number;
+		continuity->folded_train_set = set;
+		continuity->done_maps = maps;
+		err = continuity_write(continuity, table, interval);
+	}
+	if (err) {
+		continuity->folded = before;
+		continuity->folded_train_set = set_before;
+		continuity->done_maps = maps_before;
+		continuity_drop_folded(continuity, number);
+		free(maps.numbers);
+		return err;
+	}
+	count = maps.count;
+	free(maps_before.numbers);
+	continuity_drop_folded(continuity, before);
+	held_release(continuity->held, first, count, continuity->report.last_train_set, set);
+	return 0;
+}
+
+void continuity_fold(struct continuity *continuity, struct interface_table *table,
+		     const struct merge *merge, const struct checkpoint_interval *interval)
+{
+	int err;
+
+	/* while it is read what a dead agent has left, the checkpoint is that agent's */
+	if (!continuity->pins || !continuity->recovered ||
+	    held_count(continuity->held) == continuity_first_held(continuity))
+		return;
+	err = continuity_fold_held(continuity, table, merge, interval);
+	if (err && !continuity->fold_failed)
+		log_warning("what is held for a crash grows with the flows of the interval: %s",
+			    strerror(-err));
+	continuity->fold_failed = err;
 }
 
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
@@ -408,12 +543,13 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 {
 	struct checkpoint_report begun = {.id = report->id,
 					  .interval = *interval,
-					  .owed = continuity->owed};
+					  .owed = continuity->owed,
+					  .folded = continuity->folded};
 	int err;
 
 	if (!continuity->pins)
 		return 0;
-	err = held_list(continuity->held, &begun.maps, &begun.last_train_set);
+	err = held_list(continuity->held, 0, &begun.maps, &begun.last_train_set);
 	if (!err)
 		err = interface_table_describe(table, &begun.phases, &begun.phase_count);
 	if (err) {
@@ -427,6 +563,7 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 		begun.file_size = size;
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
+	continuity->folded = 0;
 	continuity_save(continuity, table, interval);
 	return 0;
 }
@@ -436,6 +573,7 @@ void continuity_cancel_report(struct continuity *continuity)
 	if (continuity->owed != continuity->report.owed)
 		continuity_drop_owed(continuity, continuity->owed);
 	continuity->owed = continuity->report.owed;
+	continuity->folded = continuity->report.folded;
 	continuity_forget_report(continuity);
 }
 
@@ -447,19 +585,22 @@ bool continuity_has_sent(const struct continuity *continuity)
 void continuity_end_report(struct continuity *continuity, struct interface_table *table,
 			   const struct checkpoint_interval *interval)
 {
-	uint64_t paid;
+	uint64_t paid, folded;
 
 	if (!continuity_has_sent(continuity))
 		return;
-	free(continuity->reported_maps.numbers);
-	continuity->reported_maps = continuity->report.maps;
+	free(continuity->done_maps.numbers);
+	continuity->done_maps = continuity->report.maps;
 	continuity->reported_train_set = continuity->report.last_train_set;
 	continuity->report.maps = (struct checkpoint_list){0};
 	paid = continuity->report.owed;
+	folded = continuity->report.folded;
 	continuity_forget_report(continuity);
 	continuity_save(continuity, table, interval);
 	continuity_drop_owed(continuity, paid);
-	held_release(continuity->held, continuity->report_held, continuity->reported_train_set);
+	continuity_drop_folded(continuity, folded);
+	held_release(continuity->held, 0, continuity->report_held, 0,
+		     continuity->reported_train_set);
 }
 
 const struct checkpoint_report *continuity_doubt(const struct continuity *continuity,

@@ -7,6 +7,8 @@
  *   - A phase of an interface is in the checkpoint before the program counts for it.
  *   - A map is pinned before the program can reach it, and a train's copy before the train is
  *     emptied, until a report that contains them is written.
+ *   - What was summed cannot be told from maps that are held: they give way to a copy of the merge,
+ *     which max_flows bounds.
  *   - Which maps a report contains is in the checkpoint before the report is written; that it is
  *     written, before they are unpinned. What dies in between leaves a report in doubt: the next
  *     agent writes it, from the same maps and under the same number, before anything else.
@@ -68,6 +70,14 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 /* Writes the checkpoint. A failure is logged once. */
 void continuity_save(struct continuity *continuity, struct interface_table *table,
 		     const struct checkpoint_interval *interval);
+
+/*
+ * The merge holds what was read of the running interval, and no more than the limit of flows: a
+ * copy of it is pinned in place of all the maps that it came from. A failure is logged once; they
+ * are held on then.
+ */
+void continuity_fold(struct continuity *continuity, struct interface_table *table,
+		     const struct merge *merge, const struct checkpoint_interval *interval);
 
 /*
  * A report of that size, made of merge, is about to be written to the sink; all that was read until

@@ -134,15 +134,22 @@ int held_each_train_set(struct held *held, int (*found)(void *data, uint32_t set
 	return err ? err : walk.err;
 }
 
-int held_list(const struct held *held, struct checkpoint_list *maps, uint64_t *last_train_set)
+size_t held_count(const struct held *held)
 {
-	uint64_t *numbers = calloc(held->count + 1, sizeof(*numbers));
+	return held->count;
+}
+
+int held_list(const struct held *held, size_t first, struct checkpoint_list *maps,
+	      uint64_t *last_train_set)
+{
+	size_t count = held->count - first;
+	uint64_t *numbers = calloc(count + 1, sizeof(*numbers));
 
 	if (!numbers)
 		return -ENOMEM;
-	for (size_t i = 0; i < held->count; i++)
-		numbers[i] = held->list[i].serial;
-	*maps = (struct checkpoint_list){.numbers = numbers, .count = held->count};
+	for (size_t i = 0; i < count; i++)
+		numbers[i] = held->list[first + i].serial;
+	*maps = (struct checkpoint_list){.numbers = numbers, .count = count};
 	*last_train_set = held->last_train_set;
 	return 0;
 }
@@ -154,13 +161,19 @@ void held_forget_trains(struct held *held, uint64_t set)
 	pins_forget(held->pins, pin.name);
 }
 
-void held_release(struct held *held, size_t n, uint64_t last_train_set)
+void held_release(struct held *held, size_t first, size_t n, uint64_t after_train_set,
+		  uint64_t last_train_set)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = first; i < first + n; i++)
 		flow_maps_forget(held->maps, held->list[i].phase, held->list[i].serial);
 	held->count -= n;
-	if (held->count)
-		memmove(held->list, held->list + n, held->count * sizeof(*held->list));
-	while (held->first_train_set < last_train_set)
-		held_forget_trains(held, ++held->first_train_set);
+	if (held->count > first)
+		memmove(held->list + first, held->list + first + n,
+			(held->count - first) * sizeof(*held->list));
+	if (after_train_set < held->first_train_set)
+		after_train_set = held->first_train_set;
+	for (uint64_t set = after_train_set; set < last_train_set;)
+		held_forget_trains(held, ++set);
+	if (held->first_train_set == after_train_set && last_train_set > after_train_set)
+		held->first_train_set = last_train_set;
 }

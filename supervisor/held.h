@@ -42,9 +42,14 @@ int held_each_train_set(struct held *held, int (*found)(void *data, uint32_t set
 /* Lets go of the trains under that number, if there are any. */
 void held_forget_trains(struct held *held, uint64_t set);
 
-/* All that is held now, for a report: the serial numbers of maps (free()), and the last set. */
-int held_list(const struct held *held, struct checkpoint_list *maps, uint64_t *last_train_set);
-/* Lets go of the first n maps, and of the sets up to that one: their report is written. */
-void held_release(struct held *held, size_t n, uint64_t last_train_set);
+/* How many maps are held now. */
+size_t held_count(const struct held *held);
+/* Those from the first on, to be done with together: the serial numbers of maps (free()), and the
+ * last set of trains. */
+int held_list(const struct held *held, size_t first, struct checkpoint_list *maps,
+	      uint64_t *last_train_set);
+/* Lets go of n maps from the first on, and of the sets behind that one up to the last one. */
+void held_release(struct held *held, size_t first, size_t n, uint64_t after_train_set,
+		  uint64_t last_train_set);
 
 #endif

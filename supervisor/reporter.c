@@ -21,9 +21,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What so many interfaces and their phases took lies all over the heap, and the C library gives
+ * back none but its end. */
+#define STORM_INTERFACES 1000
 
 struct reporter {
 	/* borrowed */
@@ -212,6 +217,9 @@ void reporter_relieve(struct reporter *reporter)
 		return;
 	err = sources_of_table(&sources, reporter->table);
 	reporter_sum_smallest(reporter, reporter->merge, &sources, err);
+	if (!merge_is_over(reporter->merge))
+		continuity_fold(reporter->continuity, reporter->table, reporter->merge,
+				&reporter->interval);
 }
 
 void reporter_relieve_doubtful(void *data, struct merge *doubt,
@@ -359,6 +367,7 @@ static int reporter_write_interval(struct reporter *reporter)
 	struct checkpoint_interval interval = reporter_interval_until_now(reporter);
 	struct report report = {0};
 	int64_t made_ns;
+	bool storm;
 	int err;
 
 	/* one at a time is in doubt */
@@ -383,7 +392,10 @@ static int reporter_write_interval(struct reporter *reporter)
 	reporter_note_output(reporter, err);
 	if (!err)
 		reporter_commit(reporter, &report, &interval);
+	storm = report.interface_count >= STORM_INTERFACES;
 	report_clean(&report);
+	if (storm)
+		(void)malloc_trim(0);
 	return err;
 }
 

@@ -197,7 +197,7 @@ static void write_checkpoints(const char *corpus)
 			    .maps = {.numbers = maps, .count = 2},
 			    .phases = phases,
 			    .phase_count = 1},
-		 .reported_maps = {.numbers = maps, .count = 1},
+		 .done_maps = {.numbers = maps, .count = 1},
 		 .phases = phases,
 		 .phase_count = 2},
 	};

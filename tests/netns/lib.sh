@@ -352,7 +352,7 @@ header_field() { # NS FIELD
 
 # Of the flows of all reports that were ever written.
 sum_of_reports() { # NS
-	awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/$1.report"
+	awk '/ Bytes: / { sum += $NF } END { printf "%.0f\n", sum }' "$WORK/$1.report"
 }
 
 # Bytes and packets of the report's flows and of what found no room, together: "BYTES PACKETS".
@@ -423,6 +423,13 @@ agent_objects() { # NS
 	# some are closed meanwhile
 	{ cat "/proc/${AGENT[$1]}/fdinfo/"* 2>/dev/null || true; } |
 		sed -nE 's/^(prog|map)_id:[[:space:]]+([0-9]+)$/\1:\2/p' | sort -u
+}
+
+# Descriptors, resident KiB, and what the kernel keeps for the agent.
+footprint() { # NS
+	printf '%d descriptors, %d KiB, %d programs and maps\n' \
+		"$(find "/proc/${AGENT[$1]}/fd" -type l | wc -l)" \
+		"$(awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[$1]}/status")" "$(agent_objects "$1" | wc -l)"
 }
 
 are_gone() { # OBJECT...

@@ -175,13 +175,6 @@ event_filter_removed() {
 	wait_for_log host 's0: attached' "$before"
 }
 
-# Descriptors, resident KiB, and what the kernel keeps for the agent.
-footprint() {
-	printf '%d descriptors, %d KiB, %d programs and maps\n' \
-		"$(find "/proc/${AGENT[host]}/fd" -type l | wc -l)" \
-		"$(awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[host]}/status")" "$(agent_objects host | wc -l)"
-}
-
 chaos() {
 	local events end=$((SECONDS + CHAOS_S))
 
@@ -200,7 +193,7 @@ chaos() {
 reported() {
 	awk '/ Bytes: / { sum += $NF }
 		/reason=map_full/ || /interface=(s0|x[0-9]+) reason=before_attach/ { match($0, /bytes=[0-9]+/); sum += substr($0, RSTART + 6, RLENGTH - 6) }
-		END { printf "%d\n", sum }' "$WORK/host.report"
+		END { printf "%.0f\n", sum }' "$WORK/host.report"
 }
 
 end_chaos() {
@@ -217,7 +210,7 @@ story_chaos() {
 	topology_chaos
 	: >"$WORK/events"
 	chaos_agent
-	echo "before: $(footprint)"
+	echo "before: $(footprint host)"
 	sender bridged c1 10.2.0.2 c2 10.2.0.3 &
 	jobs+=($!)
 	sender routed c2 10.2.0.3 world 10.3.0.2 &
@@ -229,7 +222,7 @@ story_chaos() {
 	chaos
 	touch "$WORK/enough"
 	wait "${jobs[@]}"
-	echo "after $NUMBER events: $(footprint)"
+	echo "after $NUMBER events: $(footprint host)"
 	stop_agent host
 	sent=$((($(cat "$WORK"/sent.* | paste -sd +) + STRAYED) * PACKET + FLOODED * FLOOD_PACKET))
 	expect_equal "bytes of all reports after $NUMBER events, CHAOS_SEED=$CHAOS_SEED" "$sent" "$(reported)"

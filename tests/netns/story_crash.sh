@@ -217,6 +217,29 @@ pinned_maps() { # NS
 	in_ns "$1" "$TOOLS/bpf_objects" entries flows-
 }
 
+# What is held for a crash of flows beyond max_flows is what the merge holds, and no map that they came in.
+story_sums_are_held_for_a_crash() {
+	local count=60000
+
+	topology_flood
+	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	# it answers when what came is done
+	in_ns host "$FLOWTALLY" status >/dev/null || true
+	# maps that were read are as large as what was in them
+	(($(pinned_maps host | awk '$1 != 4096 { sum += $1 } END { print sum + 0 }') < 10000)) ||
+		fail 'maps that are held:' "$(pinned_maps host)"
+	kill_agent host
+	start_agent host -c "$WORK/flowtally.conf"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	kill_agent host
+	start_agent host -c "$WORK/flowtally.conf"
+	stop_agent host
+	expect_equal 'bytes and packets' "$((2 * count * 29)) $((2 * count))" "$(accounted host)"
+	expect_equal 'flows named, and bytes' "1000 $(header_field host bytes)" "$(named host)"
+}
+
 # However long reports cannot be written, what is held for a crash is what was counted.
 story_broken_output_holds_little() {
 	local status
@@ -296,20 +319,29 @@ has_died_or_reported() { # NS REPORTS
 	has_died "$1" || has_reports "$1" "$2"
 }
 
-# Killed on entering its COUNTth system call of that name from now on, while it drains, writes and lets go.
+# From now on it is killed on entering its COUNTth system call of that name.
+trace_until_call() { # NS NAME COUNT
+	strace -qq -o "$WORK/strace" -p "${AGENT[$1]}" -e inject="$2":signal=KILL:when="$3" 2>/dev/null &
+	TRACER=$!
+	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$TRACER\$" "/proc/${AGENT[$1]}/status"
+}
+
+end_trace() {
+	kill "$TRACER" 2>/dev/null || true
+	wait "$TRACER" 2>/dev/null || true
+}
+
+# While it drains, writes and lets go.
 kill_at_system_call() { # NS NAME COUNT
-	local reports tracer
+	local reports
 
 	reports=$(report_count "$1")
-	strace -qq -o "$WORK/strace" -p "${AGENT[$1]}" -e inject="$2":signal=KILL:when="$3" 2>/dev/null &
-	tracer=$!
-	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$tracer\$" "/proc/${AGENT[$1]}/status"
+	trace_until_call "$@"
 	signal_agent "$1" USR1
 	wait_for 'death or a report' has_died_or_reported "$1" "$reports"
 	# that all is done after a report is told by the agent's going back to sleep
 	wait_for 'death or sleep' died_or_sleeps "$1"
-	kill "$tracer" 2>/dev/null || true
-	wait "$tracer" 2>/dev/null || true
+	end_trace
 }
 
 died_or_sleeps() { # NS
@@ -371,6 +403,39 @@ story_killed_at_system_calls() {
 	stop_agent host
 	expect_equal "bytes of all reports, killed $KILLED times" "$((SENT * 128))" \
 		"$(sum_of_reports host)"
+}
+
+# The same while maps that near their limit are read and folded: until the agent outlives a flood.
+flood_until_it_lives() { # NAME
+	local call=$((RANDOM % 10 + 1))
+
+	while true; do
+		trace_until_call host "$1" "$call"
+		SENT=$((SENT + $("$TOOLS/flood" "$PREFIX-host" 10000 20)))
+		# it is dead, or answers when what came is done
+		in_ns host "$FLOWTALLY" status >/dev/null 2>&1 || true
+		end_trace
+		! kill -0 "${AGENT[host]}" 2>/dev/null || break
+		KILLED=$((KILLED + 1))
+		start_agent host -c "$WORK/flowtally.conf"
+		# each call with CRASH_STEP=1; without, how many there are depends on the machine
+		call=$((${CRASH_STEP:-0} ? call + ${CRASH_STEP:-0} : 2 * call))
+	done
+}
+
+story_killed_while_it_folds() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_flood
+	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
+	SENT=0 KILLED=0
+	start_agent host -c "$WORK/flowtally.conf"
+	flood_until_it_lives bpf
+	flood_until_it_lives renameat
+	flood_until_it_lives unlinkat
+	((KILLED >= 3)) || fail "killed only $KILLED times"
+	stop_agent host
+	expect_equal "bytes and packets, killed $KILLED times" "$((SENT * 29)) $SENT" "$(accounted host)"
+	echo "killed $KILLED times"
 }
 
 # Starts the agent and kills it on its COUNTth call of NAME. Fails if it gets as far as its first interval.

@@ -112,6 +112,7 @@ story_storm() {
 	wait_for 'all links' agrees_with_the_kernel
 	report_now host
 	before=$(agent_descriptors)
+	echo "before: $(footprint host)"
 	for round in a b c; do
 		stray 20000 peer v1 &
 		jobs=($!)
@@ -130,6 +131,7 @@ story_storm() {
 		expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports host)"
 		wait_for 'the descriptors of the beginning' has_descriptors "$before"
 		rss+=("$(resident_kib)")
+		echo "after round $round: $(footprint host)"
 	done
 	((rss[2] - rss[1] < 512)) || fail "resident memory after each round, KiB: ${rss[*]}"
 	mapfile -t objects < <(agent_objects host)

@@ -3,12 +3,15 @@
  */
 #include "report/summed.h"
 
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
 #include "lib/filter.h"
 #include "netlink/link_tunnel.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
 #include "tests/unit/stack_fixture.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 
 #define ROUNDS	   300
@@ -351,6 +354,77 @@ static void summed_and_filtered(void **state)
 	filter_clean(&ignore);
 }
 
+/* The agent dies, and another one goes on with what was kept. */
+static void go_on_elsewhere(size_t limit)
+{
+	struct buffer bytes = {0};
+
+	merge_encode(stack.merge, &bytes);
+	assert_int_equal(buffer_error(&bytes), 0);
+	merge_free(stack.merge);
+	assert_int_equal(merge_new(&stack.merge), 0);
+	merge_set_max_flows(stack.merge, limit);
+	assert_int_equal(merge_decode(stack.merge, bytes.data, bytes.size), 0);
+	buffer_free(&bytes);
+}
+
+static struct buffer bytes_of_a_merge_with_sums(void)
+{
+	struct buffer bytes = {0};
+
+	add_container_host();
+	merge_set_max_flows(stack.merge, 2);
+	for (unsigned int i = 1; i <= 4; i++) {
+		struct flow_key key = flow_number(i);
+
+		stack_in(&stack, "eth0", &key, 0, i);
+	}
+	stack_sum_smallest(&stack);
+	merge_encode(stack.merge, &bytes);
+	assert_int_equal(buffer_error(&bytes), 0);
+	merge_next_interval(stack.merge);
+	return bytes;
+}
+
+/* What is refused leaves nothing behind. */
+static void cut_off_anywhere(void **state)
+{
+	struct buffer bytes = bytes_of_a_merge_with_sums();
+
+	(void)state;
+	for (size_t size = 0; size < bytes.size; size++) {
+		/* a copy of that size, so that a read behind it is seen */
+		_free_ char *cut = malloc(size ? size : 1);
+
+		assert_non_null(cut);
+		memcpy(cut, bytes.data, size);
+		assert_int_equal(merge_decode(stack.merge, cut, size), -EBADMSG);
+		assert_int_equal(merge_flow_count(stack.merge), 0);
+	}
+	assert_int_equal(merge_decode(stack.merge, bytes.data, bytes.size), 0);
+	make_report();
+	assert_other("eth0", 2, 1 + 2);
+	assert_int_equal(report.total.packets, 1 + 2 + 3 + 4);
+	buffer_free(&bytes);
+}
+
+/* Any byte may be wrong: it is refused or taken, never followed out of bounds. */
+static void any_byte_wrong(void **state)
+{
+	struct buffer bytes = bytes_of_a_merge_with_sums();
+
+	(void)state;
+	for (size_t i = 0; i < bytes.size; i++) {
+		char right = bytes.data[i];
+
+		bytes.data[i] = (char)(right ^ 0xff);
+		(void)merge_decode(stack.merge, bytes.data, bytes.size);
+		merge_next_interval(stack.merge);
+		bytes.data[i] = right;
+	}
+	buffer_free(&bytes);
+}
+
 /* What one flow sends, by a way on which it is counted at one interface. */
 struct model {
 	uint64_t packets;
@@ -447,6 +521,8 @@ static void largest_are_named(void **state)
 			go(way[i], &key, packets[i]);
 			if (random_below(2))
 				stack_sum_smallest(&stack);
+			if (!random_below(40))
+				go_on_elsewhere(limit);
 			assert_true(merge_flow_count(stack.merge) == i + 1);
 		}
 		make_report();
@@ -475,6 +551,8 @@ static void sums_are_exact(void **state)
 			sent[1] += ways[way].end ? 0 : packets;
 			if (merge_is_over(stack.merge))
 				stack_sum_smallest(&stack);
+			if (!random_below(40))
+				go_on_elsewhere(limit);
 		}
 		make_report();
 		assert_true(report.flow_count <= limit);
@@ -526,6 +604,8 @@ int main(void)
 						teardown_stack),
 		cmocka_unit_test_setup_teardown(summed_outer_packets, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(summed_and_filtered, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(cut_off_anywhere, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(any_byte_wrong, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(largest_are_named, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(sums_are_exact, setup_stack, teardown_stack),
 		cmocka_unit_test(select_is_like_sort),
