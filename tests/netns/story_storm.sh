@@ -60,17 +60,16 @@ links() {
 hooked() {
 	local dev
 
-	if [[ $ATTACH == tcx ]]; then
+	{
 		# gone ones say 0
 		cat "/proc/${AGENT[host]}/fdinfo/"* 2>/dev/null |
 			awk '/^link_type:\ttcx/ { tcx = 1 } /^ifindex:/ && tcx { if ($2) n[$2]++; tcx = 0 }
-				END { for (i in n) if (n[i] == 2) print i }' | sort
-		return
-	fi
-	for dev in $(tc_in host qdisc show | awk '/^qdisc clsact / { print $5 }'); do
-		(($(own_filters host "$dev") == 2)) || continue
-		ip_in host -j link show dev "$dev" | jq -r '.[0].ifindex'
-	done | sort
+				END { for (i in n) if (n[i] == 2) print i }'
+		for dev in $(tc_in host qdisc show | awk '/^qdisc clsact / { print $5 }'); do
+			(($(own_filters host "$dev") == 2)) || continue
+			ip_in host -j link show dev "$dev" | jq -r '.[0].ifindex'
+		done
+	} | sort
 }
 
 agrees_with_the_kernel() {
