@@ -97,24 +97,18 @@ static __always_inline bool find_slot(__u32 ifindex, struct flow_slot *ret)
 	       read_slot(flow_slot_place(ifindex, 1), ifindex, ret);
 }
 
-static __always_inline enum flow_class
-egress_class(struct __sk_buff *skb, const struct flow_slot *own, bool fragment, __u8 *unsure)
+static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
+						    const struct flow_slot *own, __u8 *unsure)
 {
 	struct flow_slot received;
 
-	if (!skb->ingress_ifindex) {
-		if (own->flags & FLOW_SLOT_BORN_REPEAT)
-			return FLOW_EGRESS_REPEAT;
-		if (unlikely(fragment))
-			*unsure = FLOW_REBUILT;
-		return FLOW_EGRESS;
-	}
+	if (!skb->ingress_ifindex)
+		return own->flags & FLOW_SLOT_BORN_REPEAT ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
 	if (!find_slot(skb->ingress_ifindex, &received))
 		return FLOW_EGRESS;
 	if (received.flags & FLOW_SLOT_COVERED)
 		return FLOW_EGRESS_REPEAT;
-	if (unlikely(received.flags & FLOW_SLOT_PARTIAL))
-		*unsure = FLOW_UNSURE;
+	*unsure = !!(received.flags & FLOW_SLOT_PARTIAL);
 	return FLOW_EGRESS;
 }
 
@@ -287,36 +281,33 @@ static __noinline int note_frame(struct __sk_buff *skb, __u32 slot, __u32 flags,
 	return 0;
 }
 
-/* Returns whether it is an IPv6 fragment. */
-static __always_inline bool parse_packet(struct __sk_buff *skb, const struct flow_slot *own,
+static __always_inline void parse_packet(struct __sk_buff *skb, const struct flow_slot *own,
 					 bool egress, struct packet *p)
 {
-	bool ethernet = own->flags & FLOW_SLOT_ETHERNET, fragment;
+	bool ethernet = own->flags & FLOW_SLOT_ETHERNET;
 
 	if (likely(ethernet && parse_plain(skb, p)))
-		return false;
-	fragment = parse_any(skb, ethernet, p);
+		return;
+	parse_any(skb, ethernet, p);
 	note_frame(skb, own->slot, own->flags, egress ? FLOW_EGRESS : FLOW_INGRESS, p);
-	return fragment;
 }
 
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	enum flow_class class = FLOW_INGRESS;
 	struct flow_slot own;
-	__u8 unsure = FLOW_SURE;
 	struct packet p;
-	bool fragment;
+	__u8 unsure = 0;
 
 	if (!find_slot(skb->ifindex, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
-	fragment = parse_packet(skb, &own, egress, &p);
+	parse_packet(skb, &own, egress, &p);
 	if (egress)
-		class = egress_class(skb, &own, fragment, &unsure);
-	else if (unlikely(own.flags & FLOW_SLOT_TURNS) && is_turned_back(skb))
-		unsure = FLOW_UNSURE;
+		class = egress_class(skb, &own, &unsure);
+	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
+		unsure = is_turned_back(skb);
 	if (unlikely(unsure))
-		p.key.unsure = unsure;
+		p.key.unsure = 1;
 	count(own.slot, class, &p);
 	return TC_ACT_UNSPEC;
 }

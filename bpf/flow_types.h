@@ -11,7 +11,7 @@
 
 /* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
  * read them alike. */
-#define FLOW_LAYOUT 3
+#define FLOW_LAYOUT 2
 
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
@@ -31,18 +31,6 @@ enum flow_reason {
 	FLOW_OWN_ENTRIES,	    /* in a map from its beginning */
 };
 
-/* Packets that may have been seen before, where others of their class were not: rare, so in entries
- * of their own. */
-enum flow_doubt {
-	FLOW_SURE,
-	/* FLOW_EGRESS: received on a device of which only a part is watched (FLOW_SLOT_PARTIAL).
-	 * FLOW_INGRESS: turned back by a device above (FLOW_SLOT_TURNS). */
-	FLOW_UNSURE,
-	/* FLOW_EGRESS: an IPv6 fragment that was received on no device. ip6_fragment() makes those
-	 * of a datagram that is forwarded anew, and ip6_copy_metadata() leaves skb_iif behind. */
-	FLOW_REBUILT,
-};
-
 /*
  * A conversation, the same key for both directions: the two ends are ordered so that (addr, port)
  * of end 0 is the smaller one as bytes in network order.
@@ -60,7 +48,11 @@ struct flow_key {
 			__u8 protocol;	/* IANA number of the upper-layer header, or an enum
 					   flow_reason */
 			__u8 family;	/* enum flow_family */
-			__u8 unsure;	/* enum flow_doubt */
+			__u8 unsure;	/* 1: packets that may have been seen before, where others
+					   of their class were not: rare, so an entry of their
+					   own. FLOW_EGRESS: received on a device of which only a
+					   part is watched (FLOW_SLOT_PARTIAL). FLOW_INGRESS: turned
+					   back by a device above (FLOW_SLOT_TURNS) */
 			__u8 zero;	/* padding takes part in the hash */
 		};
 		__u64 tail; /* all of these: a wide read would wait for narrow writes */

@@ -497,7 +497,7 @@ static __always_inline int parse_extensions(const struct cursor *c, struct netwo
 	return found.fragment ? parse_fragment_header(c, found.fragment, n) : PARSED;
 }
 
-static __always_inline int parse_ipv6(const struct cursor *c, struct packet *p, bool *fragment)
+static __always_inline int parse_ipv6(const struct cursor *c, struct packet *p)
 {
 	__u32 room = c->skb->len - c->link, gso_size = c->skb->gso_size;
 	struct network n = {.family = FLOW_IPV6, .header = sizeof(struct ipv6hdr)};
@@ -527,12 +527,11 @@ static __always_inline int parse_ipv6(const struct cursor *c, struct packet *p, 
 			skip_gso_jumbo(c, &n);
 		if (parse_extensions(c, &n) != PARSED)
 			return FLOW_MALFORMED;
-		*fragment = n.fragment_offset || n.more_fragments;
 	}
 	return parse_upper_layer(c, &n, gso_size, p);
 }
 
-static __always_inline int parse_network(struct cursor *c, struct packet *p, bool *fragment)
+static __always_inline int parse_network(struct cursor *c, struct packet *p)
 {
 	int ethertype = c->ethernet ? parse_ethernet(c) : (__be16)c->skb->protocol;
 
@@ -541,7 +540,7 @@ static __always_inline int parse_network(struct cursor *c, struct packet *p, boo
 	if (ethertype == bpf_htons(ETH_P_IP))
 		return parse_ipv4(c, p);
 	if (ethertype == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(c, p, fragment);
+		return parse_ipv6(c, p);
 	return FLOW_NON_IP;
 }
 
@@ -552,8 +551,8 @@ static __always_inline void set_unattributed(struct packet *p, enum flow_reason 
 	p->key.protocol = reason;
 }
 
-/* Every packet gets a key, of its flow or of the reason why it has none. Returns whether it is an
- * IPv6 fragment. A function of its own: the plain packets do without its registers and stack. */
+/* Every packet gets a key, of its flow or of the reason why it has none. A function of its own: the
+ * plain packets do without its registers and stack. */
 static __noinline int parse_any(struct __sk_buff *skb, bool ethernet, struct packet *p)
 {
 	struct cursor c = {
@@ -562,11 +561,10 @@ static __noinline int parse_any(struct __sk_buff *skb, bool ethernet, struct pac
 		.data_end = (const void *)(long)skb->data_end,
 		.ethernet = ethernet,
 	};
-	bool fragment = false;
-	int reason = parse_network(&c, p, &fragment);
+	int reason = parse_network(&c, p);
 
 	if (likely(reason == PARSED))
-		return fragment;
+		return 0;
 	set_unattributed(p, reason);
 	p->bytes = skb->len - c.link;
 	p->packets = skb->gso_segs ?: 1;

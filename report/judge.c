@@ -3,7 +3,6 @@
 
 #include "report/debt.h"
 #include "report/id_map.h"
-#include "report/locals.h"
 #include "report/merge.h"
 #include "report/sort.h"
 
@@ -31,7 +30,7 @@ _Static_assert(OWED_COUNTED < FLOW_CELL_KINDS, "fits a cell");
 static const enum hook sight_hooks[FLOW_SIGHTS] = {
 	[FLOW_INGRESS] = HOOK_INGRESS,	     [FLOW_EGRESS] = HOOK_EGRESS,
 	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,  [FLOW_EGRESS_UNSURE] = HOOK_UNSURE,
-	[FLOW_INGRESS_TURNED] = HOOK_TURNED, [FLOW_EGRESS_REBUILT] = HOOK_EGRESS,
+	[FLOW_INGRESS_TURNED] = HOOK_TURNED,
 };
 
 /* A run of numbers in judge.judges. */
@@ -80,8 +79,6 @@ struct judge {
 	const struct flow_table *flows; /* borrowed */
 	const struct debt *owed;	/* borrowed; from the interval before */
 	struct debt *owing;		/* borrowed; to the next one */
-	const struct merge_ends *ends;	/* borrowed */
-	bool all_covered;		/* whatever is forwarded was shown */
 	struct place *places;		/* owned */
 	size_t place_count;
 	size_t interface_count;
@@ -101,7 +98,6 @@ struct judge {
 	struct flow_count counted_before[2]; /* in the interval before */
 	unsigned int reason;		     /* enum flow_reason, or NO_REASON */
 	uint64_t flow;			     /* its number */
-	enum flow_class rebuilt[2];	     /* by sender: what rebuilt fragments are */
 	uint32_t counted_at;		     /* the place that counted most of it, or NONE */
 };
 
@@ -131,12 +127,6 @@ static struct flow_count counts_smaller(struct flow_count a, struct flow_count b
 {
 	return (struct flow_count){.bytes = smaller(a.bytes, b.bytes),
 				   .packets = smaller(a.packets, b.packets)};
-}
-
-/* In which class it counts. */
-static unsigned int sight_of(const struct judge *judge, const struct flow_cell *cell)
-{
-	return cell->kind == FLOW_EGRESS_REBUILT ? judge->rebuilt[cell->sender] : cell->kind;
 }
 
 /* NULL: an interface of the past. */
@@ -174,9 +164,6 @@ static void add_places(struct judge *judge, const struct report_interface *liste
 		add_place(judge, listed[i].id);
 	assert(judge->place_count == count);
 	judge->interface_count = count;
-	judge->all_covered = true;
-	for (size_t i = 0; i < count; i++)
-		judge->all_covered &= interfaces[i].role->all_covered;
 	for (size_t i = 0; i < count; i++) {
 		struct place *place = find_place(judge, interfaces[i].id);
 
@@ -358,7 +345,6 @@ int judge_new(struct judge **ret, const struct judge_case *matter,
 	judge->flows = matter->flows;
 	judge->owed = matter->owed;
 	judge->owing = matter->owing;
-	judge->ends = matter->ends;
 	err = judge_init(judge, listed, interfaces, count);
 	if (err) {
 		judge_free(judge);
@@ -468,8 +454,7 @@ static void sum_repeats(struct judge *judge, const struct place *place,
 	for (int h = 0; h < HOOKS; h++) {
 		uint32_t j = place->judged[h];
 
-		if (j == NONE || !judge->judged[j].uses_repeats ||
-		    !is_own_repeat(h, sight_of(judge, cell)))
+		if (j == NONE || !judge->judged[j].uses_repeats || !is_own_repeat(h, cell->kind))
 			continue;
 		activate(judge, j);
 		flow_count_add(&judge->judged[j].repeats[cell->sender], &count);
@@ -482,12 +467,11 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 	flow_table_each_cell (cell, judge->flows, entry) {
 		const struct place *place = find_place(judge, cell->id);
 		struct flow_count count = flow_cell_count(cell);
-		unsigned int sight = sight_of(judge, cell);
-		enum hook hook = sight_hooks[sight];
+		enum hook hook = sight_hooks[cell->kind];
 
 		assert(place && place->role);
 		sum_repeats(judge, place, cell);
-		if (sight == FLOW_EGRESS_REPEAT)
+		if (cell->kind == FLOW_EGRESS_REPEAT)
 			continue;
 		switch (place->role->hook[hook].sight) {
 		case SIGHT_FIRST:
@@ -505,10 +489,10 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 	}
 }
 
-static void add_seen(const struct judged *judged, struct seen *seen, unsigned int sight,
-		     struct flow_count count)
+static void add_seen(const struct judged *judged, struct seen *seen, const struct flow_cell *cell)
 {
-	bool repeats = judged->hook == HOOK_INGRESS && may_repeat_ingress(sight);
+	struct flow_count count = flow_cell_count(cell);
+	bool repeats = judged->hook == HOOK_INGRESS && may_repeat_ingress(cell->kind);
 
 	flow_count_add(repeats ? &seen->repeats : &seen->first, &count);
 }
@@ -516,15 +500,13 @@ static void add_seen(const struct judged *judged, struct seen *seen, unsigned in
 static void sum_references(struct judge *judge, const struct flow_entry *entry)
 {
 	flow_table_each_cell (cell, judge->flows, entry) {
-		unsigned int sight = sight_of(judge, cell);
-		const struct judge_list *list = &find_place(judge, cell->id)->judges[sight];
+		const struct judge_list *list = &find_place(judge, cell->id)->judges[cell->kind];
 
 		for (uint32_t i = 0; i < list->count; i++) {
 			struct judged *judged = &judge->judged[judge->judges[list->first + i]];
 
 			if (judged->active)
-				add_seen(judged, &judged->seen[cell->sender], sight,
-					 flow_cell_count(cell));
+				add_seen(judged, &judged->seen[cell->sender], cell);
 		}
 	}
 }
@@ -558,8 +540,7 @@ static void take_owed_reference(struct judge *judge, const struct place *place,
 		struct judged *judged = &judge->judged[judge->judges[list->first + i]];
 
 		if (judged->active)
-			add_seen(judged, &judged->seen_before[cell->sender], cell->kind,
-				 flow_cell_count(cell));
+			add_seen(judged, &judged->seen_before[cell->sender], cell);
 	}
 }
 
@@ -705,11 +686,10 @@ static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32
 	int err = 0;
 
 	flow_table_each_cell (cell, judge->flows, entry) {
-		unsigned int sight = sight_of(judge, cell);
-
-		if (!find_place(judge, cell->id)->judges[sight].count || err)
+		if (!find_place(judge, cell->id)->judges[cell->kind].count || err)
 			continue;
-		err = owe(judge, key, hash, cell->id, cell->sender, sight, flow_cell_count(cell));
+		err = owe(judge, key, hash, cell->id, cell->sender, cell->kind,
+			  flow_cell_count(cell));
 	}
 	for (unsigned int sender = 0; sender < 2; sender++) {
 		for (size_t i = 0; i < judge->active_count && !err; i++)
@@ -782,51 +762,11 @@ bool judge_is_certain(const struct judge *judge, const struct flow_entry *entry)
 	flow_table_each_cell (cell, judge->flows, entry) {
 		const struct place *place = find_place(judge, cell->id);
 
-		if (!place || !place->role || cell->kind == FLOW_EGRESS_REBUILT ||
-		    is_judged(judge, place, cell) || is_reference(judge, entry, place, cell))
+		if (!place || !place->role || is_judged(judge, place, cell) ||
+		    is_reference(judge, entry, place, cell))
 			return false;
 	}
 	return true;
-}
-
-/* Whether the end is one of this host: its address is, and so is what NAT makes of it. */
-static bool is_born_here(const struct judge *judge, const struct flow_key *key, unsigned int end)
-{
-	const struct merge_ends *ends = judge->ends;
-	struct nat_conversation conversation;
-	const struct nat_end *seen_as;
-
-	if (!local_set_has(ends->locals, key->addr[end].bytes))
-		return false;
-	if (!ends->nat || !nat_table_find(ends->nat, key, &conversation))
-		return true;
-	seen_as = end == conversation.client ? &conversation.client_seen_as
-					     : &conversation.server_seen_as;
-	return local_set_has(ends->locals, seen_as->addr);
-}
-
-static bool was_received(const struct judge *judge, const struct flow_entry *entry,
-			 unsigned int sender)
-{
-	flow_table_each_cell (cell, judge->flows, entry)
-		if (cell->sender == sender && flow_sight_is_ingress(cell->kind))
-			return true;
-	return false;
-}
-
-/* IPv6 fragments that were received on no device: made here, of what was born here, or of what was
- * received, which was shown then if all devices are covered. */
-static void judge_rebuilt(struct judge *judge, const struct flow_entry *entry)
-{
-	flow_table_each_cell (cell, judge->flows, entry) {
-		bool born, shown;
-
-		if (cell->kind != FLOW_EGRESS_REBUILT)
-			continue;
-		born = is_born_here(judge, &entry->key, cell->sender);
-		shown = judge->all_covered || was_received(judge, entry, cell->sender);
-		judge->rebuilt[cell->sender] = !born && shown ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
-	}
 }
 
 int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_count counted[2])
@@ -842,7 +782,6 @@ int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_
 	judge->reason = NO_REASON;
 	if (entry->key.family == FLOW_UNATTRIBUTED && entry->key.protocol < FLOW_REASONS)
 		judge->reason = entry->key.protocol;
-	judge_rebuilt(judge, entry);
 	sum_sights(judge, entry);
 	if (judge->judged_count)
 		hash = flow_table_hash(judge->flows, &entry->key);

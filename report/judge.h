@@ -14,7 +14,6 @@
 
 struct debt;
 struct judge;
-struct merge_ends;
 struct merge_interface;
 struct report_interface;
 
@@ -23,7 +22,6 @@ struct judge_case {
 	const struct flow_table *flows;
 	const struct debt *owed; /* from the interval before */
 	struct debt *owing;	 /* empty; filled in for the next one; NULL: it is not asked for */
-	const struct merge_ends *ends;
 };
 
 /* listed: the same interfaces in the order of the report. 0 or -ENOMEM. */
@@ -58,11 +56,10 @@ const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t 
 /* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
-/* Cells of a flow beside those of an enum flow_class: of an enum flow_doubt. */
+/* Cells of a flow beside those of an enum flow_class: of the unsure key. */
 enum unsure_class {
 	FLOW_EGRESS_UNSURE = FLOW_CLASSES,
 	FLOW_INGRESS_TURNED,
-	FLOW_EGRESS_REBUILT,
 	FLOW_SIGHTS,
 };
 

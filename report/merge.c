@@ -131,7 +131,7 @@ static struct flow_key record_flow(const struct flow_key *key)
 static unsigned int record_sight(const struct flow_key *key, unsigned int class)
 {
 	if (key->unsure && class == FLOW_EGRESS)
-		return key->unsure == FLOW_REBUILT ? FLOW_EGRESS_REBUILT : FLOW_EGRESS_UNSURE;
+		return FLOW_EGRESS_UNSURE;
 	return key->unsure && class == FLOW_INGRESS ? FLOW_INGRESS_TURNED : class;
 }
 
@@ -478,7 +478,7 @@ static void note_shown(const struct view *view, struct report *report,
 			&report->interfaces[judge_interface(view->judge, cell->id)];
 		const struct flow_count count = flow_cell_count(cell);
 
-		flow_count_add(flow_sight_is_ingress(cell->kind) ? &interface->in : &interface->out,
+		flow_count_add(cell->kind == FLOW_INGRESS ? &interface->in : &interface->out,
 			       &count);
 	}
 }
@@ -620,8 +620,7 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 {
 	const struct judge_case matter = {.flows = &merge->flows,
 					  .owed = &merge->owed,
-					  .owing = &merge->owing,
-					  .ends = ends};
+					  .owing = &merge->owing};
 	struct view view = {.flows = &merge->flows, .ends = ends};
 	int err;
 
@@ -723,9 +722,7 @@ int merge_sum_smallest(struct merge *merge, const struct merge_interface *interf
 		       const struct merge_ends *ends)
 {
 	/* what can be summed owes nothing */
-	const struct judge_case matter = {.flows = &merge->flows,
-					  .owed = &merge->owed,
-					  .ends = ends};
+	const struct judge_case matter = {.flows = &merge->flows, .owed = &merge->owed};
 	struct view view = {.flows = &merge->flows, .ends = ends};
 	_free_ bool *chosen = NULL;
 	struct report report = {0};

@@ -50,7 +50,6 @@ struct graph {
 	size_t budget;		   /* references that may still be listed */
 	struct references partial; /* shown of what is received on devices covered in part */
 	bool any_partial;	   /* there are such devices */
-	bool all_covered;	   /* all but lo, which forwards nothing */
 };
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -403,13 +402,11 @@ static bool is_born_repeat(const struct graph *g, const struct node *node)
 
 static void resolve_flags(struct graph *g)
 {
-	g->all_covered = true;
 	for (size_t p = 0; p < g->count; p++) {
 		size_t i = g->order[p];
 		struct node *node = &g->nodes[i];
 
 		node->covered = is_covered(g, i);
-		g->all_covered &= node->covered || is_kind(g, i, "loopback");
 		node->born_repeat = is_born_repeat(g, node);
 		for (size_t e = 0; e < node->lower_count; e++) {
 			size_t lower = g->lowers[node->first_lower + e];
@@ -695,7 +692,6 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 				       .covered = g->nodes[i].covered,
 				       .partial = g->nodes[i].partial,
 				       .born_repeat = g->nodes[i].born_repeat,
-				       .all_covered = g->all_covered,
 				       .level = g->nodes[i].level};
 	if (!role->id)
 		return 0;

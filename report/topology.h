@@ -64,10 +64,9 @@ struct topology_role {
 	bool partial; /* some of what is received on it may be: FLOW_SLOT_PARTIAL */
 	bool turns;   /* it receives what devices above, which nobody here watches, send to each
 			 other: FLOW_SLOT_TURNS */
-	bool born_repeat;   /* what is born here was shown at its monitored master's egress:
-			       FLOW_SLOT_BORN_REPEAT */
-	bool all_covered;   /* every device of the host is; but for lo, which forwards nothing */
-	unsigned int level; /* height in the stack: 0 has no device below it */
+	bool born_repeat;	/* what is born here was shown at its monitored master's egress:
+				   FLOW_SLOT_BORN_REPEAT */
+	unsigned int level;	/* height in the stack: 0 has no device below it */
 	unsigned int swap_rank; /* its map is swapped after those of lower ranks (swap_order.h) */
 	struct topology_hook hook[HOOKS];
 };

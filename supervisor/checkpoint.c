@@ -118,7 +118,6 @@ static void code_role(struct codec *codec, struct topology_role *role)
 	code_bool(codec, &role->partial);
 	code_bool(codec, &role->turns);
 	code_bool(codec, &role->born_repeat);
-	code_bool(codec, &role->all_covered);
 	code(codec, role->level);
 	for (enum hook hook = 0; hook < HOOKS; hook++)
 		code_hook(codec, &role->hook[hook]);

@@ -34,7 +34,7 @@ static void table_describe(const struct interface *interface, struct topology_li
  * one instant, and what a CPU holds in a train would be of another. A port below its monitored
  * master is judged only for what came from where nobody looked.
  */
-static bool table_is_judged(const struct topology_role *role)
+static bool table_is_judged(const struct topology_role *role, bool all_covered)
 {
 	if (!role->id)
 		return false;
@@ -42,16 +42,21 @@ static bool table_is_judged(const struct topology_role *role)
 	       role->hook[HOOK_UNSURE].sight == SIGHT_JUDGED ||
 	       role->hook[HOOK_TURNED].sight == SIGHT_JUDGED ||
 	       (role->hook[HOOK_EGRESS].sight == SIGHT_JUDGED &&
-		!(role->born_repeat && role->all_covered));
+		!(role->born_repeat && all_covered));
 }
 
 /* roles: in the order of FOR_EACH_INTERFACE. */
 static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles)
 {
-	bool judged = false;
+	bool all_covered = true, judged = false;
+	size_t i = 0;
 
-	for (size_t i = 0; i < table->count; i++)
-		judged |= table_is_judged(&roles[i]);
+	/* nothing is forwarded that was received on lo */
+	FOR_EACH_INTERFACE (table, interface)
+		all_covered &=
+			roles[i++].covered || !strcmp(link_kind(&interface->link), "loopback");
+	for (size_t r = 0; r < i; r++)
+		judged |= table_is_judged(&roles[r], all_covered);
 	return judged;
 }
 

@@ -296,18 +296,6 @@ static void test_old_fragments(void **state)
 static const struct item udp_items[] = {ETHERNET, V4(), UDP(1, 2), {0}};
 static const struct want udp_want = FLOW4(17, 1, 2, 28);
 
-/* Born here. */
-static void expect_out(struct harness *h, const struct item *items, const struct entry *entry)
-{
-	struct __sk_buff ctx = {0};
-	struct packet p;
-
-	packet_build(&p, items);
-	run_program(h->out, &p, &ctx);
-	expect_entries(h, entry, 1);
-	harness_clear(h);
-}
-
 static void expect_egress_entry(struct harness *h, uint32_t received, enum flow_class class,
 				bool unsure)
 {
@@ -383,30 +371,6 @@ static void skip_if_never_received(const struct harness *h)
 		skip();
 	}
 	harness_clear(h);
-}
-
-/* ip6_fragment() may have made it of what was received, too. */
-static void test_rebuilt_fragments(void **state)
-{
-	static const struct item first[] = {ETHERNET,  V6(),	 FRAGMENT(1, 77),
-					    UDP(3, 4), DATA(40), {0}};
-	static const struct item whole[] = {ETHERNET,  V6(),	 FRAGMENT(0, 78),
-					    UDP(3, 4), DATA(40), {0}};
-	const struct want want = FLOW6(17, 3, 4, 96);
-	struct harness *h = *state;
-	struct entry e;
-
-	skip_if_denied();
-	e = counted_entry(first, &want, FLOW_EGRESS);
-	e.key.unsure = FLOW_REBUILT;
-	expect_out(h, first, &e);
-	e = counted_entry(whole, &want, FLOW_EGRESS);
-	expect_out(h, whole, &e);
-	/* it was shown at the master */
-	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED | FLOW_SLOT_BORN_REPEAT);
-	e = counted_entry(first, &want, FLOW_EGRESS_REPEAT);
-	expect_out(h, first, &e);
-	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED);
 }
 
 static void test_egress_classes(void **state)
@@ -742,7 +706,6 @@ static const struct CMUnitTest stories[] = {
 	cmocka_unit_test_setup_teardown(test_old_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_egress_classes, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_turned_back, setup, teardown),
-	cmocka_unit_test_setup_teardown(test_rebuilt_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_classes_elsewhere, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_slot_places, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_map_full, setup, teardown),
