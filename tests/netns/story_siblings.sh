@@ -26,7 +26,7 @@ topology_siblings() { # KIND LOWER_KIND
 
 rename_far() {
 	ip_in peer link set v1 down
-	ip_in peer link set v1 name far
+	ip_in peer link set v1 name far up
 }
 
 make_bridge() {

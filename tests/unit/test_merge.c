@@ -374,6 +374,8 @@ static void turned_back_by_an_unwatched_macvlan(void **state)
 	/* born here */
 	stack_turn(&stack, "eth0", "mv", &key, 0, 5);
 	assert_total(5);
+	assert_string_equal(report.interfaces[0].name, "eth0");
+	assert_int_equal(report.interfaces[0].in.packets, 5);
 	/* forwarded */
 	stack_in(&stack, "vc", &key, 0, 5);
 	stack_turn(&stack, "eth0", "mv", &key, 0, 5);
