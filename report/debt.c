@@ -16,12 +16,17 @@ struct debt_hook {
 	uint32_t id, hook;
 };
 
-void debt_clean(struct debt *debt)
+static void debt_free_hooks(struct debt *debt)
 {
-	flow_table_clean(&debt->flows);
 	free(debt->judged);
 	debt->judged = NULL;
 	debt->judged_count = 0;
+}
+
+void debt_clean(struct debt *debt)
+{
+	flow_table_clean(&debt->flows);
+	debt_free_hooks(debt);
 }
 
 int debt_copy(struct debt *to, const struct debt *from)
@@ -98,7 +103,9 @@ int debt_decode(struct debt *debt, const void *bytes, size_t size)
 	err = debt_decode_hooks(debt, at, head.judged);
 	if (!err)
 		err = flow_table_decode(&debt->flows, at + hooks, size - hooks);
-	if (err)
-		debt_reset(debt);
+	if (err) {
+		flow_table_reset(&debt->flows);
+		debt_free_hooks(debt);
+	}
 	return err;
 }
