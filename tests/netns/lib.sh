@@ -203,12 +203,13 @@ frames() { # [-n TIMES] NS DEV HEX...
 }
 
 # From c2 to world until $WORK/enough is there, in bursts; says in $WORK/sent how many packets that were.
-route_until_enough() {
-	local sent=0
+route_until_enough() { # [PACKETS SECONDS]: so many there, a fifth back, and so long a pause
+	local sent=0 packets=${1:-50}
 
 	until [[ -e $WORK/enough ]]; do
-		udp -n 50 -s 100 -r 10 c2 10.2.0.3:40000 world 10.3.0.2:5001
-		sent=$((sent + 60))
+		udp -n "$packets" -s 100 -r $((packets / 5)) c2 10.2.0.3:40000 world 10.3.0.2:5001
+		sent=$((sent + packets + packets / 5))
+		[[ ! ${2:-} ]] || sleep "$2"
 	done
 	echo "$sent" >"$WORK/sent"
 }
