@@ -235,16 +235,40 @@ static int continuity_settle_quiet_set(struct continuity *continuity, struct pro
 	return program_empty_trains(program);
 }
 
-struct owed_pin {
+/* Bytes that merges hand on are pinned under what they are and a number. */
+struct bytes_pin {
 	char name[32];
 };
 
-static struct owed_pin owed_pin_name(uint64_t id)
+static struct bytes_pin bytes_pin_name(const char *what, uint64_t number)
 {
-	struct owed_pin pin;
+	struct bytes_pin pin;
 
-	snprintf(pin.name, sizeof(pin.name), "owed-%" PRIu64, id);
+	snprintf(pin.name, sizeof(pin.name), "%s-%" PRIu64, what, number);
 	return pin;
+}
+
+/* Frees the bytes. 0 or negative errno, their own error among them. */
+static int continuity_put_bytes(const struct continuity *continuity, const char *what,
+				uint64_t number, struct buffer *bytes)
+{
+	struct bytes_pin pin = bytes_pin_name(what, number);
+	int err = buffer_error(bytes);
+
+	if (!err)
+		err = pins_put_bytes(continuity->pins, pin.name, bytes->data, bytes->size);
+	buffer_free(bytes);
+	return err;
+}
+
+/* Number 0: there are none. */
+static void continuity_drop_bytes(const struct continuity *continuity, const char *what,
+				  uint64_t number)
+{
+	struct bytes_pin pin = bytes_pin_name(what, number);
+
+	if (number)
+		pins_forget(continuity->pins, pin.name);
 }
 
 /*
@@ -255,7 +279,6 @@ static struct owed_pin owed_pin_name(uint64_t id)
 static int continuity_put_owed(struct continuity *continuity, const struct interface_table *table,
 			       const struct merge *merge, uint64_t id)
 {
-	struct owed_pin pin = owed_pin_name(id);
 	struct buffer bytes = {0};
 	int err;
 
@@ -263,10 +286,7 @@ static int continuity_put_owed(struct continuity *continuity, const struct inter
 	if (!interface_table_judges(table))
 		return 0;
 	merge_encode_owing(merge, &bytes);
-	err = buffer_error(&bytes);
-	if (!err)
-		err = pins_put_bytes(continuity->pins, pin.name, bytes.data, bytes.size);
-	buffer_free(&bytes);
+	err = continuity_put_bytes(continuity, "owed", id, &bytes);
 	if (!err)
 		continuity->owed = id;
 	return err;
@@ -276,7 +296,7 @@ static int continuity_put_owed(struct continuity *continuity, const struct inter
 static void continuity_take_owed(const struct continuity *continuity, uint64_t id,
 				 struct merge *merge)
 {
-	struct owed_pin pin = owed_pin_name(id);
+	struct bytes_pin pin = bytes_pin_name("owed", id);
 	struct buffer bytes = {0};
 	int err;
 
@@ -292,45 +312,19 @@ static void continuity_take_owed(const struct continuity *continuity, uint64_t i
 			  pin.name, strerror(-err));
 }
 
-static void continuity_drop_owed(const struct continuity *continuity, uint64_t id)
-{
-	struct owed_pin pin = owed_pin_name(id);
-
-	if (id)
-		pins_forget(continuity->pins, pin.name);
-}
-
-struct folded_pin {
-	char name[32];
-};
-
-static struct folded_pin folded_pin_name(uint64_t number)
-{
-	struct folded_pin pin;
-
-	snprintf(pin.name, sizeof(pin.name), "folded-%" PRIu64, number);
-	return pin;
-}
-
 static int continuity_put_folded(const struct continuity *continuity, const struct merge *merge,
 				 uint64_t number)
 {
-	struct folded_pin pin = folded_pin_name(number);
 	struct buffer bytes = {0};
-	int err;
 
 	merge_encode(merge, &bytes);
-	err = buffer_error(&bytes);
-	if (!err)
-		err = pins_put_bytes(continuity->pins, pin.name, bytes.data, bytes.size);
-	buffer_free(&bytes);
-	return err;
+	return continuity_put_bytes(continuity, "folded", number, &bytes);
 }
 
 static int continuity_take_folded(const struct continuity *continuity, uint64_t number,
 				  struct merge *merge)
 {
-	struct folded_pin pin = folded_pin_name(number);
+	struct bytes_pin pin = bytes_pin_name("folded", number);
 	struct buffer bytes = {0};
 	int err;
 
@@ -341,14 +335,6 @@ static int continuity_take_folded(const struct continuity *continuity, uint64_t 
 		err = merge_decode(merge, bytes.data, bytes.size);
 	buffer_free(&bytes);
 	return err;
-}
-
-static void continuity_drop_folded(const struct continuity *continuity, uint64_t number)
-{
-	struct folded_pin pin = folded_pin_name(number);
-
-	if (number)
-		pins_forget(continuity->pins, pin.name);
 }
 
 static int continuity_take_report(struct continuity *continuity)
@@ -509,13 +495,13 @@ static int continuity_fold_held(struct continuity *continuity, struct interface_
 		continuity->folded = before;
 		continuity->folded_train_set = set_before;
 		continuity->done_maps = maps_before;
-		continuity_drop_folded(continuity, number);
+		continuity_drop_bytes(continuity, "folded", number);
 		free(maps.numbers);
 		return err;
 	}
 	count = maps.count;
 	free(maps_before.numbers);
-	continuity_drop_folded(continuity, before);
+	continuity_drop_bytes(continuity, "folded", before);
 	held_release(continuity->held, first, count, continuity->report.last_train_set, set);
 	return 0;
 }
@@ -571,7 +557,7 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 void continuity_cancel_report(struct continuity *continuity)
 {
 	if (continuity->owed != continuity->report.owed)
-		continuity_drop_owed(continuity, continuity->owed);
+		continuity_drop_bytes(continuity, "owed", continuity->owed);
 	continuity->owed = continuity->report.owed;
 	continuity->folded = continuity->report.folded;
 	continuity_forget_report(continuity);
@@ -597,8 +583,8 @@ void continuity_end_report(struct continuity *continuity, struct interface_table
 	folded = continuity->report.folded;
 	continuity_forget_report(continuity);
 	continuity_save(continuity, table, interval);
-	continuity_drop_owed(continuity, paid);
-	continuity_drop_folded(continuity, folded);
+	continuity_drop_bytes(continuity, "owed", paid);
+	continuity_drop_bytes(continuity, "folded", folded);
 	held_release(continuity->held, 0, continuity->report_held, 0,
 		     continuity->reported_train_set);
 }
