@@ -18,7 +18,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, FLOW_SLOT_TABLE_SIZE);
+	__uint(max_entries, FLOW_SLOT_TABLE_SIZE *FLOW_BANKS);
 	__type(key, __u32);
 	__type(value, struct flow_slot);
 } slots SEC(".maps");
@@ -76,9 +76,10 @@ struct {
 volatile struct flow_control control SEC(".data.control") = {};
 
 /* User space stores a whole word at any time: one load, so that index and flags belong together. */
-static __always_inline bool read_slot(__u32 place, __u32 ifindex, struct flow_slot *ret)
+static __always_inline bool read_slot(__u32 place, __u32 bank, __u32 ifindex, struct flow_slot *ret)
 {
-	const volatile __u64 *word = bpf_map_lookup_elem(&slots, &place);
+	__u32 index = flow_slot_index(place, bank);
+	const volatile __u64 *word = bpf_map_lookup_elem(&slots, &index);
 	union {
 		__u64 word;
 		struct flow_slot slot;
@@ -91,20 +92,22 @@ static __always_inline bool read_slot(__u32 place, __u32 ifindex, struct flow_sl
 	return entry.slot.ifindex == ifindex;
 }
 
-static __always_inline bool find_slot(__u32 ifindex, struct flow_slot *ret)
+static __always_inline bool find_slot(__u32 ifindex, __u32 cpu, struct flow_slot *ret)
 {
-	return likely(read_slot(flow_slot_place(ifindex, 0), ifindex, ret)) ||
-	       read_slot(flow_slot_place(ifindex, 1), ifindex, ret);
+	__u32 bank = control.bank_of_cpu[cpu & (FLOW_CPUS - 1)];
+
+	return likely(read_slot(flow_slot_place(ifindex, 0), bank, ifindex, ret)) ||
+	       read_slot(flow_slot_place(ifindex, 1), bank, ifindex, ret);
 }
 
-static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
-						    const struct flow_slot *own, __u8 *unsure)
+static __always_inline enum flow_class
+egress_class(struct __sk_buff *skb, const struct flow_slot *own, __u32 cpu, __u8 *unsure)
 {
 	struct flow_slot received;
 
 	if (!skb->ingress_ifindex)
 		return own->flags & FLOW_SLOT_BORN_REPEAT ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
-	if (!find_slot(skb->ingress_ifindex, &received))
+	if (!find_slot(skb->ingress_ifindex, cpu, &received))
 		return FLOW_EGRESS;
 	if (received.flags & FLOW_SLOT_COVERED)
 		return FLOW_EGRESS_REPEAT;
@@ -212,9 +215,9 @@ static __always_inline bool same_flow(const struct flow_key *a, const struct flo
  * depend on all bits of the number, and choose the place. That flows collide costs time, no more.
  */
 static __always_inline struct flow_train *find_train(const struct flow_key *key, __u32 slot,
-						     enum flow_class class, __u32 places)
+						     enum flow_class class, __u32 cpu, __u32 places)
 {
-	__u32 set = bpf_get_smp_processor_id() * FLOW_EPOCHS + (control.epoch & (FLOW_EPOCHS - 1));
+	__u32 set = cpu * FLOW_EPOCHS + (control.epoch & (FLOW_EPOCHS - 1));
 	__u64 hash =
 		(key->addr[0].halves[0] + (slot * FLOW_CLASSES + class)) * 0x9e3779b97f4a7c15ULL;
 	__u32 index;
@@ -238,12 +241,13 @@ static __always_inline void start_train(struct flow_train *train, __u32 slot, en
 }
 
 /* Nobody else is in this CPU's set meanwhile: tc runs with bottom halves off, and does not nest. */
-static __always_inline void count(__u32 slot, enum flow_class class, const struct packet *p)
+static __always_inline void count(__u32 slot, enum flow_class class, __u32 cpu,
+				  const struct packet *p)
 {
 	__u32 places = control.trains;
 	struct flow_train *train, alone;
 
-	train = likely(places) ? find_train(&p->key, slot, class, places) : NULL;
+	train = likely(places) ? find_train(&p->key, slot, class, cpu, places) : NULL;
 	if (!train) {
 		start_train(&alone, slot, class, p);
 		settle(&alone);
@@ -295,20 +299,21 @@ static __always_inline void parse_packet(struct __sk_buff *skb, const struct flo
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	enum flow_class class = FLOW_INGRESS;
+	__u32 cpu = bpf_get_smp_processor_id();
 	struct flow_slot own;
 	struct packet p;
 	__u8 unsure = 0;
 
-	if (!find_slot(skb->ifindex, &own) || !(own.flags & FLOW_SLOT_COUNTED))
+	if (!find_slot(skb->ifindex, cpu, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, &own, egress, &p);
 	if (egress)
-		class = egress_class(skb, &own, &unsure);
+		class = egress_class(skb, &own, cpu, &unsure);
 	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
 		unsure = is_turned_back(skb);
 	if (unlikely(unsure))
 		p.key.unsure = 1;
-	count(own.slot, class, &p);
+	count(own.slot, class, cpu, &p);
 	return TC_ACT_UNSPEC;
 }
 

@@ -11,7 +11,7 @@
 
 /* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
  * read them alike. */
-#define FLOW_LAYOUT 2
+#define FLOW_LAYOUT 3
 
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
@@ -134,6 +134,10 @@ struct flow_value {
  * The slot table tells the program whether an interface is counted, and in which slot of flow_maps
  * its map is. One 64-bit word an interface, so that one store begins or ends the counting on both
  * hooks, and what egress hooks think of packets received on it, in the same instant.
+ *
+ * Two words: each CPU reads those of one bank, so that several interfaces' words change for it in
+ * the same instant. User space writes into the other bank, and then changes the CPU's
+ * (slot_table.h).
  */
 struct flow_slot {
 	__u32 ifindex; /* 0: free */
@@ -168,10 +172,15 @@ struct flow_train {
 
 #define FLOW_EPOCHS 2
 
+#define FLOW_BANKS 2	/* of the slot table */
+#define FLOW_CPUS  8192 /* as many as Linux knows at most; a power of two */
+
 /* What user space tells the running program; mapped by it. */
 struct flow_control {
 	__u32 epoch;  /* which set of trains is in use */
 	__u32 trains; /* in a set; 0: none is used, every packet goes into the map at once */
+	__u32 bank;   /* of the slot table: the one that all CPUs read, or are about to */
+	__u8 bank_of_cpu[FLOW_CPUS];
 };
 
 /*
@@ -223,6 +232,12 @@ static inline __u32 flow_slot_place(__u32 ifindex, int second)
 	if (second)
 		ifindex = (ifindex * 2654435761U) >> 16;
 	return ifindex & (FLOW_SLOT_TABLE_SIZE - 1);
+}
+
+/* Where the place's word of a bank is. */
+static inline __u32 flow_slot_index(__u32 place, __u32 bank)
+{
+	return place * FLOW_BANKS + bank % FLOW_BANKS;
 }
 
 _Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");

@@ -6,6 +6,7 @@
 #include "supervisor/attach_ops.h"
 #include "supervisor/explain.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 
@@ -53,7 +54,8 @@ static void admission_attach(struct admission *admission, struct interface *cons
 
 	for (size_t i = 0; i < n; i++) {
 		before[i] = interfaces[i]->attach_error;
-		if (program_has_place(admission->monitor->program, interfaces[i]->link.ifindex))
+		if (slot_table_has_place(program_slots(admission->monitor->program),
+					 interfaces[i]->link.ifindex))
 			placed[count++] = interfaces[i];
 		else
 			interfaces[i]->attach_error = -ENOSPC;

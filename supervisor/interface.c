@@ -7,6 +7,7 @@
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 #include <linux/if_arp.h>
@@ -290,8 +291,10 @@ void interface_attach_each(struct interface *const *interfaces, size_t n,
 	}
 }
 
+/* tell: slot_table_set() or slot_table_stage(). */
 static int interface_set_slot(struct interface *interface, const struct monitor *monitor,
-			      uint8_t flags)
+			      uint8_t flags,
+			      int (*tell)(struct slot_table *table, const struct flow_slot *slot))
 {
 	struct flow_slot slot = {
 		.ifindex = interface->link.ifindex,
@@ -304,7 +307,7 @@ static int interface_set_slot(struct interface *interface, const struct monitor 
 		return 0;
 	if (!memcmp(&slot, &interface->slot, sizeof(slot)))
 		return 0;
-	err = program_set_slot(monitor->program, &slot);
+	err = tell(program_slots(monitor->program), &slot);
 	if (!err)
 		interface->slot = slot;
 	return err;
@@ -327,7 +330,7 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 		if (truth_ruler_of(&interface->link).frames)
 			flags |= FLOW_SLOT_FRAMES;
 	}
-	return interface_set_slot(interface, monitor, flags);
+	return interface_set_slot(interface, monitor, flags, slot_table_stage);
 }
 
 void interface_apply_turner(struct interface *interface, const struct monitor *monitor)
@@ -428,7 +431,8 @@ void interface_stop(struct interface *interface, const struct monitor *monitor, 
 	interface->state = INTERFACE_STOPPED;
 	/* making an entry say less cannot fail */
 	(void)interface_set_slot(interface, monitor,
-				 keep_covered ? interface->slot.flags & FLOW_SLOT_COVERED : 0);
+				 keep_covered ? interface->slot.flags & FLOW_SLOT_COVERED : 0,
+				 slot_table_set);
 	if (counted)
 		interface_end_truth(interface, monitor);
 }

@@ -13,6 +13,7 @@
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 #include "supervisor/shortage.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,7 +99,8 @@ static int table_add(struct interface_table *table, struct interface **at, const
 		return err;
 	interface->wanted_from_birth = table->started;
 	if (table->unswept)
-		interface->slot = program_get_slot(table->monitor->program, link->ifindex);
+		interface->slot =
+			slot_table_get(program_slots(table->monitor->program), link->ifindex);
 	if (!table->started && table->recovered && link->ifindex > table->known_ifindex) {
 		/* it came while nobody looked, and none of its traffic is in a report */
 		interface->wanted_from_birth = true;

@@ -5,6 +5,7 @@
 #include "netlink/rtnl.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -28,7 +29,8 @@ static unsigned int table_find_broken(const struct interface_table *table,
 {
 	const struct monitor *monitor = table->monitor;
 	unsigned int missing = attach_missing(monitor->attacher, &interface->attachment);
-	struct flow_slot slot = program_get_slot(monitor->program, interface->link.ifindex);
+	struct flow_slot slot =
+		slot_table_get(program_slots(monitor->program), interface->link.ifindex);
 	unsigned int broken = 0;
 
 	if (missing & 1U << TC_HOOK_INGRESS)

@@ -8,6 +8,7 @@
 #include "supervisor/checkpoint.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -169,7 +170,8 @@ static bool recovery_is_last_phase(const struct recovery *recovery,
 static int recovery_take_phase(struct recovery *recovery, const struct checkpoint_phase *phase)
 {
 	struct interface_table *table = recovery->table;
-	struct flow_slot word = program_get_slot(table->monitor->program, phase->ifindex);
+	struct flow_slot word =
+		slot_table_get(program_slots(table->monitor->program), phase->ifindex);
 	struct flow_map *map = recovery_map_in_slot(recovery, &word);
 	struct interface *interface;
 	int err = interface_from_description(&interface, phase);
@@ -255,7 +257,7 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 	for (size_t i = 0; i < map_count && !err; i++)
 		if (maps[i].fd >= 0)
 			err = recovery_take_map(&recovery, &maps[i]);
-	program_sweep_slots(table->monitor->program, recovery_keeps_slot, table);
+	slot_table_sweep(program_slots(table->monitor->program), recovery_keeps_slot, table);
 	/* the patterns may be others, and the links are not what they were */
 	interface_table_rematch(table);
 	return err;
@@ -284,7 +286,7 @@ void table_sweep(struct interface_table *table)
 
 	if (!table->unswept || !table->started)
 		return;
-	program_sweep_slots(program, table_keeps_slot, table);
+	slot_table_sweep(program_slots(program), table_keeps_slot, table);
 	err = program_sweep_turners(program, table_keeps_turner, table);
 	if (err)
 		log_error("devices that send to their siblings and are gone are not forgotten: %s",

@@ -5,6 +5,7 @@
 #include "report/sort.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -166,13 +167,16 @@ static int table_apply_role(struct interface_table *table, struct interface *int
 }
 
 /*
- * New interfaces begin to count, others leave, and the program knows the new roles: one store after
- * the other with nothing in between, as a packet that passes two hooks meanwhile finds two roles
- * that do not belong together.
+ * New interfaces begin to count, others leave, and the program knows the new roles, all of them
+ * between the same two packets of a CPU: a packet that passes two hooks must not find two roles
+ * that do not belong together. What is judged is in no train.
  */
 static void table_apply_roles(struct interface_table *table)
 {
-	program_use_trains(table->monitor->program, !table->judged);
+	struct program *program = table->monitor->program;
+
+	if (table->judged)
+		program_use_trains(program, false);
 	FOR_EACH_INTERFACE (table, interface) {
 		int err = table_apply_role(table, interface);
 
@@ -180,6 +184,8 @@ static void table_apply_roles(struct interface_table *table)
 			log_error("%s: no place in the slot table, it is not counted: %s",
 				  interface->link.name, strerror(-err));
 	}
+	slot_table_show(program_slots(program));
+	program_use_trains(program, !table->judged);
 	FOR_EACH_INTERFACE (table, interface) {
 		interface_settle(interface, table->monitor);
 		interface_apply_turner(interface, table->monitor);
@@ -195,7 +201,10 @@ static int table_note_train(void *data, const struct flow_train *train)
 	return 0;
 }
 
-/* Notes which of the changed interfaces have counted nothing in their maps. */
+/*
+ * Notes which of the changed interfaces have counted nothing in their maps, nor will before the
+ * program has the new roles: a packet that came until then would be taken for one of the new phase.
+ */
 static int table_find_idle(struct interface_table *table)
 {
 	bool in_trains[FLOW_SLOTS] = {false};
@@ -205,7 +214,8 @@ static int table_find_idle(struct interface_table *table)
 		return err;
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->changed)
-			interface->idle = flow_maps_idle(table->monitor->maps, &interface->map) &&
+			interface->idle = !(interface->link.flags & IFF_UP) &&
+					  flow_maps_idle(table->monitor->maps, &interface->map) &&
 					  !in_trains[interface->map.slot];
 	return 0;
 }

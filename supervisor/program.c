@@ -3,6 +3,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/pins.h"
+#include "supervisor/slot_table.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -18,7 +19,8 @@ struct program {
 	struct bpf_object *object;
 	/* borrowed from object */
 	int ingress_fd, egress_fd, flow_maps_fd, turners_fd;
-	uint64_t *slots;	      /* mapped: FLOW_SLOT_TABLE_SIZE words */
+	struct slot_table *slots;
+	uint64_t *words;	      /* those of the slot table, mapped */
 	struct flow_fill *fill;	      /* mapped: FLOW_SLOTS of them */
 	struct flow_control *control; /* mapped */
 	int trains_fd;		      /* borrowed from object */
@@ -31,7 +33,7 @@ struct program {
 /* What the trains of all CPUs may take of the kernel's memory. */
 #define TRAINS_MEMORY (32U << 20)
 
-#define SLOTS_SIZE (FLOW_SLOT_TABLE_SIZE * sizeof(struct flow_slot))
+#define WORDS_SIZE (FLOW_SLOT_TABLE_SIZE * FLOW_BANKS * sizeof(struct flow_slot))
 #define FILL_SIZE  (FLOW_SLOTS * sizeof(struct flow_fill))
 
 /* libbpf says "warning" of things that the layer that knows the interface reports in its own words.
@@ -200,8 +202,12 @@ static int program_open(struct program *program, const struct pins *pins, bool g
 			   (void **)&program->control);
 	if (err)
 		return err;
-	err = program_mmap(program, "slots", SLOTS_SIZE, (void **)&program->slots);
-	return err ? err : program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
+	err = program_mmap(program, "slots", WORDS_SIZE, (void **)&program->words);
+	if (!err)
+		err = program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
+	return err ? err
+		   : slot_table_new(&program->slots, program->words, program->control,
+				    program->cpus);
 }
 
 int program_new(struct program **ret, const struct pins *pins, bool go_on)
@@ -225,8 +231,9 @@ void program_free(struct program *program)
 {
 	if (!program)
 		return;
-	if (program->slots)
-		munmap(program->slots, SLOTS_SIZE);
+	slot_table_free(program->slots);
+	if (program->words)
+		munmap(program->words, WORDS_SIZE);
 	if (program->fill)
 		munmap(program->fill, FILL_SIZE);
 	if (program->control)
@@ -268,62 +275,9 @@ int program_run_time(const struct program *program, uint64_t *ns, uint64_t *runs
 	return 0;
 }
 
-/* The place where ifindex stands, or else a free one of its two; NULL if neither. */
-static uint64_t *program_slot_place(const struct program *program, uint32_t ifindex)
+struct slot_table *program_slots(const struct program *program)
 {
-	uint64_t *free_place = NULL;
-
-	for (int second = 0; second <= 1; second++) {
-		uint64_t *place = &program->slots[flow_slot_place(ifindex, second)];
-		struct flow_slot slot;
-
-		memcpy(&slot, place, sizeof(slot));
-		if (slot.ifindex == ifindex)
-			return place;
-		if (!slot.ifindex && !free_place)
-			free_place = place;
-	}
-	return free_place;
-}
-
-bool program_has_place(const struct program *program, uint32_t ifindex)
-{
-	return program_slot_place(program, ifindex);
-}
-
-int program_set_slot(struct program *program, const struct flow_slot *slot)
-{
-	uint64_t *place = program_slot_place(program, slot->ifindex);
-	uint64_t word = 0;
-
-	if (!place)
-		return slot->flags ? -ENOSPC : 0;
-	if (slot->flags)
-		memcpy(&word, slot, sizeof(word));
-	__atomic_store_n(place, word, __ATOMIC_RELEASE);
-	return 0;
-}
-
-struct flow_slot program_get_slot(const struct program *program, uint32_t ifindex)
-{
-	const uint64_t *place = program_slot_place(program, ifindex);
-	struct flow_slot slot = {0};
-
-	if (place)
-		memcpy(&slot, place, sizeof(slot));
-	return slot;
-}
-
-void program_sweep_slots(struct program *program,
-			 bool (*keep)(void *data, const struct flow_slot *slot), void *data)
-{
-	for (size_t i = 0; i < FLOW_SLOT_TABLE_SIZE; i++) {
-		struct flow_slot slot;
-
-		memcpy(&slot, &program->slots[i], sizeof(slot));
-		if (slot.ifindex && !keep(data, &slot))
-			__atomic_store_n(&program->slots[i], 0, __ATOMIC_RELEASE);
-	}
+	return program->slots;
 }
 
 int program_add_turner(struct program *program, const struct flow_turner *turner)

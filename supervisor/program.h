@@ -11,6 +11,7 @@
 
 struct pins;
 struct program;
+struct slot_table;
 
 /*
  * Loads the embedded object. libbpf's and the verifier's words go to the debug log. -EPERM: not
@@ -25,21 +26,8 @@ int program_ingress_fd(const struct program *program);
 int program_egress_fd(const struct program *program);
 int program_flow_maps_fd(const struct program *program);
 
-/*
- * Makes the slot table say slot for slot->ifindex, or forget the ifindex if slot->flags is 0. One
- * store, seen by all CPUs at once. -ENOSPC: both places that the ifindex may stand in are taken by
- * others.
- */
-int program_set_slot(struct program *program, const struct flow_slot *slot);
-
-/* What the slot table says of the ifindex; flags 0: nothing. */
-struct flow_slot program_get_slot(const struct program *program, uint32_t ifindex);
-/* Empties the words of all that keep() does not want. */
-void program_sweep_slots(struct program *program,
-			 bool (*keep)(void *data, const struct flow_slot *slot), void *data);
-
-/* Whether the slot table has a place for the ifindex. */
-bool program_has_place(const struct program *program, uint32_t ifindex);
+/* Which interfaces it counts; borrowed. */
+struct slot_table *program_slots(const struct program *program);
 
 /* Tells it of such a device, or that it is none any more. 0 or negative errno. */
 int program_add_turner(struct program *program, const struct flow_turner *turner);

@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -298,7 +299,7 @@ static void count_interface(struct program *program, struct flow_maps *maps, str
 	if (errno)
 		die("flow map");
 	slot.slot = (uint16_t)map->slot;
-	errno = -program_set_slot(program, &slot);
+	errno = -slot_table_set(program_slots(program), &slot);
 	if (errno)
 		die("slot table");
 }

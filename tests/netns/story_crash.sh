@@ -482,6 +482,43 @@ story_killed_while_it_recovers() {
 	expect_equal "bytes of all reports, killed $killed times" "$((sent * 128))" "$(sum_of_reports host)"
 }
 
+has_died_or_read_again() { # NS TIMES
+	has_died "$1" || (($(grep -cF 'configuration is read again' "$WORK/$1.log") > $2))
+}
+
+# Fault injection into a change of roles: the agent is killed on its way to the first, second, ... CPU that is to
+# learn them, under traffic, until it gets through alive. By tcx only, as clsact drops what passes when it goes.
+once_killed_while_roles_change() {
+	local call=1 killed=0 excluded=br0 reloads sender
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	topology_containers
+	: >"$WORK/flowtally.conf"
+	start_agent host -a tcx -c "$WORK/flowtally.conf"
+	route_until_enough &
+	sender=$!
+	while true; do
+		printf '[interfaces]\nexclude = %s\n' "$excluded" >"$WORK/flowtally.conf"
+		reloads=$(grep -cF 'configuration is read again' "$WORK/host.log" || true)
+		trace_until_call host sched_setaffinity "$call"
+		signal_agent host HUP
+		wait_for 'death or a reload' has_died_or_read_again host "$reloads"
+		# it is dead, or answers when the roles are changed
+		in_ns host "$FLOWTALLY" status >/dev/null 2>&1 || true
+		end_trace
+		has_died host || break
+		killed=$((killed + 1)) call=$((call + 1))
+		start_agent host -a tcx -c "$WORK/flowtally.conf"
+		[[ $excluded == br0 ]] && excluded=p2 || excluded=br0
+	done
+	touch "$WORK/enough"
+	wait "$sender"
+	stop_agent host
+	((killed >= 2)) || fail "killed only $killed times"
+	expect_equal "bytes, killed $killed times" "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
+}
+
 # What a link carried that went before the death is not the agent's to lose.
 story_link_went_before_a_death() {
 	topology_wire

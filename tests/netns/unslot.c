@@ -62,21 +62,24 @@ static int find_map(const char *pid, const char *name)
 int main(int argc, char **argv)
 {
 	struct flow_slot word = {0}, nothing = {0};
-	__u32 place, slot;
+	__u32 first, second, slot;
 	int slots, maps;
 
 	if (argc != 4)
 		return fail("usage");
 	slots = find_map(argv[1], "slots");
 	maps = find_map(argv[1], "flow_maps");
-	place = flow_slot_place((__u32)strtoul(argv[3], NULL, 10), 0);
-	if (slots < 0 || maps < 0 || bpf_map_lookup_elem(slots, &place, &word))
+	first = flow_slot_index(flow_slot_place((__u32)strtoul(argv[3], NULL, 10), 0), 0);
+	second = first + 1;
+	if (slots < 0 || maps < 0 || bpf_map_lookup_elem(slots, &first, &word))
 		return fail("the agent's maps");
 	if (word.ifindex != (__u32)strtoul(argv[3], NULL, 10))
 		return fail("no such interface");
 	slot = word.slot;
-	if (!strcmp(argv[2], "map") ? bpf_map_delete_elem(maps, &slot)
-				    : bpf_map_update_elem(slots, &place, &nothing, BPF_ANY))
+	if (!strcmp(argv[2], "map")
+		    ? bpf_map_delete_elem(maps, &slot)
+		    : bpf_map_update_elem(slots, &first, &nothing, BPF_ANY) ||
+			      bpf_map_update_elem(slots, &second, &nothing, BPF_ANY))
 		return fail(argv[2]);
 	return 0;
 }

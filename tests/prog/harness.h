@@ -53,8 +53,9 @@ static inline void harness_set_slot(const struct harness *h, uint32_t place, uin
 				    uint8_t flags)
 {
 	struct flow_slot slot = {.ifindex = ifindex, .slot = TEST_SLOT, .flags = flags};
+	uint32_t index = flow_slot_index(place, 0);
 
-	assert_int_equal(bpf_map_update_elem(h->slots, &place, &slot, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(h->slots, &index, &slot, BPF_ANY), 0);
 }
 
 static inline struct flow_key reason_key(enum flow_reason reason)

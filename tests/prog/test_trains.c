@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 #include "tests/prog/packet.h"
 
 #include <bpf/bpf.h>
@@ -59,7 +60,7 @@ static int setup(void **state)
 	assert_int_equal(flow_maps_new(&f->maps, f->program, NULL, 65536), 0);
 	assert_int_equal(flow_maps_take(f->maps, 1, &f->map), 0);
 	slot.slot = (uint16_t)f->map.slot;
-	assert_int_equal(program_set_slot(f->program, &slot), 0);
+	assert_int_equal(slot_table_set(program_slots(f->program), &slot), 0);
 	return 0;
 }
 
@@ -439,6 +440,52 @@ static void test_drains_under_load(void **state)
 	assert_int_equal(sum.bytes, 28 * sum.packets);
 }
 
+/* Packets that are held or mapped after one more on each CPU. */
+static uint64_t count_on_each_cpu(struct fixture *f)
+{
+	cpu_set_t all;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		stay_on_cpu(cpu);
+		send_packets(f, false, 1, 1);
+		send_packets(f, true, 1, 1);
+	}
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	look(f);
+	return f->held.packets + f->mapped.packets;
+}
+
+/* What is staged is read by no CPU, and what is shown by all. */
+static void test_staged_words(void **state)
+{
+	struct fixture *f = *state;
+	struct flow_slot counted = {.ifindex = LOOPBACK,
+				    .flags = FLOW_SLOT_COUNTED | FLOW_SLOT_ETHERNET};
+	struct slot_table *slots;
+	uint64_t a_round;
+
+	skip_if_denied();
+	slots = program_slots(f->program);
+	counted.slot = (uint16_t)f->map.slot;
+	a_round = count_on_each_cpu(f);
+	assert_true(a_round >= 2);
+	for (uint64_t round = 1; round < 4; round++) {
+		const struct flow_slot none = {.ifindex = LOOPBACK};
+
+		assert_int_equal(slot_table_stage(slots, &none), 0);
+		assert_int_equal(count_on_each_cpu(f), 2 * round * a_round);
+		slot_table_show(slots);
+		assert_int_equal(count_on_each_cpu(f), 2 * round * a_round);
+		assert_int_equal(slot_table_stage(slots, &counted), 0);
+		assert_int_equal(count_on_each_cpu(f), 2 * round * a_round);
+		slot_table_show(slots);
+		assert_int_equal(count_on_each_cpu(f), (2 * round + 1) * a_round);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -452,6 +499,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_settles_into_map_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_flow_has_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drains_under_load, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_staged_words, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, setup_all, NULL);
