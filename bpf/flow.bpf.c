@@ -23,6 +23,15 @@ struct {
 	__type(value, struct flow_slot);
 } slots SEC(".maps");
 
+/* As many as there may be; user space knows. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct flow_cpu);
+} cpus SEC(".maps");
+
 /* User space swaps a slot's map to read it; what is counted here is in exactly one of them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
@@ -92,22 +101,20 @@ static __always_inline bool read_slot(__u32 place, __u32 bank, __u32 ifindex, st
 	return entry.slot.ifindex == ifindex;
 }
 
-static __always_inline bool find_slot(__u32 ifindex, __u32 cpu, struct flow_slot *ret)
+static __always_inline bool find_slot(__u32 ifindex, __u32 bank, struct flow_slot *ret)
 {
-	__u32 bank = control.bank_of_cpu[cpu & (FLOW_CPUS - 1)];
-
 	return likely(read_slot(flow_slot_place(ifindex, 0), bank, ifindex, ret)) ||
 	       read_slot(flow_slot_place(ifindex, 1), bank, ifindex, ret);
 }
 
 static __always_inline enum flow_class
-egress_class(struct __sk_buff *skb, const struct flow_slot *own, __u32 cpu, __u8 *unsure)
+egress_class(struct __sk_buff *skb, const struct flow_slot *own, __u32 bank, __u8 *unsure)
 {
 	struct flow_slot received;
 
 	if (!skb->ingress_ifindex)
 		return own->flags & FLOW_SLOT_BORN_REPEAT ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
-	if (!find_slot(skb->ingress_ifindex, cpu, &received))
+	if (!find_slot(skb->ingress_ifindex, bank, &received))
 		return FLOW_EGRESS;
 	if (received.flags & FLOW_SLOT_COVERED)
 		return FLOW_EGRESS_REPEAT;
@@ -215,9 +222,9 @@ static __always_inline bool same_flow(const struct flow_key *a, const struct flo
  * depend on all bits of the number, and choose the place. That flows collide costs time, no more.
  */
 static __always_inline struct flow_train *find_train(const struct flow_key *key, __u32 slot,
-						     enum flow_class class, __u32 cpu, __u32 places)
+						     enum flow_class class, __u32 places)
 {
-	__u32 set = cpu * FLOW_EPOCHS + (control.epoch & (FLOW_EPOCHS - 1));
+	__u32 set = bpf_get_smp_processor_id() * FLOW_EPOCHS + (control.epoch & (FLOW_EPOCHS - 1));
 	__u64 hash =
 		(key->addr[0].halves[0] + (slot * FLOW_CLASSES + class)) * 0x9e3779b97f4a7c15ULL;
 	__u32 index;
@@ -240,14 +247,37 @@ static __always_inline void start_train(struct flow_train *train, __u32 slot, en
 	train->bytes = p->bytes;
 }
 
+/* Whether the train that ends was worth its cache line is told by how many packets it carried. */
+static __always_inline void note_end(struct flow_cpu *cpu, __u64 packets)
+{
+	__u64 saved = (packets - 1) * FLOW_WORTH, in_vain = cpu->in_vain;
+
+	if (saved)
+		in_vain = in_vain > saved ? in_vain - saved : 0;
+	else if (++in_vain == FLOW_IN_VAIN) {
+		in_vain -= FLOW_ASK_AGAIN;
+		cpu->alone = FLOW_ALONE;
+	}
+	cpu->in_vain = in_vain;
+}
+
+static __always_inline bool goes_alone(struct flow_cpu *cpu)
+{
+	if (likely(!cpu->alone))
+		return false;
+	cpu->alone--;
+	return true;
+}
+
 /* Nobody else is in this CPU's set meanwhile: tc runs with bottom halves off, and does not nest. */
-static __always_inline void count(__u32 slot, enum flow_class class, __u32 cpu,
+static __always_inline void count(__u32 slot, enum flow_class class, struct flow_cpu *cpu,
 				  const struct packet *p)
 {
 	__u32 places = control.trains;
-	struct flow_train *train, alone;
+	struct flow_train *train = NULL, alone;
 
-	train = likely(places) ? find_train(&p->key, slot, class, cpu, places) : NULL;
+	if (likely(places) && !goes_alone(cpu))
+		train = find_train(&p->key, slot, class, places);
 	if (!train) {
 		start_train(&alone, slot, class, p);
 		settle(&alone);
@@ -259,8 +289,10 @@ static __always_inline void count(__u32 slot, enum flow_class class, __u32 cpu,
 		train->packets += p->packets;
 		return;
 	}
-	if (train->packets)
+	if (train->packets) {
 		settle(train);
+		note_end(cpu, train->packets);
+	}
 	start_train(train, slot, class, p);
 }
 
@@ -299,16 +331,20 @@ static __always_inline void parse_packet(struct __sk_buff *skb, const struct flo
 static __always_inline int account(struct __sk_buff *skb, bool egress)
 {
 	enum flow_class class = FLOW_INGRESS;
-	__u32 cpu = bpf_get_smp_processor_id();
+	__u32 number = bpf_get_smp_processor_id(), bank;
+	struct flow_cpu *cpu = bpf_map_lookup_elem(&cpus, &number);
 	struct flow_slot own;
 	struct packet p;
 	__u8 unsure = 0;
 
-	if (!find_slot(skb->ifindex, cpu, &own) || !(own.flags & FLOW_SLOT_COUNTED))
+	if (!cpu) /* never true */
+		return TC_ACT_UNSPEC;
+	bank = cpu->bank;
+	if (!find_slot(skb->ifindex, bank, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, &own, egress, &p);
 	if (egress)
-		class = egress_class(skb, &own, cpu, &unsure);
+		class = egress_class(skb, &own, bank, &unsure);
 	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
 		unsure = is_turned_back(skb);
 	if (unlikely(unsure))

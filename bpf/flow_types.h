@@ -172,16 +172,32 @@ struct flow_train {
 
 #define FLOW_EPOCHS 2
 
-#define FLOW_BANKS 2	/* of the slot table */
-#define FLOW_CPUS  8192 /* as many as Linux knows at most; a power of two */
+#define FLOW_BANKS 2 /* of the slot table */
 
 /* What user space tells the running program; mapped by it. */
 struct flow_control {
 	__u32 epoch;  /* which set of trains is in use */
 	__u32 trains; /* in a set; 0: none is used, every packet goes into the map at once */
 	__u32 bank;   /* of the slot table: the one that all CPUs read, or are about to */
-	__u8 bank_of_cpu[FLOW_CPUS];
 };
+
+/* A CPU's own line of memory. */
+struct flow_cpu {
+	volatile __u32 bank; /* of the slot table, that it reads; user space writes it */
+	/*
+	 * Where the flows of the moment are too many, trains cost more than they save: a cache line
+	 * is fetched and written back for each packet, in vain.
+	 */
+	__u32 in_vain; /* trains of one packet that ended; each packet more that one carried makes
+			  up for FLOW_WORTH of them */
+	__u32 alone;   /* how many packets more go into the map at once */
+	__u32 unused[13];
+};
+
+#define FLOW_WORTH     5
+#define FLOW_IN_VAIN   256  /* so many, and none is used */
+#define FLOW_ALONE     1024 /* for this many packets, */
+#define FLOW_ASK_AGAIN 32   /* and then again until so many more were in vain */
 
 /*
  * How full the map in a slot is. A map that nears its limit is swapped early, so that the limit
@@ -244,6 +260,7 @@ _Static_assert(sizeof(struct flow_key) == 40, "flow_key has no holes");
 _Static_assert(sizeof(struct flow_value) == 96, "flow_value has no holes");
 _Static_assert(sizeof(struct flow_slot) == 8, "flow_slot is one word");
 _Static_assert(sizeof(struct flow_train) == 64, "flow_train has no holes");
+_Static_assert(sizeof(struct flow_cpu) == 64, "flow_cpu is a cache line");
 _Static_assert(sizeof(struct flow_turner) == 12, "flow_turner has no holes");
 _Static_assert(sizeof(struct flow_fill) == 16, "flow_fill has no holes");
 

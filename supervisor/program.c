@@ -23,8 +23,9 @@ struct program {
 	uint64_t *words;	      /* those of the slot table, mapped */
 	struct flow_fill *fill;	      /* mapped: FLOW_SLOTS of them */
 	struct flow_control *control; /* mapped */
+	struct flow_cpu *cpus;	      /* mapped: cpu_count of them */
 	int trains_fd;		      /* borrowed from object */
-	uint32_t cpus, trains;	      /* how many of these in a set */
+	uint32_t cpu_count, trains;   /* how many of these in a set */
 	struct ring_buffer *nearly_full;
 	void (*full_found)(void *data, uint32_t slot); /* during program_take_full() */
 	void *full_data;
@@ -35,6 +36,11 @@ struct program {
 
 #define WORDS_SIZE (FLOW_SLOT_TABLE_SIZE * FLOW_BANKS * sizeof(struct flow_slot))
 #define FILL_SIZE  (FLOW_SLOTS * sizeof(struct flow_fill))
+
+static size_t program_cpus_size(const struct program *program)
+{
+	return program->cpu_count * sizeof(struct flow_cpu);
+}
 
 /* libbpf says "warning" of things that the layer that knows the interface reports in its own words.
  */
@@ -88,22 +94,27 @@ static int program_on_full(void *context, void *data, size_t size)
 
 static size_t program_trains_size(const struct program *program)
 {
-	return (size_t)program->cpus * FLOW_EPOCHS * program->trains * sizeof(struct flow_train);
+	return (size_t)program->cpu_count * FLOW_EPOCHS * program->trains *
+	       sizeof(struct flow_train);
 }
 
 /* Sets for all CPUs that there may be: fewer trains in each where these are very many. */
-static int program_size_trains(struct program *program)
+static int program_size_maps(struct program *program)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(program->object, "trains");
-	int cpus = libbpf_num_possible_cpus();
+	struct bpf_map *cpus = bpf_object__find_map_by_name(program->object, "cpus");
+	struct bpf_map *trains = bpf_object__find_map_by_name(program->object, "trains");
+	int count = libbpf_num_possible_cpus(), err;
 
-	if (!map || cpus < 0)
-		return map ? cpus : -ENOENT;
-	program->cpus = (uint32_t)cpus;
+	if (!cpus || !trains || count < 0)
+		return cpus && trains ? count : -ENOENT;
+	program->cpu_count = (uint32_t)count;
 	program->trains = FLOW_TRAINS_MAX;
 	while (program_trains_size(program) > TRAINS_MEMORY && program->trains > 1)
 		program->trains /= 2;
-	return bpf_map__set_max_entries(map, program->cpus * FLOW_EPOCHS * program->trains);
+	err = bpf_map__set_max_entries(cpus, program->cpu_count);
+	return err
+		       ?: bpf_map__set_max_entries(trains, program->cpu_count * FLOW_EPOCHS *
+								   program->trains);
 }
 
 /* The file system takes no dots in names. */
@@ -168,7 +179,7 @@ static int program_load_object(struct program *program, const struct pins *pins,
 		bpf_object__open_mem(flow_object, (size_t)(flow_object_end - flow_object), &opts);
 	if (!program->object)
 		return -errno;
-	err = program_size_trains(program);
+	err = program_size_maps(program);
 	if (!err && go_on)
 		err = program_reuse_maps(program, pins);
 	if (!err)
@@ -202,12 +213,15 @@ static int program_open(struct program *program, const struct pins *pins, bool g
 			   (void **)&program->control);
 	if (err)
 		return err;
+	err = program_mmap(program, "cpus", program_cpus_size(program), (void **)&program->cpus);
+	if (err)
+		return err;
 	err = program_mmap(program, "slots", WORDS_SIZE, (void **)&program->words);
 	if (!err)
 		err = program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
 	return err ? err
 		   : slot_table_new(&program->slots, program->words, program->control,
-				    program->cpus);
+				    program->cpus, program->cpu_count);
 }
 
 int program_new(struct program **ret, const struct pins *pins, bool go_on)
@@ -234,6 +248,8 @@ void program_free(struct program *program)
 	slot_table_free(program->slots);
 	if (program->words)
 		munmap(program->words, WORDS_SIZE);
+	if (program->cpus)
+		munmap(program->cpus, program_cpus_size(program));
 	if (program->fill)
 		munmap(program->fill, FILL_SIZE);
 	if (program->control)
@@ -374,7 +390,7 @@ static int program_read_sets(struct program *program, uint32_t place, program_tr
 
 	if (!trains)
 		return -errno;
-	for (uint32_t cpu = 0; cpu < program->cpus && !err; cpu++)
+	for (uint32_t cpu = 0; cpu < program->cpu_count && !err; cpu++)
 		err = program_read_set(program, program_set(program, trains, cpu, place), found,
 				       data);
 	munmap(trains, program_trains_size(program));
@@ -393,7 +409,7 @@ int program_empty_trains(struct program *program)
 
 	if (!trains)
 		return -errno;
-	for (uint32_t cpu = 0; cpu < program->cpus; cpu++)
+	for (uint32_t cpu = 0; cpu < program->cpu_count; cpu++)
 		program_empty_set(program, program_set(program, trains, cpu, place));
 	munmap(trains, program_trains_size(program));
 	return 0;

@@ -8,9 +8,10 @@
 #include <string.h>
 
 struct slot_table {
-	uint64_t *words;	      /* those of a place are neighbours */
-	struct flow_control *control; /* mapped */
-	uint32_t cpus;
+	uint64_t *words; /* those of a place are neighbours */
+	struct flow_control *control;
+	struct flow_cpu *cpus;
+	uint32_t cpu_count;
 	cpu_set_t *all, *one; /* where the agent may run, and where it is to run */
 	size_t set_size;      /* of these, in bytes */
 	/* places that were staged, the second excluded; none if they are equal */
@@ -66,14 +67,12 @@ static void slot_table_turn(struct slot_table *table, uint32_t bank)
 
 	/* said first: an agent that dies under way has begun it */
 	__atomic_store_n(&table->control->bank, bank, __ATOMIC_SEQ_CST);
-	for (uint32_t cpu = 0; cpu < table->cpus; cpu++) {
-		uint8_t *bank_of_cpu = &table->control->bank_of_cpu[cpu % FLOW_CPUS];
-
-		if (*bank_of_cpu == bank)
+	for (uint32_t cpu = 0; cpu < table->cpu_count; cpu++) {
+		if (table->cpus[cpu].bank == bank)
 			continue;
 		if (moved)
 			slot_table_go_to(table, cpu);
-		__atomic_store_n(bank_of_cpu, (uint8_t)bank, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&table->cpus[cpu].bank, bank, __ATOMIC_SEQ_CST);
 	}
 	if (moved && sched_setaffinity(0, table->set_size, table->all))
 		log_warning("stays on the last CPU: %s", strerror(errno));
@@ -92,7 +91,7 @@ static void slot_table_follow(struct slot_table *table, uint32_t from, uint32_t 
 }
 
 int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control *control,
-		   uint32_t cpus)
+		   struct flow_cpu *cpus, uint32_t cpu_count)
 {
 	struct slot_table *table = calloc(1, sizeof(*table));
 
@@ -102,9 +101,10 @@ int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control
 		.words = words,
 		.control = control,
 		.cpus = cpus,
-		.all = CPU_ALLOC(cpus),
-		.one = CPU_ALLOC(cpus),
-		.set_size = CPU_ALLOC_SIZE(cpus),
+		.cpu_count = cpu_count,
+		.all = CPU_ALLOC(cpu_count),
+		.one = CPU_ALLOC(cpu_count),
+		.set_size = CPU_ALLOC_SIZE(cpu_count),
 	};
 	if (!table->all || !table->one) {
 		slot_table_free(table);

@@ -18,12 +18,12 @@
 struct slot_table;
 
 /*
- * words: FLOW_SLOT_TABLE_SIZE pairs of words, and control, as the program reads them; both
- * borrowed. cpus: how many there may be. What an agent that died has staged and shown to some CPUs
+ * words: FLOW_SLOT_TABLE_SIZE pairs of words, control, and cpus: as many as there may be, as the
+ * program reads them; all borrowed. What an agent that died has staged and shown to some CPUs
  * is shown to all; what it has shown to none is dropped. 0 or -ENOMEM.
  */
 int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control *control,
-		   uint32_t cpus);
+		   struct flow_cpu *cpus, uint32_t cpu_count);
 void slot_table_free(struct slot_table *table);
 
 /*

@@ -440,6 +440,50 @@ static void test_drains_under_load(void **state)
 	assert_int_equal(sum.bytes, 28 * sum.packets);
 }
 
+/* Whether a flow that was not seen before is put into the map at once, packet by packet. */
+static bool goes_alone(struct fixture *f, uint16_t port)
+{
+	uint64_t mapped;
+
+	look(f);
+	mapped = f->mapped.packets;
+	send_packets(f, false, port, 1);
+	send_packets(f, false, port, 1);
+	look(f);
+	return f->mapped.packets == mapped + 2;
+}
+
+/* Trains are left alone where each packet is of another flow, and taken again where they are not.
+ */
+static void test_too_many_flows(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t port = 1, end = FLOW_TRAINS_MAX + 8 * FLOW_IN_VAIN;
+	uint64_t mapped;
+
+	skip_if_denied();
+	stay_on_cpu(0);
+	while (port < end)
+		send_packets(f, false, port++, 1);
+	look(f);
+	assert_int_equal(f->held.packets + f->mapped.packets, port - 1);
+	for (end = port + FLOW_ALONE; port < end && !goes_alone(f, port);
+	     port += FLOW_ASK_AGAIN / 4)
+		;
+	assert_true(port < end);
+	send_packets(f, false, 1, FLOW_ALONE);
+	look(f);
+	mapped = f->mapped.packets;
+	send_packets(f, false, 1, 1000000);
+	look(f);
+	assert_true(f->mapped.packets < mapped + FLOW_ALONE);
+	/* those that end now carried many */
+	for (uint16_t pass = 0; pass < 2; pass++)
+		for (uint16_t other = 1; other <= FLOW_IN_VAIN; other++)
+			send_packets(f, false, (uint16_t)(20000 + other), 100);
+	assert_false(goes_alone(f, 30000));
+}
+
 /* Packets that are held or mapped after one more on each CPU. */
 static uint64_t count_on_each_cpu(struct fixture *f)
 {
@@ -499,6 +543,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_settles_into_map_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_each_flow_has_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drains_under_load, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_flows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_staged_words, setup, teardown),
 	};
 

@@ -17,6 +17,7 @@ struct fixture {
 	struct slot_table *table;
 	uint64_t words[FLOW_SLOT_TABLE_SIZE * FLOW_BANKS];
 	struct flow_control control;
+	struct flow_cpu cpus[CPUS];
 	cpu_set_t before;
 };
 
@@ -26,7 +27,7 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	assert_int_equal(sched_getaffinity(0, sizeof(f->before), &f->before), 0);
-	assert_int_equal(slot_table_new(&f->table, f->words, &f->control, CPUS), 0);
+	assert_int_equal(slot_table_new(&f->table, f->words, &f->control, f->cpus, CPUS), 0);
 	*state = f;
 	return 0;
 }
@@ -51,8 +52,8 @@ static struct flow_slot slot_of(uint32_t ifindex, uint16_t slot)
 static int read_on_cpu(const struct fixture *f, uint32_t cpu, uint32_t ifindex)
 {
 	for (int second = 0; second <= 1; second++) {
-		uint32_t index = flow_slot_index(flow_slot_place(ifindex, second),
-						 f->control.bank_of_cpu[cpu]);
+		uint32_t index =
+			flow_slot_index(flow_slot_place(ifindex, second), f->cpus[cpu].bank);
 		union {
 			uint64_t word;
 			struct flow_slot slot;
@@ -193,7 +194,7 @@ static void test_goes_on(void **state)
 	stage_end(f, 7);
 	slot_table_free(f->table);
 	/* before the first of them: nothing was shown */
-	assert_int_equal(slot_table_new(&f->table, f->words, &f->control, CPUS), 0);
+	assert_int_equal(slot_table_new(&f->table, f->words, &f->control, f->cpus, CPUS), 0);
 	expect_on_all(f, 5, 1);
 	expect_on_all(f, 7, 1);
 	assert_int_equal(slot_table_get(f->table, 7).slot, 1);
@@ -204,8 +205,9 @@ static void test_goes_on(void **state)
 		slot_table_free(f->table);
 		f->control.bank = (f->control.bank + 1) % FLOW_BANKS;
 		for (uint32_t cpu = 0; cpu < shown; cpu++)
-			f->control.bank_of_cpu[cpu] = (uint8_t)f->control.bank;
-		assert_int_equal(slot_table_new(&f->table, f->words, &f->control, CPUS), 0);
+			f->cpus[cpu].bank = f->control.bank;
+		assert_int_equal(slot_table_new(&f->table, f->words, &f->control, f->cpus, CPUS),
+				 0);
 		expect_on_all(f, 5, (int)(100 + shown));
 		expect_on_all(f, 7, -1);
 		set(f, 7, 1);
