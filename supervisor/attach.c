@@ -282,6 +282,11 @@ unsigned int attach_missing(struct attacher *attacher, const struct attachment *
 	return attachment->ops ? attachment->ops->missing(attacher, attachment) : ATTACH_BOTH_HOOKS;
 }
 
+int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing)
+{
+	return attachment->ops ? attachment->ops->repair(attacher, attachment, missing) : -ENOENT;
+}
+
 int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
 		 struct attach_place *place)
 {

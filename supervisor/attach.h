@@ -105,6 +105,14 @@ bool attach_in_stock(const struct attacher *attacher, const struct attachment *a
 /* The hooks that the program is not on any more, as bits 1 << enum tc_hook; 0: it is on both. */
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment);
 
+/*
+ * Puts the program back on the hooks that attach_missing() told, and touches nothing else: neither
+ * the other hook, nor a qdisc, nor what others have. What was put back by somebody meanwhile stays
+ * as it is. 0; -ENOENT: there is nothing left to put it back on, so it has to be attached anew; or
+ * a negative errno, then as many hooks lack it as before or fewer.
+ */
+int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing);
+
 /* Where the program stands among those on a hook: 1 is the first that a packet meets. */
 struct attach_place {
 	uint32_t position, count;

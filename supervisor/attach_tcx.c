@@ -142,6 +142,22 @@ static unsigned int tcx_missing(struct attacher *attacher, const struct attachme
 	return missing;
 }
 
+/* Where both links are gone the device may be another one with the same index. */
+static int tcx_repair(struct attacher *attacher, struct attachment *attachment,
+		      unsigned int missing)
+{
+	int err = missing == ATTACH_BOTH_HOOKS ? -ENOENT : 0;
+
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
+		if (!(missing & 1U << hook))
+			continue;
+		err = tcx_detach_hook(attacher, attachment, hook);
+		if (!err)
+			err = tcx_attach_hook(attacher, attachment, hook);
+	}
+	return err;
+}
+
 static int tcx_adopt_hook(struct attacher *attacher, struct attachment *attachment,
 			  enum tc_hook hook)
 {
@@ -223,6 +239,7 @@ const struct attach_ops attach_tcx = {
 	.adopt = tcx_adopt,
 	.detach = tcx_detach,
 	.missing = tcx_missing,
+	.repair = tcx_repair,
 	.place = tcx_place,
 	.in_front = tcx_in_front,
 };
