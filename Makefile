@@ -268,6 +268,10 @@ $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 $(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
 	$(foreach name,malloc calloc realloc reallocarray strdup strndup,-Wl,--wrap=$(name))
 
+# the test is the kernel
+$(BUILD)/tests/unit/test_attach: private LDFLAGS += \
+	$(foreach name,change clsact_find clsact_delete filter_delete filter_each,-Wl,--wrap=tc_$(name))
+
 $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

@@ -65,7 +65,8 @@ struct attach_job {
 };
 
 /*
- * Attaches each to both hooks or to none. *attachment is set on success only, the result else a
+ * Attaches each to both hooks or to none. Nothing is attached yet (but for what a try that failed
+ * could not remove, which is found). *attachment is set on success only, the result else a
  * negative errno; -ENODEV: the interface is gone. A program of others that runs before ours is said
  * once, as it may hide packets from us.
  */
@@ -83,7 +84,8 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		 const struct checkpoint_attachment *described, struct attachment *attachment);
 
 /* Takes the program off both hooks, and a clsact qdisc that we created if nothing else is on it. An
- * interface that is gone is no error. */
+ * interface that is gone is no error. Where it fails *attachment stays for another try; else it is
+ * zeroed. */
 void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
 
 /*

@@ -110,6 +110,38 @@ static int clsact_finish(struct attacher *attacher, struct attachment *attachmen
 	return err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS] : err[TC_HOOK_EGRESS];
 }
 
+/* One of a link that is attached to. */
+struct clsact_leftovers {
+	struct attacher *attacher;
+	struct attachment *attachment;
+	int err;
+};
+
+static void clsact_remove_leftover(void *data, const struct tc_filter *filter)
+{
+	struct clsact_leftovers *leftovers = data;
+	int err;
+
+	if (!clsact_is_ours(filter))
+		return;
+	err = tc_filter_delete(leftovers->attacher->tc, leftovers->attachment->ifindex,
+			       filter->hook, filter->priority, filter->handle);
+	if (err && err != -ENOENT)
+		leftovers->err = err;
+	if (filter->handle == CLSACT_HANDLE_CREATED)
+		leftovers->attachment->clsact.created = true;
+}
+
+/* What stands on a qdisc that was there: a second filter beside it would count all twice. */
+static int clsact_remove_leftovers(struct attacher *attacher, struct attachment *attachment)
+{
+	struct clsact_leftovers leftovers = {.attacher = attacher, .attachment = attachment};
+	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_remove_leftover,
+				 &leftovers);
+
+	return err ? err : leftovers.err;
+}
+
 /* Sets the results of the jobs whose qdisc is not there. */
 static void clsact_add_qdiscs(struct attacher *attacher, struct attach_job *const *jobs, size_t n,
 			      struct tc_change *changes)
@@ -123,6 +155,8 @@ static void clsact_add_qdiscs(struct attacher *attacher, struct attach_job *cons
 	for (size_t i = 0; i < n; i++) {
 		jobs[i]->result = changes[i].result == -EEXIST ? 0 : changes[i].result;
 		jobs[i]->attachment->clsact.created = !changes[i].result;
+		if (changes[i].result == -EEXIST)
+			jobs[i]->result = clsact_remove_leftovers(attacher, jobs[i]->attachment);
 	}
 }
 
@@ -259,17 +293,18 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 			struct attachment *attachment)
 {
 	struct clsact_found found;
+	bool asked;
 	int err;
 
 	attachment->clsact.created = described->created;
 	memcpy(attachment->clsact.priority, described->priority, sizeof(described->priority));
-	err = clsact_find(attacher, attachment, &found);
+	/* where that cannot be asked all is taken to be as it was described */
+	asked = !clsact_find(attacher, attachment, &found);
 	/* it died before it could write down where it had put one back */
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++)
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && asked; hook++)
 		if (!(found.missing & 1U << hook))
 			attachment->clsact.priority[hook] = found.priority[hook];
-	if (!err && found.missing)
-		err = -ENOENT;
+	err = asked && found.missing ? -ENOENT : 0;
 	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
 		struct tc_change change =
 			clsact_filter(attacher, hook, attachment, TC_FILTER_REPLACE);

@@ -74,16 +74,16 @@ static int tcx_detach_hook(const struct attacher *attacher, struct attachment *a
 {
 	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
 	int fd = attachment->link_fd[hook];
-	int err = 0;
 
-	if (fd < 0)
-		return 0;
-	/* gone with its device: -ENOLINK; kernels whose links cannot be told to: closing does it */
-	(void)bpf_link_detach(fd);
-	err = pins_drop(attacher->pins, pin.name);
-	close(fd);
-	attachment->link_fd[hook] = -1;
-	return err;
+	if (fd >= 0) {
+		/* gone with its device: -ENOLINK; kernels whose links cannot be told to: closing
+		 * does it */
+		(void)bpf_link_detach(fd);
+		close(fd);
+		attachment->link_fd[hook] = -1;
+	}
+	/* also when that failed before */
+	return pins_drop(attacher->pins, pin.name);
 }
 
 static int tcx_detach_one(const struct attacher *attacher, struct attachment *attachment)

@@ -449,10 +449,15 @@ void interface_detach_each(struct interface *const *interfaces, size_t n,
 	for (size_t i = 0; i < n; i++)
 		jobs[i] = interface_job(interfaces[i]);
 	attach_detach_each(monitor->attacher, jobs, n);
-	monitor->counts->detached += n;
-	for (size_t i = 0; i < n; i++)
-		if (jobs[i].result)
-			log_error("%s: cannot detach: %s", jobs[i].name, strerror(-jobs[i].result));
-		else
+	for (size_t i = 0; i < n; i++) {
+		int err = jobs[i].result;
+
+		if (!err)
 			log_info("%s: %s", jobs[i].name, jobs[i].gone ? "gone" : "detached");
+		else if (err != interfaces[i]->detach_error)
+			log_error("%s: cannot detach: %s; trying again", jobs[i].name,
+				  strerror(-err));
+		interfaces[i]->detach_error = err;
+		monitor->counts->detached += !err;
+	}
 }

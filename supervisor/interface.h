@@ -98,6 +98,7 @@ struct interface {
 	bool wanted_from_birth;	    /* appeared while we ran, and was wanted ever since */
 	struct link_stats at_birth; /* link counters when it appeared */
 	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
+	int detach_error; /* likewise */
 	uint32_t life; /* the id it had first, kept when it is monitored again; 0: it never was */
 
 	/* while it is not just known */
@@ -188,7 +189,7 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
  */
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered);
 
-/* Takes the program off each. */
+/* Takes the program off each. Where it fails the attachment stays for another try. */
 void interface_detach_each(struct interface *const *interfaces, size_t n,
 			   const struct monitor *monitor);
 

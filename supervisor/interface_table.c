@@ -23,6 +23,8 @@
 /* How long the first interfaces of a storm wait for others, before the roles of all are resolved.
  */
 #define GATHER_NS (250 * NSEC_PER_MSEC)
+/* At the end, of what the kernel has no memory for at that instant. */
+#define DETACH_TRIES 3
 
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config)
@@ -294,6 +296,27 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 	return 0;
 }
 
+/* Not monitored, but what took it off failed. */
+static bool table_is_left(const struct interface *interface)
+{
+	return interface->state == INTERFACE_KNOWN && interface->attachment.ops;
+}
+
+static bool table_has_left(const struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_is_left(interface))
+			return true;
+	return false;
+}
+
+static void table_detach_left(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_is_left(interface))
+			interface_detach_each(&interface, 1, table->monitor);
+}
+
 static bool table_should_stop(const struct interface *interface)
 {
 	/* STOPPED and wanted: it found no place in the slot table */
@@ -352,6 +375,8 @@ static int table_end_stopping(struct interface_table *table)
 		struct interface *interface = table->gone;
 
 		table->gone = interface->next;
+		if (table_is_left(interface))
+			interface_detach_each(&interface, 1, table->monitor);
 		interface_apply_turner(interface, table->monitor);
 		table_forget_strangers(table, interface);
 		if (interface->id)
@@ -369,7 +394,7 @@ static size_t table_list_waiting(struct interface_table *table, bool retry,
 
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
-		    (retry || !interface->attach_error))
+		    !interface->attachment.ops && (retry || !interface->attach_error))
 			waiting[count++] = interface;
 	return count;
 }
@@ -408,6 +433,7 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		table->admission.retry_ns = 0;
 	if (table->rematch)
 		table_match_all(table);
+	table_detach_left(table);
 	err = table_end_stopping(table);
 	more = table_attach_wanted(table, deadline_ns, retry);
 	if (!err && !table_gathers(table, more)) {
@@ -417,6 +443,8 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		if (!err)
 			err = table_end_stopping(table);
 	}
+	if (table_has_left(table))
+		admission_retry(&table->admission);
 	if (err) {
 		log_error("interfaces could not all be reconciled: %s; trying again",
 			  strerror(-err));
@@ -472,7 +500,7 @@ void interface_table_stop(struct interface_table *table)
 		table_settle_ended(table);
 }
 
-void interface_table_detach(struct interface_table *table)
+static void table_detach_all(struct interface_table *table)
 {
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
@@ -485,6 +513,19 @@ void interface_table_detach(struct interface_table *table)
 				selection_add(&selection, interface);
 	interface_detach_each(selection.interfaces, selection.count, table->monitor);
 	selection_clean(&selection);
+}
+
+void interface_table_detach(struct interface_table *table)
+{
+	size_t left = SIZE_MAX;
+
+	for (int try = 0; try < DETACH_TRIES && left; try++) {
+		table_detach_all(table);
+		left = interface_table_count(table).attached;
+	}
+	if (left)
+		log_error("programs stay on %zu interfaces: `flowtally cleanup` removes them",
+			  left);
 }
 
 static struct merge_interface table_merge_interface(const struct interface *interface)

@@ -351,6 +351,59 @@ once_filter_is_put_back_beside_others() {
 	expect_equal 'foreign filters' "$foreign" "$(filters host v0)"
 }
 
+# From now on the kernel takes no message from it.
+refuse_netlink() {
+	strace -qq -o "$WORK/strace" -p "${AGENT[host]}" -e inject=sendto:error=ENOBUFS 2>/dev/null &
+	TRACER=$!
+	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$TRACER\$" "/proc/${AGENT[host]}/status"
+}
+
+allow_netlink() {
+	kill "$TRACER"
+	wait "$TRACER" 2>/dev/null || true
+}
+
+exclude() { # LIST
+	local before
+
+	before=$(agent_log_count host 'configuration is read again')
+	printf '[interfaces]\nexclude = %s\n' "$1" >"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again' "$before"
+}
+
+# What cannot be taken off is tried again, also when it is wanted again meanwhile, and nothing is added beside it.
+once_detach_fails() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	: >"$WORK/flowtally.conf"
+	start_agent host -v -a clsact -c "$WORK/flowtally.conf"
+	send 10
+	refuse_netlink
+	exclude v0
+	wait_for_log host 'v0: cannot detach: No buffer space available; trying again'
+	expect_equal 'own filters' 2 "$(own_filters host v0)"
+	allow_netlink
+	wait_for_log host 'v0: detached'
+	! has_clsact host v0 || fail 'the qdisc of the agent is still there'
+
+	exclude none
+	wait_for_log host 'v0: attached' 1
+	send 5
+	refuse_netlink
+	exclude v0
+	wait_for_log host 'v0: cannot detach' 1
+	exclude none
+	allow_netlink
+	wait_for_log host 'v0: detached' 1
+	wait_for_log host 'v0: attached' 2
+	expect_equal 'own filters' 2 "$(own_filters host v0)"
+	send 7
+	expect_equal 'said once each' 2 "$(agent_log_count host 'cannot detach')"
+	stop_agent host
+	expect_report host 22 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((22 * 128))"
+}
+
 # Who takes it off again and again is not fought with.
 story_filter_removed_again_and_again() {
 	begin_counting -a clsact
