@@ -145,9 +145,8 @@ int interface_describe(const struct interface *interface, struct checkpoint_phas
 /* An interface as it was described; neither attached nor counting. */
 int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase);
 
-/* Decides by the patterns whether it is wanted. Logs a change of mind. 0 or -ENOMEM, then it is as
- * before. */
-int interface_match(struct interface *interface, const struct config *config);
+/* Decides by the patterns whether it is wanted. Logs a change of mind. */
+void interface_match(struct interface *interface, const struct config *config);
 
 /*
  * Attaches the program to each and provides a map; ids from *last_id on are the new lives'. The

@@ -111,11 +111,7 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	if (table->started && link->ifindex > table->known_ifindex)
 		table->known_ifindex = link->ifindex;
 	interface->mentioned = true;
-	err = interface_match(interface, table->config);
-	if (err) {
-		interface_free(interface);
-		return err;
-	}
+	interface_match(interface, table->config);
 	*at = interface;
 	table->count++;
 	table->changed = true;
@@ -154,7 +150,8 @@ static int table_update(struct interface_table *table, struct interface *interfa
 	if (err || !changed)
 		return err;
 	table->changed = true;
-	return interface_match(interface, table->config);
+	interface_match(interface, table->config);
+	return 0;
 }
 
 /*
@@ -243,12 +240,8 @@ void interface_table_rematch(struct interface_table *table)
 
 static void table_match_all(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE (table, interface) {
-		int err = interface_match(interface, table->config);
-
-		if (err)
-			log_error("%s: %s", interface->link.name, strerror(-err));
-	}
+	FOR_EACH_INTERFACE (table, interface)
+		interface_match(interface, table->config);
 	table->rematch = false;
 }
 
