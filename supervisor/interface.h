@@ -92,6 +92,7 @@ struct interface {
 	bool was_up;		    /* at any time of the interval */
 	bool turned;		    /* it began or ceased to count: interface_settle() */
 	bool mentioned;		    /* in the dump that is running */
+	bool recalled;		    /* from a checkpoint, and not told of since */
 	bool wanted;		    /* by the patterns */
 	const char *excluded_by;    /* the pattern, borrowed from the configuration; NULL: none
 				       included it */

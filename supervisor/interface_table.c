@@ -170,6 +170,13 @@ static bool table_is_impostor(const struct interface_table *table,
 	       attach_missing(attacher, &interface->attachment);
 }
 
+/* Whether it has the index of one that a dead agent had monitored: nobody told of its end. */
+static bool table_is_another(const struct interface *interface, const struct link *link)
+{
+	return interface->recalled && (strcmp(interface->link.name, link->name) != 0 ||
+				       strcmp(interface->link.kind, link->kind) != 0);
+}
+
 void interface_table_link(struct interface_table *table, const struct link *link)
 {
 	struct interface **at = table_find(table, link->ifindex);
@@ -188,7 +195,7 @@ void interface_table_link(struct interface_table *table, const struct link *link
 			table_expect_strangers(table, link->lower);
 		return;
 	}
-	if (*at && table_is_impostor(table, *at, link)) {
+	if (*at && (table_is_impostor(table, *at, link) || table_is_another(*at, link))) {
 		table_link_gone(table, at);
 		at = table_find(table, link->ifindex);
 	}
@@ -196,8 +203,10 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		err = table_update(table, *at, link);
 	else
 		err = table_add(table, at, link);
-	if (*at)
+	if (*at) {
 		(*at)->mentioned = true;
+		(*at)->recalled = false;
+	}
 	if (err)
 		log_error("%s: %s", link->name, strerror(-err));
 	table_expect_strangers(table, link->ifindex);
