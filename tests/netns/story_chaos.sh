@@ -131,8 +131,13 @@ event_hold() {
 	signal_agent host CONT
 }
 
+# All at once, or the kernel gives back what it had of it: a report may have come in between.
+fill_disk() {
+	fallocate -l "$(df --output=avail -B1 "$WORK/disk" | tail -n 1)" "$WORK/disk/fill"
+}
+
 event_full_disk() {
-	! fallocate -l 128m "$WORK/disk/fill" 2>/dev/null || fail 'the disk is not full'
+	wait_for 'a full disk' fill_disk
 	sleep "0.$((RANDOM % 9 + 1))"
 	((RANDOM % 2)) || event_kill
 	rm "$WORK/disk/fill"
