@@ -268,12 +268,19 @@ $(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 $(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
 	$(foreach name,malloc calloc realloc reallocarray strdup strndup,-Wl,--wrap=$(name))
 
+# the test is the kernel
+$(BUILD)/tests/unit/test_attach: private LDFLAGS += \
+	$(foreach name,change clsact_find clsact_delete filter_delete filter_each,-Wl,--wrap=tc_$(name))
+
 $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 $(PROG_TESTS): ALL_LIBS += -lcmocka
+
+# the test makes messages find no memory
+$(BUILD)/tests/prog/test_netlink: private LDFLAGS += -Wl,--wrap=link_parse
 
 $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
 	$(call say,LINK,$@)

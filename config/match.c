@@ -145,7 +145,7 @@ static bool match_pattern(const char *pattern, const struct match_subject *subje
 	if (match_glob(pattern, subject->name))
 		return true;
 	for (size_t i = 0; i < subject->altname_count; i++)
-		if (match_glob(pattern, subject->altnames[i]))
+		if (match_glob(pattern, subject->altnames + i * subject->altname_size))
 			return true;
 	return false;
 }

@@ -11,9 +11,9 @@
 struct match_subject {
 	uint32_t ifindex;
 	const char *name;
-	const char *kind; /* as link_kind() says: "veth", "physical", "loopback", ... */
-	const char *const *altnames;
-	size_t altname_count;
+	const char *kind;     /* as link_kind() says: "veth", "physical", "loopback", ... */
+	const char *altnames; /* altname_count of them, each in altname_size bytes */
+	size_t altname_size, altname_count;
 };
 
 /* A list of patterns; a zeroed struct is the empty list. */

@@ -20,6 +20,7 @@
 #define DATAGRAMS_A_DISPATCH 256
 #define DUMP_TRIES	     10 /* in a row; the owner's loop has other things to do */
 #define QUEUE_NS	     (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
+#define MEMORY_NS	     NSEC_PER_SEC /* until a dump is tried again that had no memory */
 
 struct rtnl {
 	struct netlink *monitor; /* owned; notifications and dumps */
@@ -28,6 +29,8 @@ struct rtnl {
 	uint64_t overruns;
 	bool stale;    /* something was lost and no dump has made up for it yet */
 	bool deferred; /* the last dump was given up for now, and that was logged */
+	bool starved;  /* there was no memory, and that was logged */
+	int64_t retry_ns;
 };
 
 /* What is learned of a dump while its answers come. */
@@ -329,6 +332,7 @@ int rtnl_dump(struct rtnl *rtnl)
 	if (r == 0) {
 		rtnl->stale = false;
 		rtnl->deferred = false;
+		rtnl->starved = false;
 	}
 	return r;
 }
@@ -345,6 +349,30 @@ static void log_overrun(const struct rtnl *rtnl)
 		size);
 }
 
+static void log_no_memory(struct rtnl *rtnl)
+{
+	if (!rtnl->starved)
+		log_warning("no memory for what the kernel tells of links, reading all of them "
+			    "again");
+	rtnl->starved = true;
+}
+
+/* After a loss. It needs memory, too. */
+static int dump_again(struct rtnl *rtnl)
+{
+	int r;
+
+	if (rtnl->retry_ns > clock_boottime_ns())
+		return 0;
+	rtnl->retry_ns = 0;
+	r = rtnl_dump(rtnl);
+	if (r != -ENOMEM && r != -ENOBUFS)
+		return r == -EAGAIN ? 0 : r;
+	log_no_memory(rtnl);
+	rtnl->retry_ns = clock_boottime_ns() + MEMORY_NS;
+	return 0;
+}
+
 int rtnl_dispatch(struct rtnl *rtnl)
 {
 	unsigned int i;
@@ -354,10 +382,16 @@ int rtnl_dispatch(struct rtnl *rtnl)
 		r = handle_next(rtnl, NULL);
 	if (r == -ENOBUFS)
 		log_overrun(rtnl);
+	else if (r == -ENOMEM)
+		log_no_memory(rtnl);
 	else if (r < 0 && r != -EAGAIN)
 		return r;
-	r = rtnl->stale ? rtnl_dump(rtnl) : 0;
-	return r == -EAGAIN ? 0 : r;
+	return rtnl->stale ? dump_again(rtnl) : 0;
+}
+
+int64_t rtnl_retry_ns(const struct rtnl *rtnl)
+{
+	return rtnl->retry_ns;
 }
 
 static int take_link(void *data, const struct nlmsghdr *message)

@@ -47,10 +47,15 @@ int rtnl_dump(struct rtnl *rtnl);
 
 /*
  * Reads what has come, without blocking, at most a bounded number of messages a call (epoll is
- * level-triggered), and calls the handlers. After an overrun: logs it, dumps. 0 or negative errno;
- * a malformed message is logged and skipped, not an error.
+ * level-triggered), and calls the handlers. After an overrun, or when there was no memory for a
+ * message: logs it, dumps. 0 or negative errno; a malformed message is logged and skipped, not an
+ * error.
  */
 int rtnl_dispatch(struct rtnl *rtnl);
+
+/* When rtnl_dispatch() is to be called though nothing has come, on the boot clock: there was no
+ * memory for the dump. 0: never. */
+int64_t rtnl_retry_ns(const struct rtnl *rtnl);
 
 /* How often notifications were lost since the start. */
 uint64_t rtnl_overruns(const struct rtnl *rtnl);

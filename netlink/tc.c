@@ -104,6 +104,13 @@ int tc_clsact_add(struct tc *tc, uint32_t ifindex)
 	return change.result;
 }
 
+int tc_clsact_find(struct tc *tc, uint32_t ifindex)
+{
+	int r = find_clsact(tc, ifindex);
+
+	return r == -EINVAL ? -ENOENT : r;
+}
+
 int tc_clsact_delete(struct tc *tc, uint32_t ifindex)
 {
 	struct tc_change change = {.kind = TC_CLSACT_DELETE, .ifindex = ifindex};
@@ -373,9 +380,9 @@ int tc_filter_each(struct tc *tc, uint32_t ifindex,
 	int r;
 
 	/* An ingress qdisc would list its filters for both hooks. */
-	r = find_clsact(tc, ifindex);
+	r = tc_clsact_find(tc, ifindex);
 	if (r < 0)
-		return r == -ENOENT || r == -EINVAL || r == -ENODEV ? 0 : r;
+		return r == -ENOENT || r == -ENODEV ? 0 : r;
 	for (filters.hook = TC_HOOK_INGRESS; filters.hook <= TC_HOOK_EGRESS; filters.hook++) {
 		r = dump_filters(tc, ifindex, &filters);
 		if (r < 0)

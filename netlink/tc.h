@@ -23,6 +23,10 @@ void tc_free(struct tc *tc);
  */
 int tc_clsact_add(struct tc *tc, uint32_t ifindex);
 
+/* Whether the link has a clsact qdisc: 0; -ENOENT: it has none, or another one in its place;
+ * -ENODEV: no such link. */
+int tc_clsact_find(struct tc *tc, uint32_t ifindex);
+
 /* Deletes the clsact qdisc with all filters on it. -ENOENT or -EINVAL: there is none; -ENODEV: no
  * such link. */
 int tc_clsact_delete(struct tc *tc, uint32_t ifindex);

@@ -221,8 +221,9 @@ void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size
 		jobs[i].result = chosen ? 0 : -ENOMEM;
 	for (size_t w = 0; chosen && w < ARRAY_SIZE(ways); w++)
 		ways[w]->detach(attacher, chosen, attach_select(jobs, n, ways[w], chosen));
-	for (size_t i = 0; i < n && chosen; i++)
-		*jobs[i].attachment = (struct attachment){0};
+	for (size_t i = 0; i < n; i++)
+		if (!jobs[i].result)
+			*jobs[i].attachment = (struct attachment){0};
 }
 
 bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment)
@@ -280,6 +281,11 @@ bool attach_in_stock(const struct attacher *attacher, const struct attachment *a
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment)
 {
 	return attachment->ops ? attachment->ops->missing(attacher, attachment) : ATTACH_BOTH_HOOKS;
+}
+
+int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing)
+{
+	return attachment->ops ? attachment->ops->repair(attacher, attachment, missing) : -ENOENT;
 }
 
 int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,

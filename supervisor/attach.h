@@ -65,7 +65,8 @@ struct attach_job {
 };
 
 /*
- * Attaches each to both hooks or to none. *attachment is set on success only, the result else a
+ * Attaches each to both hooks or to none. Nothing is attached yet (but for what a try that failed
+ * could not remove, which is found). *attachment is set on success only, the result else a
  * negative errno; -ENODEV: the interface is gone. A program of others that runs before ours is said
  * once, as it may hide packets from us.
  */
@@ -83,7 +84,8 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		 const struct checkpoint_attachment *described, struct attachment *attachment);
 
 /* Takes the program off both hooks, and a clsact qdisc that we created if nothing else is on it. An
- * interface that is gone is no error. */
+ * interface that is gone is no error. Where it fails *attachment stays for another try; else it is
+ * zeroed. */
 void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
 
 /*
@@ -104,6 +106,14 @@ bool attach_in_stock(const struct attacher *attacher, const struct attachment *a
 
 /* The hooks that the program is not on any more, as bits 1 << enum tc_hook; 0: it is on both. */
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment);
+
+/*
+ * Puts the program back on the hooks that attach_missing() told, and touches nothing else: neither
+ * the other hook, nor a qdisc, nor what others have. What was put back by somebody meanwhile stays
+ * as it is. 0; -ENOENT: there is nothing left to put it back on, so it has to be attached anew; or
+ * a negative errno, then as many hooks lack it as before or fewer.
+ */
+int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing);
 
 /* Where the program stands among those on a hook: 1 is the first that a packet meets. */
 struct attach_place {

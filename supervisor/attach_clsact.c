@@ -110,6 +110,38 @@ static int clsact_finish(struct attacher *attacher, struct attachment *attachmen
 	return err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS] : err[TC_HOOK_EGRESS];
 }
 
+/* One of a link that is attached to. */
+struct clsact_leftovers {
+	struct attacher *attacher;
+	struct attachment *attachment;
+	int err;
+};
+
+static void clsact_remove_leftover(void *data, const struct tc_filter *filter)
+{
+	struct clsact_leftovers *leftovers = data;
+	int err;
+
+	if (!clsact_is_ours(filter))
+		return;
+	err = tc_filter_delete(leftovers->attacher->tc, leftovers->attachment->ifindex,
+			       filter->hook, filter->priority, filter->handle);
+	if (err && err != -ENOENT)
+		leftovers->err = err;
+	if (filter->handle == CLSACT_HANDLE_CREATED)
+		leftovers->attachment->clsact.created = true;
+}
+
+/* What stands on a qdisc that was there: a second filter beside it would count all twice. */
+static int clsact_remove_leftovers(struct attacher *attacher, struct attachment *attachment)
+{
+	struct clsact_leftovers leftovers = {.attacher = attacher, .attachment = attachment};
+	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_remove_leftover,
+				 &leftovers);
+
+	return err ? err : leftovers.err;
+}
+
 /* Sets the results of the jobs whose qdisc is not there. */
 static void clsact_add_qdiscs(struct attacher *attacher, struct attach_job *const *jobs, size_t n,
 			      struct tc_change *changes)
@@ -123,6 +155,8 @@ static void clsact_add_qdiscs(struct attacher *attacher, struct attach_job *cons
 	for (size_t i = 0; i < n; i++) {
 		jobs[i]->result = changes[i].result == -EEXIST ? 0 : changes[i].result;
 		jobs[i]->attachment->clsact.created = !changes[i].result;
+		if (changes[i].result == -EEXIST)
+			jobs[i]->result = clsact_remove_leftovers(attacher, jobs[i]->attachment);
 	}
 }
 
@@ -188,19 +222,62 @@ static void clsact_detach(struct attacher *attacher, struct attach_job *const *j
 	}
 }
 
-static void clsact_find_ours(void *data, const struct tc_filter *filter)
+/* Our filters, as they stand in the kernel. */
+struct clsact_found {
+	unsigned int missing;
+	uint16_t priority[2]; /* of those that are not */
+};
+
+static void clsact_note_ours(void *data, const struct tc_filter *filter)
 {
-	if (clsact_is_ours(filter))
-		*(unsigned int *)data &= ~(1U << filter->hook);
+	struct clsact_found *found = data;
+
+	if (!clsact_is_ours(filter))
+		return;
+	found->missing &= ~(1U << filter->hook);
+	found->priority[filter->hook] = filter->priority;
+}
+
+static int clsact_find(struct attacher *attacher, const struct attachment *attachment,
+		       struct clsact_found *found)
+{
+	*found = (struct clsact_found){.missing = ATTACH_BOTH_HOOKS};
+	return tc_filter_each(attacher->tc, attachment->ifindex, clsact_note_ours, found);
 }
 
 /* Where that cannot be asked nothing is known to be missing. */
 static unsigned int clsact_missing(struct attacher *attacher, const struct attachment *attachment)
 {
-	unsigned int missing = ATTACH_BOTH_HOOKS;
-	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_ours, &missing);
+	struct clsact_found found;
 
-	return err ? 0 : missing;
+	return clsact_find(attacher, attachment, &found) ? 0 : found.missing;
+}
+
+static int clsact_add_filter(struct attacher *attacher, struct attachment *attachment,
+			     enum tc_hook hook)
+{
+	struct tc_change change;
+
+	attachment->clsact.priority[hook] = clsact_priority(hook, 0);
+	change = clsact_filter(attacher, hook, attachment, TC_FILTER_ADD);
+	tc_change(attacher->tc, &change, 1);
+	return clsact_try_on(attacher, hook, attachment, change.result);
+}
+
+/* Changes of filters are atomic: neither the other hook nor a filter of others misses a packet. An
+ * ingress qdisc in clsact's place would take a filter for egress, too, and run it at ingress. */
+static int clsact_repair(struct attacher *attacher, struct attachment *attachment,
+			 unsigned int missing)
+{
+	struct clsact_found found;
+	int err = tc_clsact_find(attacher->tc, attachment->ifindex);
+
+	if (!err)
+		err = clsact_find(attacher, attachment, &found);
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++)
+		if (missing & found.missing & 1U << hook)
+			err = clsact_add_filter(attacher, attachment, hook);
+	return err;
 }
 
 /* Whatever of it is there. */
@@ -215,11 +292,19 @@ static void clsact_remove(struct attacher *attacher, struct attachment *attachme
 static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attachment *described,
 			struct attachment *attachment)
 {
+	struct clsact_found found;
+	bool asked;
 	int err;
 
 	attachment->clsact.created = described->created;
 	memcpy(attachment->clsact.priority, described->priority, sizeof(described->priority));
-	err = clsact_missing(attacher, attachment) ? -ENOENT : 0;
+	/* where that cannot be asked all is taken to be as it was described */
+	asked = !clsact_find(attacher, attachment, &found);
+	/* it died before it could write down where it had put one back */
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && asked; hook++)
+		if (!(found.missing & 1U << hook))
+			attachment->clsact.priority[hook] = found.priority[hook];
+	err = asked && found.missing ? -ENOENT : 0;
 	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
 		struct tc_change change =
 			clsact_filter(attacher, hook, attachment, TC_FILTER_REPLACE);
@@ -317,6 +402,7 @@ const struct attach_ops attach_clsact = {
 	.adopt = clsact_adopt,
 	.detach = clsact_detach,
 	.missing = clsact_missing,
+	.repair = clsact_repair,
 	.place = clsact_place,
 	.in_front = clsact_in_front,
 };

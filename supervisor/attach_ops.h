@@ -31,6 +31,9 @@ struct attach_ops {
 	/* Goes on after an error; the result is the first one. Gone already is no error. */
 	void (*detach)(struct attacher *attacher, struct attach_job *const *jobs, size_t n);
 	unsigned int (*missing)(struct attacher *attacher, const struct attachment *attachment);
+	/* As attach_repair(). */
+	int (*repair)(struct attacher *attacher, struct attachment *attachment,
+		      unsigned int missing);
 	int (*place)(struct attacher *attacher, const struct attachment *attachment,
 		     enum tc_hook hook, struct attach_place *place);
 	/* Writes into text who runs before us at the hook; false if nobody does. */

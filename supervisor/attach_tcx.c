@@ -74,16 +74,16 @@ static int tcx_detach_hook(const struct attacher *attacher, struct attachment *a
 {
 	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
 	int fd = attachment->link_fd[hook];
-	int err = 0;
 
-	if (fd < 0)
-		return 0;
-	/* gone with its device: -ENOLINK; kernels whose links cannot be told to: closing does it */
-	(void)bpf_link_detach(fd);
-	err = pins_drop(attacher->pins, pin.name);
-	close(fd);
-	attachment->link_fd[hook] = -1;
-	return err;
+	if (fd >= 0) {
+		/* gone with its device: -ENOLINK; kernels whose links cannot be told to: closing
+		 * does it */
+		(void)bpf_link_detach(fd);
+		close(fd);
+		attachment->link_fd[hook] = -1;
+	}
+	/* also when that failed before */
+	return pins_drop(attacher->pins, pin.name);
 }
 
 static int tcx_detach_one(const struct attacher *attacher, struct attachment *attachment)
@@ -140,6 +140,22 @@ static unsigned int tcx_missing(struct attacher *attacher, const struct attachme
 		if (!tcx_link_alive(attachment->link_fd[hook], attachment->ifindex))
 			missing |= 1U << hook;
 	return missing;
+}
+
+/* Where both links are gone the device may be another one with the same index. */
+static int tcx_repair(struct attacher *attacher, struct attachment *attachment,
+		      unsigned int missing)
+{
+	int err = missing == ATTACH_BOTH_HOOKS ? -ENOENT : 0;
+
+	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
+		if (!(missing & 1U << hook))
+			continue;
+		err = tcx_detach_hook(attacher, attachment, hook);
+		if (!err)
+			err = tcx_attach_hook(attacher, attachment, hook);
+	}
+	return err;
 }
 
 static int tcx_adopt_hook(struct attacher *attacher, struct attachment *attachment,
@@ -223,6 +239,7 @@ const struct attach_ops attach_tcx = {
 	.adopt = tcx_adopt,
 	.detach = tcx_detach,
 	.missing = tcx_missing,
+	.repair = tcx_repair,
 	.place = tcx_place,
 	.in_front = tcx_in_front,
 };

@@ -169,23 +169,19 @@ int interface_from_description(struct interface **ret, const struct checkpoint_p
 	return 0;
 }
 
-int interface_match(struct interface *interface, const struct config *config)
+void interface_match(struct interface *interface, const struct config *config)
 {
 	const struct link *link = &interface->link;
-	_free_ const char **altnames = calloc(link->altname_count + 1, sizeof(*altnames));
 	const struct match_subject subject = {
 		.ifindex = link->ifindex,
 		.name = link->name,
 		.kind = link_kind(link),
-		.altnames = altnames,
+		.altnames = link->altname_count ? link->altnames[0] : NULL,
+		.altname_size = sizeof(*link->altnames),
 		.altname_count = link->altname_count,
 	};
 	bool included, wanted;
 
-	if (!altnames)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < link->altname_count; i++)
-		altnames[i] = link->altnames[i];
 	included = match_list_find(&config->include, &subject);
 	interface->excluded_by = match_list_find(&config->exclude, &subject);
 	wanted = included && !interface->excluded_by && !interface->gone;
@@ -196,7 +192,6 @@ int interface_match(struct interface *interface, const struct config *config)
 	interface->wanted = wanted;
 	if (!wanted)
 		interface->wanted_from_birth = false;
-	return 0;
 }
 
 static bool interface_is_ethernet(const struct link *link)
@@ -449,10 +444,15 @@ void interface_detach_each(struct interface *const *interfaces, size_t n,
 	for (size_t i = 0; i < n; i++)
 		jobs[i] = interface_job(interfaces[i]);
 	attach_detach_each(monitor->attacher, jobs, n);
-	monitor->counts->detached += n;
-	for (size_t i = 0; i < n; i++)
-		if (jobs[i].result)
-			log_error("%s: cannot detach: %s", jobs[i].name, strerror(-jobs[i].result));
-		else
+	for (size_t i = 0; i < n; i++) {
+		int err = jobs[i].result;
+
+		if (!err)
 			log_info("%s: %s", jobs[i].name, jobs[i].gone ? "gone" : "detached");
+		else if (err != interfaces[i]->detach_error)
+			log_error("%s: cannot detach: %s; trying again", jobs[i].name,
+				  strerror(-err));
+		interfaces[i]->detach_error = err;
+		monitor->counts->detached += !err;
+	}
 }

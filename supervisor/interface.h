@@ -92,12 +92,14 @@ struct interface {
 	bool was_up;		    /* at any time of the interval */
 	bool turned;		    /* it began or ceased to count: interface_settle() */
 	bool mentioned;		    /* in the dump that is running */
+	bool recalled;		    /* from a checkpoint, and not told of since */
 	bool wanted;		    /* by the patterns */
 	const char *excluded_by;    /* the pattern, borrowed from the configuration; NULL: none
 				       included it */
 	bool wanted_from_birth;	    /* appeared while we ran, and was wanted ever since */
 	struct link_stats at_birth; /* link counters when it appeared */
 	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
+	int detach_error; /* likewise */
 	uint32_t life; /* the id it had first, kept when it is monitored again; 0: it never was */
 
 	/* while it is not just known */
@@ -144,9 +146,8 @@ int interface_describe(const struct interface *interface, struct checkpoint_phas
 /* An interface as it was described; neither attached nor counting. */
 int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase);
 
-/* Decides by the patterns whether it is wanted. Logs a change of mind. 0 or -ENOMEM, then it is as
- * before. */
-int interface_match(struct interface *interface, const struct config *config);
+/* Decides by the patterns whether it is wanted. Logs a change of mind. */
+void interface_match(struct interface *interface, const struct config *config);
 
 /*
  * Attaches the program to each and provides a map; ids from *last_id on are the new lives'. The
@@ -188,7 +189,7 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
  */
 void interface_stop(struct interface *interface, const struct monitor *monitor, bool keep_covered);
 
-/* Takes the program off each. */
+/* Takes the program off each. Where it fails the attachment stays for another try. */
 void interface_detach_each(struct interface *const *interfaces, size_t n,
 			   const struct monitor *monitor);
 

@@ -23,6 +23,8 @@
 /* How long the first interfaces of a storm wait for others, before the roles of all are resolved.
  */
 #define GATHER_NS (250 * NSEC_PER_MSEC)
+/* At the end, of what the kernel has no memory for at that instant. */
+#define DETACH_TRIES 3
 
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config)
@@ -109,11 +111,7 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	if (table->started && link->ifindex > table->known_ifindex)
 		table->known_ifindex = link->ifindex;
 	interface->mentioned = true;
-	err = interface_match(interface, table->config);
-	if (err) {
-		interface_free(interface);
-		return err;
-	}
+	interface_match(interface, table->config);
 	*at = interface;
 	table->count++;
 	table->changed = true;
@@ -152,7 +150,8 @@ static int table_update(struct interface_table *table, struct interface *interfa
 	if (err || !changed)
 		return err;
 	table->changed = true;
-	return interface_match(interface, table->config);
+	interface_match(interface, table->config);
+	return 0;
 }
 
 /*
@@ -169,6 +168,13 @@ static bool table_is_impostor(const struct interface_table *table,
 	       (!interface_resembles(interface, link) ||
 		!attach_in_stock(attacher, &interface->attachment)) &&
 	       attach_missing(attacher, &interface->attachment);
+}
+
+/* Whether it has the index of one that a dead agent had monitored: nobody told of its end. */
+static bool table_is_another(const struct interface *interface, const struct link *link)
+{
+	return interface->recalled && (strcmp(interface->link.name, link->name) != 0 ||
+				       strcmp(interface->link.kind, link->kind) != 0);
 }
 
 void interface_table_link(struct interface_table *table, const struct link *link)
@@ -189,7 +195,7 @@ void interface_table_link(struct interface_table *table, const struct link *link
 			table_expect_strangers(table, link->lower);
 		return;
 	}
-	if (*at && table_is_impostor(table, *at, link)) {
+	if (*at && (table_is_impostor(table, *at, link) || table_is_another(*at, link))) {
 		table_link_gone(table, at);
 		at = table_find(table, link->ifindex);
 	}
@@ -197,8 +203,10 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		err = table_update(table, *at, link);
 	else
 		err = table_add(table, at, link);
-	if (*at)
+	if (*at) {
 		(*at)->mentioned = true;
+		(*at)->recalled = false;
+	}
 	if (err)
 		log_error("%s: %s", link->name, strerror(-err));
 	table_expect_strangers(table, link->ifindex);
@@ -241,12 +249,8 @@ void interface_table_rematch(struct interface_table *table)
 
 static void table_match_all(struct interface_table *table)
 {
-	FOR_EACH_INTERFACE (table, interface) {
-		int err = interface_match(interface, table->config);
-
-		if (err)
-			log_error("%s: %s", interface->link.name, strerror(-err));
-	}
+	FOR_EACH_INTERFACE (table, interface)
+		interface_match(interface, table->config);
 	table->rematch = false;
 }
 
@@ -292,6 +296,27 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 	interface->outrun = false;
 	interface->state = INTERFACE_KNOWN;
 	return 0;
+}
+
+/* Not monitored, but what took it off failed. */
+static bool table_is_left(const struct interface *interface)
+{
+	return interface->state == INTERFACE_KNOWN && interface->attachment.ops;
+}
+
+static bool table_has_left(const struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_is_left(interface))
+			return true;
+	return false;
+}
+
+static void table_detach_left(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_is_left(interface))
+			interface_detach_each(&interface, 1, table->monitor);
 }
 
 static bool table_should_stop(const struct interface *interface)
@@ -352,6 +377,8 @@ static int table_end_stopping(struct interface_table *table)
 		struct interface *interface = table->gone;
 
 		table->gone = interface->next;
+		if (table_is_left(interface))
+			interface_detach_each(&interface, 1, table->monitor);
 		interface_apply_turner(interface, table->monitor);
 		table_forget_strangers(table, interface);
 		if (interface->id)
@@ -369,7 +396,7 @@ static size_t table_list_waiting(struct interface_table *table, bool retry,
 
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
-		    (retry || !interface->attach_error))
+		    !interface->attachment.ops && (retry || !interface->attach_error))
 			waiting[count++] = interface;
 	return count;
 }
@@ -408,6 +435,7 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		table->admission.retry_ns = 0;
 	if (table->rematch)
 		table_match_all(table);
+	table_detach_left(table);
 	err = table_end_stopping(table);
 	more = table_attach_wanted(table, deadline_ns, retry);
 	if (!err && !table_gathers(table, more)) {
@@ -417,6 +445,8 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		if (!err)
 			err = table_end_stopping(table);
 	}
+	if (table_has_left(table))
+		admission_retry(&table->admission);
 	if (err) {
 		log_error("interfaces could not all be reconciled: %s; trying again",
 			  strerror(-err));
@@ -472,7 +502,7 @@ void interface_table_stop(struct interface_table *table)
 		table_settle_ended(table);
 }
 
-void interface_table_detach(struct interface_table *table)
+static void table_detach_all(struct interface_table *table)
 {
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
@@ -485,6 +515,19 @@ void interface_table_detach(struct interface_table *table)
 				selection_add(&selection, interface);
 	interface_detach_each(selection.interfaces, selection.count, table->monitor);
 	selection_clean(&selection);
+}
+
+void interface_table_detach(struct interface_table *table)
+{
+	size_t left = SIZE_MAX;
+
+	for (int try = 0; try < DETACH_TRIES && left; try++) {
+		table_detach_all(table);
+		left = interface_table_count(table).attached;
+	}
+	if (left)
+		log_error("programs stay on %zu interfaces: `flowtally cleanup` removes them",
+			  left);
 }
 
 static struct merge_interface table_merge_interface(const struct interface *interface)

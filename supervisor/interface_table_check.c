@@ -66,12 +66,46 @@ static bool table_is_there(const struct interface_table *table, const struct int
 	return rtnl_get_stats(table->monitor->rtnl, interface->link.ifindex, &stats) != -ENODEV;
 }
 
+/*
+ * Hooks are put right in place: counting goes on, and what passed unseen is told with the next
+ * report. False: it has to be attached anew. *err: a failure, the next check tries again.
+ */
+static bool table_repair_in_place(struct interface_table *table, struct interface *interface,
+				  unsigned int broken, int *err)
+{
+	const struct monitor *monitor = table->monitor;
+	unsigned int missing = 0;
+
+	*err = 0;
+	if (broken & ~(REPAIR_INGRESS | REPAIR_EGRESS))
+		return false;
+	if (broken & REPAIR_INGRESS)
+		missing |= 1U << TC_HOOK_INGRESS;
+	if (broken & REPAIR_EGRESS)
+		missing |= 1U << TC_HOOK_EGRESS;
+	*err = attach_repair(monitor->attacher, &interface->attachment, missing);
+	if (*err == -ENOENT || *err == -ENODEV) {
+		*err = 0;
+		return false;
+	}
+	/* some may be there */
+	missing &= ~attach_missing(monitor->attacher, &interface->attachment);
+	if (missing & 1U << TC_HOOK_INGRESS)
+		truth_expect_gap(interface->truth, TRUTH_IN);
+	if (missing & 1U << TC_HOOK_EGRESS)
+		truth_expect_gap(interface->truth, TRUTH_OUT);
+	/* how to find it again */
+	monitor->checkpoint(monitor->data);
+	return true;
+}
+
 static void table_repair(struct interface_table *table, struct interface *interface,
 			 unsigned int broken)
 {
 	struct repair *repair = &interface->repair;
 	int64_t now_ns = clock_boottime_ns();
-	bool known = repair->broken;
+	bool known = repair->broken, in_place;
+	int err;
 
 	repair->broken = broken;
 	if (now_ns < repair->next_ns) {
@@ -82,11 +116,23 @@ static void table_repair(struct interface_table *table, struct interface *interf
 				    (repair->next_ns - now_ns) / NSEC_PER_SEC + 1);
 		return;
 	}
+	in_place = table_repair_in_place(table, interface, broken, &err);
+	if (err) {
+		if (!known)
+			log_error("%s: %s removed by somebody else and cannot be put back: %s; "
+				  "trying again",
+				  interface->link.name, repair_name(broken), strerror(-err));
+		return;
+	}
 	log_warning("%s: %s removed by somebody else; attached again", interface->link.name,
 		    repair_name(broken));
 	repair->next_ns = now_ns + table_repair_pause_ns(repair);
 	repair->count++;
 	table->monitor->counts->repairs++;
+	if (in_place) {
+		repair->broken = 0;
+		return;
+	}
 	interface->outrun = true;
 	table->changed = true;
 }

@@ -335,6 +335,8 @@ static int table_drain(struct interface_table *table, struct selection *selectio
 	}
 	if (!err && table->waiting)
 		table_retire_ended(table, for_long);
+	if (!err && !table->waiting)
+		table_tell_ended_gaps(table);
 	return err;
 }
 

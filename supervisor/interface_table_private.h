@@ -96,6 +96,8 @@ void table_join_ends(struct interface *a, struct interface *b);
 void table_read_counters(struct interface_table *table, int at);
 /* All that was counted until that swap has been read. */
 void table_tell_truth(struct interface_table *table);
+/* All that was counted in ended phases has been read. */
+void table_tell_ended_gaps(struct interface_table *table);
 
 /*
  * Reads the addresses of devices of other network namespaces that stand on interfaces: on all of

@@ -154,6 +154,31 @@ static void recovery_begin_again(struct recovery *recovery, struct interface *in
 	table->count++;
 }
 
+/* Its phase ended, and it may be there yet: if it is monitored again it is the same interface. Of
+ * phases with one index the last one comes first. */
+static int recovery_recall(struct recovery *recovery, const struct checkpoint_phase *phase)
+{
+	struct interface_table *table = recovery->table;
+	struct interface *interface;
+	int err;
+
+	if (!phase->id || *table_find(table, phase->ifindex))
+		return 0;
+	err = interface_from_description(&interface, phase);
+	if (err)
+		return err;
+	interface->id = 0;
+	interface->before_attach = (struct flow_count){0};
+	topology_role_clean(&interface->interval_role);
+	interface->slot = slot_table_get(program_slots(table->monitor->program), phase->ifindex);
+	/* what it carried meanwhile nobody was to count */
+	interface->wanted_from_birth = false;
+	interface->recalled = true;
+	table_push(table_find(table, phase->ifindex), interface);
+	table->count++;
+	return 0;
+}
+
 /* Whether what the slot table names is what was counted in that phase. */
 static bool recovery_is_last_phase(const struct recovery *recovery,
 				   const struct checkpoint_phase *phase, struct flow_map *map)
@@ -254,6 +279,8 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		if (checkpoint->phases[i].id)
 			err = recovery_take_phase(&recovery, &checkpoint->phases[i]);
+	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
+		err = recovery_recall(&recovery, &checkpoint->phases[i]);
 	for (size_t i = 0; i < map_count && !err; i++)
 		if (maps[i].fd >= 0)
 			err = recovery_take_map(&recovery, &maps[i]);

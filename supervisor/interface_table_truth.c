@@ -75,15 +75,43 @@ void table_end_truth(struct interface *interface)
 }
 
 /* What it carried while somebody had taken our program off. */
+static void table_add_gap(struct interface *interface, const struct flow_count *gap)
+{
+	flow_count_add(&interface->before_attach, gap);
+	log_notice("%s: %llu bytes in %llu packets passed meanwhile, they are before_attach",
+		   interface->link.name, gap->bytes, gap->packets);
+}
+
+/* Its counting ended, and began anew. */
 static void table_tell_gap(struct interface *interface)
 {
 	struct flow_count gap = truth_take_gap(interface->gap);
 
-	flow_count_add(&interface->before_attach, &gap);
+	table_add_gap(interface, &gap);
 	truth_release(interface->gap);
 	interface->gap = NULL;
-	log_notice("%s: %llu bytes in %llu packets passed meanwhile, they are before_attach",
-		   interface->link.name, gap.bytes, gap.packets);
+}
+
+/* Its counting went on. */
+static void table_look_behind_gap(struct interface *interface)
+{
+	struct flow_count gap = truth_tell_gap(interface->truth, &interface->moment);
+
+	if (gap.packets)
+		table_add_gap(interface, &gap);
+}
+
+void table_tell_ended_gaps(struct interface_table *table)
+{
+	for (struct interface *ended = table->ended; ended; ended = ended->next) {
+		struct flow_count gap;
+
+		if (!truth_ended_with_gap(ended->truth))
+			continue;
+		gap = truth_take_gap(ended->truth);
+		if (gap.packets)
+			table_add_gap(ended, &gap);
+	}
 }
 
 /* One that a dead agent attached has no truth yet: it begins with this swap. */
@@ -100,7 +128,9 @@ void table_tell_truth(struct interface_table *table)
 			continue;
 		if (interface->gap)
 			table_tell_gap(interface);
-		if (interface->truth)
+		if (interface->truth && truth_has_gap(interface->truth))
+			table_look_behind_gap(interface);
+		else if (interface->truth)
 			truth_look(interface->truth, &interface->moment);
 		else if (interface->moment.known)
 			table_begin_truth(table, interface);

@@ -307,11 +307,16 @@ int reporter_write_doubtful(struct reporter *reporter)
 	const struct checkpoint_report *left = continuity_doubt(reporter->continuity, &merge);
 	struct report report = {0};
 	uint64_t id;
-	int err = 0;
+	int err;
 
 	if (!left)
 		return 0;
 	id = left->id;
+	err = sink_renew(reporter->sink);
+	if (err) {
+		reporter_note_output(reporter, err);
+		return err;
+	}
 	if (!left->file_size || !sink_has_whole(reporter->sink, &left->position, left->file_size)) {
 		err = reporter_make_doubtful(reporter, left, merge, &report);
 		if (!err)
@@ -371,7 +376,7 @@ static int reporter_write_interval(struct reporter *reporter)
 	int err;
 
 	/* one at a time is in doubt */
-	err = continuity_has_sent(reporter->continuity) ? -EAGAIN : 0;
+	err = continuity_has_sent(reporter->continuity) ? -EAGAIN : sink_renew(reporter->sink);
 	if (!err)
 		err = reporter_report_interval(reporter, reporter->merge, &interval, &report);
 	made_ns = exporter_end_stage(reporter->exporter, METRICS_MERGE, interval.end_ns);

@@ -124,6 +124,18 @@ int sink_reopen(struct sink *sink, const char *path)
 	return 0;
 }
 
+int sink_renew(struct sink *sink)
+{
+	struct stat st;
+
+	/* standard output has no path */
+	if (!sink->regular || !strcmp(sink->path, "-"))
+		return 0;
+	if (fstat(sink->fd, &st))
+		return -errno;
+	return st.st_nlink ? 0 : sink_reopen(sink, sink->path);
+}
+
 int sink_new(struct sink **ret, struct loop *loop, const char *path)
 {
 	struct sink *sink = calloc(1, sizeof(*sink));

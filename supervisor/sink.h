@@ -26,6 +26,10 @@ void sink_free(struct sink *sink);
  * and as long as a report is on its way into the same pipe, socket or terminal. */
 int sink_reopen(struct sink *sink, const char *path);
 
+/* Makes the file anew if it was removed: what is written to one that is in no directory any more is
+ * written for nobody. 0, or the negative errno of sink_new(), as its directory may be gone, too. */
+int sink_renew(struct sink *sink);
+
 /*
  * Takes one report. 0: it is written, or begun and the sink will finish it. -EAGAIN: an earlier one
  * is not finished; another negative errno: nothing of it was left in the output. The caller keeps

@@ -142,12 +142,21 @@ static int supervisor_on_netlink(void *data, uint32_t events)
 	return rtnl_dispatch(sup->rtnl);
 }
 
+/* Boot clock; 0: never. */
+static int64_t supervisor_retry_ns(const struct supervisor *sup)
+{
+	int64_t table_ns = interface_table_retry_ns(sup->table);
+	int64_t rtnl_ns = rtnl_retry_ns(sup->rtnl);
+
+	return rtnl_ns && (!table_ns || rtnl_ns < table_ns) ? rtnl_ns : table_ns;
+}
+
 static bool supervisor_reconcile(void *data)
 {
 	struct supervisor *sup = data;
 	bool unchecked = interface_table_check_some(sup->table);
 	bool more = interface_table_reconcile(sup->table, RECONCILE_BUDGET_NS) || unchecked;
-	int64_t retry_ns = interface_table_retry_ns(sup->table);
+	int64_t retry_ns = supervisor_retry_ns(sup);
 
 	reporter_end_if_sent(sup->reporter);
 	if (retry_ns != sup->retry_ns) {
@@ -420,12 +429,14 @@ static int supervisor_on_control(void *data, uint32_t events)
 	return 0;
 }
 
-/* The work is done by supervisor_reconcile(), which runs after every round of events. */
+/* The rest of the work is done by supervisor_reconcile(), which runs after every round of events.
+ */
 static int supervisor_on_retry_timer(void *data, uint64_t periods)
 {
-	(void)data;
+	struct supervisor *sup = data;
+
 	(void)periods;
-	return 0;
+	return rtnl_retry_ns(sup->rtnl) ? rtnl_dispatch(sup->rtnl) : 0;
 }
 
 /* Every interface takes three descriptors. */

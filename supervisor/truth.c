@@ -20,6 +20,9 @@ struct truth {
 	struct truth_moment begin, end;
 	struct truth_seen seen[TRUTH_WAYS];
 	struct truth_verdict verdict[TRUTH_WAYS];
+	bool gap[TRUTH_WAYS];		    /* is to be told */
+	struct flow_count told[TRUTH_WAYS]; /* of what was missed, as the driver counts it */
+	bool ended;
 	bool taken; /* what is missed is accounted for */
 	struct truth_sum *sum;
 };
@@ -147,6 +150,21 @@ static void truth_measure(const struct truth *truth, enum truth_way way, struct 
 				    larger(ret->packets, wire.packets)};
 }
 
+/* What was not seen of what passed, beside what was told already. */
+static struct flow_count truth_unseen(const struct truth *truth, enum truth_way way,
+				      const struct flow_count *passed,
+				      const struct flow_count *seen)
+{
+	const struct flow_count *told = &truth->told[way];
+	struct flow_count unseen = {.packets =
+					    excess(passed->packets, seen->packets + told->packets)};
+
+	/* where no packet is missed, none of their bytes are: the driver counts them otherwise */
+	if (unseen.packets)
+		unseen.bytes = excess(passed->bytes, seen->bytes + told->bytes);
+	return unseen;
+}
+
 static struct truth_verdict truth_compare(const struct truth *truth, const struct truth_moment *now,
 					  enum truth_way way)
 {
@@ -158,10 +176,9 @@ static struct truth_verdict truth_compare(const struct truth *truth, const struc
 	    !truth_passed(&truth->begin.stats[0], &now->stats[1], way, &verdict.link))
 		return (struct truth_verdict){0};
 	truth_measure(truth, way, &verdict.seen, &most);
-	verdict.missed.packets = excess(least.packets, most.packets);
-	/* where no packet is missed, none of their bytes are: the driver counts them otherwise */
-	if (verdict.missed.packets)
-		verdict.missed.bytes = excess(least.bytes, most.bytes);
+	verdict.missed = truth_unseen(truth, way, &least, &most);
+	verdict.link.packets = excess(verdict.link.packets, truth->told[way].packets);
+	verdict.link.bytes = excess(verdict.link.bytes, truth->told[way].bytes);
 	if (!verdict.bytes)
 		verdict.link.bytes = verdict.seen.bytes = verdict.missed.bytes = 0;
 	return verdict;
@@ -180,8 +197,18 @@ struct truth_verdict truth_verdict(const struct truth *truth, enum truth_way way
 
 void truth_end(struct truth *truth, const struct truth_moment *end)
 {
-	if (truth)
-		truth->end = *end;
+	if (!truth)
+		return;
+	truth->end = *end;
+	truth->ended = true;
+}
+
+/* In IP bytes. */
+static void truth_add_gap(const struct truth *truth, enum truth_way way,
+			  const struct flow_count *unseen, struct flow_count *gap)
+{
+	gap->packets += unseen->packets;
+	gap->bytes += excess(unseen->bytes, unseen->packets * truth->ruler.header[way]);
 }
 
 /* Nobody counted before the first of these readings, nor after the last: what is between them and
@@ -191,20 +218,61 @@ struct flow_count truth_take_gap(struct truth *truth)
 	struct flow_count gap = {0};
 
 	for (enum truth_way way = 0; way < TRUTH_WAYS; way++) {
-		struct flow_count passed, seen, most;
-		uint64_t packets, bytes, headers;
+		struct flow_count passed, seen, most, unseen;
 
 		truth_measure(truth, way, &seen, &most);
 		if (!truth->begin.known || !truth->end.known ||
 		    !truth_passed(&truth->begin.stats[0], &truth->end.stats[1], way, &passed))
 			continue;
-		packets = excess(passed.packets, seen.packets);
-		bytes = packets ? excess(passed.bytes, seen.bytes) : 0;
-		headers = packets * truth->ruler.header[way];
-		gap.packets += packets;
-		gap.bytes += excess(bytes, headers);
+		unseen = truth_unseen(truth, way, &passed, &seen);
+		flow_count_add(&truth->told[way], &unseen);
+		truth_add_gap(truth, way, &unseen, &gap);
 	}
 	truth->taken = true;
+	return gap;
+}
+
+void truth_expect_gap(struct truth *truth, enum truth_way way)
+{
+	if (truth)
+		truth->gap[way] = true;
+}
+
+bool truth_has_gap(const struct truth *truth)
+{
+	return truth->gap[TRUTH_IN] || truth->gap[TRUTH_OUT];
+}
+
+bool truth_ended_with_gap(const struct truth *truth)
+{
+	return truth && truth->ended && !truth->taken && truth_has_gap(truth);
+}
+
+static bool truth_is_quiet(const struct truth_moment *now, enum truth_way way)
+{
+	struct flow_count passed;
+
+	return now->known && truth_passed(&now->stats[0], &now->stats[1], way, &passed) &&
+	       !passed.packets;
+}
+
+struct flow_count truth_tell_gap(struct truth *truth, const struct truth_moment *now)
+{
+	struct flow_count gap = {0};
+
+	for (enum truth_way way = 0; way < TRUTH_WAYS; way++) {
+		struct flow_count passed, seen, most, unseen;
+
+		if (!truth->gap[way] || !truth->begin.known || !now->known ||
+		    !truth_passed(&truth->begin.stats[1], &now->stats[0], way, &passed))
+			continue;
+		truth_measure(truth, way, &seen, &most);
+		unseen = truth_unseen(truth, way, &passed, &most);
+		flow_count_add(&truth->told[way], &unseen);
+		truth_add_gap(truth, way, &unseen, &gap);
+		truth->gap[way] = !truth_is_quiet(now, way);
+	}
+	truth_look(truth, now);
 	return gap;
 }
 

@@ -78,6 +78,16 @@ struct truth_verdict truth_verdict(const struct truth *truth, enum truth_way way
  */
 struct flow_count truth_take_gap(struct truth *truth);
 
+/* Our program was off that hook, and is on it again: what it missed is to be told elsewhere, and no
+ * longer as missed. NULL: nothing is. */
+void truth_expect_gap(struct truth *truth, enum truth_way way);
+/* Whether any of it is not told yet, while counting goes on, or until it ended. */
+bool truth_has_gap(const struct truth *truth);
+bool truth_ended_with_gap(const struct truth *truth);
+/* Instead of truth_look(), while counting goes on: returns what was certainly missed and not told
+ * yet, like truth_take_gap(). Readings that differ leave the rest to the next look. */
+struct flow_count truth_tell_gap(struct truth *truth, const struct truth_moment *now);
+
 /* Seen, of what the link says it carried, both ways, bytes too where they compare, in percent
  * rounded down to hundredths: 100 only if nothing is missed. -1: not known. */
 double truth_coverage(const struct truth *truth);

@@ -42,14 +42,15 @@ static void require_list(const struct match_list *list, const struct match_subje
 static void use(const struct config *config)
 {
 	static const char *const names[] = {"docker0", "br-0123456789ab"};
-	static const char *const altnames[] = {"enp0s31f6", "an alternative"};
+	static const char altnames[][32] = {"enp0s31f6", "an alternative"};
 	static const uint8_t addresses[2][16] = {{0xfd, [15] = 1},
 						 {[10] = 0xff, [11] = 0xff, 10, 1, 0, 2}};
 	static const uint32_t crossed[] = {1, 0};
 	const struct match_subject link = {.ifindex = 7,
 					   .name = names[0],
 					   .kind = "bridge",
-					   .altnames = altnames,
+					   .altnames = altnames[0],
+					   .altname_size = sizeof(altnames[0]),
 					   .altname_count = ARRAY_SIZE(altnames)};
 	struct filter_subject flow = {.family = FLOW_IPV4,
 				      .protocol = 17,

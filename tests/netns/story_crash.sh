@@ -279,6 +279,50 @@ story_last_report_stays_for_the_next_agent() {
 	send 1
 	stop_agent host
 	expect_report host 11 "$(flow 11)"
+	expect_equal 'interfaces in the report' 2 "$(header_field host interfaces)"
+}
+
+# Nobody looks at the links meanwhile. One that has the index of another is another.
+story_links_change_before_a_left_report() {
+	local index
+
+	topology_wire
+	wire host s0 peer s1
+	fill_small_disk
+	start_agent host -o "$WORK/small/report"
+	send 10
+	stray 5 peer s1
+	signal_agent host TERM
+	! wait "${AGENT[host]}" || fail 'a lost report is no success'
+	index=$(ip_in host -j link show dev s0 | jq '.[0].ifindex')
+	ip_in host link delete s0
+	ip_in host link add t0 index "$index" type veth peer name t1 netns "$PREFIX-peer"
+	ip_in host link set t0 addrgenmode none up
+	ip_in peer link set t1 addrgenmode none up
+	start_agent host -v
+	! agent_log_has host renamed || fail 'it is taken for the one of before'
+	stray 3 peer t1
+	stop_agent host
+	expect_report host 18 "$(flow 10)" "$STRAY Bytes: $((8 * 128))"
+	# lo, v0, s0, t0
+	expect_equal 'interfaces in the report' 4 "$(header_field host interfaces)"
+}
+
+# An interface that the lists had let go of before the agent died is the same when they take it again.
+story_excluded_at_a_death() {
+	topology_wire
+	: >"$WORK/flowtally.conf"
+	start_agent host -v -c "$WORK/flowtally.conf"
+	send 10
+	printf '[interfaces]\nexclude = v0\n' >"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host 'v0: detached'
+	kill_agent host
+	start_agent host
+	send 5
+	stop_agent host
+	expect_report host 15 "$(flow 15)"
+	expect_equal 'interfaces in the report' 2 "$(header_field host interfaces)"
 }
 
 # Until $WORK/enough is there; says how many packets that were.

@@ -212,6 +212,69 @@ once_closed_descriptors() {
 	expect_equal 'number of the report' 1 "$(xargs <"$WORK/report-id")"
 }
 
+is_degraded() {
+	local status=0
+
+	in_ns host "$FLOWTALLY" status >/dev/null || status=$?
+	((status == 3))
+}
+
+# What is written to a file that is in no directory any more is written for nobody: reports wait until there is one.
+story_output_directory_vanishes() {
+	topology_wire
+	mkdir "$WORK/out"
+	ln -s "$WORK/out/report" "$WORK/host.report"
+	start_agent host
+	packets 5
+	report_now host
+	expect_packets 5
+	rm -r "$WORK/out"
+	packets 7
+	signal_agent host USR1
+	wait_for_log host 'host.report: cannot write the report: No such file or directory; the next one will cover this'
+	packets 2
+	signal_agent host USR1
+	# it answers when that is done
+	is_degraded || fail 'flowtally status does not tell of it'
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again'
+	packets 1
+	signal_agent host USR1
+	is_degraded || fail 'flowtally status does not tell of it'
+	expect_equal 'said once' 1 "$(agent_log_count host 'cannot write the report')"
+
+	mkdir "$WORK/out"
+	packets 3
+	signal_agent host USR1
+	wait_for 'the report' test -s "$WORK/out/report"
+	wait_for_log host 'host.report: reports are written again'
+	expect_packets 13
+	packets 4
+	report_now host
+	expect_packets 4
+
+	# the file alone: the next report makes another one
+	rm "$WORK/out/report"
+	packets 6
+	signal_agent host USR1
+	wait_for 'the report' test -s "$WORK/out/report"
+	expect_packets 6
+
+	# it is not back at the end: the next start has it
+	rm -r "$WORK/out"
+	packets 8
+	signal_agent host TERM
+	! wait "${AGENT[host]}" || fail 'a lost report is no success'
+	unset 'AGENT[host]'
+	expect_equal 'said once more' 2 "$(agent_log_count host 'cannot write the report')"
+	expect_equal 'said once' 1 "$(agent_log_count host 'reports are written again')"
+	mkdir "$WORK/out"
+	start_agent host
+	packets 1
+	stop_agent host
+	expect_packets 9
+}
+
 once_output_is_reopened() {
 	topology_wire
 	start_agent host

@@ -215,6 +215,195 @@ story_slot_word_removed_by_somebody() {
 	expect_repaired 'its entry in the slot table was'
 }
 
+# Until $WORK/enough is there; every packet has to arrive. Says in $WORK/sent.NAME how many that were.
+stream() { # NAME UDP-ARGUMENTS...
+	local name=$1 sent=0
+
+	shift
+	until [[ -e $WORK/enough ]]; do
+		udp -n 200 -s 100 -r 0 "$@"
+		sent=$((sent + 200))
+	done
+	echo "$sent" >"$WORK/sent.$name"
+}
+
+# Bytes in the lines of all reports that hold TEXT.
+bytes_of() { # TEXT
+	grep -F "$1" "$WORK/host.report" | awk '{ sub(/.*([Bb]ytes[=:] *)/, ""); sum += $1 } END { print sum + 0 }'
+}
+
+qdisc_changes() {
+	tc -n "$PREFIX-host" monitor >"$WORK/changes" &
+	MONITOR=$!
+	# RTMGRP_TC
+	wait_for 'tc monitor' grep -q '^[0-9a-f]* *0 .* 00000008 ' "/proc/$MONITOR/net/netlink"
+}
+
+# Of v0. (The kernel tells also whoever only listens of each one that is asked for.)
+ends_of_qdisc() {
+	grep -c '^deleted qdisc clsact .* dev v0 ' "$WORK/changes" || true
+}
+
+take_off() { # HOOK
+	local pref=65535
+
+	if [[ $ATTACH == tcx ]]; then
+		"$TOOLS/tcx_unlink" "${AGENT[host]}" \
+			"$(interfaces host '.interfaces[] | select(.name == "v0") | .index')" "$1"
+		return
+	fi
+	# ours has the first priority at ingress, the last at egress
+	[[ $1 == egress ]] || pref=1
+	tc_in host filter del dev v0 "$1" pref "$pref"
+}
+
+# Our programs at the hooks are removed under traffic both ways, and put back. Nothing is dropped, nobody else misses
+# a packet, and what passed at a hook that was still ours is in its flow.
+expect_put_back() { # WHAT HOOK...
+	local what=$1 hook senders=() in out lost
+
+	shift
+	qdisc_changes
+	stream in peer 10.1.0.2:40000 host 10.1.0.1:5001 &
+	senders+=($!)
+	stream out host 10.1.0.1:40001 peer 10.1.0.2:5002 &
+	senders+=($!)
+	report_now host
+	for hook; do
+		take_off "$hook"
+	done
+	report_now host
+	wait_for_log host "v0: $what removed by somebody else; attached again"
+	expect_equal 'filters as before' "$FILTERS" "$(filters host v0 | sed 's/ id [0-9]*.*//')"
+	report_now host
+	touch "$WORK/enough"
+	wait "${senders[@]}"
+	# else the last report has what is left of it
+	[[ " $* " != *' ingress '* ]] || report_now host
+	in=$(cat "$WORK/sent.in") out=$(cat "$WORK/sent.out")
+	expect_equal 'coverage' 100 "$(coverage host v0 | jq '.percent | floor')"
+	expect_equal 'missed' 0 "$(status_of host .coverage.ended.missed.packets)"
+	stop_agent host
+	lost=$(bytes_of reason=before_attach)
+	expect_equal 'bytes sent and reported' $(((in + out) * 128)) \
+		$(($(bytes_of :5001) + $(bytes_of :5002) + lost))
+	[[ " $* " == *' ingress '* ]] || expect_equal 'bytes that came in' $((in * 128)) "$(bytes_of :5001)"
+	[[ " $* " == *' egress '* ]] || expect_equal 'bytes that went out' $((out * 128)) "$(bytes_of :5002)"
+	expect_equal 'packets dropped' 0 "$(ip_in host -j -s link show dev v0 |
+		jq '.[0].stats64 | .rx.dropped + .tx.dropped')"
+	kill "$MONITOR"
+	wait "$MONITOR" 2>/dev/null || true
+}
+
+expect_put_back_on_own_qdisc() { # WHAT HOOK...
+	topology_wire
+	start_agent host
+	FILTERS=$(filters host v0 | sed 's/ id [0-9]*.*//')
+	expect_put_back "$@"
+	# its end takes the qdisc away, once
+	[[ $ATTACH == tcx ]] || expect_equal 'ends of the qdisc' 1 "$(ends_of_qdisc)"
+	! has_clsact host v0 || fail 'the qdisc of the agent is still there'
+}
+
+story_ingress_program_is_put_back() {
+	expect_put_back_on_own_qdisc 'our program at ingress was' ingress
+}
+
+story_egress_program_is_put_back() {
+	expect_put_back_on_own_qdisc 'our program at egress was' egress
+}
+
+once_both_filters_are_put_back() {
+	ATTACH=clsact
+	expect_put_back_on_own_qdisc 'our programs at ingress and egress were' ingress egress
+}
+
+# The first of the priorities is taken meanwhile, and stays with who took it.
+once_filter_is_put_back_beside_others() {
+	local id foreign
+
+	# shellcheck disable=SC2034
+	ATTACH=clsact
+	topology_wire
+	start_agent host
+	tc_in host filter add dev v0 ingress pref 10 bpf da obj "$TOOLS/count.bpf.o" sec tc
+	id=$(filters host v0 | grep -v flowtally | sed -nE 's/.* id ([0-9]+) .*/\1/p')
+	FILTERS=$(filters host v0 | sed 's/ id [0-9]*.*//')
+	expect_put_back 'our program at ingress was' ingress
+	expect_equal 'packets that the other saw' "$(cat "$WORK/sent.in")" "$("$TOOLS/bpf_objects" count "$id")"
+	expect_equal 'ends of the qdisc' 0 "$(ends_of_qdisc)"
+	has_clsact host v0 || fail 'the qdisc of a foreign filter is gone'
+	foreign=$(filters host v0)
+
+	start_agent host
+	tc_in host filter del dev v0 ingress pref 1
+	tc_in host filter add dev v0 ingress pref 1 protocol ip u32 match u32 0 0 flowid 1:1
+	signal_agent host USR1
+	wait_for_log host 'v0: our program at ingress was removed by somebody else; attached again'
+	expect_equal 'own filters' 2 "$(own_filters host v0)"
+	[[ $(filters host v0) == *' pref 1 u32 '* ]] || fail 'a foreign filter is gone'
+	kill_agent host
+	start_agent host
+	expect_equal 'own filters after a crash' 2 "$(own_filters host v0)"
+	stop_agent host
+	expect_equal 'own filters at the end' 0 "$(own_filters host v0)"
+	tc_in host filter del dev v0 ingress pref 1
+	expect_equal 'foreign filters' "$foreign" "$(filters host v0)"
+}
+
+# From now on the kernel takes no message from it.
+refuse_netlink() {
+	strace -qq -o "$WORK/strace" -p "${AGENT[host]}" -e inject=sendto:error=ENOBUFS 2>/dev/null &
+	TRACER=$!
+	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$TRACER\$" "/proc/${AGENT[host]}/status"
+}
+
+allow_netlink() {
+	kill "$TRACER"
+	wait "$TRACER" 2>/dev/null || true
+}
+
+exclude() { # LIST
+	local before
+
+	before=$(agent_log_count host 'configuration is read again')
+	printf '[interfaces]\nexclude = %s\n' "$1" >"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again' "$before"
+}
+
+# What cannot be taken off is tried again, also when it is wanted again meanwhile, and nothing is added beside it.
+once_detach_fails() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	: >"$WORK/flowtally.conf"
+	start_agent host -v -a clsact -c "$WORK/flowtally.conf"
+	send 10
+	refuse_netlink
+	exclude v0
+	wait_for_log host 'v0: cannot detach: No buffer space available; trying again'
+	expect_equal 'own filters' 2 "$(own_filters host v0)"
+	allow_netlink
+	wait_for_log host 'v0: detached'
+	! has_clsact host v0 || fail 'the qdisc of the agent is still there'
+
+	exclude none
+	wait_for_log host 'v0: attached' 1
+	send 5
+	refuse_netlink
+	exclude v0
+	wait_for_log host 'v0: cannot detach' 1
+	exclude none
+	allow_netlink
+	wait_for_log host 'v0: detached' 1
+	wait_for_log host 'v0: attached' 2
+	expect_equal 'own filters' 2 "$(own_filters host v0)"
+	send 7
+	expect_equal 'said once each' 2 "$(agent_log_count host 'cannot detach')"
+	stop_agent host
+	expect_report host 22 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((22 * 128))"
+}
+
 # Who takes it off again and again is not fought with.
 story_filter_removed_again_and_again() {
 	begin_counting -a clsact

@@ -566,6 +566,59 @@ static void test_an_overrun_is_made_up_for(void **state)
 	assert_false(has_addr(view, "w0", "::ffff:192.0.2.1"));
 }
 
+static unsigned int parse_failures; /* so many messages find no memory */
+
+/* The linker's name: --wrap=link_parse makes a call of link_parse() one of this. */
+int __real_link_parse(struct link *link, const struct nlmsghdr *message);
+int __wrap_link_parse(struct link *link, const struct nlmsghdr *message);
+int __wrap_link_parse(struct link *link, const struct nlmsghdr *message)
+{
+	if (!parse_failures)
+		return __real_link_parse(link, message);
+	parse_failures--;
+	return -ENOMEM;
+}
+
+/* It is lost as in an overrun. */
+static void test_no_memory_for_a_message(void **state)
+{
+	struct view *view = *state;
+
+	need_root();
+	assert_int_equal(rtnl_dump(view->rtnl), 0);
+	run("ip link add name v0 type veth peer name v1");
+	parse_failures = 1;
+	wait_for(view, !parse_failures);
+	wait_for(view, view_is_true(view));
+	assert_int_equal(view->ends, 2);
+	assert_int_equal(rtnl_retry_ns(view->rtnl), 0);
+}
+
+/* The dump that is to make up for it needs memory, too: it is tried again, though nothing comes. */
+static void test_no_memory_for_the_dump(void **state)
+{
+	struct view *view = *state;
+	int64_t end_ns = clock_boottime_ns() + DEADLINE_NS;
+
+	need_root();
+	assert_int_equal(rtnl_dump(view->rtnl), 0);
+	run("ip link add name v0 type veth peer name v1");
+	parse_failures = 2;
+	wait_for(view, !parse_failures);
+	assert_int_equal(view->ends, 1);
+	assert_true(rtnl_retry_ns(view->rtnl) > 0);
+	while (rtnl_retry_ns(view->rtnl) && clock_boottime_ns() < end_ns) {
+		if (clock_boottime_ns() < rtnl_retry_ns(view->rtnl))
+			poll(NULL, 0, 10);
+		else
+			assert_int_equal(rtnl_dispatch(view->rtnl), 0);
+	}
+	assert_int_equal(view->ends, 2);
+	assert_true(view_is_true(view));
+	run("ip link del v0");
+	wait_for(view, view_is_true(view));
+}
+
 static void rename_an_early_link_once(struct view *view, const struct link *link)
 {
 	if (view->begins != 2 || link->ifindex < MANY / 2)
@@ -1276,6 +1329,8 @@ int main(void)
 		VIEW_TEST(test_addresses),
 		VIEW_TEST(test_an_overrun_is_made_up_for),
 		VIEW_TEST(test_a_change_right_after_an_overrun),
+		VIEW_TEST(test_no_memory_for_a_message),
+		VIEW_TEST(test_no_memory_for_the_dump),
 		VIEW_TEST(test_a_link_goes_in_the_middle_of_a_dump),
 		VIEW_TEST(test_links_that_never_rest),
 		VIEW_TEST(test_a_queue_that_is_never_empty),

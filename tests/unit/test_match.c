@@ -15,12 +15,13 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char *const veth_altnames[] = {"uplink", "enp3s0 of rack 4"};
+static const char veth_altnames[][32] = {"uplink", "enp3s0 of rack 4"};
 static const struct match_subject veth = {
 	.ifindex = 17,
 	.name = "veth12",
 	.kind = "veth",
-	.altnames = veth_altnames,
+	.altnames = veth_altnames[0],
+	.altname_size = sizeof(veth_altnames[0]),
 	.altname_count = COUNT(veth_altnames),
 };
 static const struct match_subject lo = {.ifindex = 1, .name = "lo", .kind = "loopback"};

@@ -88,6 +88,38 @@ static void test_appends_and_reopens(void **state)
 	sink_free(sink);
 }
 
+static void test_renews_what_was_removed(void **state)
+{
+	struct fixture *f = *state;
+	char directory[48], path[64];
+	struct sink *sink;
+
+	snprintf(directory, sizeof(directory), "%s/in", f->directory);
+	snprintf(path, sizeof(path), "%s/in/reports", f->directory);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	assert_int_equal(sink_new(&sink, f->loop, path), 0);
+	assert_int_equal(sink_write(sink, "one\n", 4), 0);
+	assert_int_equal(sink_renew(sink), 0);
+	assert_int_equal(sink_write(sink, "two\n", 4), 0);
+	assert_content(path, "one\ntwo\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(sink_renew(sink), 0);
+	assert_int_equal(sink_write(sink, "three\n", 6), 0);
+	assert_content(path, "three\n");
+
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
+	assert_int_equal(sink_renew(sink), -ENOENT);
+	assert_int_equal(sink_renew(sink), -ENOENT);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	assert_int_equal(sink_renew(sink), 0);
+	assert_int_equal(sink_write(sink, "four\n", 5), 0);
+	assert_content(path, "four\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
+	sink_free(sink);
+}
+
 static void test_keeps_the_old_output_if_the_new_one_fails(void **state)
 {
 	struct fixture *f = *state;
@@ -347,6 +379,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_appends_and_reopens, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_renews_what_was_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_keeps_the_old_output_if_the_new_one_fails,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_takes_back_what_did_not_fit, setup, teardown),

@@ -119,6 +119,69 @@ static void test_some_is_missed(void **state)
 	assert_int_equal(sum.missed.packets, 0);
 }
 
+/* Our program was off the hook at ingress, and counting goes on. */
+static void test_gap_while_it_counts(void **state)
+{
+	struct truth *truth = begin("veth");
+	struct truth_moment now = at(110, 10000 + 10 * 114), later = at(112, 10000 + 12 * 114);
+	struct flow_count gap;
+
+	(void)state;
+	assert_false(truth_has_gap(truth));
+	truth_expect_gap(truth, TRUTH_IN);
+	assert_true(truth_has_gap(truth));
+	see(truth, FLOW_INGRESS, 4, 400);
+	see(truth, FLOW_EGRESS, 9, 900);
+	/* one may be on either side */
+	now.stats[1].rx_packets++;
+	now.stats[1].rx_bytes += 114;
+	gap = truth_tell_gap(truth, &now);
+	assert_int_equal(gap.packets, 6);
+	assert_int_equal(gap.bytes, 600);
+	assert_way(truth, TRUTH_IN, 4, 4 * 114, 0, 0);
+	assert_way(truth, TRUTH_OUT, 9, 9 * 114, 1, 114);
+	/* it was not seen either */
+	assert_true(truth_has_gap(truth));
+	see(truth, FLOW_INGRESS, 1, 100);
+	see(truth, FLOW_EGRESS, 2, 200);
+	gap = truth_tell_gap(truth, &later);
+	assert_int_equal(gap.packets, 1);
+	assert_int_equal(gap.bytes, 100);
+	assert_way(truth, TRUTH_IN, 5, 5 * 114, 0, 0);
+	assert_int_equal(truth_verdict(truth, TRUTH_IN).link.packets, 5);
+	assert_false(truth_has_gap(truth));
+	/* what is missed from now on is missed */
+	now = at(113, 10000 + 13 * 114);
+	truth_look(truth, &now);
+	assert_way(truth, TRUTH_IN, 5, 5 * 114, 1, 114);
+	truth_release(truth);
+}
+
+/* It ended before anybody looked: told once. */
+static void test_gap_until_the_end(void **state)
+{
+	struct truth *truth = begin("veth");
+	struct truth_moment now = at(110, 10000 + 10 * 114);
+	struct flow_count gap;
+
+	(void)state;
+	truth_expect_gap(truth, TRUTH_OUT);
+	truth_expect_gap(NULL, TRUTH_OUT);
+	see(truth, FLOW_INGRESS, 10, 1000);
+	see(truth, FLOW_EGRESS, 7, 700);
+	assert_false(truth_ended_with_gap(truth));
+	truth_end(truth, &now);
+	assert_true(truth_ended_with_gap(truth));
+	assert_false(truth_ended_with_gap(NULL));
+	gap = truth_take_gap(truth);
+	assert_int_equal(gap.packets, 3);
+	assert_int_equal(gap.bytes, 300);
+	assert_false(truth_ended_with_gap(truth));
+	assert_int_equal(truth_take_gap(truth).packets, 0);
+	truth_release(truth);
+	assert_int_equal(sum.missed.packets, 0);
+}
+
 static void test_little_is_missed_of_much(void **state)
 {
 	struct truth *truth = begin("veth");
@@ -250,6 +313,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_is_seen),
 		cmocka_unit_test(test_some_is_missed),
+		cmocka_unit_test(test_gap_while_it_counts),
+		cmocka_unit_test(test_gap_until_the_end),
 		cmocka_unit_test(test_little_is_missed_of_much),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_under_way),
