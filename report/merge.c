@@ -371,19 +371,12 @@ static void view_clean(struct view *view)
 	judge_free(view->judge);
 }
 
-static bool is_ephemeral(const struct merge_ends *ends, __be16 port)
-{
-	uint16_t number = ntohs(port);
-
-	return number >= ends->ephemeral_first && number <= ends->ephemeral_last;
-}
-
 static uint8_t left_end(const struct merge_ends *ends, const struct flow_key *key)
 {
 	bool is_client[2] = {false, false};
 
 	for (int end = 0; end < 2 && protocol_has_ports(key->protocol); end++)
-		is_client[end] = is_ephemeral(ends, key->port[end]);
+		is_client[end] = client_ports_has(&ends->client_ports, key->port[end]);
 	if (is_client[0] == is_client[1])
 		for (int end = 0; end < 2; end++)
 			is_client[end] = local_set_has(ends->locals, key->addr[end].bytes);

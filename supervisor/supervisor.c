@@ -80,6 +80,8 @@ struct supervisor {
 	struct reporter *reporter;
 	struct control_server *control; /* NULL: nobody can ask */
 
+	struct client_ports client_ports; /* as when we started */
+
 	int64_t began_ns;      /* the agent, boot clock */
 	int64_t began_wall_ns; /* the same, wall clock */
 	int64_t due_ns;	       /* the next report, boot clock */
@@ -645,6 +647,7 @@ static int supervisor_open_output(struct supervisor *sup)
 		.translation = sup->translation,
 		.continuity = sup->continuity,
 		.exporter = sup->exporter,
+		.client_ports = sup->client_ports,
 	};
 	int err = reporter_new(&sup->reporter, &means);
 
@@ -757,6 +760,7 @@ static int supervisor_start(struct supervisor *sup)
 	int err;
 
 	supervisor_raise_descriptors();
+	client_ports_read(&sup->client_ports);
 	err = supervisor_block_signals(sup);
 	if (!err)
 		err = loop_new(&sup->loop);

@@ -101,8 +101,7 @@ static double make_report(struct bench *bench, struct merge *merge, bool join, s
 		{.id = WAN, .ifindex = WAN, .name = "wan", .role = &roles[1]}};
 	const struct merge_ends ends = {.nat = join ? bench->nat : NULL,
 					.locals = bench->locals,
-					.ephemeral_first = 32768,
-					.ephemeral_last = 60999};
+					.client_ports = {32768, 60999}};
 	struct buffer text = {0};
 	struct report report;
 	double start = cpu_ms();

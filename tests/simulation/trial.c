@@ -430,8 +430,7 @@ static struct merge_ends make_ends(const struct trial *trial, const struct tunne
 {
 	return (struct merge_ends){.nat = trial->nat,
 				   .locals = trial->locals,
-				   .ephemeral_first = 32768,
-				   .ephemeral_last = 60999,
+				   .client_ports = {32768, 60999},
 				   .tunnels = tunnels,
 				   .count_tunnels = trial->count_tunnels};
 }
