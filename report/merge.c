@@ -397,13 +397,18 @@ static struct report_nat make_nat(const struct nat_conversation *conversation)
 	return nat;
 }
 
-/* What conntrack knows of the flow, if it is a translated one; above all who the client is. */
+/* What conntrack knows of the flow; above all who the client is. */
 static void add_nat(const struct view *view, struct report *report, struct report_flow *flow)
 {
 	struct nat_conversation conversation;
 
-	if (!nat_table_find(view->nat, &flow->key, &conversation))
+	if (!nat_table_find(view->nat, &flow->key, &conversation)) {
+		int client = nat_table_client(view->nat, &flow->key);
+
+		if (client >= 0)
+			flow->left = (uint8_t)client;
 		return;
+	}
 	flow->left = conversation.client;
 	report->nats[report->nat_count++] = make_nat(&conversation);
 	flow->nat = (uint32_t)report->nat_count;
@@ -583,10 +588,10 @@ static int join_view(struct view *view, struct merge *merge)
 {
 	const struct nat_table *nat = view->ends->nat;
 
-	if (!nat || !nat_table_count(nat))
+	if (!nat || !(nat_table_count(nat) || nat_table_plain(nat)))
 		return 0;
 	view->nat = nat;
-	return join_translated(merge, nat);
+	return nat_table_count(nat) ? join_translated(merge, nat) : 0;
 }
 
 /* Lists the flows, and takes out what is not to be reported. */

@@ -771,7 +771,8 @@ static int supervisor_start(struct supervisor *sup)
 	if (!err)
 		err = local_set_new(&sup->locals);
 	if (!err)
-		err = translation_new(&sup->translation, sup->loop, sup->config.nat);
+		err = translation_new(&sup->translation, sup->loop, &sup->client_ports,
+				      sup->config.nat);
 	if (err)
 		return supervisor_fail("cannot start", err);
 	err = supervisor_open_instance(sup);

@@ -41,9 +41,9 @@ static void begin_dump(void *data)
 	nat_table_dump_begin(data);
 }
 
-static void end_dump(void *data)
+static void end_dump(void *data, bool whole)
 {
-	nat_table_dump_end(data);
+	nat_table_dump_end(data, whole);
 }
 
 static void put_end(struct flow_key *key, unsigned int end, uint32_t address, uint16_t port)
@@ -149,6 +149,7 @@ static void measure(struct bench *bench, uint32_t entries)
 int main(void)
 {
 	static const uint32_t counts[] = {10000, 50000, 250000};
+	const struct client_ports client_ports = {32768, 60999};
 	struct bench bench = {0};
 	struct conntrack_handlers handlers = {.entry = take_entry,
 					      .dump_begin = begin_dump,
@@ -160,7 +161,7 @@ int main(void)
 	must(nat_table_new(&bench.nat), "conversations");
 	must(local_set_new(&bench.locals), "local addresses");
 	handlers.data = bench.nat;
-	err = conntrack_new(&bench.conntrack, &handlers);
+	err = conntrack_new(&bench.conntrack, &client_ports, &handlers);
 	if (err) {
 		printf("Not measured: %s\n", conntrack_error(err));
 		return 0;

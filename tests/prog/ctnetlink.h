@@ -68,7 +68,7 @@ static inline int ctnetlink_delete_all(void)
 }
 
 static inline void ctnetlink_put_tuple(struct nlmsghdr *request, uint16_t type, uint32_t source,
-				       uint32_t destination, uint16_t source_port,
+				       uint32_t destination, uint8_t protocol, uint16_t source_port,
 				       uint16_t destination_port)
 {
 	struct nlattr *tuple = mnl_attr_nest_start(request, type);
@@ -78,7 +78,7 @@ static inline void ctnetlink_put_tuple(struct nlmsghdr *request, uint16_t type, 
 	mnl_attr_put_u32(request, CTA_IP_V4_DST, htonl(destination));
 	mnl_attr_nest_end(request, nest);
 	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_put_u8(request, CTA_PROTO_NUM, protocol);
 	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
 	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
 	mnl_attr_nest_end(request, nest);
@@ -111,7 +111,7 @@ static inline uint32_t ctnetlink_seen_as(uint32_t number, uint16_t *port)
 	return 0xcb007100 + (number >> 15); /* 203.0.113.0 + */
 }
 
-#define CTNETLINK_FROM_PORT 5000
+#define CTNETLINK_FROM_PORT 50000 /* a client's */
 
 static inline struct nlmsghdr *ctnetlink_put_entry(void *at, uint32_t number, bool translated)
 {
@@ -120,15 +120,37 @@ static inline struct nlmsghdr *ctnetlink_put_entry(void *at, uint32_t number, bo
 	uint32_t from = ctnetlink_from(number), seen_as;
 	uint16_t port;
 
-	ctnetlink_put_tuple(request, CTA_TUPLE_ORIG, from, CTNETLINK_TO, CTNETLINK_FROM_PORT,
-			    CTNETLINK_PORT);
-	ctnetlink_put_tuple(request, CTA_TUPLE_REPLY, CTNETLINK_TO, from, CTNETLINK_PORT,
-			    CTNETLINK_FROM_PORT);
+	ctnetlink_put_tuple(request, CTA_TUPLE_ORIG, from, CTNETLINK_TO, IPPROTO_UDP,
+			    CTNETLINK_FROM_PORT, CTNETLINK_PORT);
+	ctnetlink_put_tuple(request, CTA_TUPLE_REPLY, CTNETLINK_TO, from, IPPROTO_UDP,
+			    CTNETLINK_PORT, CTNETLINK_FROM_PORT);
 	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
 	seen_as = ctnetlink_seen_as(number, &port);
 	if (translated)
 		ctnetlink_put_source_nat(request, seen_as, port);
 	return request;
+}
+
+/* One that is not translated, from 10.128.0.0. 0 or -errno. */
+static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, uint16_t to_port)
+{
+	char buffer[512];
+	struct nlmsghdr *request =
+		ctnetlink_request(buffer, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK,
+				  AF_INET);
+	struct mnl_socket *mnl;
+	int err = ctnetlink_open(&mnl);
+
+	ctnetlink_put_tuple(request, CTA_TUPLE_ORIG, ctnetlink_from(0), CTNETLINK_TO, protocol,
+			    from_port, to_port);
+	ctnetlink_put_tuple(request, CTA_TUPLE_REPLY, CTNETLINK_TO, ctnetlink_from(0), protocol,
+			    to_port, from_port);
+	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
+	if (!err)
+		err = ctnetlink_send(mnl, request, request->nlmsg_len);
+	if (mnl)
+		mnl_socket_close(mnl);
+	return err;
 }
 
 /* Odd ones are translated, or all. 0 or -errno. */
