@@ -181,6 +181,7 @@ static int supervisor_report_now(struct supervisor *sup)
 	/* while the output is broken, what was read before has no report for how long nobody knows
 	 */
 	interface_table_drain(sup->table, reporter_output_error(sup->reporter) != 0);
+	interface_table_ask_ports(sup->table);
 	translation_catch_up(sup->translation);
 	exporter_end_stage(sup->exporter, METRICS_DRAIN, begin_ns);
 	/* a failure is told, and made up for by the next report */
@@ -849,6 +850,7 @@ static int supervisor_finish(struct supervisor *sup)
 
 	log_live("");
 	notify("STOPPING=1");
+	interface_table_ask_ports(sup->table);
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
 	err = supervisor_write_last(sup);
