@@ -96,11 +96,15 @@ static void dump_route(uint16_t type, uint32_t ifindex, uint32_t parent, const c
 
 static void dump_connections(const char *corpus)
 {
+	const struct ctnetlink_crowd crowd = {.count = 4,
+					      .from_port = CTNETLINK_FROM_PORT,
+					      .to_port = CTNETLINK_PORT,
+					      .translated = 2};
 	char buffer[256], path[256];
 	struct seeds seeds = {.corpus = path, .name = "entry"};
 
 	snprintf(path, sizeof(path), "%s/conntrack", corpus);
-	if (ctnetlink_create(4, false))
+	if (ctnetlink_create(&crowd))
 		errx(1, "cannot make connections");
 	dump(NETLINK_NETFILTER, ctnetlink_request(buffer, IPCTNL_MSG_CT_GET, 0, AF_UNSPEC), &seeds);
 }

@@ -397,8 +397,13 @@ static void delete_all_entries(void)
 
 static void create_entries(uint32_t count, bool all_translated)
 {
+	const struct ctnetlink_crowd crowd = {.count = count,
+					      .from_port = CTNETLINK_FROM_PORT,
+					      .to_port = CTNETLINK_PORT,
+					      .translated = all_translated ? 1 : 2};
+
 	enter(&router);
-	assert_int_equal(ctnetlink_create(count, all_translated), 0);
+	assert_int_equal(ctnetlink_create(&crowd), 0);
 }
 
 static long read_sysctl(const char *name)
