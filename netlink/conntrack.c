@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/protocol.h"
 #include "netlink/socket.h"
 
 #include <arpa/inet.h>
@@ -28,25 +29,30 @@
 #define DUMP_TRIES	     5
 #define QUEUE_NS	     (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
 #define DUMP_SHARE	     20 /* dumps but the asked ones take one part in so many of the time */
+#define WHOLE_SHARE	     1000 /* the same of those that read what is not translated, too */
 
 struct conntrack {
 	struct netlink *events; /* owned; notifications only, as its filter knows nothing else */
+	struct client_ports ports;
 	struct conntrack_handlers handlers;
 	uint64_t overruns;
-	bool stale;	       /* something was lost and no dump has made up for it yet */
-	int64_t rest_until_ns; /* of the boot clock: no dump that is not asked for before that */
+	bool stale;		     /* something was lost and no dump has made up for it yet */
+	int64_t rest_until_ns;	     /* of the boot clock: no dump that is not asked for before */
+	int64_t whole_rest_until_ns; /* likewise: no whole one before that */
 };
 
 int conntrack_present(void)
 {
 	/* Subscribing or asking would load nf_conntrack_netlink, and nf_conntrack with it. */
-	if (access(PROC_COUNT, F_OK) < 0)
-		return -ENOENT;
+	return access(PROC_COUNT, F_OK) < 0 ? -ENOENT : 0;
+}
+
+bool conntrack_translates(void)
+{
 	/* Where conntrack is a module NAT is one, too, and while that is not loaded nothing is
 	 * translated. A built-in conntrack has no initstate, and a built-in NAT shows nowhere. */
-	if (access(MODULE_CONNTRACK_STATE, F_OK) == 0 && access(MODULE_NAT, F_OK) < 0)
-		return -ENOENT;
-	return 0;
+	return conntrack_present() == 0 &&
+	       (access(MODULE_CONNTRACK_STATE, F_OK) < 0 || access(MODULE_NAT, F_OK) == 0);
 }
 
 bool conntrack_has_events(void)
@@ -72,25 +78,82 @@ const char *conntrack_error(int error)
 	}
 }
 
+/* Of an entry that is not translated. */
+static bool needs_knowing(const struct client_ports *ports, const struct conntrack_entry *entry)
+{
+	return !protocol_has_ports(entry->protocol) ||
+	       !client_ports_tell(ports, entry->original.source_port,
+				  entry->original.destination_port);
+}
+
+/* The last two instructions; jumps there are resolved when all is counted. */
+#define PASS 254
+#define DROP 255
+
+#define IF(test, number, yes, no) BPF_JUMP(BPF_JMP | (test) | BPF_K, (number), (yes), (no))
+/* Into A: the offset of an attribute of the message, or of one nested in that at offset M[0]. What
+ * is not there is for user space to judge. */
+#define FIND(type)                                                              \
+	BPF_STMT(BPF_LD | BPF_IMM, MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg)), \
+		BPF_STMT(BPF_LDX | BPF_IMM, (type)),                            \
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR), \
+		IF(BPF_JEQ, 0, PASS, 0)
+#define FIND_NESTED(type)                                                            \
+	BPF_STMT(BPF_LD | BPF_MEM, 0), BPF_STMT(BPF_LDX | BPF_IMM, (type)),          \
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR_NEST), \
+		IF(BPF_JEQ, 0, PASS, 0)
+#define NEST BPF_STMT(BPF_ST, 0) /* what was found is M[0] */
+/* Into A: what was found, a number in network byte order. */
+#define LOAD(width) \
+	BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_LD | (width) | BPF_IND, sizeof(struct nlattr))
+
+static void resolve_jumps(struct sock_filter *code, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		if (BPF_CLASS(code[i].code) != BPF_JMP)
+			continue;
+		if (code[i].jt >= PASS)
+			code[i].jt = (uint8_t)(count - 2 + (code[i].jt - PASS) - i - 1);
+		if (code[i].jf >= PASS)
+			code[i].jf = (uint8_t)(count - 2 + (code[i].jf - PASS) - i - 1);
+	}
+}
+
 /*
- * Lets through what has a translation in its status, or no status, which is for user space to
- * judge: on a host with many connections that are not translated each would wake us twice.
+ * Lets through what has a translation in its status, and what needs_knowing(): on a host with many
+ * connections that are neither each would wake us twice.
  */
-static int attach_filter(int fd)
+static int attach_filter(int fd, const struct client_ports *ports)
 {
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_IMM, MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg)),
-		BPF_STMT(BPF_LDX | BPF_IMM, CTA_STATUS),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0),
-		BPF_STMT(BPF_MISC | BPF_TAX, 0),
-		BPF_STMT(BPF_LD | BPF_W | BPF_IND, sizeof(struct nlattr)),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, IPS_NAT_MASK, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-		BPF_STMT(BPF_RET | BPF_K, 0),
+		FIND(CTA_STATUS),
+		LOAD(BPF_W),
+		IF(BPF_JSET, IPS_NAT_MASK, PASS, 0),
+		FIND(CTA_TUPLE_ORIG),
+		NEST,
+		FIND_NESTED(CTA_TUPLE_PROTO),
+		NEST,
+		FIND_NESTED(CTA_PROTO_NUM),
+		LOAD(BPF_B),
+		IF(BPF_JEQ, IPPROTO_TCP, 4, 0),
+		IF(BPF_JEQ, IPPROTO_UDP, 3, 0),
+		IF(BPF_JEQ, IPPROTO_UDPLITE, 2, 0),
+		IF(BPF_JEQ, IPPROTO_SCTP, 1, 0),
+		IF(BPF_JEQ, IPPROTO_DCCP, 0, PASS),
+		FIND_NESTED(CTA_PROTO_SRC_PORT),
+		LOAD(BPF_H),
+		IF(BPF_JGE, ports->first, 0, PASS),
+		IF(BPF_JGT, ports->last, PASS, 0),
+		FIND_NESTED(CTA_PROTO_DST_PORT),
+		LOAD(BPF_H),
+		IF(BPF_JGE, ports->first, 0, DROP),
+		IF(BPF_JGT, ports->last, DROP, PASS),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX), /* PASS */
+		BPF_STMT(BPF_RET | BPF_K, 0),	       /* DROP */
 	};
 	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
 
+	resolve_jumps(code, ARRAY_SIZE(code));
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
 		return -errno;
 	return 0;
@@ -104,7 +167,8 @@ static void enlarge_receive_buffer(int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 }
 
-int conntrack_new(struct conntrack **ret, const struct conntrack_handlers *handlers)
+int conntrack_new(struct conntrack **ret, const struct client_ports *ports,
+		  const struct conntrack_handlers *handlers)
 {
 	struct conntrack *conntrack;
 	int r;
@@ -115,13 +179,14 @@ int conntrack_new(struct conntrack **ret, const struct conntrack_handlers *handl
 	conntrack = calloc(1, sizeof(*conntrack));
 	if (!conntrack)
 		return -ENOMEM;
+	conntrack->ports = *ports;
 	conntrack->handlers = *handlers;
 	/* No updates: the kernel translates a connection before it tells of it as new, and never
 	 * otherwise later (nf_nat_setup_info() refuses confirmed ones). */
 	r = netlink_new(&conntrack->events, NETLINK_NETFILTER,
 			NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_DESTROY);
 	if (r == 0)
-		r = attach_filter(conntrack_fd(conntrack));
+		r = attach_filter(conntrack_fd(conntrack), ports);
 	if (r < 0) {
 		conntrack_free(conntrack);
 		return r;
@@ -158,7 +223,8 @@ static void tell(struct conntrack *conntrack, const struct nlmsghdr *message)
 	if (r == -EBADMSG)
 		log_warning("malformed message from conntrack (type %u, %u bytes), ignoring it",
 			    message->nlmsg_type, message->nlmsg_len);
-	else if (r == 0 && entry.status & IPS_NAT_MASK)
+	else if (r == 0 &&
+		 (entry.status & IPS_NAT_MASK || needs_knowing(&conntrack->ports, &entry)))
 		conntrack->handlers.entry(conntrack->handlers.data, &entry);
 }
 
@@ -202,21 +268,22 @@ static int handle_queued(struct conntrack *conntrack)
 
 struct dump {
 	struct conntrack *conntrack;
-	bool whole; /* the kernel does not filter: this dump holds what others would */
+	bool whole; /* it has all entries */
 };
 
 static int take_answer(void *data, const struct nlmsghdr *message)
 {
 	struct dump *dump = data;
 
+	/* the kernel does not filter */
 	if (!(message->nlmsg_flags & NLM_F_DUMP_FILTERED))
 		dump->whole = true;
 	tell(dump->conntrack, message);
 	return 0;
 }
 
-/* Asks for the entries whose status, of the bits in mask, has those in status. Kernels before 5.15
- * do not know that and send all. */
+/* Asks for the entries whose status, of the bits in mask, has those in status; mask 0: for all.
+ * Kernels before 5.15 do not know that and send all. */
 static int ask_for(struct netlink *query, struct dump *dump, uint32_t status, uint32_t mask)
 {
 	char buffer[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)) + 2 * 8];
@@ -226,8 +293,10 @@ static int ask_for(struct netlink *query, struct dump *dump, uint32_t status, ui
 	request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(request, sizeof(struct nfgenmsg)); /* of any family */
-	mnl_attr_put_u32(request, CTA_STATUS, htonl(status));
-	mnl_attr_put_u32(request, CTA_STATUS_MASK, htonl(mask));
+	if (mask) {
+		mnl_attr_put_u32(request, CTA_STATUS, htonl(status));
+		mnl_attr_put_u32(request, CTA_STATUS_MASK, htonl(mask));
+	}
 	r = netlink_ask(query, request, take_answer, dump);
 	/* nfnetlink's word for a subsystem that it has not and cannot load */
 	return r == -EINVAL ? -EOPNOTSUPP : r;
@@ -244,50 +313,57 @@ static int ask_for_translated(struct netlink *query, struct dump *dump)
 	return ask_for(query, dump, IPS_DST_NAT, IPS_NAT_MASK);
 }
 
+static bool may_dump(const struct conntrack *conntrack)
+{
+	return clock_boottime_ns() >= conntrack->rest_until_ns;
+}
+
 /*
  * The answers come on a socket of their own: the filter would judge a whole datagram of them by its
  * first. What happens meanwhile waits on the other socket and is handled later, so that a deletion
  * comes after the dump that still showed the entry.
  */
-static int try_dump(struct conntrack *conntrack)
+static int try_dump(struct conntrack *conntrack, bool whole)
 {
-	struct dump dump = {.conntrack = conntrack};
+	struct dump dump = {.conntrack = conntrack, .whole = whole};
 	struct netlink *query;
 	int r;
 
 	r = handle_queued(conntrack);
 	if (r < 0)
 		return r;
+	/* without NAT only a whole dump has something to tell */
+	if (!whole && !conntrack_translates())
+		return 0;
 	r = netlink_new(&query, NETLINK_NETFILTER, 0);
 	if (r < 0)
 		return r;
 	conntrack->handlers.dump_begin(conntrack->handlers.data);
-	r = ask_for_translated(query, &dump);
+	r = whole ? ask_for(query, &dump, 0, 0) : ask_for_translated(query, &dump);
 	netlink_free(query);
 	if (r == 0)
-		conntrack->handlers.dump_end(conntrack->handlers.data);
+		conntrack->handlers.dump_end(conntrack->handlers.data, dump.whole);
 	return r == -EINTR ? -EAGAIN : r;
 }
 
 int conntrack_dump(struct conntrack *conntrack)
 {
 	int64_t begin = clock_boottime_ns(), end;
+	bool whole = begin >= conntrack->whole_rest_until_ns;
 	unsigned int tries;
 	int r = -EAGAIN;
 
 	conntrack->stale = true;
 	for (tries = 0; r == -EAGAIN && tries < DUMP_TRIES; tries++)
-		r = try_dump(conntrack);
+		r = try_dump(conntrack, whole);
 	if (r == 0)
 		conntrack->stale = false;
 	end = clock_boottime_ns();
-	conntrack->rest_until_ns = end + (end - begin) * (DUMP_SHARE - 1);
+	if (r == 0 && whole)
+		conntrack->whole_rest_until_ns = end + (end - begin) * (WHOLE_SHARE - 1);
+	else
+		conntrack->rest_until_ns = end + (end - begin) * (DUMP_SHARE - 1);
 	return r;
-}
-
-static bool may_dump(const struct conntrack *conntrack)
-{
-	return clock_boottime_ns() >= conntrack->rest_until_ns;
 }
 
 static void log_overrun(const struct conntrack *conntrack)
@@ -296,8 +372,9 @@ static void log_overrun(const struct conntrack *conntrack)
 	int size = 0;
 
 	(void)getsockopt(conntrack_fd(conntrack), SOL_SOCKET, SO_RCVBUF, &size, &length);
-	log_warning("conntrack notifications were lost (receive buffer of %d bytes overran), short "
-		    "translated conversations may be reported in two lines",
+	log_warning("conntrack notifications were lost (receive buffer of %d bytes overran): short "
+		    "translated conversations may be reported in two lines, others from their "
+		    "server's end",
 		    size);
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A monitor of the connections that the kernel translates in this network namespace, as ctnetlink
- * tells of them (kernel net/netfilter/nf_conntrack_netlink.c).
+ * A monitor of the connections in this network namespace that conntrack knows more of than their
+ * packets show, as ctnetlink tells of them (kernel net/netfilter/nf_conntrack_netlink.c): those
+ * that it translates, and those whose client cannot be told by the ports.
  */
 #ifndef FLOWTALLY_CONNTRACK_H
 #define FLOWTALLY_CONNTRACK_H
 
+#include "lib/client_ports.h"
 #include "netlink/conntrack_entry.h"
 
 #include <stdbool.h>
@@ -14,21 +16,25 @@
 struct conntrack;
 
 struct conntrack_handlers {
-	/* A translated entry that is there, or gone. Borrowed for the call. */
+	/* An entry that is there, or gone: translated, or with ports that do not tell the client,
+	 * or without ports. Borrowed for the call. */
 	void (*entry)(void *data, const struct conntrack_entry *entry);
-	/* Around a dump: what is not mentioned in between is there no more. A dump that failed has
-	 * no end. */
+	/* Around a dump: what is not mentioned in between is there no more, if it is translated or
+	 * the dump is whole. A dump that failed has no end. */
 	void (*dump_begin)(void *data);
-	void (*dump_end)(void *data);
+	void (*dump_end)(void *data, bool whole);
 	void *data;
 };
 
 /*
- * 0 if connections can be translated in this namespace now, else -ENOENT: the kernel has no
- * connection tracking or has not loaded it, or has not loaded NAT. Asking loads nothing. A rule
- * that is added later loads both, so ask again from time to time.
+ * 0 if connections can be tracked in this namespace now, else -ENOENT: the kernel has no connection
+ * tracking or has not loaded it. Asking loads nothing. A rule that is added later loads it, so ask
+ * again from time to time.
  */
 int conntrack_present(void);
+
+/* Whether they can be translated, too: the kernel has NAT loaded. Likewise. */
+bool conntrack_translates(void);
 
 /* Whether the kernel tells of entries as they come and go (net.netfilter.nf_conntrack_events). If
  * not, only dumps show them. */
@@ -38,7 +44,8 @@ bool conntrack_has_events(void);
  * Opens and subscribes, if conntrack_present(); nothing is read yet. -ENOENT: it is not; -EPERM:
  * needs CAP_NET_ADMIN; -EPROTONOSUPPORT: the kernel has no nfnetlink.
  */
-int conntrack_new(struct conntrack **ret, const struct conntrack_handlers *handlers);
+int conntrack_new(struct conntrack **ret, const struct client_ports *ports,
+		  const struct conntrack_handlers *handlers);
 void conntrack_free(struct conntrack *conntrack);
 
 /* For epoll: readable when conntrack_dispatch() has work. */
@@ -46,8 +53,10 @@ int conntrack_fd(const struct conntrack *conntrack);
 
 /*
  * Handles all notifications that have come, then reads all translated entries. Blocks until that is
- * complete. -EOPNOTSUPP: the kernel has no nf_conntrack_netlink; -EAGAIN: the table changed too
- * fast, a later call tries again.
+ * complete. The first time it reads all entries, and then again if that takes no more than a
+ * thousandth of the time: the kernel cannot pick those out whose client the ports do not tell (some
+ * 3 us of CPU for each entry). -EOPNOTSUPP: the kernel has no nf_conntrack_netlink; -EAGAIN: the
+ * table changed too fast, a later call tries again.
  */
 int conntrack_dump(struct conntrack *conntrack);
 

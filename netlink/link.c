@@ -195,6 +195,11 @@ void link_clean(struct link *link)
 	link->altname_count = 0;
 }
 
+bool link_is_wireguard(const struct link *link)
+{
+	return !strcmp(link->kind, "wireguard");
+}
+
 const char *link_kind(const struct link *link)
 {
 	if (link->kind[0])

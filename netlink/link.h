@@ -60,4 +60,7 @@ void link_clean(struct link *link);
  * link or is static. */
 const char *link_kind(const struct link *link);
 
+/* Whether link.tunnel is for netlink/wireguard.h to fill. */
+bool link_is_wireguard(const struct link *link);
+
 #endif

@@ -189,3 +189,14 @@ int link_tunnel_parse(struct link_tunnel *tunnel, const char *kind, const struct
 		*tunnel = (struct link_tunnel){0};
 	return r;
 }
+
+/* Its peers may be anywhere, and move. */
+void link_tunnel_of_wireguard(struct link_tunnel *tunnel, __be16 port)
+{
+	*tunnel = (struct link_tunnel){0};
+	if (!port)
+		return;
+	tunnel->protocols[0] = IPPROTO_UDP;
+	tunnel->port = port;
+	tunnel->port_is_local = true;
+}

@@ -104,6 +104,11 @@ ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghd
 	return from.nl_pid == 0 ? size : 0;
 }
 
+void netlink_forget(struct netlink *netlink, size_t size)
+{
+	explicit_bzero(netlink->buffer, size < BUFFER_SIZE ? size : BUFFER_SIZE);
+}
+
 int netlink_ask_each(struct netlink *netlink, void *requests, size_t size, int *results, size_t n)
 {
 	uint32_t first = netlink->sequence + 1;

@@ -34,6 +34,10 @@ int netlink_ask_each(struct netlink *netlink, void *requests, size_t size, int *
  */
 ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret);
 
+/* Overwrites the size bytes that were received last, as they have what nobody is to find in our
+ * memory. */
+void netlink_forget(struct netlink *netlink, size_t size);
+
 /* Whether message answers the last request that was sent. */
 bool netlink_is_answer(const struct netlink *netlink, const struct nlmsghdr *message);
 

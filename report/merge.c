@@ -371,19 +371,12 @@ static void view_clean(struct view *view)
 	judge_free(view->judge);
 }
 
-static bool is_ephemeral(const struct merge_ends *ends, __be16 port)
-{
-	uint16_t number = ntohs(port);
-
-	return number >= ends->ephemeral_first && number <= ends->ephemeral_last;
-}
-
 static uint8_t left_end(const struct merge_ends *ends, const struct flow_key *key)
 {
 	bool is_client[2] = {false, false};
 
 	for (int end = 0; end < 2 && protocol_has_ports(key->protocol); end++)
-		is_client[end] = is_ephemeral(ends, key->port[end]);
+		is_client[end] = client_ports_has(&ends->client_ports, key->port[end]);
 	if (is_client[0] == is_client[1])
 		for (int end = 0; end < 2; end++)
 			is_client[end] = local_set_has(ends->locals, key->addr[end].bytes);
@@ -404,13 +397,18 @@ static struct report_nat make_nat(const struct nat_conversation *conversation)
 	return nat;
 }
 
-/* What conntrack knows of the flow, if it is a translated one; above all who the client is. */
+/* What conntrack knows of the flow; above all who the client is. */
 static void add_nat(const struct view *view, struct report *report, struct report_flow *flow)
 {
 	struct nat_conversation conversation;
 
-	if (!nat_table_find(view->nat, &flow->key, &conversation))
+	if (!nat_table_find(view->nat, &flow->key, &conversation)) {
+		int client = nat_table_client(view->nat, &flow->key);
+
+		if (client >= 0)
+			flow->left = (uint8_t)client;
 		return;
+	}
 	flow->left = conversation.client;
 	report->nats[report->nat_count++] = make_nat(&conversation);
 	flow->nat = (uint32_t)report->nat_count;
@@ -590,10 +588,10 @@ static int join_view(struct view *view, struct merge *merge)
 {
 	const struct nat_table *nat = view->ends->nat;
 
-	if (!nat || !nat_table_count(nat))
+	if (!nat || !(nat_table_count(nat) || nat_table_plain(nat)))
 		return 0;
 	view->nat = nat;
-	return join_translated(merge, nat);
+	return nat_table_count(nat) ? join_translated(merge, nat) : 0;
 }
 
 /* Lists the flows, and takes out what is not to be reported. */

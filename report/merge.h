@@ -9,6 +9,7 @@
 #define FLOWTALLY_MERGE_H
 
 #include "bpf/flow_types.h"
+#include "lib/client_ports.h"
 #include "report/nat.h"
 #include "report/topology.h"
 
@@ -41,8 +42,7 @@ struct merge_interface {
 struct merge_ends {
 	const struct nat_table *nat;	/* borrowed; NULL: nothing is translated, or not joined */
 	const struct local_set *locals; /* borrowed; addresses of this host */
-	uint16_t ephemeral_first,
-		ephemeral_last;		  /* ports that a client is given, host byte order */
+	struct client_ports client_ports;
 	const struct tunnel_set *tunnels; /* borrowed; NULL: there are none */
 	bool count_tunnels;		  /* their outer packets too */
 	const struct filter *only,

@@ -25,16 +25,20 @@ struct record {
 	uint16_t zone[2]; /* of the original direction, of the translated ends */
 	uint32_t id;	  /* of the conntrack entry */
 	uint32_t dump;	  /* number of the last dump that mentioned it */
+	uint32_t entries; /* that stand for it: plain ones without ports are not told apart */
 	uint8_t protocol;
 	uint8_t family; /* enum flow_family */
 	uint8_t life;	/* enum life */
+	bool plain;	/* not translated */
 };
 
-/* A face that packets of a conversation have: which ends are translated. */
+/* A face that packets of a conversation have: which ends are translated. What is not translated at
+ * all has a face by itself, as it is only asked for when a key is nobody else's. */
 enum {
 	CLIENT_TRANSLATED = 1,
 	SERVER_TRANSLATED = 2,
-	FACES = 4,
+	FACE_PLAIN = 4,
+	FACES = 5,
 };
 #define FACE_ORIGINAL	0
 #define FACE_TRANSLATED (CLIENT_TRANSLATED | SERVER_TRANSLATED)
@@ -52,10 +56,12 @@ struct nat_table {
 	uint32_t used;		/* records ever used are below that */
 	uint32_t first_free;	/* index of a record, or NO_RECORD */
 	uint32_t count;
+	uint32_t plain;	     /* of these */
 	struct claim *slots; /* owned */
 	uint32_t slot_mask;
 	uint32_t claims;
 	uint32_t dump;
+	bool dumping;
 	uint64_t refused;
 };
 
@@ -84,7 +90,12 @@ void nat_table_free(struct nat_table *table)
 
 size_t nat_table_count(const struct nat_table *table)
 {
-	return table->count;
+	return table->count - table->plain;
+}
+
+size_t nat_table_plain(const struct nat_table *table)
+{
+	return table->plain;
 }
 
 uint64_t nat_table_refused(const struct nat_table *table)
@@ -136,12 +147,14 @@ static bool has_ports(const struct record *record)
 
 static bool is_half(unsigned int face)
 {
-	return face != FACE_ORIGINAL && face != FACE_TRANSLATED;
+	return face == CLIENT_TRANSLATED || face == SERVER_TRANSLATED;
 }
 
 /* Half translated faces are faces of their own only where both ends are translated. */
 static bool has_face(const struct record *record, unsigned int face)
 {
+	if (record->plain || face == FACE_PLAIN)
+		return record->plain && face == FACE_PLAIN;
 	return !is_half(face) || (!same_end(&record->client[0], &record->client[1]) &&
 				  !same_end(&record->server[0], &record->server[1]));
 }
@@ -223,6 +236,35 @@ static bool has_claim(const struct nat_table *table, uint32_t hash, uint32_t own
 	return false;
 }
 
+/* Whether a face shows the original tuple (0), or that of the reply (1). */
+static bool shows_tuple(unsigned int face, unsigned int direction)
+{
+	return face == FACE_PLAIN || face == (direction ? FACE_TRANSLATED : FACE_ORIGINAL);
+}
+
+static bool same_tuple(const struct record *a, unsigned int a_direction, const struct record *b,
+		       unsigned int b_direction)
+{
+	const struct nat_end *from[2] = {a_direction ? &a->server[1] : &a->client[0],
+					 b_direction ? &b->server[1] : &b->client[0]};
+	const struct nat_end *to[2] = {a_direction ? &a->client[1] : &a->server[0],
+				       b_direction ? &b->client[1] : &b->server[0]};
+
+	return same_end(from[0], from[1]) && same_end(to[0], to[1]) &&
+	       a->zone[a_direction] == b->zone[b_direction] && a->protocol == b->protocol;
+}
+
+static bool share_tuple(const struct record *a, unsigned int a_face, const struct record *b,
+			unsigned int b_face)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int j = 0; j < 2; j++)
+			if (shows_tuple(a_face, i) && shows_tuple(b_face, j) &&
+			    same_tuple(a, i, b, j))
+				return true;
+	return false;
+}
+
 /*
  * A tuple is unique within its zone, so whoever else claims it has gone, and its end was not told.
  * Not so without ports: pings of several clients look alike behind one address.
@@ -230,7 +272,6 @@ static bool has_claim(const struct nat_table *table, uint32_t hash, uint32_t own
 static const struct claim *find_replaced(const struct nat_table *table, const struct record *record,
 					 unsigned int face, uint32_t hash)
 {
-	unsigned int translated = face == FACE_TRANSLATED;
 	uint32_t i;
 
 	if (is_half(face) || !has_ports(record))
@@ -239,11 +280,7 @@ static const struct claim *find_replaced(const struct nat_table *table, const st
 	     claim = next_claim(table, hash, &i)) {
 		const struct record *other = claim_record(table, claim);
 
-		if (other != record && claim->owner % FACES == face &&
-		    other->zone[translated] == record->zone[translated] &&
-		    other->protocol == record->protocol &&
-		    same_end(&other->client[translated], &record->client[translated]) &&
-		    same_end(&other->server[translated], &record->server[translated]))
+		if (other != record && share_tuple(other, claim->owner % FACES, record, face))
 			return claim;
 	}
 	return NULL;
@@ -349,6 +386,7 @@ static struct record *take_record(struct nat_table *table)
 static void release_record(struct nat_table *table, struct record *record)
 {
 	drop_keys(table, record);
+	table->plain -= record->plain;
 	record->life = LIFE_FREE;
 	record->id = table->first_free;
 	table->first_free = (uint32_t)(record - table->records);
@@ -363,29 +401,35 @@ static void set_end(struct nat_end *end, const uint8_t addr[16], __be16 port)
 
 static void make_record(struct record *record, const struct conntrack_entry *entry)
 {
-	const struct conntrack_tuple *original = &entry->original, *reply = &entry->reply;
+	const struct conntrack_tuple *there = &entry->original, *back = &entry->reply;
+	struct flow_key original, translated;
 
 	memset(record, 0, sizeof(*record));
-	set_end(&record->client[0], original->source, original->source_port);
-	set_end(&record->server[0], original->destination, original->destination_port);
-	set_end(&record->client[1], reply->destination, reply->destination_port);
-	set_end(&record->server[1], reply->source, reply->source_port);
+	set_end(&record->client[0], there->source, there->source_port);
+	set_end(&record->server[0], there->destination, there->destination_port);
+	set_end(&record->client[1], back->destination, back->destination_port);
+	set_end(&record->server[1], back->source, back->source_port);
 	record->zone[0] = entry->zone[0];
 	record->zone[1] = entry->zone[1];
 	record->id = entry->id;
 	record->protocol = entry->protocol;
 	record->family = entry->family == AF_INET ? FLOW_IPV4 : FLOW_IPV6;
 	record->life = entry->gone ? LIFE_WENT : LIFE_HERE;
+	record->entries = !entry->gone;
+	make_key(&original, record, FACE_ORIGINAL);
+	make_key(&translated, record, FACE_TRANSLATED);
+	record->plain = !memcmp(&original, &translated, sizeof(original));
 }
 
 /* Whether they stand for one conversation. With ports the tuples say it all; without, several
- * entries look alike but for their id. */
+ * entries look alike but for their id. Plain ones of those are one: a stranger may send as many
+ * pings as there are ids. */
 static bool same_conversation(const struct record *a, const struct record *b)
 {
 	return !memcmp(a->client, b->client, sizeof(a->client)) &&
 	       !memcmp(a->server, b->server, sizeof(a->server)) && a->zone[0] == b->zone[0] &&
 	       a->zone[1] == b->zone[1] && a->protocol == b->protocol &&
-	       (has_ports(a) || a->id == b->id);
+	       (has_ports(a) || a->plain || a->id == b->id);
 }
 
 static struct record *find_record(const struct nat_table *table, const struct record *wanted,
@@ -408,14 +452,31 @@ static struct record *find_record(const struct nat_table *table, const struct re
 	return NULL;
 }
 
+/* The same again: once more among those without ports, but a dump counts them anew. */
+static void note_entry(const struct nat_table *table, struct record *record)
+{
+	if (has_ports(record) || !record->plain || record->life != LIFE_HERE ||
+	    (table->dumping && record->dump != table->dump))
+		record->entries = 0;
+	record->entries++;
+}
+
+static bool was_last_entry(struct record *record, const struct record *news)
+{
+	if (has_ports(record) || !record->plain)
+		return record->id == news->id;
+	return --record->entries == 0;
+}
+
 static void refresh(struct nat_table *table, struct record *record, const struct record *news)
 {
 	if (news->life == LIFE_HERE) {
+		note_entry(table, record);
 		record->life = LIFE_HERE;
 		record->id = news->id;
 		record->dump = table->dump;
 		claim_keys(table, record);
-	} else if (record->life == LIFE_HERE && record->id == news->id) {
+	} else if (record->life == LIFE_HERE && was_last_entry(record, news)) {
 		record->life = LIFE_WENT;
 	}
 }
@@ -424,13 +485,14 @@ static int add(struct nat_table *table, const struct record *news)
 {
 	struct record *record;
 
-	if (table->count >= NAT_TABLE_MAX)
+	if (table->count >= NAT_TABLE_MAX || (news->plain && table->plain >= NAT_PLAIN_MAX))
 		return -ENOSPC;
 	if (reserve_record(table) < 0)
 		return -ENOMEM;
 	record = take_record(table);
 	*record = *news;
 	record->dump = table->dump;
+	table->plain += record->plain;
 	claim_keys(table, record);
 	return 0;
 }
@@ -438,15 +500,9 @@ static int add(struct nat_table *table, const struct record *news)
 int nat_table_update(struct nat_table *table, const struct conntrack_entry *entry)
 {
 	struct record news, *record;
-	struct flow_key original, translated;
 	int r;
 
 	make_record(&news, entry);
-	make_key(&original, &news, FACE_ORIGINAL);
-	make_key(&translated, &news, FACE_TRANSLATED);
-	if (!memcmp(&original, &translated, sizeof(original)))
-		return 0;
-
 	/* one of its keys may have been taken by a younger entry */
 	record = find_record(table, &news, FACE_ORIGINAL);
 	if (!record)
@@ -464,14 +520,17 @@ int nat_table_update(struct nat_table *table, const struct conntrack_entry *entr
 void nat_table_dump_begin(struct nat_table *table)
 {
 	table->dump++;
+	table->dumping = true;
 }
 
-void nat_table_dump_end(struct nat_table *table)
+void nat_table_dump_end(struct nat_table *table, bool whole)
 {
+	table->dumping = false;
 	for (uint32_t i = 0; i < table->used; i++) {
 		struct record *record = &table->records[i];
 
-		if (record->life == LIFE_HERE && record->dump != table->dump)
+		if (record->life == LIFE_HERE && record->dump != table->dump &&
+		    (whole || !record->plain))
 			record->life = LIFE_WENT;
 	}
 }
@@ -485,7 +544,8 @@ static void shrink(struct nat_table *table)
 		return;
 	small.records = NULL;
 	small.slots = NULL;
-	small.capacity = small.used = small.count = small.claims = small.slot_mask = 0;
+	small.capacity = small.used = small.count = small.plain = small.claims = small.slot_mask =
+		0;
 	small.first_free = NO_RECORD;
 	for (uint32_t i = 0; i < table->used; i++) {
 		const struct record *record = &table->records[i];
@@ -532,25 +592,42 @@ static bool same_original(const struct record *a, const struct record *b)
 	       a->zone[0] == b->zone[0];
 }
 
-/* NULL: nobody claims the key, or several with equal right. */
+/* The claim to that very key that stands behind *i: faces of translated conversations, or plain
+ * ones. */
+static const struct claim *next_right_claim(const struct nat_table *table,
+					    const struct flow_key *key, bool plain, uint32_t hash,
+					    uint32_t *i)
+{
+	const struct claim *claim;
+	struct flow_key claimed;
+
+	while ((claim = next_claim(table, hash, i))) {
+		unsigned int face = claim->owner % FACES;
+
+		if ((face == FACE_PLAIN) != plain)
+			continue;
+		make_key(&claimed, claim_record(table, claim), face);
+		if (!memcmp(&claimed, key, sizeof(claimed)))
+			return claim;
+	}
+	return NULL;
+}
+
+/* NULL: no translated conversation claims the key, or several with equal right. */
 static const struct record *find_claimant(const struct nat_table *table, const struct flow_key *key,
 					  unsigned int *face)
 {
-	uint32_t hash = hash_key(table, key), i;
+	uint32_t hash = hash_key(table, key), i = hash & table->slot_mask;
 	const struct record *best = NULL;
+	const struct claim *claim;
 	unsigned int best_strength = 0;
 	bool disputed = false;
 
-	for (const struct claim *claim = first_claim(table, hash, &i); claim;
-	     claim = next_claim(table, hash, &i)) {
+	while ((claim = next_right_claim(table, key, false, hash, &i))) {
 		const struct record *record = claim_record(table, claim);
 		unsigned int claimed_face = claim->owner % FACES;
 		unsigned int claim_strength = strength(record, claimed_face);
-		struct flow_key claimed;
 
-		make_key(&claimed, record, claimed_face);
-		if (memcmp(&claimed, key, sizeof(claimed)))
-			continue;
 		if (!best || claim_strength > best_strength) {
 			best = record;
 			best_strength = claim_strength;
@@ -570,7 +647,7 @@ bool nat_table_find(const struct nat_table *table, const struct flow_key *key,
 	unsigned int face, original_face;
 	struct flow_key asked;
 
-	if (!table->count)
+	if (!nat_table_count(table))
 		return false;
 	record = find_claimant(table, key, &face);
 	if (!record)
@@ -586,4 +663,31 @@ bool nat_table_find(const struct nat_table *table, const struct flow_key *key,
 	ret->client_seen_as = record->client[1];
 	ret->server_seen_as = record->server[1];
 	return true;
+}
+
+int nat_table_client(const struct nat_table *table, const struct flow_key *key)
+{
+	const struct claim *claim;
+	unsigned int best_strength = 0;
+	uint32_t hash, i;
+	int client = -1;
+
+	if (!table->plain)
+		return -1;
+	hash = hash_key(table, key);
+	i = hash & table->slot_mask;
+	while ((claim = next_right_claim(table, key, true, hash, &i))) {
+		const struct record *record = claim_record(table, claim);
+		unsigned int claim_strength = strength(record, FACE_PLAIN);
+		struct flow_key claimed;
+		int end = (int)make_key(&claimed, record, FACE_PLAIN);
+
+		if (claim_strength > best_strength)
+			client = end;
+		else if (claim_strength == best_strength && client != end)
+			client = -1;
+		if (claim_strength > best_strength)
+			best_strength = claim_strength;
+	}
+	return client;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Which flow keys show one conversation that the kernel translates, under what conntrack calls its
- * original direction. Pure: conntrack entries in, conversations out.
+ * original direction; and who began those that it only tracks. Pure: conntrack entries in,
+ * conversations out.
  *
  * A packet has up to four faces on its way. Routers show the original one at ingress and the fully
  * translated one at egress; a connection of the host itself has its destination translated before
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #define NAT_TABLE_MAX ((size_t)1 << 20) /* conversations held at once */
+#define NAT_PLAIN_MAX ((size_t)1 << 18) /* those of them that are not translated */
 
 struct conntrack_entry;
 struct nat_table;
@@ -39,15 +41,16 @@ int nat_table_new(struct nat_table **ret);
 void nat_table_free(struct nat_table *table);
 
 /*
- * Takes an entry that is there, or gone; one whose translation shows in no flow key is passed over.
- * In one zone a new entry takes the place of an older one with the same tuple. 0; -ENOMEM; -ENOSPC:
- * NAT_TABLE_MAX are held. Both count as refused.
+ * Takes an entry that is there, or gone; one whose translation shows in no flow key is not
+ * translated here. In one zone a new entry takes the place of an older one with the same tuple. 0;
+ * -ENOMEM; -ENOSPC: NAT_TABLE_MAX or NAT_PLAIN_MAX are held. Both count as refused.
  */
 int nat_table_update(struct nat_table *table, const struct conntrack_entry *entry);
 
-/* Between begin and end all entries that are there are mentioned; the others have gone. */
+/* Between begin and end all entries that are there are mentioned, if not whole only the translated
+ * ones; the others have gone. */
 void nat_table_dump_begin(struct nat_table *table);
-void nat_table_dump_end(struct nat_table *table);
+void nat_table_dump_end(struct nat_table *table, bool whole);
 
 /* An entry that went in the interval that ends stays for the next one, since its last packets may
  * be counted then; those that went before are forgotten. */
@@ -61,10 +64,17 @@ void nat_table_next_interval(struct nat_table *table);
 bool nat_table_find(const struct nat_table *table, const struct flow_key *key,
 		    struct nat_conversation *ret);
 
-/* Conversations held. */
-size_t nat_table_count(const struct nat_table *table);
+/*
+ * Which end of key began the conversation, of one that is not translated: 0 or 1. -1: not known, or
+ * several show that key and were not begun by the same end (in different zones; without ports).
+ */
+int nat_table_client(const struct nat_table *table, const struct flow_key *key);
 
-/* Entries refused since the start; their conversations are not joined. */
+/* Translated conversations held, and those that are not. */
+size_t nat_table_count(const struct nat_table *table);
+size_t nat_table_plain(const struct nat_table *table);
+
+/* Entries refused since the start; their conversations are not joined, their clients not known. */
 uint64_t nat_table_refused(const struct nat_table *table);
 
 #endif

@@ -139,6 +139,8 @@ static enum fit find_fit(const struct link_tunnel *outer, const struct flow_key 
 	for (int end = 0; end < 2; end++) {
 		enum fit fit = fits_remote(outer, key->addr[!end].bytes);
 
+		if (outer->port_is_local && outer->port != key->port[end])
+			continue;
 		if (fit > best && fits_local(outer, key->addr[end].bytes, is_local[end]))
 			best = fit;
 	}

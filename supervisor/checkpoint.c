@@ -134,6 +134,7 @@ static void code_tunnel(struct codec *codec, struct link_tunnel *tunnel)
 {
 	code(codec, tunnel->protocols);
 	code(codec, tunnel->port);
+	code_bool(codec, &tunnel->port_is_local);
 	code_bool(codec, &tunnel->other_remotes);
 	code(codec, tunnel->local);
 	code(codec, tunnel->remote);

@@ -19,7 +19,7 @@
 struct buffer;
 
 /* Counts the changes of what is below. */
-#define CHECKPOINT_VERSION 3
+#define CHECKPOINT_VERSION 4
 
 /* How a life of an interface is attached. */
 struct checkpoint_attachment {

@@ -98,6 +98,9 @@ int interface_update(struct interface *interface, const struct link *link, bool 
 	if (strcmp(old->name, link->name))
 		log_info("%s: renamed to %s", old->name, link->name);
 	*changed = !interface_same_link(old, link);
+	/* no link message tells that */
+	if (link_is_wireguard(link))
+		copy.tunnel = old->tunnel;
 	link_clean(old);
 	*old = copy;
 	interface->was_up |= (link->flags & IFF_UP) != 0;

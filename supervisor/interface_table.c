@@ -115,6 +115,7 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	*at = interface;
 	table->count++;
 	table->changed = true;
+	table_ask_port(table, interface);
 	log_debug("%s: ifindex %u, kind %s", link->name, link->ifindex, link_kind(link));
 	return 0;
 }
@@ -143,6 +144,8 @@ static int table_update(struct interface_table *table, struct interface *interfa
 	bool flags_changed = interface->link.flags != link->flags, changed = false;
 	int err = interface_update(interface, link, &changed);
 
+	if (flags_changed)
+		table_ask_port(table, interface);
 	/* Whoever attaches to a link of a container also changes it. A dump tells of all links, and
 	 * each look waits for the RTNL lock. */
 	if (!table->suspicious || flags_changed || changed)

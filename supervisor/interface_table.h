@@ -108,6 +108,8 @@ int interface_table_merge_trains(struct merge *merge, const struct held_train *t
 /* Every interface that was monitored at any time of this interval; owned by the caller (free()),
  * its content borrowed from the table. */
 struct merge_interface *interface_table_interval(struct interface_table *table, size_t *count);
+/* Before a report: asks for what may have changed of tunnels without a message. */
+void interface_table_ask_ports(struct interface_table *table);
 /* The tunnel devices of this interval, monitored or not. 0 or -ENOMEM. */
 int interface_table_tunnels(const struct interface_table *table, struct tunnel_set *tunnels);
 /* Adds what a written report says to the totals of each interface. */

@@ -31,6 +31,7 @@ struct interface_table {
 	bool rematch;
 	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
 	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
+	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
 };
@@ -109,6 +110,9 @@ void table_expect_strangers(struct interface_table *table, uint32_t ifindex);
 void table_forget_strangers(struct interface_table *table, struct interface *interface);
 bool table_has_stranger(const struct interface *interface, const struct flow_turner *turner);
 bool table_has_strangers(const struct interface *interface);
+
+/* Asks for what the outer packets of a WireGuard device have; of another one nothing. */
+void table_ask_port(struct interface_table *table, struct interface *interface);
 
 /* Every interface, and the program, gets the role that it has now. 0 or negative errno. */
 int table_update_roles(struct interface_table *table);

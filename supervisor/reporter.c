@@ -2,7 +2,6 @@
 #include "supervisor/reporter.h"
 #include "config/config.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "report/format.h"
@@ -22,7 +21,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +38,7 @@ struct reporter {
 	struct exporter *exporter;
 	const struct local_set *locals;
 
-	uint16_t ephemeral_first, ephemeral_last;
+	struct client_ports client_ports;
 	struct report_id *report_id;
 	struct sink *sink;
 	struct buffer text; /* of a report; kept for the next */
@@ -49,19 +47,6 @@ struct reporter {
 	struct checkpoint_interval interval;
 	int output_error; /* said once when it begins, once when it ends */
 };
-
-/* Ports that the kernel gives to clients here, joined with those that IANA sets aside for it (RFC
- * 6335, section 6). */
-static void reporter_read_ephemeral_range(struct reporter *reporter)
-{
-	_fclose_ FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	unsigned int first = 32768, last = 60999;
-
-	if (!file || fscanf(file, "%u %u", &first, &last) != 2 || first > last || last > 65535)
-		log_debug("ip_local_port_range: not readable, taking the kernel's default");
-	reporter->ephemeral_first = (uint16_t)(first < 49152 ? first : 49152);
-	reporter->ephemeral_last = 65535;
-}
 
 /* Says it once when the output breaks, and once when it works again. */
 static void reporter_note_output(struct reporter *reporter, int err)
@@ -100,8 +85,7 @@ static struct merge_ends reporter_ends(const struct reporter *reporter,
 	return (struct merge_ends){
 		.nat = translation_table(reporter->translation),
 		.locals = reporter->locals,
-		.ephemeral_first = reporter->ephemeral_first,
-		.ephemeral_last = reporter->ephemeral_last,
+		.client_ports = reporter->client_ports,
 		.tunnels = sources->tunnels,
 		.count_tunnels = reporter->config->tunnels == CONFIG_TUNNELS_COUNT,
 		.only = &reporter->config->only,
@@ -168,8 +152,8 @@ int reporter_new(struct reporter **ret, const struct reporter_means *means)
 		.continuity = means->continuity,
 		.exporter = means->exporter,
 		.locals = means->locals,
+		.client_ports = means->client_ports,
 	};
-	reporter_read_ephemeral_range(reporter);
 	err = live_new(&reporter->live, reporter_look, reporter);
 	if (!err)
 		err = report_id_new(&reporter->report_id);

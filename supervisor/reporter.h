@@ -8,6 +8,8 @@
 #ifndef FLOWTALLY_REPORTER_H
 #define FLOWTALLY_REPORTER_H
 
+#include "lib/client_ports.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +37,7 @@ struct reporter_means {
 	struct translation *translation;
 	struct continuity *continuity;
 	struct exporter *exporter;
+	struct client_ports client_ports;
 };
 
 /* Opens the output. 0 or negative errno. */

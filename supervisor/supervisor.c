@@ -80,6 +80,8 @@ struct supervisor {
 	struct reporter *reporter;
 	struct control_server *control; /* NULL: nobody can ask */
 
+	struct client_ports client_ports; /* as when we started */
+
 	int64_t began_ns;      /* the agent, boot clock */
 	int64_t began_wall_ns; /* the same, wall clock */
 	int64_t due_ns;	       /* the next report, boot clock */
@@ -179,6 +181,7 @@ static int supervisor_report_now(struct supervisor *sup)
 	/* while the output is broken, what was read before has no report for how long nobody knows
 	 */
 	interface_table_drain(sup->table, reporter_output_error(sup->reporter) != 0);
+	interface_table_ask_ports(sup->table);
 	translation_catch_up(sup->translation);
 	exporter_end_stage(sup->exporter, METRICS_DRAIN, begin_ns);
 	/* a failure is told, and made up for by the next report */
@@ -645,6 +648,7 @@ static int supervisor_open_output(struct supervisor *sup)
 		.translation = sup->translation,
 		.continuity = sup->continuity,
 		.exporter = sup->exporter,
+		.client_ports = sup->client_ports,
 	};
 	int err = reporter_new(&sup->reporter, &means);
 
@@ -757,6 +761,7 @@ static int supervisor_start(struct supervisor *sup)
 	int err;
 
 	supervisor_raise_descriptors();
+	client_ports_read(&sup->client_ports);
 	err = supervisor_block_signals(sup);
 	if (!err)
 		err = loop_new(&sup->loop);
@@ -767,7 +772,8 @@ static int supervisor_start(struct supervisor *sup)
 	if (!err)
 		err = local_set_new(&sup->locals);
 	if (!err)
-		err = translation_new(&sup->translation, sup->loop, sup->config.nat);
+		err = translation_new(&sup->translation, sup->loop, &sup->client_ports,
+				      sup->config.nat);
 	if (err)
 		return supervisor_fail("cannot start", err);
 	err = supervisor_open_instance(sup);
@@ -844,6 +850,7 @@ static int supervisor_finish(struct supervisor *sup)
 
 	log_live("");
 	notify("STOPPING=1");
+	interface_table_ask_ports(sup->table);
 	interface_table_stop(sup->table);
 	translation_catch_up(sup->translation);
 	err = supervisor_write_last(sup);

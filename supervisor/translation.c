@@ -13,12 +13,14 @@
 
 struct translation {
 	struct loop *loop; /* borrowed */
+	struct client_ports ports;
 	enum config_nat mode;
 	struct nat_table *table;
 	struct conntrack *conntrack; /* NULL: nothing is followed */
 	int refused;		     /* by the kernel, for good: why, as a negative errno */
 	uint64_t overruns;	     /* of those that were followed before */
 	bool incomplete;	     /* the table did not take an entry; said once */
+	bool joining;		     /* said already that translated ones are joined */
 };
 
 static void translation_on_entry(void *data, const struct conntrack_entry *entry)
@@ -27,9 +29,9 @@ static void translation_on_entry(void *data, const struct conntrack_entry *entry
 	int err = nat_table_update(translation->table, entry);
 
 	if (err && !translation->incomplete)
-		log_warning(
-			"not all translated conversations can be held (%s): some take two lines",
-			strerror(-err));
+		log_warning("not all conversations can be held (%s): some that are translated take "
+			    "two lines, or some are reported from their server's end",
+			    strerror(-err));
 	translation->incomplete |= err;
 }
 
@@ -40,11 +42,11 @@ static void translation_on_dump_begin(void *data)
 	nat_table_dump_begin(translation->table);
 }
 
-static void translation_on_dump_end(void *data)
+static void translation_on_dump_end(void *data, bool whole)
 {
 	struct translation *translation = data;
 
-	nat_table_dump_end(translation->table);
+	nat_table_dump_end(translation->table, whole);
 }
 
 static void translation_stop(struct translation *translation)
@@ -55,12 +57,17 @@ static void translation_stop(struct translation *translation)
 	translation->overruns += conntrack_overruns(translation->conntrack);
 	conntrack_free(translation->conntrack);
 	translation->conntrack = NULL;
+	translation->joining = false;
 }
 
 /* Reports go on, in two lines for a translated conversation. */
 static void translation_give_up(struct translation *translation, int err)
 {
-	log_warning("translated conversations take two lines: %s", conntrack_error(err));
+	if (conntrack_translates())
+		log_warning("translated conversations take two lines: %s", conntrack_error(err));
+	else
+		log_warning("clients are known by their ports and addresses only: %s",
+			    conntrack_error(err));
 	translation->refused = err;
 	translation_stop(translation);
 }
@@ -82,7 +89,8 @@ static void translation_note_off(enum config_nat mode)
 		log_notice("translated conversations take two lines: nat = off");
 }
 
-int translation_new(struct translation **ret, struct loop *loop, enum config_nat mode)
+int translation_new(struct translation **ret, struct loop *loop, const struct client_ports *ports,
+		    enum config_nat mode)
 {
 	struct translation *translation = calloc(1, sizeof(*translation));
 	int err;
@@ -90,6 +98,7 @@ int translation_new(struct translation **ret, struct loop *loop, enum config_nat
 	if (!translation)
 		return -ENOMEM;
 	translation->loop = loop;
+	translation->ports = *ports;
 	translation->mode = mode;
 	err = nat_table_new(&translation->table);
 	if (err) {
@@ -120,11 +129,20 @@ void translation_set_mode(struct translation *translation, enum config_nat mode)
 		translation_stop(translation);
 		/* what was known goes with the interval, as if it had gone */
 		nat_table_dump_begin(translation->table);
-		nat_table_dump_end(translation->table);
+		nat_table_dump_end(translation->table, true);
 	}
 }
 
-void translation_look(struct translation *translation)
+/* NAT may be loaded later than the rest of conntrack. */
+static void translation_note_joining(struct translation *translation)
+{
+	if (translation->joining || !conntrack_translates())
+		return;
+	log_info("joining the conversations that NAT translates");
+	translation->joining = true;
+}
+
+static int translation_follow(struct translation *translation)
 {
 	const struct conntrack_handlers handlers = {
 		.entry = translation_on_entry,
@@ -134,25 +152,37 @@ void translation_look(struct translation *translation)
 	};
 	int err;
 
-	if (translation->mode == CONFIG_NAT_OFF || translation->conntrack || translation->refused ||
-	    conntrack_present())
-		return;
-	err = conntrack_new(&translation->conntrack, &handlers);
+	err = conntrack_new(&translation->conntrack, &translation->ports, &handlers);
 	if (!err)
 		err = loop_add(translation->loop, conntrack_fd(translation->conntrack), EPOLLIN,
 			       translation_on_readable, translation);
 	if (!err)
 		err = conntrack_dump(translation->conntrack);
 	/* the table changes too fast to be read: a later look, or the next report, tries again */
-	if (err && err != -EAGAIN) {
-		translation_give_up(translation, err);
+	return err == -EAGAIN ? 0 : err;
+}
+
+void translation_look(struct translation *translation)
+{
+	int err;
+
+	if (translation->mode == CONFIG_NAT_OFF || translation->refused)
 		return;
+	if (!translation->conntrack) {
+		if (conntrack_present())
+			return;
+		err = translation_follow(translation);
+		if (err) {
+			translation_give_up(translation, err);
+			return;
+		}
+		log_info("following the connections that the kernel tracks");
+		if (!conntrack_has_events())
+			log_warning(
+				"net.netfilter.nf_conntrack_events is off: translated "
+				"conversations that end between two reports may take two lines");
 	}
-	log_info("joining the conversations that NAT translates");
-	if (!conntrack_has_events())
-		log_warning(
-			"net.netfilter.nf_conntrack_events is off: translated conversations that "
-			"end between two reports may take two lines");
+	translation_note_joining(translation);
 }
 
 void translation_catch_up(struct translation *translation)
@@ -183,7 +213,7 @@ bool translation_is_joining(const struct translation *translation, const char **
 		*why = conntrack_error(translation->refused);
 	else
 		*why = conntrack_error(-ENOENT);
-	return translation->conntrack;
+	return translation->conntrack && conntrack_translates();
 }
 
 uint64_t translation_overruns(const struct translation *translation)

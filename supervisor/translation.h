@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel translates (NAT), kept up to date as long as it is wanted and the kernel does it.
- * Without it reports are exact all the same: the two halves of a translated conversation are two
- * lines then.
+ * What conntrack knows of conversations that their packets do not show, kept up to date as long as
+ * it is wanted and the kernel tracks connections: how they are translated (NAT), and who began
+ * them. Without it reports are exact all the same: the two halves of a translated conversation are
+ * two lines then, and which end is the client is taken from ports and addresses.
  */
 #ifndef FLOWTALLY_TRANSLATION_H
 #define FLOWTALLY_TRANSLATION_H
 
 #include "config/config.h"
+#include "lib/client_ports.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,12 +19,13 @@ struct nat_table;
 struct translation;
 
 /* loop is borrowed. 0 or -ENOMEM. */
-int translation_new(struct translation **ret, struct loop *loop, enum config_nat mode);
+int translation_new(struct translation **ret, struct loop *loop, const struct client_ports *ports,
+		    enum config_nat mode);
 void translation_free(struct translation *translation);
 void translation_set_mode(struct translation *translation, enum config_nat mode);
 
 /*
- * Begins to follow translations if the kernel has some now; cheap, loads nothing. To be called when
+ * Begins to follow conntrack if the kernel has it now; cheap, loads nothing. To be called when
  * something may have changed: a container's start adds links, and often the first rule.
  */
 void translation_look(struct translation *translation);
@@ -37,7 +40,7 @@ bool translation_is_joining(const struct translation *translation, const char **
 /* How often notifications of the kernel were lost. */
 uint64_t translation_overruns(const struct translation *translation);
 
-/* Borrowed; never NULL, empty if nothing is translated. */
+/* Borrowed; never NULL, empty if nothing is known. */
 const struct nat_table *translation_table(const struct translation *translation);
 
 #endif

@@ -111,9 +111,7 @@ static size_t make_report(struct bench *bench, unsigned int n, struct cost *cost
 {
 	struct topology_role roles[MAX_INTERFACES];
 	_free_ struct merge_interface *interfaces = make_interfaces(n, roles);
-	const struct merge_ends ends = {.locals = bench->locals,
-					.ephemeral_first = 32768,
-					.ephemeral_last = 65535};
+	const struct merge_ends ends = {.locals = bench->locals, .client_ports = {32768, 65535}};
 	struct flow_map *swapped[MAX_INTERFACES];
 	struct flow_map old[MAX_INTERFACES];
 	struct report report = {0};

@@ -79,7 +79,7 @@ static void measure(size_t flows, size_t limit)
 	static struct flow_value values[BATCH];
 	const struct topology_role role = {.id = 1};
 	const struct merge_interface interface = {.id = 1, .name = "eth0", .role = &role};
-	struct merge_ends ends = {.ephemeral_first = 32768, .ephemeral_last = 60999};
+	struct merge_ends ends = {.client_ports = {32768, 60999}};
 	struct local_set *locals;
 	struct report report;
 	struct buffer text = {0};

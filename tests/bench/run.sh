@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 bench=$build/tests/bench
 doc=doc/performance.md
-tables=(cost contention throughput tools drain limit links storm start rest conntrack)
+tables=(cost contention throughput tools drain limit links storm start rest conntrack plain)
 
 table_cost() {
 	"$bench/bench_packet" cost "$bench/packet.bpf.o"
@@ -58,7 +58,11 @@ table_rest() {
 }
 
 table_conntrack() {
-	"$bench/bench_conntrack"
+	"$bench/bench_conntrack" translated
+}
+
+table_plain() {
+	"$bench/bench_conntrack" plain
 }
 
 put_into_doc() { # TABLE FILE

@@ -4,7 +4,8 @@
  *
  *   seeds dump CORPUS         every message of a dump of this network namespace's links, addresses,
  *                             qdiscs, filters and connections, a file each
- *   seeds tunnels CORPUS      links of the kinds of tunnels, which not every kernel has
+ *   seeds tunnels CORPUS      links of the kinds of tunnels, which not every kernel has, and what
+ *                             generic netlink tells of one of WireGuard
  *   seeds checkpoint CORPUS   a checkpoint of this layout, and one of the next version
  */
 #include "lib/buffer.h"
@@ -13,9 +14,11 @@
 
 #include <err.h>
 #include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
 #include <linux/if_tunnel.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/wireguard.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,11 +96,15 @@ static void dump_route(uint16_t type, uint32_t ifindex, uint32_t parent, const c
 
 static void dump_connections(const char *corpus)
 {
+	const struct ctnetlink_crowd crowd = {.count = 4,
+					      .from_port = CTNETLINK_FROM_PORT,
+					      .to_port = CTNETLINK_PORT,
+					      .translated = 2};
 	char buffer[256], path[256];
 	struct seeds seeds = {.corpus = path, .name = "entry"};
 
 	snprintf(path, sizeof(path), "%s/conntrack", corpus);
-	if (ctnetlink_create(4, false))
+	if (ctnetlink_create(&crowd))
 		errx(1, "cannot make connections");
 	dump(NETLINK_NETFILTER, ctnetlink_request(buffer, IPCTNL_MSG_CT_GET, 0, AF_UNSPEC), &seeds);
 }
@@ -170,6 +177,46 @@ static void write_tunnels(const char *corpus)
 	}
 }
 
+static struct nlmsghdr *begin_generic(char buffer[1024], uint16_t family, uint8_t command)
+{
+	struct nlmsghdr *message;
+	struct genlmsghdr *header;
+
+	memset(buffer, 0, 1024);
+	message = mnl_nlmsg_put_header(buffer);
+	message->nlmsg_type = family;
+	header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
+	header->cmd = command;
+	header->version = 1;
+	return message;
+}
+
+static void write_wireguard(const char *corpus)
+{
+	static const uint8_t key[WG_KEY_LEN];
+	char buffer[1024], path[256];
+	struct seeds seeds = {.corpus = path, .name = "wireguard"};
+	struct nlmsghdr *message;
+	struct nlattr *peers, *peer;
+
+	snprintf(path, sizeof(path), "%s/wireguard", corpus);
+	message = begin_generic(buffer, GENL_ID_CTRL, CTRL_CMD_NEWFAMILY);
+	mnl_attr_put_strz(message, CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
+	mnl_attr_put_u16(message, CTRL_ATTR_FAMILY_ID, 31);
+	write_message(message, &seeds);
+
+	message = begin_generic(buffer, 31, WG_CMD_GET_DEVICE);
+	mnl_attr_put_u16(message, WGDEVICE_A_LISTEN_PORT, 51820);
+	mnl_attr_put_u32(message, WGDEVICE_A_IFINDEX, 7);
+	mnl_attr_put_strz(message, WGDEVICE_A_IFNAME, "wg0");
+	peers = mnl_attr_nest_start(message, WGDEVICE_A_PEERS);
+	peer = mnl_attr_nest_start(message, 0);
+	mnl_attr_put(message, WGPEER_A_PUBLIC_KEY, sizeof(key), key);
+	mnl_attr_nest_end(message, peer);
+	mnl_attr_nest_end(message, peers);
+	write_message(message, &seeds);
+}
+
 static void write_checkpoints(const char *corpus)
 {
 	static struct topology_reference references[] = {{.id = 7, .hook = HOOK_EGRESS},
@@ -223,6 +270,7 @@ int main(int argc, char **argv)
 		dump_all(argv[2]);
 	} else if (argc == 3 && !strcmp(argv[1], "tunnels")) {
 		write_tunnels(argv[2]);
+		write_wireguard(argv[2]);
 	} else if (argc == 3 && !strcmp(argv[1], "checkpoint")) {
 		write_checkpoints(argv[2]);
 	} else {

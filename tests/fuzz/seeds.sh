@@ -74,7 +74,7 @@ capture_answers() {
 		sed -E 's/"netns":[0-9]+/"netns":4026531840/' >"$corpus/view/flows"
 }
 
-mkdir -p "$corpus"/{link,addr,tc,conntrack,checkpoint,view}
+mkdir -p "$corpus"/{link,addr,tc,conntrack,wireguard,checkpoint,view}
 ip netns add "$ns"
 trap clean EXIT
 make_host

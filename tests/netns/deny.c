@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs a program to which the kernel refuses sockets of NETLINK_NETFILTER, and so conntrack, with
- * an error:
+ * Runs a program to which the kernel refuses sockets of NETLINK_NETFILTER, and so conntrack, or of
+ * NETLINK_GENERIC, and so what WireGuard tells, with an error:
  *
- *   deny EPERM|EPROTONOSUPPORT PROGRAM ARGUMENTS...
+ *   deny netfilter|generic EPERM|EPROTONOSUPPORT PROGRAM ARGUMENTS...
  *
  * The first is what a program without CAP_NET_ADMIN gets in the end (which could not attach
  * either), the second what a kernel without nfnetlink answers.
@@ -27,7 +27,7 @@
 	(offsetof(struct seccomp_data, args[(n)]) + \
 	 (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0))
 
-static int deny(unsigned int error)
+static int deny(unsigned int bus, unsigned int error)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -35,7 +35,7 @@ static int deny(unsigned int error)
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(0)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NETLINK_NETFILTER, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bus, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -47,15 +47,17 @@ static int deny(unsigned int error)
 
 int main(int argc, char **argv)
 {
-	if (argc < 3) {
-		fputs("usage: deny EPERM|EPROTONOSUPPORT PROGRAM ARGUMENTS...\n", stderr);
+	if (argc < 4) {
+		fputs("usage: deny netfilter|generic EPERM|EPROTONOSUPPORT PROGRAM ARGUMENTS...\n",
+		      stderr);
 		return 2;
 	}
-	if (deny(strcmp(argv[1], "EPERM") ? EPROTONOSUPPORT : EPERM)) {
+	if (deny(strcmp(argv[1], "generic") ? NETLINK_NETFILTER : NETLINK_GENERIC,
+		 strcmp(argv[2], "EPERM") ? EPROTONOSUPPORT : EPERM)) {
 		perror("seccomp");
 		return 3;
 	}
-	execv(argv[2], argv + 2);
-	perror(argv[2]);
+	execv(argv[3], argv + 3);
+	perror(argv[3]);
 	return 1;
 }

@@ -284,6 +284,18 @@ start_agent() { # NS OPTIONS...
 	agent_log_has "$ns" 'first report' || fail "the agent in $ns does not start"
 }
 
+# An agent to which the kernel refuses that kind of netlink with that error.
+start_agent_denied() { # netfilter|generic ERROR
+	local status=0
+
+	"$TOOLS/deny" "$1" "$2" /bin/true 2>"$WORK/deny.log" || status=$?
+	((status != 3)) || skip "no seccomp: $(cat "$WORK/deny.log")"
+	printf '#!/bin/sh\nexec "%s" "%s" "%s" "%s" "$@"\n' "$TOOLS/deny" "$1" "$2" "$FLOWTALLY" >"$WORK/flowtally"
+	chmod +x "$WORK/flowtally"
+	FLOWTALLY=$WORK/flowtally
+	start_agent host
+}
+
 agent_is_decided() { # NS
 	agent_log_has "$1" 'first report' || ! kill -0 "${AGENT[$1]}"
 }

@@ -451,18 +451,81 @@ story_geneve() {
 	expect_tunnel 50 2
 }
 
-# What it carries is not told from other UDP (doc/dedup.md), but the inner flows are exact.
 story_wireguard() {
 	topology_tunnel 4 wireguard
 	configure_wireguard
 	MTU=1420 expect_exact '-x wan'
 	start_agent host
-	udp -n 10 -s 1000 host 10.4.0.1:40000 peer 10.4.0.2:5001
+	expect_through_wireguard
+	# nobody is told of that
+	in_ns host wg set t0 listen-port 51821
+	expect_through_wireguard
 	stop_agent host
-	last_report host | grep -qF "10.4.0.1:40000 - 10.4.0.2:5001 Bytes: $((10 * 1028))" ||
+
+	start_agent host -x t0
+	through_wireguard
+	stop_agent host
+	expect_equal 'lines of a report without the device' 1 "$(last_report host |
+		grep -cE '^10\.3\.0\.[12]:5182[01] - 10\.3\.0\.[12]:5182[01] Bytes: ')"
+}
+
+# It comes, is configured, carries something and goes, all between two reports.
+story_wireguard_that_goes() {
+	topology_tunnel 4 wireguard
+	ip_in host link del t0
+	ip_in peer link set t0 down
+	start_agent host -v
+	add_link host t0 type wireguard
+	configure_wireguard
+	ip_in peer link set t0 up
+	device_up host t0 10.4.0.1/24
+	wait_for_log host 't0: attached'
+	through_wireguard
+	ip_in host link del t0
+	wait_for_log host 't0: gone'
+	stop_agent host
+	expect_wireguard
+}
+
+# Both are counted, and it is said once.
+once_wireguard_that_does_not_tell() {
+	topology_tunnel 4 wireguard
+	configure_wireguard
+	start_agent_denied generic EPERM
+	through_wireguard
+	report_now host
+	through_wireguard
+	stop_agent host
+	last_report host | grep -qF "10.4.0.1:40000 - 10.4.0.2:5001 Bytes: $((11 * 1028))" ||
 		fail 'no inner flow' "$(last_report host)"
 	last_report host | grep -qE '^10\.3\.0\.[12]:51820 - 10\.3\.0\.[12]:51820 Bytes: ' ||
 		fail 'no outer flow' "$(last_report host)"
+	expect_equal 'times that the log says why' 1 \
+		"$(agent_log_count host 't0: its port is not known (reading it needs CAP_NET_ADMIN)')"
+}
+
+# The last one comes from the peer, which so owes no sign of life to a port that may be another one by then.
+through_wireguard() {
+	udp -n 10 -s 1000 -r 1 host 10.4.0.1:40000 peer 10.4.0.2:5001
+}
+
+expect_through_wireguard() {
+	through_wireguard
+	report_now host
+	expect_wireguard
+}
+
+# Outer packets are 60 bytes more and a multiple of 16 inside; a handshake and signs of life are among them.
+expect_wireguard() {
+	local outer='^# tunnel interface=t0 flows=1 bytes=([0-9]+) packets=([0-9]+)$' last
+
+	expect_equal 'flows, bytes and packets' "1 $((11 * 1028)) 11" \
+		"$(header_field host flows) $(header_field host bytes) $(header_field host packets)"
+	expect_equal 'lines' "10.4.0.1:40000 - 10.4.0.2:5001 Bytes: $((11 * 1028))" \
+		"$(last_report host | grep -v '^#')"
+	last=$(last_report host | tail -n 1)
+	[[ $last =~ $outer ]] || fail 'no outer flow' "$(last_report host)"
+	((BASH_REMATCH[1] >= 11 * (1040 + 60) && BASH_REMATCH[2] >= 11)) || fail 'outer packets:' "$last"
 }
 
 configure_wireguard() {

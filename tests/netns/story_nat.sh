@@ -327,29 +327,17 @@ expect_two_lines() { # REASON
 		"$(agent_log_count host "translated conversations take two lines: $1")"
 }
 
-# An agent to which the kernel refuses conntrack with this error.
-start_agent_denied() { # ERROR
-	local status=0
-
-	"$TOOLS/deny" "$1" /bin/true 2>"$WORK/deny.log" || status=$?
-	((status != 3)) || skip "no seccomp: $(cat "$WORK/deny.log")"
-	printf '#!/bin/sh\nexec "%s" "%s" "%s" "$@"\n' "$TOOLS/deny" "$1" "$FLOWTALLY" >"$WORK/flowtally"
-	chmod +x "$WORK/flowtally"
-	FLOWTALLY=$WORK/flowtally
-	start_agent host
-}
-
 once_nat_without_the_capability() {
 	topology_containers
 	masquerade
-	start_agent_denied EPERM
+	start_agent_denied netfilter EPERM
 	expect_two_lines 'reading conntrack needs CAP_NET_ADMIN'
 }
 
 once_nat_without_nfnetlink() {
 	topology_containers
 	masquerade
-	start_agent_denied EPROTONOSUPPORT
+	start_agent_denied netfilter EPROTONOSUPPORT
 	expect_two_lines 'the kernel has no nfnetlink'
 }
 

@@ -68,7 +68,7 @@ static inline int ctnetlink_delete_all(void)
 }
 
 static inline void ctnetlink_put_tuple(struct nlmsghdr *request, uint16_t type, uint32_t source,
-				       uint32_t destination, uint16_t source_port,
+				       uint32_t destination, uint8_t protocol, uint16_t source_port,
 				       uint16_t destination_port)
 {
 	struct nlattr *tuple = mnl_attr_nest_start(request, type);
@@ -78,7 +78,7 @@ static inline void ctnetlink_put_tuple(struct nlmsghdr *request, uint16_t type, 
 	mnl_attr_put_u32(request, CTA_IP_V4_DST, htonl(destination));
 	mnl_attr_nest_end(request, nest);
 	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_put_u8(request, CTA_PROTO_NUM, protocol);
 	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
 	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
 	mnl_attr_nest_end(request, nest);
@@ -111,41 +111,73 @@ static inline uint32_t ctnetlink_seen_as(uint32_t number, uint16_t *port)
 	return 0xcb007100 + (number >> 15); /* 203.0.113.0 + */
 }
 
-#define CTNETLINK_FROM_PORT 5000
+#define CTNETLINK_FROM_PORT 50000 /* a client's */
 
-static inline struct nlmsghdr *ctnetlink_put_entry(void *at, uint32_t number, bool translated)
+/* Entries of UDP, each from another address to the same one. */
+struct ctnetlink_crowd {
+	uint32_t count;
+	uint16_t from_port, to_port;
+	unsigned int translated; /* every first, second ... of them; 0: none */
+};
+
+static inline struct nlmsghdr *ctnetlink_put_plain(void *at, uint32_t number, uint8_t protocol,
+						   uint16_t from_port, uint16_t to_port)
 {
 	struct nlmsghdr *request =
 		ctnetlink_request(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, AF_INET);
-	uint32_t from = ctnetlink_from(number), seen_as;
-	uint16_t port;
+	uint32_t from = ctnetlink_from(number);
 
-	ctnetlink_put_tuple(request, CTA_TUPLE_ORIG, from, CTNETLINK_TO, CTNETLINK_FROM_PORT,
-			    CTNETLINK_PORT);
-	ctnetlink_put_tuple(request, CTA_TUPLE_REPLY, CTNETLINK_TO, from, CTNETLINK_PORT,
-			    CTNETLINK_FROM_PORT);
+	ctnetlink_put_tuple(request, CTA_TUPLE_ORIG, from, CTNETLINK_TO, protocol, from_port,
+			    to_port);
+	ctnetlink_put_tuple(request, CTA_TUPLE_REPLY, CTNETLINK_TO, from, protocol, to_port,
+			    from_port);
 	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
-	seen_as = ctnetlink_seen_as(number, &port);
-	if (translated)
+	return request;
+}
+
+static inline struct nlmsghdr *ctnetlink_put_entry(void *at, const struct ctnetlink_crowd *crowd,
+						   uint32_t number)
+{
+	struct nlmsghdr *request =
+		ctnetlink_put_plain(at, number, IPPROTO_UDP, crowd->from_port, crowd->to_port);
+	uint16_t port;
+	uint32_t seen_as = ctnetlink_seen_as(number, &port);
+
+	if (crowd->translated && number % crowd->translated == crowd->translated - 1)
 		ctnetlink_put_source_nat(request, seen_as, port);
 	return request;
 }
 
-/* Odd ones are translated, or all. 0 or -errno. */
-static inline int ctnetlink_create(uint32_t count, bool all_translated)
+/* One that is not translated. 0 or -errno. */
+static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, uint16_t to_port)
+{
+	char buffer[512];
+	struct nlmsghdr *request = ctnetlink_put_plain(buffer, 0, protocol, from_port, to_port);
+	struct mnl_socket *mnl;
+	int err = ctnetlink_open(&mnl);
+
+	request->nlmsg_flags |= NLM_F_ACK;
+	if (!err)
+		err = ctnetlink_send(mnl, request, request->nlmsg_len);
+	if (mnl)
+		mnl_socket_close(mnl);
+	return err;
+}
+
+/* 0 or -errno. */
+static inline int ctnetlink_create(const struct ctnetlink_crowd *crowd)
 {
 	static char buffer[2 * CTNETLINK_ROOM];
 	struct mnl_nlmsg_batch *batch = mnl_nlmsg_batch_start(buffer, CTNETLINK_ROOM);
 	struct mnl_socket *mnl;
 	int err = ctnetlink_open(&mnl);
 
-	for (uint32_t number = 0; number < count && !err; number++) {
+	for (uint32_t number = 0; number < crowd->count && !err; number++) {
 		struct nlmsghdr *request =
-			ctnetlink_put_entry(mnl_nlmsg_batch_current(batch), number,
-					    all_translated || number % 2);
+			ctnetlink_put_entry(mnl_nlmsg_batch_current(batch), crowd, number);
 
 		mnl_nlmsg_batch_next(batch);
-		if ((number + 1) % CTNETLINK_BATCH && number + 1 < count)
+		if ((number + 1) % CTNETLINK_BATCH && number + 1 < crowd->count)
 			continue;
 		request->nlmsg_flags |= NLM_F_ACK;
 		err = ctnetlink_send(mnl, mnl_nlmsg_batch_head(batch), mnl_nlmsg_batch_size(batch));

@@ -41,6 +41,7 @@ struct space {
 };
 
 static struct space client, router, server;
+static const struct client_ports ports = {32768, 65535};
 
 static const char rules[] =
 	"table inet flowtally_test {\n"
@@ -213,12 +214,12 @@ static void on_dump_begin(void *data)
 	nat_table_dump_begin(watcher->table);
 }
 
-static void on_dump_end(void *data)
+static void on_dump_end(void *data, bool whole)
 {
 	struct watcher *watcher = data;
 
 	watcher->ended++;
-	nat_table_dump_end(watcher->table);
+	nat_table_dump_end(watcher->table, whole);
 }
 
 static void watcher_init(struct watcher *watcher)
@@ -232,7 +233,7 @@ static void watcher_init(struct watcher *watcher)
 
 	memset(watcher, 0, sizeof(*watcher));
 	assert_int_equal(nat_table_new(&watcher->table), 0);
-	assert_int_equal(conntrack_new(&watcher->conntrack, &handlers), 0);
+	assert_int_equal(conntrack_new(&watcher->conntrack, &ports, &handlers), 0);
 }
 
 static void watcher_clean(struct watcher *watcher)
@@ -260,6 +261,13 @@ static void await(struct watcher *watcher, const unsigned int *counter, unsigned
 		assert_int_equal(conntrack_dispatch(watcher->conntrack), 0);
 	}
 	assert_true(*counter >= least);
+}
+
+static bool conntrack_is_readable(const struct watcher *watcher)
+{
+	struct pollfd pollfd = {.fd = conntrack_fd(watcher->conntrack), .events = POLLIN};
+
+	return poll(&pollfd, 1, 0) == 1;
 }
 
 /* An endpoint, "10.1.0.2" or "fd00:1::2". */
@@ -389,8 +397,13 @@ static void delete_all_entries(void)
 
 static void create_entries(uint32_t count, bool all_translated)
 {
+	const struct ctnetlink_crowd crowd = {.count = count,
+					      .from_port = CTNETLINK_FROM_PORT,
+					      .to_port = CTNETLINK_PORT,
+					      .translated = all_translated ? 1 : 2};
+
 	enter(&router);
-	assert_int_equal(ctnetlink_create(count, all_translated), 0);
+	assert_int_equal(ctnetlink_create(&crowd), 0);
 }
 
 static long read_sysctl(const char *name)
@@ -571,7 +584,8 @@ static void test_zone(void **state)
 	delete_all_entries();
 }
 
-/* Tracked, but not translated: the kernel keeps them from the socket. */
+/* Tracked, but not translated, and the ports tell the client: the kernel keeps them from the
+ * socket. */
 static void test_untranslated_stay_out(void **state)
 {
 	struct watcher watcher;
@@ -582,7 +596,7 @@ static void test_untranslated_stay_out(void **state)
 	skip_if_missing();
 	enter(&router);
 	watcher_init(&watcher);
-	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 4004);
+	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 40004);
 	to = bound_socket(&router, SOCK_DGRAM, "10.1.0.1", 9000);
 	connect_to(from, "10.1.0.1", 9000);
 	talk_udp(from, to);
@@ -596,6 +610,124 @@ static void test_untranslated_stay_out(void **state)
 	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
 	assert_int_equal(watcher.here + watcher.gone, 0);
 	watcher_clean(&watcher);
+}
+
+/* Events and dumps pass the same ones. */
+static void test_ports_that_do_not_tell(void **state)
+{
+	static const struct {
+		uint16_t from, to;
+		bool passes;
+	} cases[] = {
+		{40000, 443, false},  {32768, 32767, false}, {65535, 1, false},
+		{700, 50000, true},   {32767, 32768, true},  {1, 65535, true},
+		{40000, 50000, true}, {65535, 32768, true},  {700, 443, true},
+		{32767, 1, true},
+	};
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		uint16_t from = cases[i / 2].from, to = cases[i / 2].to;
+		unsigned int passes = cases[i / 2].passes;
+		struct watcher watcher, later;
+
+		watcher_init(&watcher);
+		assert_int_equal(ctnetlink_create_plain(i % 2 ? IPPROTO_TCP : IPPROTO_UDP, from,
+							to),
+				 0);
+		watcher_init(&later);
+		assert_int_equal(conntrack_dump(later.conntrack), 0);
+		assert_int_equal(later.here, passes);
+		watcher_clean(&later);
+		delete_all_entries();
+		while (conntrack_is_readable(&watcher))
+			assert_int_equal(conntrack_dispatch(watcher.conntrack), 0);
+		assert_int_equal(watcher.here, passes);
+		assert_int_equal(watcher.gone, passes);
+		if (passes) {
+			assert_int_equal(ntohs(watcher.last.original.source_port), from);
+			assert_int_equal(ntohs(watcher.last.original.destination_port), to);
+		}
+		watcher_clean(&watcher);
+	}
+}
+
+/* Which end of the key the table has for the client: the source, if it is right. */
+static bool knows_client(const struct nat_table *table, const struct conntrack_entry *entry)
+{
+	const struct conntrack_tuple *tuple = &entry->original;
+	struct flow_key key = key_between(tuple->source, tuple->source_port, tuple->destination,
+					  tuple->destination_port, entry);
+	struct nat_conversation found;
+	int end = nat_table_client(table, &key);
+
+	assert_false(nat_table_find(table, &key, &found));
+	return end >= 0 && !memcmp(key.addr[end].bytes, tuple->source, 16) &&
+	       key.port[end] == tuple->source_port;
+}
+
+/* From a low port to one that the ports' rule would take for a client's. */
+static void test_client_of_untranslated(void **state)
+{
+	struct watcher watcher, later;
+	int from, to;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	from = bound_socket(&client, SOCK_DGRAM, "fd00:1::2", 700);
+	to = bound_socket(&router, SOCK_DGRAM, "fd00:1::1", 50001);
+	connect_to(from, "fd00:1::1", 50001);
+	talk_udp(from, to);
+	close(from);
+	close(to);
+	await(&watcher, &watcher.here, 1);
+	assert_int_equal(watcher.last.status & IPS_NAT_MASK, 0);
+	assert_tuple(&watcher.last.original, "fd00:1::2", 700, "fd00:1::1", 50001);
+	assert_true(knows_client(watcher.table, &watcher.last));
+	assert_int_equal(nat_table_count(watcher.table), 0);
+
+	/* one who came later learns it from its first dump, and keeps it when only the translated
+	 * ones are read */
+	watcher_init(&later);
+	assert_int_equal(conntrack_dump(later.conntrack), 0);
+	assert_int_equal(conntrack_dump(later.conntrack), 0);
+	assert_int_equal(later.ended, 2);
+	assert_int_equal(later.here, 1);
+	for (int i = 0; i < 2; i++) {
+		nat_table_next_interval(later.table);
+		assert_true(knows_client(later.table, &watcher.last));
+	}
+	delete_all_entries();
+	await(&later, &later.gone, 1);
+	nat_table_next_interval(later.table);
+	assert_true(knows_client(later.table, &watcher.last));
+	nat_table_next_interval(later.table);
+	assert_false(knows_client(later.table, &watcher.last));
+	watcher_clean(&later);
+	watcher_clean(&watcher);
+}
+
+static void test_client_of_pings(void **state)
+{
+	struct watcher watcher;
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	watcher_init(&watcher);
+	assert_true(run(&client, "ping -q -c 1 10.1.0.1 >/dev/null"));
+	assert_true(run(&client, "ping -q -c 1 10.1.0.1 >/dev/null"));
+	enter(&router);
+	await(&watcher, &watcher.here, 2);
+	assert_int_equal(watcher.last.protocol, IPPROTO_ICMP);
+	assert_true(knows_client(watcher.table, &watcher.last));
+	assert_int_equal(nat_table_plain(watcher.table), 1);
+	watcher_clean(&watcher);
+	delete_all_entries();
 }
 
 static void test_short_lived(void **state)
@@ -721,7 +853,7 @@ static void test_without_privilege(void **state)
 	if (child == 0) {
 		if (setresuid(65534, 65534, 65534) < 0)
 			_exit(1);
-		_exit(conntrack_new(&conntrack, &none) == -EPERM && !conntrack ? 0 : 2);
+		_exit(conntrack_new(&conntrack, &ports, &none) == -EPERM && !conntrack ? 0 : 2);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
@@ -748,16 +880,22 @@ static void do_nothing(void *data)
 	(void)data;
 }
 
+static void end_nothing(void *data, bool whole)
+{
+	(void)data;
+	(void)whole;
+}
+
 static double measure_bare_dump(unsigned int *count)
 {
 	struct conntrack_handlers handlers = {.entry = count_entry,
 					      .dump_begin = do_nothing,
-					      .dump_end = do_nothing,
+					      .dump_end = end_nothing,
 					      .data = count};
 	struct conntrack *conntrack;
 	double begin;
 
-	assert_int_equal(conntrack_new(&conntrack, &handlers), 0);
+	assert_int_equal(conntrack_new(&conntrack, &ports, &handlers), 0);
 	begin = cpu_ms();
 	assert_int_equal(conntrack_dump(conntrack), 0);
 	conntrack_free(conntrack);
@@ -774,8 +912,8 @@ static double measure_finds(const struct nat_table *table, uint32_t count)
 
 	for (int i = 0; i < 2; i++)
 		key.addr[i].bytes[10] = key.addr[i].bytes[11] = 0xff;
-	key.port[0] = htons(5000);
-	key.port[1] = htons(53);
+	key.port[0] = htons(CTNETLINK_FROM_PORT);
+	key.port[1] = htons(CTNETLINK_PORT);
 	for (uint32_t number = 0; number < count; number++) {
 		addr[0] = htonl(0x0a800000 + number);
 		memcpy(key.addr[0].bytes + 12, &addr[0], 4);
@@ -860,6 +998,9 @@ int main(void)
 		cmocka_unit_test(test_dnat_of_own),
 		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_untranslated_stay_out),
+		cmocka_unit_test(test_ports_that_do_not_tell),
+		cmocka_unit_test(test_client_of_untranslated),
+		cmocka_unit_test(test_client_of_pings),
 		cmocka_unit_test(test_short_lived),
 		cmocka_unit_test(test_dump_finds_the_gone),
 		cmocka_unit_test(test_overrun),

@@ -7,6 +7,7 @@
 #include "netlink/link.h"
 #include "netlink/rtnl.h"
 #include "netlink/tc.h"
+#include "netlink/wireguard.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -1317,6 +1318,24 @@ static void test_callbacks_may_use_the_handle(void **state)
 	close(fd);
 }
 
+/* lo is none of WireGuard. */
+static void test_no_wireguard_device(void **state)
+{
+	__be16 port = 7;
+	int r;
+
+	(void)state;
+	need_root();
+	r = wireguard_get_port(1, &port);
+	if (r == -ENOENT) {
+		print_message("the kernel has no WireGuard\n");
+		skip();
+	}
+	assert_int_equal(r, -EOPNOTSUPP);
+	assert_int_equal(wireguard_get_port(0x7fffffff, &port), -ENODEV);
+	assert_int_equal(port, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1348,6 +1367,7 @@ int main(void)
 		TC_TEST(test_changes_together),
 		TC_TEST(test_filters_of_others_stay),
 		TC_TEST(test_callbacks_may_use_the_handle),
+		cmocka_unit_test(test_no_wireguard_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,7 @@ static void choose_turns(struct turns *turns, struct random *random)
 static void make_non_ip(struct flow *flow)
 {
 	flow->non_ip = true;
-	flow->translated = false;
+	flow->translated = flow->tracked = false;
 	flow->ends[FACE_ORIGINAL] = 0;
 	flow->keys[FACE_ORIGINAL] =
 		(struct flow_key){.family = FLOW_UNATTRIBUTED, .protocol = FLOW_NON_IP};
@@ -122,6 +122,7 @@ void flow_init(struct flow *flow, struct random *random, size_t number, bool may
 	make_faces(flow, random, number);
 	make_outer_faces(flow, random, number);
 	flow->translated = may_translate && random_chance(random, 70);
+	flow->tracked = flow->translated || (may_translate && number % 2);
 	flow->non_ip = flow->ended = false;
 	if (flow->translated)
 		choose_turns(&flow->turns, random);
@@ -145,12 +146,12 @@ static void tuple_from_key(struct conntrack_tuple *tuple, const struct flow_key 
 
 void flow_conntrack_entry(const struct flow *flow, struct conntrack_entry *entry)
 {
-	enum face last = flow->turns.last;
+	enum face last = flow->translated ? flow->turns.last : FACE_ORIGINAL;
 
 	*entry = (struct conntrack_entry){.protocol = flow->keys[0].protocol, .family = AF_INET};
-	if (last != FACE_SERVER)
+	if (flow->translated && last != FACE_SERVER)
 		entry->status |= IPS_SRC_NAT;
-	if (last != FACE_CLIENT)
+	if (flow->translated && last != FACE_CLIENT)
 		entry->status |= IPS_DST_NAT;
 	tuple_from_key(&entry->original, &flow->keys[FACE_ORIGINAL], flow->ends[FACE_ORIGINAL]);
 	tuple_from_key(&entry->reply, &flow->keys[last], !flow->ends[last]);

@@ -31,6 +31,7 @@ struct flow {
 	bool judged;	      /* some hook on the way is: then there is one way only */
 	bool on_a_stick;
 	bool translated;
+	bool tracked; /* translated or not, conntrack knows it */
 	struct turns turns;
 	bool non_ip;
 	bool ended;

@@ -143,7 +143,7 @@ static void add_flow(struct trial *trial)
 	if (number == FLOWS_MAX)
 		return;
 	flow_init(flow, &trial->random, number, trial->nat != NULL);
-	if (flow->translated)
+	if (flow->tracked)
 		tell_conntrack(trial, flow, false);
 	find_ways(trial, flow);
 	trial->flow_count++;
@@ -153,7 +153,7 @@ static void add_flow(struct trial *trial)
 static void end_flow(struct trial *trial, struct flow *flow)
 {
 	flow->ended = true;
-	if (flow->translated)
+	if (flow->tracked)
 		tell_conntrack(trial, flow, true);
 }
 
@@ -330,10 +330,10 @@ static void check_nat(struct trial *trial, const struct report *report,
 	const struct flow_key *last;
 
 	expect(trial, (nat != NULL) == flow->translated, "translated or not");
+	expect(trial, !flow->tracked || got->left == client, "who the client is");
 	if (!nat)
 		return;
 	last = &flow->keys[flow->turns.last];
-	expect(trial, got->left == client, "who the client is");
 	for (unsigned int end = 0; end < 2; end++) {
 		unsigned int seen = end ^ client ^ flow->ends[flow->turns.last];
 
@@ -430,8 +430,7 @@ static struct merge_ends make_ends(const struct trial *trial, const struct tunne
 {
 	return (struct merge_ends){.nat = trial->nat,
 				   .locals = trial->locals,
-				   .ephemeral_first = 32768,
-				   .ephemeral_last = 60999,
+				   .client_ports = {32768, 60999},
 				   .tunnels = tunnels,
 				   .count_tunnels = trial->count_tunnels};
 }

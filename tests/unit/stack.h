@@ -190,8 +190,7 @@ static inline struct merge_ends stack_ends(const struct stack *s)
 {
 	return (struct merge_ends){.nat = s->nat,
 				   .locals = s->locals,
-				   .ephemeral_first = 32768,
-				   .ephemeral_last = 60999,
+				   .client_ports = {32768, 60999},
 				   .tunnels = s->tunnels,
 				   .count_tunnels = s->count_tunnels,
 				   .only = s->only,

@@ -42,7 +42,9 @@ static struct checkpoint_phase phases[] = {
 						   .reference_count = ARRAY_SIZE(references)}}},
 		.attachment = {.mode = "clsact", .created = true, .priority = {1, 65535}},
 	},
-	{.ifindex = 42, .name = "vx0", .tunnel = {.protocols = {17}, .port = 4789}},
+	{.ifindex = 42,
+	 .name = "vx0",
+	 .tunnel = {.protocols = {17}, .port = 4789, .port_is_local = true}},
 };
 
 static uint64_t maps[] = {12, 1ULL << 40};
@@ -93,6 +95,7 @@ static void test_comes_back(void **state)
 	assert_string_equal(decoded.phases[0].name, "fifteen-letters");
 	assert_true(topology_role_same(&decoded.phases[0].role, &phases[0].role));
 	assert_int_equal(decoded.report.maps.numbers[1], 1ULL << 40);
+	assert_true(decoded.phases[1].tunnel.port_is_local);
 	checkpoint_clean(&decoded);
 	buffer_free(&bytes);
 	buffer_free(&again);

@@ -145,6 +145,27 @@ static void masquerade_both_ways(void **state)
 	assert_int_equal(report.flow_count, 0);
 }
 
+/* Nothing is translated, but it is known who began. */
+static void client_of_untranslated(void **state)
+{
+	const struct conntrack_entry entry = entry_of(end_of(INSIDE, 700), end_of(WORLD, 50000),
+						      end_of(INSIDE, 700), end_of(WORLD, 50000));
+
+	(void)state;
+	stack_in(&stack, "eth0", &original, SERVER, 4);
+	next_interval();
+	assert_only(&original, 0, 4, "eth0");
+	assert_int_equal(report.flows[0].left, SERVER);
+
+	translate(entry);
+	stack_in(&stack, "eth0", &original, SERVER, 4);
+	next_interval();
+	assert_only(&original, 0, 4, "eth0");
+	assert_int_equal(report.flows[0].left, CLIENT);
+	assert_null(report_flow_nat(&report, &report.flows[0]));
+	assert_int_equal(report.nat_count, 0);
+}
+
 static void without_knowledge_two_flows(void **state)
 {
 	(void)state;
@@ -520,14 +541,23 @@ static void out_of_memory_loses_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(masquerade_both_ways),	   test(without_knowledge_two_flows),
-		test(destination_translated),	   test(ends_the_other_way_round),
-		test(half_translated_faces),	   test(original_face_on_no_wire),
-		test(only_the_original_face),	   test(without_ports),
-		test(zones_are_not_joined),	   test(faces_meet_before_judging),
-		test(under_way_with_another_face), test(owed_under_another_face),
-		test(reports_in_between),	   test(unattributed_packets_stay),
-		test(many_conversations),	   test(out_of_memory_loses_nothing),
+		test(masquerade_both_ways),
+		test(client_of_untranslated),
+		test(without_knowledge_two_flows),
+		test(destination_translated),
+		test(ends_the_other_way_round),
+		test(half_translated_faces),
+		test(original_face_on_no_wire),
+		test(only_the_original_face),
+		test(without_ports),
+		test(zones_are_not_joined),
+		test(faces_meet_before_judging),
+		test(under_way_with_another_face),
+		test(owed_under_another_face),
+		test(reports_in_between),
+		test(unattributed_packets_stay),
+		test(many_conversations),
+		test(out_of_memory_loses_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

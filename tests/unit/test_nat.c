@@ -163,7 +163,7 @@ static void test_empty(void **state)
 	assert_none(*state, TCP, CLIENT, SERVER);
 	nat_table_next_interval(*state);
 	nat_table_dump_begin(*state);
-	nat_table_dump_end(*state);
+	nat_table_dump_end(*state, true);
 	assert_int_equal(nat_table_count(*state), 0);
 }
 
@@ -262,7 +262,179 @@ static void test_not_translated(void **state)
 	update(*state, entry_of(ICMP, "10.1.0.2:0", "10.2.0.2:0", "10.1.0.2:0", "10.2.0.2:0"));
 	update(*state, entry_of(TCP, CLIENT, SERVER, CLIENT, SERVER));
 	assert_int_equal(nat_table_count(*state), 0);
+	assert_int_equal(nat_table_plain(*state), 2);
 	assert_none(*state, TCP, CLIENT, SERVER);
+}
+
+/* Tracked, but not translated. */
+static struct conntrack_entry plain_of(uint8_t protocol, const char *client, const char *server)
+{
+	struct conntrack_entry entry = entry_of(protocol, client, server, client, server);
+
+	entry.status = 0;
+	return entry;
+}
+
+/* client: NULL if it is not known. */
+static void assert_client(const struct nat_table *table, uint8_t protocol, const char *client,
+			  const char *a, const char *b)
+{
+	struct flow_key key = key_of(protocol, a, b);
+	int end = nat_table_client(table, &key);
+	struct nat_end expected;
+
+	if (!client) {
+		assert_int_equal(end, -1);
+		return;
+	}
+	expected = end_of(client);
+	assert_in_range(end, 0, 1);
+	assert_memory_equal(key.addr[end].bytes, expected.addr, 16);
+	assert_int_equal(key.port[end], expected.port);
+}
+
+static void test_client(void **state)
+{
+	assert_client(*state, TCP, NULL, SERVER, CLIENT);
+	update(*state, plain_of(TCP, SERVER, CLIENT));
+	update(*state, plain_of(TCP, CLIENT2, SERVER));
+	assert_client(*state, TCP, SERVER, SERVER, CLIENT);
+	assert_client(*state, TCP, CLIENT2, SERVER, CLIENT2);
+	assert_client(*state, UDP, NULL, SERVER, CLIENT);
+	assert_client(*state, TCP, NULL, PUBLIC, CLIENT);
+	assert_int_equal(nat_table_count(*state), 0);
+	assert_int_equal(nat_table_plain(*state), 2);
+
+	/* of translated ones it is asked in another way */
+	update(*state, entry_of(UDP, CLIENT, SERVER, PUBLIC, SERVER));
+	assert_client(*state, UDP, NULL, CLIENT, SERVER);
+	assert_client(*state, UDP, NULL, PUBLIC, SERVER);
+}
+
+static void test_client_ages(void **state)
+{
+	update(*state, plain_of(TCP, SERVER, CLIENT));
+	update_gone(*state, with_id(plain_of(TCP, SERVER, CLIENT), 2)); /* an older one */
+	for (int i = 0; i < 3; i++)
+		nat_table_next_interval(*state);
+	assert_client(*state, TCP, SERVER, SERVER, CLIENT);
+	update_gone(*state, plain_of(TCP, SERVER, CLIENT));
+	/* known only as gone */
+	update_gone(*state, plain_of(TCP, CLIENT2, SERVER));
+	nat_table_next_interval(*state);
+	assert_client(*state, TCP, SERVER, SERVER, CLIENT);
+	assert_client(*state, TCP, CLIENT2, SERVER, CLIENT2);
+	nat_table_next_interval(*state);
+	assert_client(*state, TCP, NULL, SERVER, CLIENT);
+	assert_int_equal(nat_table_plain(*state), 0);
+}
+
+/* The same two ends the other way round: in one zone the first has gone untold. */
+static void test_client_becomes_server(void **state)
+{
+	update(*state, plain_of(UDP, SERVER, CLIENT));
+	update(*state, with_id(plain_of(UDP, CLIENT, SERVER), 2));
+	assert_client(*state, UDP, CLIENT, SERVER, CLIENT);
+	update(*state, in_zone(with_id(plain_of(UDP, SERVER, CLIENT), 3), 7, 7));
+	assert_client(*state, UDP, NULL, SERVER, CLIENT);
+	update_gone(*state, in_zone(with_id(plain_of(UDP, SERVER, CLIENT), 3), 7, 7));
+	assert_client(*state, UDP, CLIENT, SERVER, CLIENT);
+	/* zones that say the same */
+	update(*state, in_zone(with_id(plain_of(UDP, CLIENT, SERVER), 4), 8, 0));
+	assert_client(*state, UDP, CLIENT, SERVER, CLIENT);
+}
+
+/* One packet through two zones, tracked in one and translated in the other. */
+static void test_translated_before_plain(void **state)
+{
+	struct conntrack_entry entry = entry_of(TCP, CLIENT, SERVER, PUBLIC, SERVER);
+
+	update(*state, entry);
+	update(*state, in_zone(plain_of(TCP, CLIENT, SERVER), 3, 3));
+	update(*state, in_zone(plain_of(TCP, PUBLIC, SERVER), 4, 4));
+	assert_found(*state, &entry, CLIENT, SERVER, CLIENT, SERVER);
+	assert_found(*state, &entry, PUBLIC, SERVER, CLIENT, SERVER);
+}
+
+/* In one zone only one of them can be there: the younger. */
+static void test_plain_in_place_of_translated(void **state)
+{
+	struct conntrack_entry entry = entry_of(TCP, CLIENT, SERVER, PUBLIC, SERVER);
+
+	update(*state, entry);
+	update(*state, with_id(plain_of(TCP, SERVER, CLIENT), 2));
+	assert_none(*state, TCP, CLIENT, SERVER);
+	assert_client(*state, TCP, SERVER, CLIENT, SERVER);
+	update(*state, with_id(entry, 3));
+	assert_found(*state, &entry, CLIENT, SERVER, CLIENT, SERVER);
+	assert_client(*state, TCP, NULL, CLIENT, SERVER);
+	nat_table_next_interval(*state);
+	nat_table_next_interval(*state);
+	assert_int_equal(nat_table_plain(*state), 0);
+	assert_int_equal(nat_table_count(*state), 1);
+}
+
+#define PINGER "10.1.0.2:0"
+#define PINGED "198.51.100.7:0"
+
+/* Any number of them is one, and there until the last has gone. */
+static void test_client_without_ports(void **state)
+{
+	for (uint32_t id = 1; id <= 3; id++)
+		update(*state, with_id(plain_of(ICMP, PINGED, PINGER), id));
+	assert_int_equal(nat_table_plain(*state), 1);
+	for (uint32_t id = 1; id <= 3; id++) {
+		nat_table_next_interval(*state);
+		nat_table_next_interval(*state);
+		assert_client(*state, ICMP, PINGED, PINGED, PINGER);
+		update_gone(*state, with_id(plain_of(ICMP, PINGED, PINGER), id));
+	}
+	nat_table_next_interval(*state);
+	assert_client(*state, ICMP, PINGED, PINGED, PINGER);
+	/* both ends ping */
+	update(*state, plain_of(ICMP, PINGER, PINGED));
+	assert_client(*state, ICMP, NULL, PINGED, PINGER);
+	nat_table_next_interval(*state);
+	assert_client(*state, ICMP, PINGER, PINGED, PINGER);
+}
+
+/* A dump says how many there are. */
+static void test_client_without_ports_in_a_dump(void **state)
+{
+	for (uint32_t id = 1; id <= 5; id++)
+		update(*state, with_id(plain_of(ICMP, PINGED, PINGER), id));
+	nat_table_dump_begin(*state);
+	for (uint32_t id = 4; id <= 5; id++)
+		update(*state, with_id(plain_of(ICMP, PINGED, PINGER), id));
+	nat_table_dump_end(*state, true);
+	update(*state, with_id(plain_of(ICMP, PINGED, PINGER), 6));
+	for (uint32_t id = 4; id <= 6; id++) {
+		assert_client(*state, ICMP, PINGED, PINGED, PINGER);
+		update_gone(*state, with_id(plain_of(ICMP, PINGED, PINGER), id));
+	}
+	nat_table_next_interval(*state);
+	nat_table_next_interval(*state);
+	assert_int_equal(nat_table_plain(*state), 0);
+}
+
+static void test_dump_of_translated_only(void **state)
+{
+	struct conntrack_entry entry = entry_of(TCP, CLIENT, SERVER, PUBLIC, SERVER);
+
+	update(*state, entry);
+	update(*state, plain_of(TCP, SERVER, CLIENT2));
+	for (int i = 0; i < 3; i++) {
+		nat_table_dump_begin(*state);
+		nat_table_dump_end(*state, false);
+		nat_table_next_interval(*state);
+	}
+	assert_int_equal(nat_table_count(*state), 0);
+	assert_client(*state, TCP, SERVER, SERVER, CLIENT2);
+	nat_table_dump_begin(*state);
+	nat_table_dump_end(*state, true);
+	nat_table_next_interval(*state);
+	nat_table_next_interval(*state);
+	assert_client(*state, TCP, NULL, SERVER, CLIENT2);
 }
 
 static struct conntrack_entry ping_from(const char *client, uint32_t id)
@@ -468,7 +640,7 @@ static void test_dump_confirms(void **state)
 	nat_table_dump_begin(*state);
 	nat_table_dump_begin(*state);
 	update(*state, stays);
-	nat_table_dump_end(*state);
+	nat_table_dump_end(*state, true);
 	assert_found(*state, &goes, "203.0.113.9:7", SERVER, CLIENT2, SERVER);
 	nat_table_next_interval(*state);
 	nat_table_next_interval(*state);
@@ -476,11 +648,11 @@ static void test_dump_confirms(void **state)
 	assert_found(*state, &stays, PUBLIC, SERVER, CLIENT, SERVER);
 	/* one that it forgot comes back */
 	nat_table_dump_begin(*state);
-	nat_table_dump_end(*state);
+	nat_table_dump_end(*state, true);
 	nat_table_next_interval(*state);
 	nat_table_dump_begin(*state);
 	update(*state, stays);
-	nat_table_dump_end(*state);
+	nat_table_dump_end(*state, true);
 	nat_table_next_interval(*state);
 	assert_found(*state, &stays, PUBLIC, SERVER, CLIENT, SERVER);
 }
@@ -562,7 +734,7 @@ static void test_crowd(void **state)
 		assert_int_equal(nat_table_count(*state), expected);
 	}
 	nat_table_dump_begin(*state);
-	nat_table_dump_end(*state);
+	nat_table_dump_end(*state, true);
 	nat_table_next_interval(*state);
 	nat_table_next_interval(*state);
 	assert_int_equal(nat_table_count(*state), 0);
@@ -601,7 +773,7 @@ static void test_disputes(void **state)
 			nat_table_next_interval(*state);
 	}
 	nat_table_dump_begin(*state);
-	nat_table_dump_end(*state);
+	nat_table_dump_end(*state, true);
 	nat_table_next_interval(*state);
 	nat_table_next_interval(*state);
 	assert_int_equal(nat_table_count(*state), 0);
@@ -631,6 +803,47 @@ static void test_refuses_beyond_maximum(void **state)
 	assert_int_equal(nat_table_refused(*state), 1);
 }
 
+static struct conntrack_entry numbered_plain(uint32_t number)
+{
+	struct conntrack_entry entry = numbered(number);
+
+	entry.reply = (struct conntrack_tuple){
+		.source_port = entry.original.destination_port,
+		.destination_port = entry.original.source_port,
+	};
+	memcpy(entry.reply.source, entry.original.destination, 16);
+	memcpy(entry.reply.destination, entry.original.source, 16);
+	return entry;
+}
+
+/* Those that are not translated leave room for those that are. */
+static void test_refuses_plain_beyond_maximum(void **state)
+{
+	struct conntrack_entry entry;
+	uint32_t number;
+
+	for (number = 0; number < NAT_PLAIN_MAX; number++)
+		update(*state, numbered_plain(number));
+	entry = numbered_plain(number);
+	assert_int_equal(nat_table_update(*state, &entry), -ENOSPC);
+	assert_int_equal(nat_table_refused(*state), 1);
+	assert_int_equal(nat_table_plain(*state), NAT_PLAIN_MAX);
+	entry = numbered(number);
+	update(*state, entry);
+	assert_true(finds(*state, &entry));
+	assert_int_equal(nat_table_count(*state), 1);
+	/* memory that is given back takes none of the few that stay */
+	for (number = 1; number < NAT_PLAIN_MAX; number++)
+		update_gone(*state, numbered_plain(number));
+	for (int i = 0; i < 3; i++)
+		nat_table_next_interval(*state);
+	assert_int_equal(nat_table_plain(*state), 1);
+	assert_true(finds(*state, &entry));
+	entry = numbered_plain(NAT_PLAIN_MAX);
+	update(*state, entry);
+	assert_int_equal(nat_table_plain(*state), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -644,6 +857,14 @@ int main(void)
 		TEST(test_whole_before_half),
 		TEST(test_ipv6),
 		TEST(test_not_translated),
+		TEST(test_client),
+		TEST(test_client_ages),
+		TEST(test_client_becomes_server),
+		TEST(test_translated_before_plain),
+		TEST(test_plain_in_place_of_translated),
+		TEST(test_client_without_ports),
+		TEST(test_client_without_ports_in_a_dump),
+		TEST(test_dump_of_translated_only),
 		TEST(test_pings_of_one_client),
 		TEST(test_pings_of_two_clients),
 		TEST(test_ages),
@@ -659,6 +880,7 @@ int main(void)
 		TEST(test_crowd),
 		TEST(test_disputes),
 		TEST(test_refuses_beyond_maximum),
+		TEST(test_refuses_plain_beyond_maximum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,9 +50,7 @@ static void see(uint32_t id, enum flow_class class, uint64_t packets)
 
 static void make_report(const struct merge_interface *interfaces, size_t count)
 {
-	const struct merge_ends ends = {.locals = locals,
-					.ephemeral_first = 32768,
-					.ephemeral_last = 65535};
+	const struct merge_ends ends = {.locals = locals, .client_ports = {32768, 65535}};
 
 	report_clean(&report);
 	assert_int_equal(merge_report(merge, interfaces, count, &ends, &report), 0);

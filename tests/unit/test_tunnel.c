@@ -186,6 +186,29 @@ static void other_remotes(void **state)
 	assert_int_equal(find_udp("10.0.0.1", 40000, "10.0.0.3", 6081), 0);
 }
 
+/* Any peer's, but only where the port is ours. */
+static void wireguard(void **state)
+{
+	struct link_tunnel outer;
+
+	(void)state;
+	link_tunnel_of_wireguard(&outer, 0);
+	assert_int_equal(outer.protocols[0], 0);
+	link_tunnel_of_wireguard(&outer, htons(51820));
+	assert_int_equal(tunnel_set_add(set, 7, &outer), 0);
+	assert_int_equal(find_udp("10.0.0.1", 51820, "10.0.0.2", 51820), 7);
+	assert_int_equal(find_udp("10.0.0.1", 51820, "10.0.0.9", 40000), 7);
+	assert_int_equal(find_udp("10.0.0.9", 40000, "10.0.1.1", 51820), 7);
+	assert_int_equal(find_udp("fd00::9", 40000, "fd00::1", 51820), 7);
+	/* from one address of this host to another */
+	assert_int_equal(find_udp("10.0.0.1", 40000, "10.0.1.1", 51820), 7);
+
+	assert_int_equal(find_udp("10.0.0.1", 40000, "10.0.0.2", 51820), 0);
+	assert_int_equal(find_udp("10.0.0.3", 51820, "10.0.0.2", 51820), 0);
+	assert_int_equal(find_udp("10.0.0.1", 51821, "10.0.0.2", 51821), 0);
+	assert_int_equal(find(IPPROTO_TCP, "10.0.0.1", 51820, "10.0.0.2", 40000), 0);
+}
+
 static void fixed_ends(void **state)
 {
 	(void)state;
@@ -386,6 +409,7 @@ int main(void)
 		test(forwarded_vxlan_is_not_ours),
 		test(groups),
 		test(other_remotes),
+		test(wireguard),
 		test(fixed_ends),
 		test(the_one_that_fits_best),
 		test(one_of_two_is_excluded),
