@@ -50,6 +50,7 @@ struct graph {
 	size_t budget;		   /* references that may still be listed */
 	struct references partial; /* shown of what is received on devices covered in part */
 	bool any_partial;	   /* there are such devices */
+	bool any_unseen;	   /* there are devices that are not covered */
 };
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -407,6 +408,7 @@ static void resolve_flags(struct graph *g)
 		struct node *node = &g->nodes[i];
 
 		node->covered = is_covered(g, i);
+		g->any_unseen |= !node->covered && !is_monitored(g, i) && !is_kind(g, i, "ifb");
 		node->born_repeat = is_born_repeat(g, node);
 		for (size_t e = 0; e < node->lower_count; e++) {
 			size_t lower = g->lowers[node->first_lower + e];
@@ -597,12 +599,19 @@ static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct refer
 	return join_below_all(g, refs, node) ?: any_after_pair(refs) ?: join_hairpins(g, refs, node);
 }
 
+/* An ifb is on the way from the hook of a device to the rest of its way in: what nobody saw at the
+ * former is seen here, and again wherever it goes. */
+static bool shows_before(const struct graph *g, size_t i)
+{
+	return is_kind(g, i, "ifb") && g->any_unseen;
+}
+
 static int resolve_egress(struct graph *g, size_t i, struct references *refs)
 {
 	const struct node *node = &g->nodes[i];
 	int err = 0;
 
-	if (is_kind(g, node->master, "openvswitch"))
+	if (is_kind(g, node->master, "openvswitch") || shows_before(g, i))
 		references_any(refs);
 	else if (!node->born_repeat)
 		err = join_above_all(g, refs, node);
