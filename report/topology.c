@@ -50,7 +50,8 @@ struct graph {
 	size_t budget;		   /* references that may still be listed */
 	struct references partial; /* shown of what is received on devices covered in part */
 	bool any_partial;	   /* there are such devices */
-	bool any_unseen;	   /* there are devices that are not covered */
+	bool any_unseen;	   /* there are devices that are not covered ... */
+	bool any_unwatched;	   /* ... not monitored, both but for ifbs */
 };
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -386,6 +387,9 @@ static bool is_covered(const struct graph *g, size_t i)
 	/* without hardware offload the lower device shows ciphertext, which is no flow */
 	if (is_kind(g, i, "macsec") || is_turned_on(g, i))
 		return false;
+	/* with it as iif leaves what tc redirected at egress: past a hook that showed it, by tcx */
+	if (is_kind(g, i, "ifb"))
+		return !g->any_unwatched;
 	return is_monitored(g, g->nodes[i].peer) || lowers_covered(g, &g->nodes[i]);
 }
 
@@ -403,6 +407,8 @@ static bool is_born_repeat(const struct graph *g, const struct node *node)
 
 static void resolve_flags(struct graph *g)
 {
+	for (size_t i = 0; i < g->count; i++)
+		g->any_unwatched |= !is_monitored(g, i) && !is_kind(g, i, "ifb");
 	for (size_t p = 0; p < g->count; p++) {
 		size_t i = g->order[p];
 		struct node *node = &g->nodes[i];

@@ -151,6 +151,28 @@ story_ifb() {
 	tc_in host -s filter show dev v0 ingress | grep -q mirred || fail 'nothing was redirected'
 }
 
+# The way out is shaped: what comes back from the ifb passes the hook again. By clsact we are behind the filter, which
+# ends the chain, and see what comes in only.
+story_ifb_at_egress() {
+	local options
+
+	topology_wire
+	ip_in host link add ifb0 type ifb
+	ip_in host link set ifb0 addrgenmode none up
+	tc_in host qdisc add dev v0 clsact
+	tc_in host filter add dev v0 egress pref 100 protocol all u32 match u32 0 0 \
+		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
+		skip 'this kernel has no mirred action for u32 filters'
+	for options in '' '-x ifb0'; do
+		if [[ $ATTACH == tcx ]]; then
+			expect_with both_ways "$options" 65 "${BOTH_WAYS[@]}"
+		else
+			expect_with both_ways "$options" 35 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((30 * 1028))" \
+				"[fd01::1]:40000 - [fd01::2]:5001 Bytes: $((5 * 148))"
+		fi
+	done
+}
+
 to_neighbour_and_host() {
 	udp -n 7 -s 500 -r 3 c1 10.1.0.2:40000 c2 10.1.0.3:5001
 	udp -n 5 -s 500 -r 2 c1 10.1.0.2:40001 host 10.1.0.1:5001

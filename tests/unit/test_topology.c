@@ -484,6 +484,10 @@ static void only_ifb_excluded(void **state)
 	stack_exclude(&stack, "ifb1");
 	stack_resolve(&stack);
 	assert_sights("ifb0", "first", "first");
+	assert_true(role("ifb1")->covered);
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_true(role("br0")->covered);
 	assert_false(role("ifb1")->covered);
 }
 
