@@ -50,6 +50,8 @@ struct graph {
 	size_t budget;		   /* references that may still be listed */
 	struct references partial; /* shown of what is received on devices covered in part */
 	bool any_partial;	   /* there are such devices */
+	bool any_unseen;	   /* there are devices that are not covered ... */
+	bool any_unwatched;	   /* ... not monitored, both but for ifbs */
 };
 
 static bool is_one_of(const char *kind, const char *const *kinds, size_t n)
@@ -385,6 +387,9 @@ static bool is_covered(const struct graph *g, size_t i)
 	/* without hardware offload the lower device shows ciphertext, which is no flow */
 	if (is_kind(g, i, "macsec") || is_turned_on(g, i))
 		return false;
+	/* with it as iif leaves what tc redirected at egress: past a hook that showed it, by tcx */
+	if (is_kind(g, i, "ifb"))
+		return !g->any_unwatched;
 	return is_monitored(g, g->nodes[i].peer) || lowers_covered(g, &g->nodes[i]);
 }
 
@@ -402,11 +407,14 @@ static bool is_born_repeat(const struct graph *g, const struct node *node)
 
 static void resolve_flags(struct graph *g)
 {
+	for (size_t i = 0; i < g->count; i++)
+		g->any_unwatched |= !is_monitored(g, i) && !is_kind(g, i, "ifb");
 	for (size_t p = 0; p < g->count; p++) {
 		size_t i = g->order[p];
 		struct node *node = &g->nodes[i];
 
 		node->covered = is_covered(g, i);
+		g->any_unseen |= !node->covered && !is_monitored(g, i) && !is_kind(g, i, "ifb");
 		node->born_repeat = is_born_repeat(g, node);
 		for (size_t e = 0; e < node->lower_count; e++) {
 			size_t lower = g->lowers[node->first_lower + e];
@@ -597,12 +605,19 @@ static int resolve_ingress(struct graph *g, size_t i, bool *repeat, struct refer
 	return join_below_all(g, refs, node) ?: any_after_pair(refs) ?: join_hairpins(g, refs, node);
 }
 
+/* An ifb is on the way from the hook of a device to the rest of its way in: what nobody saw at the
+ * former is seen here, and again wherever it goes. */
+static bool shows_before(const struct graph *g, size_t i)
+{
+	return is_kind(g, i, "ifb") && g->any_unseen;
+}
+
 static int resolve_egress(struct graph *g, size_t i, struct references *refs)
 {
 	const struct node *node = &g->nodes[i];
 	int err = 0;
 
-	if (is_kind(g, node->master, "openvswitch"))
+	if (is_kind(g, node->master, "openvswitch") || shows_before(g, i))
 		references_any(refs);
 	else if (!node->born_repeat)
 		err = join_above_all(g, refs, node);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Macvlans and ipvlans of other network namespaces that stand on an interface of this one: the
- * kernel names them to nobody here, but their addresses are secondary ones of that interface. It
+ * Macvlans of other network namespaces that stand on an interface of this one: the kernel names
+ * them to nobody here, but their addresses are secondary ones of that interface. (Those of ipvlans
+ * were: they have the address of the interface itself, and newer kernels do not add it.) The kernel
  * tells when one is stacked on it, and not when that gets its address, which is when it goes up: so
  * the addresses are read with each report, and often in the first seconds after a message.
  */

@@ -151,6 +151,65 @@ story_ifb() {
 	tc_in host -s filter show dev v0 ingress | grep -q mirred || fail 'nothing was redirected'
 }
 
+# The way out is shaped: what comes back from the ifb passes the hook again. By clsact we are behind the filter, which
+# ends the chain, and see what comes in only.
+story_ifb_at_egress() {
+	local options
+
+	topology_wire
+	ip_in host link add ifb0 type ifb
+	ip_in host link set ifb0 addrgenmode none up
+	tc_in host qdisc add dev v0 clsact
+	tc_in host filter add dev v0 egress pref 100 protocol all u32 match u32 0 0 \
+		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
+		skip 'this kernel has no mirred action for u32 filters'
+	for options in '' '-x ifb0'; do
+		if [[ $ATTACH == tcx ]]; then
+			expect_with both_ways "$options" 65 "${BOTH_WAYS[@]}"
+		else
+			expect_with both_ways "$options" 35 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((30 * 1028))" \
+				"[fd01::1]:40000 - [fd01::2]:5001 Bytes: $((5 * 148))"
+		fi
+	done
+}
+
+to_neighbour_and_host() {
+	udp -n 7 -s 500 -r 3 c1 10.1.0.2:40000 c2 10.1.0.3:5001
+	udp -n 5 -s 500 -r 2 c1 10.1.0.2:40001 host 10.1.0.1:5001
+}
+
+# Where the port is not watched the ifb shows its packets before those that are.
+story_ifb_of_a_port() {
+	local i options to_neighbour="10.1.0.2:40000 - 10.1.0.3:5001 Bytes: $((10 * 528))"
+
+	make_ns host c1 c2
+	ip_in host link add br0 address 02:00:00:00:fe:01 type bridge mcast_snooping 0
+	ip_in host link set br0 addrgenmode none up
+	ip_in host link add ifb0 type ifb
+	ip_in host link set ifb0 addrgenmode none up
+	add_addresses host br0 10.1.0.1/24
+	for i in 1 2; do
+		wire host "p$i" "c$i" eth0
+		ip_in host link set "p$i" master br0
+		add_addresses "c$i" eth0 "10.1.0.$((i + 1))/24"
+		make_neighbours "c$i" eth0 host br0
+	done
+	make_neighbours c1 eth0 c2 eth0
+	tc_in host qdisc add dev p1 clsact
+	tc_in host filter add dev p1 ingress pref 100 protocol all u32 match u32 0 0 \
+		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
+		skip 'this kernel has no mirred action for u32 filters'
+	for options in '' '-x ifb0' '-x p1' '-x p2'; do
+		expect_with to_neighbour_and_host "$options" 17 "$to_neighbour" \
+			"10.1.0.2:40001 - 10.1.0.1:5001 Bytes: $((7 * 528))"
+	done
+	# what the host sends is seen by nobody
+	expect_with to_neighbour_and_host '-x p1 -x br0' 15 "$to_neighbour" \
+		"10.1.0.2:40001 - 10.1.0.1:5001 Bytes: $((5 * 528))"
+	expect_with to_neighbour_and_host '-i ifb0' 12 "10.1.0.2:40000 - 10.1.0.3:5001 Bytes: $((7 * 528))" \
+		"10.1.0.2:40001 - 10.1.0.1:5001 Bytes: $((5 * 528))"
+}
+
 # v0 towards peer, and another wire, whose index the redirecting programs know.
 topology_two_wires() {
 	topology_wire

@@ -29,7 +29,7 @@ struct flow {
 	struct path paths[2][WAYS];
 	bool beyond[2][WAYS]; /* what takes that way cannot be counted right */
 	bool judged;	      /* some hook on the way is: then there is one way only */
-	bool on_a_stick;
+	bool judged_early;
 	bool translated;
 	bool tracked; /* translated or not, conntrack knows it */
 	struct turns turns;

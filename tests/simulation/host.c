@@ -5,19 +5,13 @@
 #include <string.h>
 
 static const char *const kind_names[KINDS] = {
-	[KIND_LOOPBACK] = "loopback",
-	[KIND_PHYSICAL] = "physical",
-	[KIND_VETH] = "veth",
-	[KIND_BRIDGE] = "bridge",
-	[KIND_BOND] = "bond",
-	[KIND_TEAM] = "team",
-	[KIND_VRF] = "vrf",
-	[KIND_VLAN] = "vlan",
-	[KIND_MACVLAN] = "macvlan",
-	[KIND_MACVTAP] = "macvtap",
-	[KIND_IPVLAN] = "ipvlan",
-	[KIND_VXLAN] = "vxlan",
-	[KIND_WIREGUARD] = "wireguard",
+	[KIND_LOOPBACK] = "loopback", [KIND_PHYSICAL] = "physical",
+	[KIND_VETH] = "veth",	      [KIND_IFB] = "ifb",
+	[KIND_BRIDGE] = "bridge",     [KIND_BOND] = "bond",
+	[KIND_TEAM] = "team",	      [KIND_VRF] = "vrf",
+	[KIND_VLAN] = "vlan",	      [KIND_MACVLAN] = "macvlan",
+	[KIND_MACVTAP] = "macvtap",   [KIND_IPVLAN] = "ipvlan",
+	[KIND_VXLAN] = "vxlan",	      [KIND_WIREGUARD] = "wireguard",
 };
 
 static size_t add_link(struct host *host, enum kind kind, uint32_t lower)
@@ -30,6 +24,7 @@ static size_t add_link(struct host *host, enum kind kind, uint32_t lower)
 	host->kinds[link] = kind;
 	host->monitored[link] = true;
 	host->gone[link] = false;
+	host->shapers[link] = NO_LINK;
 	return link;
 }
 
@@ -101,7 +96,7 @@ static bool may_carry(const struct host *host, size_t link)
 {
 	return !host->gone[link] && !host->links[link].master &&
 	       host->kinds[link] != KIND_LOOPBACK && host->kinds[link] != KIND_VRF &&
-	       host->kinds[link] != KIND_WIREGUARD;
+	       host->kinds[link] != KIND_IFB && host->kinds[link] != KIND_WIREGUARD;
 }
 
 static size_t pick_carrier(const struct host *host, struct random *random)
@@ -132,7 +127,8 @@ static bool may_join(const struct host *host, size_t link, size_t master, struct
 	enum kind kind = host->kinds[link];
 
 	if (host->gone[link] || host->links[link].master || link == master ||
-	    kind == KIND_LOOPBACK || kind == KIND_VRF || host->links[link].strangers)
+	    kind == KIND_LOOPBACK || kind == KIND_VRF || kind == KIND_IFB ||
+	    host->links[link].strangers)
 		return false;
 	switch (host->kinds[master]) {
 	case KIND_BOND:
@@ -202,6 +198,26 @@ static void add_tunnel(struct host *host, struct random *random)
 		 random_chance(random, 50) ? carrier : 0);
 }
 
+/* One or two devices are shaped. */
+static void add_shaper(struct host *host, struct random *random)
+{
+	size_t ifb = add_link(host, KIND_IFB, 0);
+
+	for (unsigned int n = 0; n < 2; n++) {
+		size_t link = random_below(random, (unsigned int)ifb);
+
+		if (host->kinds[link] != KIND_LOOPBACK && host->kinds[link] != KIND_VRF)
+			host->shapers[link] = ifb;
+	}
+}
+
+size_t host_shaper(const struct host *host, size_t link)
+{
+	size_t ifb = host->shapers[link];
+
+	return ifb == NO_LINK || host->gone[ifb] ? NO_LINK : ifb;
+}
+
 void host_build(struct host *host, struct random *random, unsigned int monitored_percent)
 {
 	unsigned int n;
@@ -232,6 +248,8 @@ void host_build(struct host *host, struct random *random, unsigned int monitored
 	}
 	if (random_chance(random, 15))
 		join_ports(host, random, add_link(host, KIND_VRF, 0), 40);
+	if (random_chance(random, 20))
+		add_shaper(host, random);
 	for (size_t i = 0; i < host->count; i++) {
 		host->monitored[i] = random_chance(random, monitored_percent);
 		host->links[i].strangers = may_have_strangers(host, i) && random_chance(random, 15);
@@ -242,6 +260,7 @@ static void delete_link(struct host *host, size_t link)
 {
 	host->gone[link] = true;
 	host->monitored[link] = false;
+	host->shapers[link] = NO_LINK;
 	host->links[link].master = host->links[link].lower = 0;
 	host->links[link].lower_abroad = host->links[link].strangers = false;
 	/* what is left of it is nobody's neighbour */
@@ -443,6 +462,8 @@ void host_print(const struct host *host)
 			printf(" %s %u", is_stacked(host, i) ? "over" : "link", link->lower);
 		if (link->strangers)
 			printf(" below strangers");
+		if (host_shaper(host, i) != NO_LINK)
+			printf(" shaped by %zu", host_shaper(host, i) + 1);
 		printf("\n");
 	}
 }

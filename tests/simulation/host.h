@@ -17,6 +17,7 @@ enum kind {
 	KIND_LOOPBACK,
 	KIND_PHYSICAL,
 	KIND_VETH,
+	KIND_IFB,
 	KIND_BRIDGE,
 	KIND_BOND,
 	KIND_TEAM,
@@ -35,7 +36,9 @@ struct host {
 	struct topology_link links[LINKS_MAX];
 	enum kind kinds[LINKS_MAX];
 	bool monitored[LINKS_MAX];
-	bool gone[LINKS_MAX]; /* deleted; its place is not used again */
+	bool gone[LINKS_MAX];	   /* deleted; its place is not used again */
+	size_t shapers[LINKS_MAX]; /* the ifb by which all makes a round that comes in, or NO_LINK
+				    */
 	size_t count;
 };
 
@@ -46,6 +49,9 @@ void host_build(struct host *host, struct random *random, unsigned int monitored
 const char *host_change(struct host *host, struct random *random);
 
 bool host_is_tunnel(const struct host *host, size_t link);
+
+/* The ifb by which packets make a round that come in there, or NO_LINK. */
+size_t host_shaper(const struct host *host, size_t link);
 
 /* Its packets come from and go to the outside. */
 bool host_is_edge(const struct host *host, size_t link);

@@ -49,6 +49,18 @@ static bool pass(struct walk *walk, size_t link, enum hook hook, uint32_t iif)
 	return true;
 }
 
+/* The ingress hook of a device, and what tc does behind it. */
+static bool pass_in(struct walk *walk, size_t link, uint8_t turner)
+{
+	size_t ifb = host_shaper(walk->host, link);
+	uint32_t iif = (uint32_t)link + 1;
+
+	if (!pass(walk, link, HOOK_INGRESS, iif))
+		return false;
+	walk->path->steps[walk->path->count - 1].turner = turner;
+	return ifb == NO_LINK || pass(walk, ifb, HOOK_EGRESS, iif);
+}
+
 /* By a bridge that does not know the port, one copy for each of two. */
 static void flood(struct walk *walk, size_t bridge, size_t first, uint32_t iif)
 {
@@ -76,17 +88,17 @@ static void send_by_port(struct walk *walk, size_t master, uint32_t iif)
 		transmit(walk, port, iif);
 }
 
-/* To a sibling: the lower device receives it. */
-static void turn_back(struct walk *walk, size_t link)
+/* To a sibling, if there is one, here or in a container: the lower device receives it. */
+static bool turn_back(struct walk *walk, size_t link)
 {
 	size_t lower = walk->host->links[link].lower - 1;
 	size_t sibling = host_pick_sibling(walk->host, &walk->route, link);
 
-	if (!pass(walk, lower, HOOK_INGRESS, (uint32_t)lower + 1))
-		return;
-	walk->path->steps[walk->path->count - 1].turner = (uint8_t)(link + 1);
-	if (sibling != NO_LINK)
-		pass(walk, sibling, HOOK_INGRESS, (uint32_t)sibling + 1);
+	if (sibling == NO_LINK && !host_has_strangers(walk->host, lower))
+		return false;
+	if (pass_in(walk, lower, (uint8_t)(link + 1)) && sibling != NO_LINK)
+		pass_in(walk, sibling, 0);
+	return true;
 }
 
 static void send_born(struct walk *walk, size_t link);
@@ -129,9 +141,7 @@ static void transmit(struct walk *walk, size_t link, uint32_t iif)
 		break;
 	case KIND_MACVLAN:
 	case KIND_MACVTAP:
-		if (random_chance(&walk->route, 33))
-			turn_back(walk, link);
-		else
+		if (!random_chance(&walk->route, 33) || !turn_back(walk, link))
 			transmit(walk, l->lower - 1, iif);
 		break;
 	case KIND_VLAN:
@@ -143,6 +153,7 @@ static void transmit(struct walk *walk, size_t link, uint32_t iif)
 		encapsulate(walk);
 		break;
 	case KIND_PHYSICAL:
+	case KIND_IFB: /* only what was redirected goes on */
 	case KINDS:
 		break;
 	}
@@ -185,7 +196,7 @@ static void receive(struct walk *walk, size_t link)
 	const struct topology_link *l = &host->links[link];
 	size_t upper, master = l->master ? l->master - 1 : NO_LINK;
 
-	if (host->gone[link] || !pass(walk, link, HOOK_INGRESS, l->ifindex))
+	if (host->gone[link] || !pass_in(walk, link, 0))
 		return;
 	upper = host_pick_upper(host, &walk->route, link);
 	if (upper != NO_LINK && random_chance(&walk->route, 66))
@@ -230,10 +241,7 @@ static void receive_from_stranger(struct walk *walk, size_t lower)
 {
 	size_t sibling = host_pick_macvlan(walk->host, &walk->route, lower);
 
-	if (!pass(walk, lower, HOOK_INGRESS, (uint32_t)lower + 1))
-		return;
-	walk->path->steps[walk->path->count - 1].turner = STRANGER;
-	if (sibling != NO_LINK && random_chance(&walk->route, 66))
+	if (pass_in(walk, lower, STRANGER) && sibling != NO_LINK && random_chance(&walk->route, 66))
 		receive(walk, sibling);
 }
 
@@ -262,17 +270,12 @@ static bool is_outer(const struct step *step)
 	return step->face >= FACE_OUTER;
 }
 
-static bool is_visible(const struct host *host, const struct path *path, size_t count)
+bool path_is_visible(const struct host *host, const struct path *path)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < path->count; i++)
 		if (!is_outer(&path->steps[i]) && host->monitored[path->steps[i].link])
 			return true;
 	return false;
-}
-
-bool path_is_visible(const struct host *host, const struct path *path)
-{
-	return is_visible(host, path, path->count);
 }
 
 bool path_shows(const struct host *host, const struct path *path, enum face face)
@@ -362,10 +365,15 @@ static bool is_step_beyond(const struct host *host, const struct topology_role *
 	return false;
 }
 
-/* Copies that nobody saw before they were made. */
+/* Copies that nobody saw before they were made, but for an ifb, which does not tell that. */
 static bool is_flood_beyond(const struct host *host, const struct path *path)
 {
-	return path->copy && !is_visible(host, path, path->fork);
+	bool seen = false;
+
+	for (size_t i = 0; i < path->fork; i++)
+		seen |= !is_outer(&path->steps[i]) && host->monitored[path->steps[i].link] &&
+			host->kinds[path->steps[i].link] != KIND_IFB;
+	return path->copy && !seen;
 }
 
 bool path_is_beyond(const struct host *host, const struct topology_role *roles,
@@ -408,16 +416,28 @@ bool path_is_judged(const struct host *host, const struct topology_role *roles,
 	return false;
 }
 
-bool path_is_on_a_stick(const struct host *host, const struct topology_role *roles,
-			const struct path *path)
+/* Whether what is shown after this step may have been judged here already. */
+static bool is_judged_early(const struct host *host, const struct topology_role *roles,
+			    const struct step *step)
+{
+	if (!host->monitored[step->link])
+		return false;
+	if (host->kinds[step->link] == KIND_IFB)
+		return sight_of(host, roles, step) == SIGHT_JUDGED;
+	return step->hook == HOOK_INGRESS &&
+	       roles[step->link].hook[HOOK_INGRESS].sight == SIGHT_JUDGED;
+}
+
+bool path_is_judged_early(const struct host *host, const struct topology_role *roles,
+			  const struct path *path)
 {
 	for (size_t i = 0; i < path->count; i++) {
 		const struct step *at = &path->steps[i];
-		bool judged = at->hook == HOOK_INGRESS && host->monitored[at->link] &&
-			      roles[at->link].hook[HOOK_INGRESS].sight == SIGHT_JUDGED;
+		bool ifb = host->kinds[at->link] == KIND_IFB;
 
-		for (size_t j = i + 1; j < path->count && judged; j++)
-			if (path->steps[j].hook == HOOK_EGRESS && path->steps[j].link == at->link)
+		for (size_t j = i + 1; j < path->count && is_judged_early(host, roles, at); j++)
+			if (ifb ||
+			    (path->steps[j].hook == HOOK_EGRESS && path->steps[j].link == at->link))
 				return true;
 	}
 	return false;

@@ -63,9 +63,10 @@ bool step_is_unsure(const struct host *host, const struct topology_role *roles,
 bool path_is_judged(const struct host *host, const struct topology_role *roles,
 		    const struct path *path);
 
-/* In by a device below macvlans and out by it again. */
-bool path_is_on_a_stick(const struct host *host, const struct topology_role *roles,
-			const struct path *path);
+/* A judged hook shows it before others do by which that hook is judged: in by a device below
+ * macvlans and out by it again, or by an ifb. */
+bool path_is_judged_early(const struct host *host, const struct topology_role *roles,
+			  const struct path *path);
 
 bool path_same(const struct path *a, const struct path *b);
 

@@ -91,7 +91,7 @@ static void expect(struct trial *trial, bool good, const char *what)
 
 static void find_ways(struct trial *trial, struct flow *flow)
 {
-	bool judged = false, on_a_stick = false;
+	bool judged = false, judged_early = false;
 
 	for (unsigned int sender = 0; sender < 2; sender++) {
 		for (unsigned int way = 0; way < WAYS; way++) {
@@ -100,13 +100,14 @@ static void find_ways(struct trial *trial, struct flow *flow)
 			path_walk(&trial->host, flow->routes[sender][way], sender,
 				  flow->translated ? &flow->turns : NULL, path);
 			judged |= path_is_judged(&trial->host, trial->watch.roles, path);
-			on_a_stick |= path_is_on_a_stick(&trial->host, trial->watch.roles, path);
+			judged_early |=
+				path_is_judged_early(&trial->host, trial->watch.roles, path);
 			flow->beyond[sender][way] =
 				path_is_beyond(&trial->host, trial->watch.roles, path);
 		}
 	}
 	flow->judged = judged;
-	flow->on_a_stick = on_a_stick;
+	flow->judged_early = judged_early;
 }
 
 static void print_ways(const struct trial *trial, size_t number)
@@ -271,7 +272,7 @@ static void finish(struct trial *trial, bool all)
 {
 	for (size_t i = 0; i < trial->packet_count;)
 		if (all || trial->packets[i].interval < trial->interval ||
-		    trial->flows[trial->packets[i].flow].on_a_stick)
+		    trial->flows[trial->packets[i].flow].judged_early)
 			advance(trial, i);
 		else
 			i++;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/topology/grammar.h"
+#include "tests/topology/grammar_private.h"
 #include "tests/topology/path.h"
 #include "tests/topology/traffic.h"
 
@@ -11,36 +12,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define WORLD 1
+#define LANS_MAX       3
+#define CONTAINERS_MAX 3
+#define SIZE_WHOLE     1200 /* data of a datagram that no device here cuts */
+#define SIZE_CUT       5000
+#define SIZE_STREAM    60000
+#define PICKS	       200 /* tries to find a conversation that has a way */
 
-#define UPLINKS_MAX	2
-#define LANS_MAX	3
-#define CONTAINERS_MAX	3
-#define SERVICE_WORLD	200 /* segments of the addresses on lo */
-#define SERVICE_HOST	201
-#define UPLINK_SEGMENT	100
-#define LAN_SEGMENT	10
-#define TUNNEL_OVERHEAD 70
-#define SIZE_WHOLE	1200 /* data of a datagram that no device here cuts */
-#define SIZE_CUT	5000
-#define SIZE_STREAM	60000
-#define PICKS		200 /* tries to find a conversation that has a way */
-
-/* What a host is made of so far. */
-struct grammar {
-	struct random *random;
-	struct world *world;
-	struct device *uplinks[UPLINKS_MAX];  /* that have the host's address */
-	struct device *gateways[UPLINKS_MAX]; /* the other ends, in the world */
-	struct device *wires[UPLINKS_MAX];    /* the lowest devices of the host */
-	unsigned int uplink_count;
-	unsigned int container_count;
-};
-
-static const char *name_of(char *name, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static const char *name_of(char *name, const char *format, ...)
+const char *name_of(char *name, const char *format, ...)
 {
 	va_list args;
 
@@ -50,8 +29,7 @@ static const char *name_of(char *name, const char *format, ...)
 	return name;
 }
 
-static struct device *give_address(struct device *device, unsigned int segment,
-				   unsigned int address)
+struct device *give_address(struct device *device, unsigned int segment, unsigned int address)
 {
 	device->segment = (uint8_t)segment;
 	device->address = (uint8_t)address;
@@ -102,7 +80,7 @@ static struct device *add_uplink_stack(struct grammar *g, unsigned int i, struct
 	}
 }
 
-static void add_uplink(struct grammar *g)
+void add_uplink(struct grammar *g)
 {
 	unsigned int i = g->uplink_count++;
 	char name[NAME_SIZE], other[NAME_SIZE];
@@ -114,16 +92,14 @@ static void add_uplink(struct grammar *g)
 	g->uplinks[i] = give_address(add_uplink_stack(g, i, wire), UPLINK_SEGMENT + i, 1);
 }
 
-static unsigned int add_container_space(struct grammar *g)
+unsigned int add_container_space(struct grammar *g)
 {
-	static const char *const names[] = {"c0", "c1", "c2",  "c3",  "c4",  "c5",  "c6", "c7",
-					    "c8", "c9", "c10", "c11", "c12", "c13", "c14"};
+	char name[NAME_SIZE];
 
-	return world_add_space(g->world, names[g->container_count++ % ARRAY_SIZE(names)]);
+	return world_add_space(g->world, name_of(name, "c%u", g->container_count++));
 }
 
-/* eth0 of a new container, and its other end in the host. */
-static struct device *add_container(struct grammar *g, unsigned int segment, struct device *bridge)
+struct device *add_container(struct grammar *g, unsigned int segment, struct device *bridge)
 {
 	char name[NAME_SIZE];
 	unsigned int i = g->container_count, space = add_container_space(g);
@@ -134,7 +110,7 @@ static struct device *add_container(struct grammar *g, unsigned int segment, str
 	return give_address(eth0, segment, 10 + i);
 }
 
-static void add_default_route(struct grammar *g, struct device *device, struct device *gateway)
+void add_default_route(struct grammar *g, struct device *device, struct device *gateway)
 {
 	world_add_route(g->world, device->space, ANY_SEGMENT, device, gateway);
 }
@@ -303,7 +279,7 @@ static void translate_client(struct grammar *g, struct conversation *c)
 	c->arrives.address[0] = shown;
 	/* masquerading takes the address of the device that the packet leaves by */
 	c->masquerade = random_chance(g->random, 50) &&
-			path_route_device(g->world, HOST, c->server) == shown;
+			path_route_device(g->world, HOST, c->client, c->server) == shown;
 }
 
 static void translate_server(struct grammar *g, struct conversation *c)
@@ -382,11 +358,15 @@ static void avoid_traps(struct world *world)
 	}
 }
 
-void grammar_build(struct random *random, struct world *world, bool traps)
+void grammar_build(struct random *random, struct world *world, bool traps,
+		   unsigned int elements_percent)
 {
+	/* numbers of their own, so that the other hosts stay what they are */
+	struct random more = {.state = ~random->state};
 	struct grammar g = {.random = random, .world = world};
-	unsigned int parts, i;
+	bool elements = random_chance(&more, elements_percent);
 	bool nat = random_chance(random, 40);
+	unsigned int parts, i;
 
 	world_add_space(world, "host");
 	world_add_space(world, "world");
@@ -399,7 +379,15 @@ void grammar_build(struct random *random, struct world *world, bool traps)
 	parts = random_between(random, 1, LANS_MAX);
 	for (i = 0; i < parts; i++)
 		add_part(&g, i);
+	g.random = &more;
+	if (elements)
+		elements_add_devices(&g);
+	g.random = random;
 	add_routes(&g);
+	g.random = &more;
+	if (elements)
+		elements_add_ways(&g);
+	g.random = random;
 	add_conversations(&g, random_between(random, 5, 12), nat);
 	if (world_translates(world) && !traps)
 		avoid_traps(world);
@@ -474,9 +462,10 @@ const char *change_to_str(enum change_kind kind)
 	return names[kind];
 }
 
-static bool is_container_wire(const struct device *device)
+bool is_container_wire(const struct device *device)
 {
-	return device->space > WORLD && device->kind == KIND_VETH && device->peer->master;
+	return device->space > WORLD && kind_is_cable(device->kind) && device->peer->master &&
+	       !device->peer->hairpin;
 }
 
 static bool may_change(const struct device *device, enum change_kind kind)
@@ -609,6 +598,7 @@ void grammar_switch_route(struct world *world, struct route *route)
 {
 	route->gateway = other_uplink(world, route->gateway);
 	route->device = other_uplink(world, route->device);
+	route->other_device = route->other_gateway = NULL;
 	for (size_t i = 0; i < world->conversation_count; i++)
 		if (conversation_is_translated(&world->conversations[i]))
 			world->conversations[i].ended = true;

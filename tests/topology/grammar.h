@@ -19,8 +19,11 @@
  * A zeroed world becomes a host with its surroundings, and conversations. traps: also with packets
  * that are known not to say where they come from. Where the host tracks connections, ip6_fragment()
  * makes a forwarded datagram's fragments anew, sometimes without skb_iif: they look born here.
+ * elements_percent: the chance that it has more than uplinks and LANs: routes with two ways, rules
+ * by source, one-armed routers, hairpins, devices that a process serves, shapers, mirrors.
  */
-void grammar_build(struct random *random, struct world *world, bool traps);
+void grammar_build(struct random *random, struct world *world, bool traps,
+		   unsigned int elements_percent);
 
 /* The agent's lists of patterns. */
 struct lists {

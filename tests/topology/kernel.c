@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/topology/kernel.h"
 #include "tests/topology/path.h"
+#include "tests/topology/relay.h"
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -10,12 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +29,7 @@
 
 #define MESSAGE_SIZE 2048
 #define UP_WAIT_NS   (60 * NSEC_PER_SEC)
+#define RULE_TABLES  1000 /* a table for each rule, by its route's number */
 
 struct kernel {
 	struct world *world; /* borrowed */
@@ -33,6 +37,8 @@ struct kernel {
 	unsigned int space_count;
 	int spaces[SPACES_MAX];
 	struct netlink *netlinks[SPACES_MAX];
+	struct relay *relays[DEVICES_MAX]; /* owned; by the pair's first device */
+	int choice_error;
 };
 
 struct request {
@@ -60,6 +66,9 @@ void kernel_free(struct kernel *kernel)
 {
 	if (!kernel)
 		return;
+	kernel->world->choose = NULL;
+	for (size_t i = 0; i < DEVICES_MAX; i++)
+		relay_free(kernel->relays[i]);
 	for (unsigned int i = 0; i < kernel->space_count; i++) {
 		netlink_free(kernel->netlinks[i]);
 		close(kernel->spaces[i]);
@@ -124,6 +133,8 @@ static int set_sysctls(void)
 		/* or a new link would join the routers' group, and say so */
 		{"ipv6/conf/default/forwarding", "0"},
 		{"ipv6/conf/default/accept_ra", "0"},
+		/* random ones would be a part of the choice between two ways */
+		{"ipv6/auto_flowlabels", "0"},
 		/* all segments but the first have headers of one size, and none is sent to find out
 		 * whether another one was lost */
 		{"ipv4/tcp_sack", "0"},
@@ -182,17 +193,24 @@ static int create_space(struct kernel *kernel)
 	return err ?: set_sysctls() ?: set_bridge_filter("0") ?: set_up(kernel, space, 1);
 }
 
-/* The part of a link message that the two ends of a veth pair have each. No ARP and no multicast:
- * so the kernel neither asks for neighbours nor reports groups. */
-static void put_link(struct kernel *kernel, struct nlmsghdr *header, struct ifinfomsg *info,
-		     const struct device *device)
+/* No ARP and no multicast: so the kernel neither asks for neighbours nor reports groups. */
+static void put_properties(struct nlmsghdr *header, struct ifinfomsg *info,
+			   const struct device *device)
 {
 	info->ifi_index = (int)device->ifindex;
 	info->ifi_flags = IFF_NOARP;
 	info->ifi_change = IFF_NOARP | IFF_MULTICAST;
-	mnl_attr_put_strz(header, IFLA_IFNAME, device->name);
-	mnl_attr_put(header, IFLA_ADDRESS, sizeof(device->mac), device->mac);
+	if (device->kind != KIND_TUN)
+		mnl_attr_put(header, IFLA_ADDRESS, sizeof(device->mac), device->mac);
 	mnl_attr_put_u32(header, IFLA_MTU, device->mtu);
+}
+
+/* The part of a link message that the two ends of a veth pair have each. */
+static void put_link(struct kernel *kernel, struct nlmsghdr *header, struct ifinfomsg *info,
+		     const struct device *device)
+{
+	put_properties(header, info, device);
+	mnl_attr_put_strz(header, IFLA_IFNAME, device->name);
 	mnl_attr_put_u32(header, IFLA_NET_NS_FD, (uint32_t)kernel->spaces[device->space]);
 }
 
@@ -233,7 +251,9 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		mnl_attr_put_u8(header, IFLA_BR_MCAST_SNOOPING, 0);
 		break;
 	case KIND_MACVLAN:
-		mnl_attr_put_u32(header, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
+		mnl_attr_put_u32(header, IFLA_MACVLAN_MODE,
+				 world_is_reflected(device) ? MACVLAN_MODE_VEPA
+							    : MACVLAN_MODE_BRIDGE);
 		break;
 	case KIND_VXLAN:
 		put_vxlan(header, device);
@@ -242,6 +262,9 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		mnl_attr_put_u16(header, IFLA_VLAN_ID, device->tag);
 		break;
 	case KIND_LOOPBACK:
+	case KIND_TUN:
+	case KIND_TAP:
+	case KIND_IFB:
 	case KINDS:
 		break;
 	}
@@ -265,6 +288,46 @@ static int create_link(struct kernel *kernel, struct device *device)
 		mnl_attr_put_u32(request.header, IFLA_LINK, device->lower->ifindex);
 	put_kind(kernel, request.header, device);
 	return ask(kernel, space, &request);
+}
+
+static int open_served(struct kernel *kernel, const struct device *device)
+{
+	struct request request;
+	struct ifinfomsg *info;
+	int err = kernel_enter(kernel, device->space), fd, left;
+
+	if (err)
+		return err;
+	fd = relay_open(device->name, device->ifindex, device->kind == KIND_TAP);
+	left = kernel_leave(kernel);
+	if (fd < 0)
+		return fd;
+	info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+	put_properties(request.header, info, device);
+	err = left ?: ask(kernel, device->space, &request);
+	if (err)
+		close(fd);
+	return err ?: fd;
+}
+
+static int create_served_pair(struct kernel *kernel, struct device *device)
+{
+	size_t number = (size_t)(device - kernel->world->devices);
+	int one, other, err;
+
+	device->ifindex = (uint32_t)number + 2;
+	device->peer->ifindex = device->ifindex + 1;
+	one = open_served(kernel, device);
+	if (one < 0)
+		return one;
+	other = open_served(kernel, device->peer);
+	err = other < 0 ? other : relay_new(&kernel->relays[number], one, other);
+	if (err) {
+		close(one);
+		if (other >= 0)
+			close(other);
+	}
+	return err;
 }
 
 static int add_address(struct kernel *kernel, const struct device *device, int family)
@@ -312,8 +375,11 @@ static int create_device(struct kernel *kernel, struct device *device)
 		device->ifindex = 1;
 		return add_addresses(kernel, device);
 	}
-	err = create_link(kernel, device) ?: set_up_device(kernel, device);
-	if (!err && device->kind == KIND_VETH)
+	err = kind_is_served(device->kind) ? create_served_pair(kernel, device)
+					   : create_link(kernel, device);
+	if (!err)
+		err = set_up_device(kernel, device);
+	if (!err && kind_is_cable(device->kind))
 		err = set_up_device(kernel, device->peer);
 	return err;
 }
@@ -334,11 +400,26 @@ int kernel_create(struct kernel *kernel)
 	return kernel_leave(kernel) ?: err;
 }
 
+/* The first end's number is the pair's. */
+static struct relay **find_relay(struct kernel *kernel, const struct device *device)
+{
+	const struct device *first = device < device->peer ? device : device->peer;
+
+	return &kernel->relays[first - kernel->world->devices];
+}
+
 int kernel_delete(struct kernel *kernel, struct device *device)
 {
 	struct request request;
 	struct ifinfomsg *info = begin(&request, RTM_DELLINK, 0, sizeof(*info));
 
+	if (kind_is_served(device->kind)) {
+		struct relay **relay = find_relay(kernel, device);
+
+		relay_free(*relay);
+		*relay = NULL;
+		return 0;
+	}
 	info->ifi_index = (int)device->ifindex;
 	return ask(kernel, device->space, &request);
 }
@@ -357,15 +438,32 @@ int kernel_rename(struct kernel *kernel, struct device *device, const char *name
 	return err;
 }
 
+static int set_hairpin(struct kernel *kernel, const struct device *port)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_SETLINK, 0, sizeof(*info));
+	struct nlattr *nest;
+
+	info->ifi_family = AF_BRIDGE;
+	info->ifi_index = (int)port->ifindex;
+	nest = mnl_attr_nest_start(request.header, IFLA_PROTINFO);
+	mnl_attr_put_u8(request.header, IFLA_BRPORT_MODE, 1);
+	mnl_attr_nest_end(request.header, nest);
+	return ask(kernel, port->space, &request);
+}
+
 int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master)
 {
 	struct request request;
 	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+	int err;
 
 	info->ifi_index = (int)device->ifindex;
 	mnl_attr_put_u32(request.header, IFLA_MASTER, master ? master->ifindex : 0);
 	device->master = master;
-	return ask(kernel, device->space, &request);
+	err = ask(kernel, device->space, &request);
+	/* a new port has none */
+	return !err && master && device->hairpin ? set_hairpin(kernel, device) : err;
 }
 
 /* The kernel takes addresses and IFF_UP away. */
@@ -388,6 +486,53 @@ int kernel_settle(struct kernel *kernel, struct device *device)
 	return set_up(kernel, device->space, device->ifindex) ?: add_addresses(kernel, device);
 }
 
+static void put_gateway(struct nlmsghdr *header, const struct device *gateway, int family)
+{
+	bool v4 = family == AF_INET;
+	uint8_t bytes[16];
+
+	device_address_bytes(gateway, family, bytes);
+	mnl_attr_put(header, RTA_GATEWAY, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+}
+
+static void put_way(struct nlmsghdr *header, const struct device *device,
+		    const struct device *gateway, int family)
+{
+	struct rtnexthop *way = mnl_nlmsg_put_extra_header(header, sizeof(*way));
+
+	way->rtnh_ifindex = (int)device->ifindex;
+	put_gateway(header, gateway, family);
+	way->rtnh_len = (uint16_t)((char *)mnl_nlmsg_get_payload_tail(header) - (char *)way);
+}
+
+static uint32_t table_of(const struct kernel *kernel, const struct route *route)
+{
+	return route->from ? RULE_TABLES + (uint32_t)(route - kernel->world->routes)
+			   : RT_TABLE_MAIN;
+}
+
+/* That the route's table is for what comes from there. */
+static int add_rule(struct kernel *kernel, const struct route *route, int family)
+{
+	bool v4 = family == AF_INET;
+	struct request request;
+	struct fib_rule_hdr *rule =
+		begin(&request, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, sizeof(*rule));
+	uint8_t bytes[16];
+	int err;
+
+	rule->family = (uint8_t)family;
+	rule->action = FR_ACT_TO_TBL;
+	rule->src_len = v4 ? 32 : 128;
+	device_address_bytes(route->from, family, bytes);
+	mnl_attr_put(request.header, FRA_SRC, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	mnl_attr_put_u32(request.header, FRA_TABLE, table_of(kernel, route));
+	mnl_attr_put_u32(request.header, FRA_PRIORITY, table_of(kernel, route));
+	err = ask(kernel, route->space, &request);
+	/* it was told before */
+	return err == -EEXIST ? 0 : err;
+}
+
 static int add_route(struct kernel *kernel, const struct route *route, int family)
 {
 	bool v4 = family == AF_INET;
@@ -395,10 +540,11 @@ static int add_route(struct kernel *kernel, const struct route *route, int famil
 	struct request request;
 	struct rtmsg *message =
 		begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, sizeof(*message));
+	struct nlattr *ways;
 	uint8_t bytes[16];
 
 	message->rtm_family = (uint8_t)family;
-	message->rtm_table = RT_TABLE_MAIN;
+	message->rtm_table = RT_TABLE_UNSPEC;
 	message->rtm_protocol = RTPROT_STATIC;
 	message->rtm_scope = RT_SCOPE_UNIVERSE;
 	message->rtm_type = RTN_UNICAST;
@@ -407,10 +553,84 @@ static int add_route(struct kernel *kernel, const struct route *route, int famil
 		message->rtm_dst_len = v4 ? 24 : 64;
 		mnl_attr_put(request.header, RTA_DST, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
 	}
-	device_address_bytes(route->gateway, family, bytes);
-	mnl_attr_put(request.header, RTA_GATEWAY, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
-	mnl_attr_put_u32(request.header, RTA_OIF, route->device->ifindex);
+	mnl_attr_put_u32(request.header, RTA_TABLE, table_of(kernel, route));
+	if (route->other_device) {
+		ways = mnl_attr_nest_start(request.header, RTA_MULTIPATH);
+		put_way(request.header, route->device, route->gateway, family);
+		put_way(request.header, route->other_device, route->other_gateway, family);
+		mnl_attr_nest_end(request.header, ways);
+	} else {
+		put_gateway(request.header, route->gateway, family);
+		mnl_attr_put_u32(request.header, RTA_OIF, route->device->ifindex);
+	}
 	return ask(kernel, route->space, &request);
+}
+
+static int sync_route(struct kernel *kernel, const struct route *route, int family)
+{
+	int err = add_route(kernel, route, family);
+
+	return !err && route->from ? add_rule(kernel, route, family) : err;
+}
+
+static int take_oif(void *data, const struct nlmsghdr *message)
+{
+	const struct nlattr *attr;
+	uint32_t *oif = data;
+
+	/* clang-format off */
+	mnl_attr_for_each(attr, message, sizeof(struct rtmsg))
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			*oif = mnl_attr_get_u32(attr);
+	/* clang-format on */
+	return 0;
+}
+
+static void put_ends(struct nlmsghdr *header, const struct tuple *tuple)
+{
+	bool v4 = tuple->family == AF_INET;
+	uint8_t bytes[16];
+
+	device_address_bytes(tuple->address[0], tuple->family, bytes);
+	mnl_attr_put(header, RTA_SRC, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+	device_address_bytes(tuple->address[1], tuple->family, bytes);
+	mnl_attr_put(header, RTA_DST, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
+}
+
+/* By addresses, and for IPv6 the protocol: net.ipv4.fib_multipath_hash_policy is 0. */
+static int choose_way(void *data, const struct route *route, const struct device *in,
+		      const struct tuple *tuple, bool stream)
+{
+	struct kernel *kernel = data;
+	uint8_t length = tuple->family == AF_INET ? 32 : 128;
+	struct request request;
+	struct rtmsg *message = begin(&request, RTM_GETROUTE, 0, sizeof(*message));
+	uint32_t oif = 0;
+	int err;
+
+	message->rtm_family = (uint8_t)tuple->family;
+	message->rtm_src_len = message->rtm_dst_len = length;
+	put_ends(request.header, tuple);
+	mnl_attr_put_u8(request.header, RTA_IP_PROTO, stream ? IPPROTO_TCP : IPPROTO_UDP);
+	if (in)
+		mnl_attr_put_u32(request.header, RTA_IIF, in->ifindex);
+	err = netlink_ask(kernel->netlinks[route->space], request.header, take_oif, &oif);
+	if (!err && oif != route->device->ifindex && oif != route->other_device->ifindex)
+		err = -ENOENT;
+	if (err && !kernel->choice_error)
+		kernel->choice_error = err;
+	return err ?: oif == route->other_device->ifindex;
+}
+
+void kernel_choose_ways(struct kernel *kernel)
+{
+	kernel->world->choose = choose_way;
+	kernel->world->choose_data = kernel;
+}
+
+int kernel_choice_error(const struct kernel *kernel)
+{
+	return kernel->choice_error;
 }
 
 static int add_neighbour(struct kernel *kernel, const struct device *device,
@@ -451,6 +671,8 @@ static int sync_neighbours(struct kernel *kernel, const struct device *device)
 	struct world *world = kernel->world;
 	int err = 0;
 
+	if (device->kind == KIND_TUN)
+		return 0;
 	for (size_t i = 0; i < world->device_count && !err; i++)
 		if (world_are_neighbours(device, &world->devices[i]))
 			err = add_neighbour(kernel, device, &world->devices[i], AF_INET)
@@ -494,8 +716,8 @@ int kernel_sync(struct kernel *kernel)
 		const struct route *route = &world->routes[i];
 
 		if (!route->device->gone && !route->gateway->gone)
-			err = add_route(kernel, route, AF_INET)
-				      ?: add_route(kernel, route, AF_INET6);
+			err = sync_route(kernel, route, AF_INET)
+				      ?: sync_route(kernel, route, AF_INET6);
 	}
 	return err;
 }
@@ -526,6 +748,9 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_LOOPBACK:
 	case KIND_VXLAN:
 	case KIND_VLAN:
+	case KIND_TUN:
+	case KIND_TAP:
+	case KIND_IFB:
 	case KINDS:
 		break;
 	}
@@ -595,15 +820,35 @@ int kernel_wait_up(struct kernel *kernel)
 	}
 }
 
-static int redirect(const struct device *device)
+static int add_filter(const struct device *device, unsigned int priority, const char *verb,
+		      const struct device *to, const char *then)
 {
 	char command[256];
 
 	snprintf(command, sizeof(command),
-		 "tc qdisc add dev %s clsact && tc filter add dev %s ingress prio 100 protocol all "
-		 "u32 match u32 0 0 action mirred egress redirect dev %s",
-		 device->name, device->name, device->redirect->name);
+		 "tc filter add dev %s ingress prio %u protocol all u32 match u32 0 0 "
+		 "action mirred egress %s dev %s %s",
+		 device->name, priority, verb, to->name, then);
 	return system(command) ? -EIO : 0;
+}
+
+static int redirect(const struct device *device)
+{
+	const struct device *to = device->redirect ?: device->shaper;
+	char command[64];
+	int err;
+
+	if (!to && !device->mirror)
+		return 0;
+	snprintf(command, sizeof(command), "tc qdisc add dev %s clsact", device->name);
+	err = system(command) ? -EIO : 0;
+	/* a verdict would end the chain */
+	if (!err && device->mirror)
+		err = add_filter(device, device->mirror_priority, "mirror", device->mirror,
+				 "continue");
+	if (!err && to)
+		err = add_filter(device, 100, "redirect", to, "");
+	return err;
 }
 
 int kernel_redirect(struct kernel *kernel)
@@ -611,8 +856,7 @@ int kernel_redirect(struct kernel *kernel)
 	int err = kernel_enter(kernel, HOST), left;
 
 	for (size_t i = 0; i < kernel->world->device_count && !err; i++)
-		if (kernel->world->devices[i].redirect)
-			err = redirect(&kernel->world->devices[i]);
+		err = redirect(&kernel->world->devices[i]);
 	left = kernel_leave(kernel);
 	return err ? err : left;
 }

@@ -30,8 +30,13 @@ int kernel_sync(struct kernel *kernel);
 /* Waits until all links carry packets. */
 int kernel_wait_up(struct kernel *kernel);
 
-/* Tells tc to redirect as the devices say. */
+/* Tells tc to redirect, shape and mirror as the devices say. */
 int kernel_redirect(struct kernel *kernel);
+
+/* The world asks the kernel from now on which of its two ways a route takes. Whoever asks is not
+ * told what went wrong: that is here. */
+void kernel_choose_ways(struct kernel *kernel);
+int kernel_choice_error(const struct kernel *kernel);
 
 /* Tells the host to translate as the conversations say. */
 int kernel_translate(struct kernel *kernel);

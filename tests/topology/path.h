@@ -9,7 +9,7 @@
 #include "tests/topology/world.h"
 
 #define SIGHTS_MAX  32
-#define PACKETS_MAX 8
+#define PACKETS_MAX 24
 
 #define TUNNEL_SOURCE_PORT 50000
 #define TUNNEL_PORT	   4789
@@ -26,6 +26,7 @@ struct packet {
 	struct sight sights[SIGHTS_MAX];
 	size_t sight_count;
 	unsigned int outer_header; /* bytes that a tunnel puts before the datagram's IP packet */
+	bool copy;		   /* of one that comes in, and counts there */
 };
 
 struct path {
@@ -33,15 +34,20 @@ struct path {
 	size_t packet_count;
 	unsigned int mtu;     /* the least on the way */
 	unsigned int own_mtu; /* of the sender's own device: where datagrams are cut */
+	bool chosen;	      /* a route with two ways is on it */
+	bool beyond;	      /* what the agent makes of it is a limit of what it can see */
 };
 
-/* The path of what the client (sender 0) or the server (1) sends. False: it does not arrive. */
+/*
+ * The path of what the client (sender 0) or the server (1) sends. False: it does not arrive.
+ * ways: where a route has two and world->choose is not set, bit SPACE says whether it is the other.
+ */
 bool path_find(const struct world *world, const struct conversation *conversation, int sender,
-	       struct path *path);
+	       unsigned int ways, struct path *path);
 
-/* The device by which space sends what is for the address, or NULL. */
+/* The one device by which space sends what has these addresses, or NULL. */
 const struct device *path_route_device(const struct world *world, unsigned int space,
-				       const struct device *address);
+				       const struct device *from, const struct device *to);
 
 void path_print(const struct path *path);
 

@@ -195,7 +195,7 @@ int plan_write(struct buffer *script, uint64_t seed, const struct plan_options *
 	plan->options = options;
 	plan->script = script;
 	plan->random.state = seed;
-	grammar_build(&plan->random, &plan->world, options->traps);
+	grammar_build(&plan->random, &plan->world, options->traps, options->elements_percent);
 	faces = !options->join && world_translates(&plan->world);
 	plan_begin(plan, faces);
 	changes = faces ? 0 : random_below(&plan->random, 5);

@@ -62,6 +62,38 @@ static void describe_conversation(struct buffer *script, const struct world *wor
 	buffer_str(script, c->stream ? " stream\n" : "\n");
 }
 
+/* What tc and the bridge are told of it. */
+static void describe_detours(struct buffer *script, const struct world *world,
+			     const struct device *device)
+{
+	int number = script_device(world, device);
+
+	if (device->redirect)
+		buffer_printf(script, "redirect %d %d\n", number,
+			      script_device(world, device->redirect));
+	if (device->shaper)
+		buffer_printf(script, "shape %d %d\n", number,
+			      script_device(world, device->shaper));
+	if (device->mirror)
+		buffer_printf(script, "mirror %d %d %u\n", number,
+			      script_device(world, device->mirror), device->mirror_priority);
+	if (device->hairpin)
+		buffer_printf(script, "hairpin %d\n", number);
+}
+
+static void describe_route(struct buffer *script, const struct world *world,
+			   const struct route *route)
+{
+	buffer_printf(script, "route %u %u %d %d", route->space, route->segment,
+		      script_device(world, route->device), script_device(world, route->gateway));
+	if (route->other_device)
+		buffer_printf(script, " or %d %d", script_device(world, route->other_device),
+			      script_device(world, route->other_gateway));
+	if (route->from)
+		buffer_printf(script, " from %d", script_device(world, route->from));
+	buffer_str(script, "\n");
+}
+
 void script_describe(struct buffer *script, const struct world *world, struct script_mark *mark)
 {
 	size_t first = mark->devices;
@@ -69,16 +101,9 @@ void script_describe(struct buffer *script, const struct world *world, struct sc
 	for (; mark->devices < world->device_count; mark->devices++)
 		describe_device(script, world, &world->devices[mark->devices]);
 	for (size_t i = first; i < world->device_count; i++)
-		if (world->devices[i].redirect)
-			buffer_printf(script, "redirect %zu %d\n", i,
-				      script_device(world, world->devices[i].redirect));
-	for (; mark->routes < world->route_count; mark->routes++) {
-		const struct route *route = &world->routes[mark->routes];
-
-		buffer_printf(script, "route %u %u %d %d\n", route->space, route->segment,
-			      script_device(world, route->device),
-			      script_device(world, route->gateway));
-	}
+		describe_detours(script, world, &world->devices[i]);
+	for (; mark->routes < world->route_count; mark->routes++)
+		describe_route(script, world, &world->routes[mark->routes]);
 	for (; mark->conversations < world->conversation_count; mark->conversations++)
 		describe_conversation(script, world, &world->conversations[mark->conversations]);
 }
@@ -140,30 +165,78 @@ static bool read_device(struct world *world, const char *line)
 	       find_device(world, lower, &device->lower);
 }
 
+static bool read_detour(struct world *world, const char *numbers, struct device **ret_from,
+			struct device **ret_to)
+{
+	int from, to;
+
+	return sscanf(numbers, "%d %d", &from, &to) == 2 && find_device(world, from, ret_from) &&
+	       find_device(world, to, ret_to) && *ret_from && *ret_to;
+}
+
 static bool read_redirect(struct world *world, const char *line)
 {
 	struct device *from, *to;
-	int numbers[2];
 
-	if (sscanf(line, "redirect %d %d", &numbers[0], &numbers[1]) != 2 ||
-	    !find_device(world, numbers[0], &from) || !find_device(world, numbers[1], &to) ||
-	    !from || !to)
+	if (!read_detour(world, line + strlen("redirect "), &from, &to))
 		return false;
 	from->redirect = to;
 	return true;
 }
 
+static bool read_shape(struct world *world, const char *line)
+{
+	struct device *from, *to;
+
+	if (!read_detour(world, line + strlen("shape "), &from, &to))
+		return false;
+	from->shaper = to;
+	return true;
+}
+
+static bool read_mirror(struct world *world, const char *line)
+{
+	struct device *from, *to;
+
+	if (!read_detour(world, line + strlen("mirror "), &from, &to) ||
+	    sscanf(line, "mirror %*d %*d %u", &from->mirror_priority) != 1)
+		return false;
+	from->mirror = to;
+	return true;
+}
+
+static bool read_hairpin(struct world *world, const char *line)
+{
+	struct device *device;
+	int number;
+
+	if (sscanf(line, "hairpin %d", &number) != 1 || !find_device(world, number, &device) ||
+	    !device)
+		return false;
+	device->hairpin = true;
+	return true;
+}
+
 static bool read_route(struct world *world, const char *line)
 {
-	struct device *devices[2];
+	int device, gateway, other = -1, other_gateway = -1, from = -1;
+	const char *more = strstr(line, " or "), *source = strstr(line, " from ");
+	struct device *devices[5];
 	unsigned int space, segment;
-	int device, gateway;
+	struct route *route;
 
 	if (sscanf(line, "route %u %u %d %d", &space, &segment, &device, &gateway) != 4 ||
-	    device < 0 || gateway < 0 || !find_device(world, device, &devices[0]) ||
-	    !find_device(world, gateway, &devices[1]) || world->route_count == ROUTES_MAX)
+	    (more && sscanf(more, " or %d %d", &other, &other_gateway) != 2) ||
+	    (source && sscanf(source, " from %d", &from) != 1) || device < 0 || gateway < 0 ||
+	    !find_device(world, device, &devices[0]) || !find_device(world, gateway, &devices[1]) ||
+	    !find_device(world, other, &devices[2]) ||
+	    !find_device(world, other_gateway, &devices[3]) ||
+	    !find_device(world, from, &devices[4]) || world->route_count == ROUTES_MAX)
 		return false;
-	world_add_route(world, space, (uint8_t)segment, devices[0], devices[1]);
+	route = world_add_route(world, space, (uint8_t)segment, devices[0], devices[1]);
+	route->other_device = devices[2];
+	route->other_gateway = devices[3];
+	route->from = devices[4];
 	return true;
 }
 
@@ -209,6 +282,7 @@ int script_read_world(struct world *world, const char *line)
 		bool (*read)(struct world *world, const char *line);
 	} words[] = {
 		{"space ", read_space}, {"device ", read_device},     {"redirect ", read_redirect},
+		{"shape ", read_shape}, {"mirror ", read_mirror},     {"hairpin ", read_hairpin},
 		{"route ", read_route}, {"talk ", read_conversation},
 	};
 

@@ -9,7 +9,10 @@
  *   space NAME SEGMENT ADDRESS                a network namespace, and the address on its lo
  *   device SPACE NAME KIND MTU SEGMENT ADDRESS PEER MASTER LOWER FAMILY TAG
  *   redirect DEVICE DEVICE                    by tc, of all that the first one receives
- *   route SPACE SEGMENT DEVICE GATEWAY
+ *   shape DEVICE IFB                          likewise, and back again
+ *   mirror DEVICE DEVICE PRIORITY             likewise, of copies
+ *   hairpin DEVICE                            a bridge port
+ *   route SPACE SEGMENT DEVICE GATEWAY [or DEVICE GATEWAY] [from DEVICE]
  *   talk FAMILY MASQUERADE SIZE THERE BACK  CLIENT PORT SERVER PORT  and the same as it arrives,
  *                                           then "stream" if it is TCP
  *   join YES, attach MODE, include PATTERNS, exclude PATTERNS

@@ -6,6 +6,7 @@
  *
  *   --join     the agent joins translated conversations; else each of their faces is a line
  *   --traps    also what is known to be counted twice at times (grammar.h)
+ *   --elements PERCENT  how many hosts have more than uplinks and LANs (grammar.h); 50
  *   --jobs N   so many cases at once
  *   --dump     writes what would be done as a script (script.h), and does nothing
  *   --verbose  the world, the paths and the agent's words, of good cases too
@@ -34,7 +35,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define JOBS_MAX 64
+#define JOBS_MAX	 64
+#define ELEMENTS_PERCENT 50
 
 struct options {
 	uint64_t first, last; /* none if last is less */
@@ -58,7 +60,8 @@ struct tap {
 static int misuse(void)
 {
 	fprintf(stderr,
-		"usage: topology [--join] [--traps] [--dump] [--verbose] [--steps] [--keep] "
+		"usage: topology [--join] [--traps] [--elements PERCENT] [--dump] [--verbose] "
+		"[--steps] [--keep] "
 		"[--jobs N] [--agent PROGRAM] --seeds FIRST..LAST | --seed N | --replay FILE...\n");
 	return 2;
 }
@@ -96,11 +99,15 @@ static void say_how_to_repeat(const struct options *options, uint64_t seed)
 {
 	const char *join = options->plan.join ? " --join" : "";
 	const char *traps = options->plan.traps ? " --traps" : "";
+	char elements[32] = "";
 
-	printf("# repeat seed %" PRIu64 " with: %s%s%s --seed %" PRIu64 " --verbose --keep\n", seed,
-	       options->self, join, traps, seed);
-	printf("# and keep it: %s%s%s --seed %" PRIu64 " --dump >tests/topology/named/NAME\n",
-	       options->self, join, traps, seed);
+	if (options->plan.elements_percent != ELEMENTS_PERCENT)
+		snprintf(elements, sizeof(elements), " --elements %u",
+			 options->plan.elements_percent);
+	printf("# repeat seed %" PRIu64 " with: %s%s%s%s --seed %" PRIu64 " --verbose --keep\n",
+	       seed, options->self, join, traps, elements, seed);
+	printf("# and keep it: %s%s%s%s --seed %" PRIu64 " --dump >tests/topology/named/NAME\n",
+	       options->self, join, traps, elements, seed);
 }
 
 static int play_seed(struct tap *tap, uint64_t seed, const struct options *options)
@@ -201,6 +208,15 @@ static bool parse_seeds(const char *text, struct options *options)
 	return end != text && !*end && options->first <= options->last;
 }
 
+static bool parse_percent(const char *text, unsigned int *ret)
+{
+	char *end;
+	unsigned long percent = strtoul(text, &end, 10);
+
+	*ret = (unsigned int)percent;
+	return end != text && !*end && percent <= 100;
+}
+
 /* The agent is two folders up: build/tests/topology/topology, build/flowtally. */
 static void find_agent(struct options *options)
 {
@@ -229,6 +245,8 @@ static bool take_option(struct options *options, int option)
 		return options->plan.join = true;
 	case 't':
 		return options->plan.traps = true;
+	case 'e':
+		return parse_percent(optarg, &options->plan.elements_percent);
 	case 'd':
 		return options->dump = true;
 	case 'v':
@@ -244,12 +262,19 @@ static bool take_option(struct options *options, int option)
 static bool parse_options(int argc, char *argv[], struct options *options)
 {
 	static const struct option longs[] = {
-		{"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 's'},
-		{"replay", no_argument, NULL, 'r'},	{"agent", required_argument, NULL, 'a'},
-		{"join", no_argument, NULL, 'j'},	{"traps", no_argument, NULL, 't'},
-		{"dump", no_argument, NULL, 'd'},	{"verbose", no_argument, NULL, 'v'},
-		{"steps", no_argument, NULL, 'p'},	{"keep", no_argument, NULL, 'k'},
-		{"jobs", required_argument, NULL, 'n'}, {NULL, 0, NULL, 0},
+		{"seed", required_argument, NULL, 's'},
+		{"seeds", required_argument, NULL, 's'},
+		{"replay", no_argument, NULL, 'r'},
+		{"agent", required_argument, NULL, 'a'},
+		{"join", no_argument, NULL, 'j'},
+		{"traps", no_argument, NULL, 't'},
+		{"dump", no_argument, NULL, 'd'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"steps", no_argument, NULL, 'p'},
+		{"keep", no_argument, NULL, 'k'},
+		{"jobs", required_argument, NULL, 'n'},
+		{"elements", required_argument, NULL, 'e'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -265,7 +290,10 @@ static bool parse_options(int argc, char *argv[], struct options *options)
 
 int main(int argc, char *argv[])
 {
-	struct options options = {.first = 1, .last = 0, .jobs = 1};
+	struct options options = {.first = 1,
+				  .last = 0,
+				  .jobs = 1,
+				  .plan.elements_percent = ELEMENTS_PERCENT};
 	struct tap *tap;
 	int err;
 

@@ -18,6 +18,7 @@
 #define IPV6_HEADER	40
 #define FRAGMENT_HEADER 8
 #define UDP_HEADER	8
+#define WAYS_END	4 /* routes of two spaces have two ways each */
 
 /* A datagram as IP packets. */
 struct cut {
@@ -49,6 +50,12 @@ static struct cut cut_packets(const struct conversation *c, const struct path *p
  * device the outer headers cannot be told (doc/dedup.md). */
 static bool can_be_told(const struct conversation *c, const struct path *path)
 {
+	if (path->beyond)
+		return false;
+	/* of IPv6, fragments are another protocol to whom chooses their way */
+	if (path->chosen && !c->stream && c->sent.family == AF_INET6 &&
+	    cut_packets(c, path).packets > 1)
+		return false;
 	if (!c->stream)
 		return cut_packets(c, path).largest <= path->mtu;
 	for (size_t i = 0; i < path->packet_count; i++)
@@ -57,14 +64,27 @@ static bool can_be_told(const struct conversation *c, const struct path *path)
 	return path->own_mtu <= path->mtu;
 }
 
+/* Before there is a kernel that chooses: whichever way it will be. */
+static bool find_path(const struct world *world, const struct conversation *conversation,
+		      int sender, struct path *path)
+{
+	unsigned int ways = 0, end = 1;
+
+	do {
+		if (!path_find(world, conversation, sender, ways, path) ||
+		    !can_be_told(conversation, path))
+			return false;
+		if (path->chosen && !world->choose)
+			end = WAYS_END;
+	} while (++ways < end);
+	return true;
+}
+
 bool traffic_paths(const struct world *world, const struct conversation *conversation,
 		   struct path paths[2])
 {
-	for (int sender = 0; sender < 2; sender++)
-		if (!path_find(world, conversation, sender, &paths[sender]) ||
-		    !can_be_told(conversation, &paths[sender]))
-			return false;
-	return true;
+	return find_path(world, conversation, 0, &paths[0]) &&
+	       find_path(world, conversation, 1, &paths[1]);
 }
 
 static struct tally_end tally_end_of(const struct tuple *tuple, int end)
@@ -110,7 +130,8 @@ static void book(struct tally *expected, const struct conversation *conversation
 		 const struct path *path, const struct sent *sent, bool join)
 {
 	for (size_t i = 0; i < path->packet_count; i++)
-		book_packet(expected, &path->packets[i], conversation, sender, sent, join);
+		if (!path->packets[i].copy)
+			book_packet(expected, &path->packets[i], conversation, sender, sent, join);
 }
 
 static socklen_t socket_address(const struct tuple *tuple, int end,
@@ -245,13 +266,15 @@ int traffic_send(struct traffic *traffic)
 		struct path paths[2];
 		int err;
 
-		if (c->ended || !traffic_paths(world, c, paths))
-			continue;
+		bool arrives = !c->ended && traffic_paths(world, c, paths);
+
 		traffic->failed = c;
-		err = send_conversation(traffic, c, paths, sent);
+		err = kernel_choice_error(traffic->kernel);
+		if (!err && arrives)
+			err = send_conversation(traffic, c, paths, sent);
 		if (err)
 			return err;
-		for (int sender = 0; sender < 2; sender++)
+		for (int sender = 0; sender < 2 && arrives; sender++)
 			book(traffic->expected, c, sender, &paths[sender], &sent[sender],
 			     traffic->join);
 	}

@@ -84,6 +84,8 @@ static int trial_start(struct trial *trial, const char *line)
 	if (!err)
 		err = step("links do not come up", kernel_wait_up(trial->kernel));
 	if (!err)
+		kernel_choose_ways(trial->kernel);
+	if (!err)
 		err = step("configuration", trial_configure(trial));
 	if (!err)
 		err = step("the agent does not start",
@@ -278,7 +280,7 @@ static int trial_delete(struct trial *trial, const char *line)
 	if (sscanf(line, "%d", &number) != 1 || !(device = device_at(trial, number)))
 		return -EINVAL;
 	device->gone = true;
-	if (device->kind == KIND_VETH)
+	if (kind_is_cable(device->kind))
 		device->peer->gone = true;
 	return kernel_delete(trial->kernel, device);
 }
@@ -294,6 +296,7 @@ static int trial_reroute(struct trial *trial, const char *line)
 		return -EINVAL;
 	trial->world.routes[route].device = device;
 	trial->world.routes[route].gateway = gateway;
+	trial->world.routes[route].other_device = trial->world.routes[route].other_gateway = NULL;
 	return 0;
 }
 
@@ -428,7 +431,8 @@ static void trial_print(const struct trial *trial)
 
 static void remove_directory(const char *directory)
 {
-	static const char *const names[] = {"flowtally.conf", "report-id"};
+	/* an agent that was ended by force leaves its socket */
+	static const char *const names[] = {"flowtally.conf", "report-id", "control.sock"};
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {

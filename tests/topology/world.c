@@ -13,6 +13,7 @@ const char *kind_to_str(enum kind kind)
 	static const char *const names[] = {
 		[KIND_LOOPBACK] = "loopback", [KIND_VETH] = "veth",   [KIND_BRIDGE] = "bridge",
 		[KIND_MACVLAN] = "macvlan",   [KIND_VXLAN] = "vxlan", [KIND_VLAN] = "vlan",
+		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",     [KIND_IFB] = "ifb",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -83,6 +84,22 @@ bool world_are_neighbours(const struct device *a, const struct device *b)
 {
 	return a != b && a->segment && a->segment == b->segment && !a->gone && !b->gone &&
 	       a->kind != KIND_LOOPBACK && b->kind != KIND_LOOPBACK;
+}
+
+bool kind_is_served(enum kind kind)
+{
+	return kind == KIND_TUN || kind == KIND_TAP;
+}
+
+bool kind_is_cable(enum kind kind)
+{
+	return kind == KIND_VETH || kind_is_served(kind);
+}
+
+bool world_is_reflected(const struct device *macvlan)
+{
+	return macvlan->kind == KIND_MACVLAN && macvlan->lower->peer &&
+	       macvlan->lower->peer->hairpin;
 }
 
 static bool leads_to(const struct world *world, const struct device *out,
@@ -194,6 +211,12 @@ static void print_device(const struct world *world, const struct device *device)
 		       device->lower->name);
 	if (device->redirect)
 		printf(" redirected to %s", device->redirect->name);
+	if (device->shaper)
+		printf(" shaped by %s", device->shaper->name);
+	if (device->mirror)
+		printf(" mirrored to %s", device->mirror->name);
+	if (device->hairpin)
+		printf(" hairpin");
 	if (device->segment)
 		printf(" %s", device_address(device, AF_INET, address, sizeof(address)));
 	if (device->space == HOST)
@@ -220,8 +243,14 @@ void world_print(const struct world *world)
 			printf("all");
 		else
 			printf("10.%u.0.0/24", route->segment);
-		printf(" via %s dev %s\n",
+		if (route->from)
+			printf(" from %s",
+			       device_address(route->from, AF_INET, address, sizeof(address)));
+		printf(" via %s dev %s",
 		       device_address(route->gateway, AF_INET, address, sizeof(address)),
 		       route->device->name);
+		if (route->other_device)
+			printf(", or by %s", route->other_device->name);
+		printf("\n");
 	}
 }

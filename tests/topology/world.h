@@ -15,14 +15,25 @@
 
 #define HOST 0
 
-#define SPACES_MAX	  24
-#define DEVICES_MAX	  96
+#define SPACES_MAX	  32
+#define DEVICES_MAX	  128
 #define ROUTES_MAX	  96
 #define CONVERSATIONS_MAX 24
 #define NAME_SIZE	  16
 #define ANY_SEGMENT	  0
 
-enum kind { KIND_LOOPBACK, KIND_VETH, KIND_BRIDGE, KIND_MACVLAN, KIND_VXLAN, KIND_VLAN, KINDS };
+enum kind {
+	KIND_LOOPBACK,
+	KIND_VETH,
+	KIND_BRIDGE,
+	KIND_MACVLAN,
+	KIND_VXLAN,
+	KIND_VLAN,
+	KIND_TUN, /* IP packets to and from a process, which carries them to the peer */
+	KIND_TAP, /* the same with frames, as of a virtual machine */
+	KIND_IFB,
+	KINDS
+};
 
 struct device {
 	enum kind kind;
@@ -31,26 +42,37 @@ struct device {
 	uint8_t mac[6];
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
-	struct device *peer;	  /* veth: the other end; vxlan: the other tunnel's end */
+	struct device *peer;	  /* veth, tun, tap: the other end; vxlan: the other tunnel's end */
 	struct device *master;	  /* a bridge */
 	struct device *lower;	  /* macvlan, vlan: the device below; vxlan: the one whose address
 				     the tunnel's outer packets have */
 	int outer_family;	  /* vxlan: AF_INET or AF_INET6 */
 	uint16_t tag;		  /* vlan: its tag; vxlan: its network identifier */
 
-	struct device *redirect;      /* what comes in leaves there, behind the agent's hook */
+	/* by tc, of all that comes in */
+	struct device *redirect;      /* it leaves there, behind the agent's hook */
+	struct device *shaper;	      /* an ifb, by which it makes a round; likewise behind */
+	struct device *mirror;	      /* a copy leaves there */
+	unsigned int mirror_priority; /* 1: in front of the agent's hook, if it was first */
+
+	bool hairpin; /* a bridge port: frames may leave by the port that they came by */
 	struct device *former_master; /* that it was released from */
 	bool gone;
 	bool monitored; /* by the agent; only for devices of the host */
 	uint32_t ifindex;
 };
 
-/* What goes to the segment leaves by device, to the MAC address of the gateway. */
+/* What goes to the segment leaves by device, to the MAC address of the gateway; or, where there is
+ * another way, by that one: which of them the kernel chooses by the packet's addresses. */
 struct route {
 	unsigned int space;
 	uint8_t segment; /* ANY_SEGMENT: default route */
 	struct device *device;
 	struct device *gateway;
+	struct device *other_device; /* NULL: there is one way only */
+	struct device *other_gateway;
+	struct device *from; /* by a rule, before all others: only what has that address as its
+				source; NULL: all */
 };
 
 struct tuple {
@@ -58,6 +80,11 @@ struct tuple {
 	uint16_t port[2];
 	int family;
 };
+
+/* A packet is to be routed in that space by a route that has two ways; in: where it was received,
+ * NULL: born there. Whether it takes the other one, or -errno. */
+typedef int (*world_choice)(void *data, const struct route *route, const struct device *in,
+			    const struct tuple *tuple, bool stream);
 
 /* In wire packets, in IP bytes. */
 struct sent {
@@ -87,6 +114,8 @@ struct world {
 	size_t conversation_count;
 	unsigned int space_count;
 	char space_names[SPACES_MAX][NAME_SIZE];
+	world_choice choose; /* NULL: nobody knows yet */
+	void *choose_data;
 };
 
 const char *kind_to_str(enum kind kind);
@@ -102,6 +131,13 @@ struct device *world_find(struct world *world, unsigned int space, const char *n
 
 /* Whether two devices with addresses reach each other without a router. */
 bool world_are_neighbours(const struct device *a, const struct device *b);
+
+/* Whether a macvlan leaves it to the switch to send back to its siblings (VEPA). */
+bool world_is_reflected(const struct device *macvlan);
+
+/* The ends are those of one cable, whoever carries what goes over it. */
+bool kind_is_cable(enum kind kind);
+bool kind_is_served(enum kind kind); /* by a process */
 
 /* The port of the bridge behind which the target is, or NULL. */
 struct device *world_bridge_port(const struct world *world, const struct device *bridge,

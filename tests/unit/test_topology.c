@@ -458,6 +458,39 @@ static void openvswitch(void **state)
 	assert_sights("br-int", "any", "first");
 }
 
+/* What nobody saw where it came in is seen here, and later again. */
+static void ifb(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_add(&stack, "ifb0", "ifb");
+	stack_resolve(&stack);
+	assert_sights("ifb0", "first", "first");
+	assert_sights("eth0", "first", "first");
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_sights("ifb0", "first", "first");
+	stack_exclude(&stack, "vc1");
+	stack_resolve(&stack);
+	assert_sights("ifb0", "first", "any");
+}
+
+static void only_ifb_excluded(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_add(&stack, "ifb0", "ifb");
+	stack_add(&stack, "ifb1", "ifb");
+	stack_exclude(&stack, "ifb1");
+	stack_resolve(&stack);
+	assert_sights("ifb0", "first", "first");
+	assert_true(role("ifb1")->covered);
+	stack_exclude(&stack, "br0");
+	stack_resolve(&stack);
+	assert_true(role("br0")->covered);
+	assert_false(role("ifb1")->covered);
+}
+
 static void excluded_macvlan(void **state)
 {
 	(void)state;
@@ -710,6 +743,8 @@ int main(void)
 		test(covered_in_part_by_a_device_that_turns_back),
 		test(class_of_an_unwatched_bridge),
 		test(openvswitch),
+		test(ifb),
+		test(only_ifb_excluded),
 		test(excluded_macvlan),
 		test(strangers_over_a_vlan),
 		test(strangers_over_excluded),
