@@ -229,7 +229,7 @@ stream() { # NAME UDP-ARGUMENTS...
 
 # Bytes in the lines of all reports that hold TEXT.
 bytes_of() { # TEXT
-	grep -F "$1" "$WORK/host.report" | awk '{ sub(/.*([Bb]ytes[=:] *)/, ""); sum += $1 } END { print sum + 0 }'
+	awk -v text="$1" 'index($0, text) { sub(/.*[Bb]ytes[=:] */, ""); sum += $1 } END { print sum + 0 }' "$WORK/host.report"
 }
 
 qdisc_changes() {
