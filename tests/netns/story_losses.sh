@@ -9,7 +9,7 @@ start_agent_with_entries() { # ENTRIES
 
 # However many flows come, map_entries bounds what is open between two swaps, not the report.
 story_more_flows_than_entries() {
-	local count=100000
+	local count=${FLOOD_FLOWS:-100000}
 
 	topology_flood
 	start_agent_with_entries 16384
