@@ -18,6 +18,8 @@ mount -t tmpfs tmpfs /tmp
 mount -t bpf bpf /sys/fs/bpf
 exec >/dev/ttyS1 2>&1 </dev/null
 ip link set lo up
+# a distribution has made /dev/net/tun from the module's list (kmod static-nodes), to be loaded when it is opened
+modprobe tun
 # shellcheck disable=SC1091
 . /guest.conf
 cd /flowtally || exit
