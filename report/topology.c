@@ -382,7 +382,7 @@ static bool is_turned_on(const struct graph *g, size_t i)
 
 static bool is_covered(const struct graph *g, size_t i)
 {
-	if (shows_received(g, i))
+	if (shows_received(g, i) && !g->links[i].preceded)
 		return true;
 	/* without hardware offload the lower device shows ciphertext, which is no flow */
 	if (is_kind(g, i, "macsec") || is_turned_on(g, i))
@@ -414,7 +414,8 @@ static void resolve_flags(struct graph *g)
 		struct node *node = &g->nodes[i];
 
 		node->covered = is_covered(g, i);
-		g->any_unseen |= !node->covered && !is_monitored(g, i) && !is_kind(g, i, "ifb");
+		g->any_unseen |= !node->covered && !is_kind(g, i, "ifb") &&
+				 (!is_monitored(g, i) || g->links[i].preceded);
 		node->born_repeat = is_born_repeat(g, node);
 		for (size_t e = 0; e < node->lower_count; e++) {
 			size_t lower = g->lowers[node->first_lower + e];
@@ -507,7 +508,7 @@ static bool is_partial(const struct graph *g, size_t i)
 	const struct node *node = &g->nodes[i];
 
 	return !node->covered && (node->peer != NONE || is_kind(g, i, "openvswitch") ||
-				  node->below.any || node->below.count);
+				  shows_received(g, i) || node->below.any || node->below.count);
 }
 
 /* Devices above, of this namespace, that send to each other by way of its ingress. */

@@ -19,6 +19,7 @@ struct topology_link {
 			      veth's peer */
 	bool lower_abroad; /* IFLA_LINK names a device of another namespace */
 	bool strangers;	   /* macvlans or ipvlans of other namespaces stand on it */
+	bool preceded;	   /* its ingress hook may miss what others take away in front of it */
 	const char *kind;  /* borrowed; as link_kind() says */
 };
 

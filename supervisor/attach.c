@@ -72,19 +72,35 @@ void attach_program_name(uint32_t program_id, char *text, size_t size)
 		snprintf(text, size, "with id %u", program_id);
 }
 
-static void attach_warn_of_neighbours(struct attacher *attacher, const char *name,
-				      const struct attachment *attachment)
+/* known: it was said. Whether others do. */
+static bool attach_warn_of(struct attacher *attacher, const char *name,
+			   const struct attachment *attachment, enum tc_hook hook, bool known)
 {
 	static const char *const hook_names[] = {"ingress", "egress"};
+	char who[128];
 
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++) {
-		char who[128];
+	if (!attachment->ops->in_front(attacher, attachment, hook, who, sizeof(who)))
+		return false;
+	if (!known)
+		log_warning("%s: %s runs before flowtally at %s: packets that it passes with a "
+			    "verdict, drops or redirects there are not seen",
+			    name, who, hook_names[hook]);
+	return true;
+}
 
-		if (attachment->ops->in_front(attacher, attachment, hook, who, sizeof(who)))
-			log_warning("%s: %s runs before flowtally at %s: packets that it passes "
-				    "with a verdict, drops or redirects there are not seen",
-				    name, who, hook_names[hook]);
-	}
+static void attach_look_around(struct attacher *attacher, const char *name,
+			       struct attachment *attachment)
+{
+	attachment->preceded = attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, false);
+	(void)attach_warn_of(attacher, name, attachment, TC_HOOK_EGRESS, false);
+}
+
+bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment)
+{
+	bool known = attachment->preceded;
+
+	attachment->preceded = attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, known);
+	return attachment->preceded != known;
 }
 
 static bool attach_others_use_tcx(uint32_t ifindex)
@@ -146,9 +162,12 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		if (strcmp(described->mode, all[i]->name) != 0)
 			continue;
 		err = all[i]->adopt(attacher, described, &made);
-		if (!err)
-			*attachment = made;
-		return err;
+		if (err)
+			return err;
+		*attachment = made;
+		attachment->preceded =
+			attach_warn_of(attacher, "", attachment, TC_HOOK_INGRESS, true);
+		return 0;
 	}
 	return -ENOENT;
 }
@@ -208,7 +227,7 @@ void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 		if (jobs[i].result)
 			*jobs[i].attachment = (struct attachment){0};
 		else
-			attach_warn_of_neighbours(attacher, jobs[i].name, jobs[i].attachment);
+			attach_look_around(attacher, jobs[i].name, jobs[i].attachment);
 	}
 }
 

@@ -29,6 +29,7 @@ struct attachment {
 	const struct attach_ops *ops;
 	uint32_t ifindex;
 	uint32_t life; /* of the interface (interface.h), for the names of pins */
+	bool preceded; /* others run before ours at ingress, and may take packets away there */
 	union {
 		int link_fd[2]; /* tcx: owned; by enum tc_hook */
 		struct {
@@ -114,6 +115,10 @@ unsigned int attach_missing(struct attacher *attacher, const struct attachment *
  * a negative errno, then as many hooks lack it as before or fewer.
  */
 int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing);
+
+/* Looks again who runs before ours at ingress, and says so if that is new. Whether
+ * attachment->preceded changed. */
+bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment);
 
 /* Where the program stands among those on a hook: 1 is the first that a packet meets. */
 struct attach_place {

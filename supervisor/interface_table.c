@@ -122,9 +122,15 @@ static int table_add(struct interface_table *table, struct interface **at, const
 
 static void table_look(struct interface_table *table, struct interface *interface)
 {
-	if (interface->state != INTERFACE_COUNTING || interface->outrun ||
-	    !attach_is_outrun(table->monitor->attacher, &interface->attachment))
+	struct attacher *attacher = table->monitor->attacher;
+
+	if (interface->state != INTERFACE_COUNTING || interface->outrun)
 		return;
+	if (!attach_is_outrun(attacher, &interface->attachment)) {
+		table->changed |=
+			attach_look(attacher, interface->link.name, &interface->attachment);
+		return;
+	}
 	log_notice("%s: others attached by tcx, which runs before clsact: attaching anew",
 		   interface->link.name);
 	interface->outrun = true;

@@ -26,6 +26,7 @@ static void table_describe(const struct interface *interface, struct topology_li
 		.lower = interface->link.lower_abroad ? 0 : interface->link.lower,
 		.lower_abroad = interface->link.lower_abroad,
 		.strangers = table_has_strangers(interface),
+		.preceded = monitored && interface->attachment.preceded,
 		.kind = link_kind(&interface->link),
 	};
 }

@@ -274,11 +274,23 @@ story_redirect_behind_us() {
 	expect_at_other
 }
 
-# In front of us: no hook but that of w0 shows it, and that takes it for seen at v0 (doc/dedup.md, limits).
+# The first priority that a filter of others can have is behind us, too.
+story_redirect_of_first_priority() {
+	topology_two_wires
+	tc_in host qdisc add dev v0 clsact
+	tc_in host filter add dev v0 ingress pref 1 bpf da obj "$TOOLS/redirect.bpf.o" sec tc
+	expect_with with_and_without_meant '' 30 "$NOT_MEANT" "$MEANT"
+	expect_at_other
+	expect_with with_and_without_meant '-x w0' 30 "$NOT_MEANT" "$MEANT"
+	expect_at_other
+}
+
+# In front of us: no hook but that of w0 shows it, and what is received on v0 is not taken for seen there any more,
+# from the next report on.
 story_tcx_redirect_in_front_of_us() {
 	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
 	topology_two_wires
-	expect_with redirected_in_front '' 20 "$NOT_MEANT"
+	expect_with redirected_in_front '' 30 "$NOT_MEANT" "$MEANT"
 	expect_at_other
 	kill "$LOADER"
 	wait "$LOADER" || true
@@ -290,6 +302,9 @@ redirected_in_front() {
 	ip netns exec "$PREFIX-host" "$TOOLS/tcx_load" v0 first "$TOOLS/redirect.bpf.o" >"$WORK/tcx.out" 2>&1 &
 	LOADER=$!
 	wait_for 'the redirecting program' grep -q '^attached' "$WORK/tcx.out"
+	report_now host
+	# it answers when it goes by what it saw then
+	in_ns host "$FLOWTALLY" status >/dev/null
 	with_and_without_meant
 }
 

@@ -517,6 +517,28 @@ static void excluded_macvlan(void **state)
 	assert_string_equal(sight("v1", HOOK_TURNED), "any");
 }
 
+/* Another program may take packets of vc1 away before our hook there. */
+static void others_in_front(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack.links[stack_find(&stack, "vc1")].preceded = true;
+	stack_resolve(&stack);
+	assert_sights("vc1", "first", "br0.out");
+	assert_false(role("vc1")->covered);
+	assert_true(role("vc1")->partial);
+	assert_sights("br0", "vc1.in vc2.in", "first");
+	assert_true(role("br0")->covered);
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "vc1.in");
+	assert_true(role("vc2")->covered);
+	assert_true(role("eth0")->covered);
+	/* what the other end of a pair sends is shown there */
+	stack_veth_pair(&stack, "a", "b");
+	stack.links[stack_find(&stack, "a")].preceded = true;
+	stack_resolve(&stack);
+	assert_true(role("a")->covered);
+}
+
 static void be_below_strangers(const char *name)
 {
 	stack.links[stack_find(&stack, name)].strangers = true;
@@ -746,6 +768,7 @@ int main(void)
 		test(ifb),
 		test(only_ifb_excluded),
 		test(excluded_macvlan),
+		test(others_in_front),
 		test(strangers_over_a_vlan),
 		test(strangers_over_excluded),
 		test(strangers_over_a_pair),
