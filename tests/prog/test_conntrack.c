@@ -263,6 +263,17 @@ static void await(struct watcher *watcher, const unsigned int *counter, unsigned
 	assert_true(*counter >= least);
 }
 
+/* A queue is emptied for a while only, and the rest left for later, as the agent has it. */
+static void dump_in_the_end(struct watcher *watcher)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+	int err = conntrack_dump(watcher->conntrack);
+
+	while (err == -EAGAIN && now_ms() < deadline)
+		err = conntrack_dump(watcher->conntrack);
+	assert_int_equal(err, 0);
+}
+
 static bool conntrack_is_readable(const struct watcher *watcher)
 {
 	struct pollfd pollfd = {.fd = conntrack_fd(watcher->conntrack), .events = POLLIN};
@@ -696,7 +707,8 @@ static void test_client_of_untranslated(void **state)
 	assert_int_equal(conntrack_dump(later.conntrack), 0);
 	assert_int_equal(conntrack_dump(later.conntrack), 0);
 	assert_int_equal(later.ended, 2);
-	assert_int_equal(later.here, 1);
+	/* kernels before 5.15 tell all of them each time */
+	assert_in_range(later.here, 1, 3);
 	for (int i = 0; i < 2; i++) {
 		nat_table_next_interval(later.table);
 		assert_true(knows_client(later.table, &watcher.last));
@@ -980,7 +992,7 @@ static void test_large_table(void **state)
 		      first, resident, again, count, measure_finds(watcher.table, count), next);
 	assert_int_equal(conntrack_overruns(watcher.conntrack), 0);
 	delete_all_entries();
-	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
+	dump_in_the_end(&watcher);
 	nat_table_next_interval(watcher.table);
 	nat_table_next_interval(watcher.table);
 	assert_int_equal(nat_table_count(watcher.table), 0);
