@@ -14,7 +14,7 @@ WIRES=0
 
 # Until COMMAND succeeds, with a deadline: PATIENCE_S, or 10 s. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
-	local what=$1 end=$((SECONDS + ${PATIENCE_S:-10} * PATIENCE))
+	local what=$1 end=$((SECONDS + ${PATIENCE_S:-20} * PATIENCE))
 
 	shift
 	until "$@" >/dev/null 2>&1; do

@@ -23,7 +23,7 @@ for binary in flowtally tests/netns/traffic tests/netns/count.bpf.o; do
 done
 story_glob=${STORY:-*}
 export PATIENCE=${PATIENCE:-1}
-timeout_s=$((${timeout_s:-120} * PATIENCE))
+timeout_s=$((${timeout_s:-240} * PATIENCE))
 RESULTS=${RESULTS:-/dev/null}
 passed=0
 failed=0
