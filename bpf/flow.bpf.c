@@ -107,13 +107,31 @@ static __always_inline bool find_slot(__u32 ifindex, __u32 bank, struct flow_slo
 	       read_slot(flow_slot_place(ifindex, 1), bank, ifindex, ret);
 }
 
-static __always_inline enum flow_class
-egress_class(struct __sk_buff *skb, const struct flow_slot *own, __u32 bank, __u8 *unsure)
+/*
+ * An IPv6 fragment that the kernel has made of a datagram that conntrack put together does not say
+ * where that was received (ip6_copy_metadata() in net/ipv6/ip6_output.c), so it looks born here.
+ * But what is born here and long enough for fragments has a socket, which they keep.
+ */
+static __always_inline bool is_made_anew(struct __sk_buff *skb, const struct packet *p)
+{
+	return unlikely(p->ipv6_fragment) && !skb->sk;
+}
+
+static __always_inline bool is_born_repeat(struct __sk_buff *skb, const struct flow_slot *own,
+					   __u32 bank, const struct packet *p)
+{
+	return own->flags & FLOW_SLOT_BORN_REPEAT ||
+	       (is_made_anew(skb, p) && control.all_covered[bank % FLOW_BANKS]);
+}
+
+static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
+						    const struct flow_slot *own, __u32 bank,
+						    const struct packet *p, __u8 *unsure)
 {
 	struct flow_slot received;
 
 	if (!skb->ingress_ifindex)
-		return own->flags & FLOW_SLOT_BORN_REPEAT ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
+		return is_born_repeat(skb, own, bank, p) ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
 	if (!find_slot(skb->ingress_ifindex, bank, &received))
 		return FLOW_EGRESS;
 	if (received.flags & FLOW_SLOT_COVERED)
@@ -344,7 +362,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, &own, egress, &p);
 	if (egress)
-		class = egress_class(skb, &own, bank, &unsure);
+		class = egress_class(skb, &own, bank, &p, &unsure);
 	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
 		unsure = is_turned_back(skb);
 	if (unlikely(unsure))

@@ -44,6 +44,7 @@ struct packet {
 	struct flow_key key; /* end 0 sent it */
 	__u64 bytes;	     /* as in struct flow_count */
 	__u64 packets;
+	bool ipv6_fragment;
 };
 
 struct cursor {
@@ -527,6 +528,7 @@ static __always_inline int parse_ipv6(const struct cursor *c, struct packet *p)
 			skip_gso_jumbo(c, &n);
 		if (parse_extensions(c, &n) != PARSED)
 			return FLOW_MALFORMED;
+		p->ipv6_fragment = n.more_fragments || n.fragment_offset;
 	}
 	return parse_upper_layer(c, &n, gso_size, p);
 }
@@ -561,8 +563,10 @@ static __noinline int parse_any(struct __sk_buff *skb, bool ethernet, struct pac
 		.data_end = (const void *)(long)skb->data_end,
 		.ethernet = ethernet,
 	};
-	int reason = parse_network(&c, p);
+	int reason;
 
+	p->ipv6_fragment = false;
+	reason = parse_network(&c, p);
 	if (likely(reason == PARSED))
 		return 0;
 	set_unattributed(p, reason);
@@ -593,6 +597,7 @@ static __always_inline void set_plain(struct packet *p, const __u32 *ports, __u8
 	p->key.tail = key.tail;
 	p->bytes = length;
 	p->packets = 1;
+	p->ipv6_fragment = false;
 }
 
 static __always_inline bool parse_plain_ipv4(const struct iphdr *ip, __u32 room, struct packet *p)

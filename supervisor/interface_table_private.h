@@ -19,6 +19,7 @@ struct interface_table {
 	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
 	bool monitored_changed;	 /* who is monitored changed since the last of them */
 	bool judged;		 /* a hook is: what it is judged by must be of its time */
+	bool all_covered;	 /* whatever may be forwarded is shown when it is received */
 	uint32_t known_ifindex;	 /* the highest that was seen */
 	bool recovered;		 /* from what a dead agent left */
 	bool unswept;		 /* what it told the program of links that are gone is there yet */

@@ -47,18 +47,26 @@ static bool table_is_judged(const struct topology_role *role, bool all_covered)
 		!(role->born_repeat && all_covered));
 }
 
-/* roles: in the order of FOR_EACH_INTERFACE. */
-static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles)
+/* Whether whatever may be forwarded is shown when it is received: nothing is that was received on
+ * lo. roles: in the order of FOR_EACH_INTERFACE. */
+static bool table_is_all_covered(const struct interface_table *table,
+				 const struct topology_role *roles)
 {
-	bool all_covered = true, judged = false;
+	bool all_covered = true;
 	size_t i = 0;
 
-	/* nothing is forwarded that was received on lo */
 	FOR_EACH_INTERFACE (table, interface)
 		all_covered &=
 			roles[i++].covered || !strcmp(link_kind(&interface->link), "loopback");
-	for (size_t r = 0; r < i; r++)
-		judged |= table_is_judged(&roles[r], all_covered);
+	return all_covered;
+}
+
+static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles)
+{
+	bool judged = false;
+
+	for (size_t i = 0; i < table->count; i++)
+		judged |= table_is_judged(&roles[i], table->all_covered);
 	return judged;
 }
 
@@ -185,6 +193,7 @@ static void table_apply_roles(struct interface_table *table)
 			log_error("%s: no place in the slot table, it is not counted: %s",
 				  interface->link.name, strerror(-err));
 	}
+	slot_table_stage_all_covered(program_slots(program), table->all_covered);
 	slot_table_show(program_slots(program));
 	program_use_trains(program, !table->judged);
 	FOR_EACH_INTERFACE (table, interface) {
@@ -329,6 +338,7 @@ int table_update_roles(struct interface_table *table)
 			continue;
 		table->monitored_changed = true;
 	}
+	table->all_covered = table_is_all_covered(table, roles);
 	judged = table_has_judged(table, roles);
 	together = judged || table->judged;
 	changed = table_mark_changed(table, roles, together);

@@ -24,15 +24,22 @@ static uint32_t slot_table_bank(const struct slot_table *table)
 	return table->control->bank % FLOW_BANKS;
 }
 
-bool slot_table_is_staged(const struct slot_table *table)
-{
-	return table->staged_from < table->staged_to;
-}
-
 /* In the bank that CPUs read, or else in the one where what is next is staged. */
 static uint64_t *slot_table_word(const struct slot_table *table, uint32_t place, bool next)
 {
 	return &table->words[flow_slot_index(place, slot_table_bank(table) + next)];
+}
+
+/* Likewise. */
+static uint8_t *slot_table_all_covered(const struct slot_table *table, bool next)
+{
+	return &table->control->all_covered[(slot_table_bank(table) + next) % FLOW_BANKS];
+}
+
+bool slot_table_is_staged(const struct slot_table *table)
+{
+	return table->staged_from < table->staged_to ||
+	       *slot_table_all_covered(table, false) != *slot_table_all_covered(table, true);
 }
 
 /* What it says of the place once all is shown. */
@@ -88,6 +95,8 @@ static void slot_table_follow(struct slot_table *table, uint32_t from, uint32_t 
 		if (*next != word)
 			__atomic_store_n(next, word, __ATOMIC_RELEASE);
 	}
+	__atomic_store_n(slot_table_all_covered(table, true), *slot_table_all_covered(table, false),
+			 __ATOMIC_RELEASE);
 }
 
 int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control *control,
@@ -180,13 +189,18 @@ int slot_table_stage(struct slot_table *table, const struct flow_slot *slot)
 
 	if (err || place == FLOW_SLOT_TABLE_SIZE)
 		return err;
-	if (!slot_table_is_staged(table))
+	if (table->staged_from == table->staged_to)
 		table->staged_from = table->staged_to = place;
 	if (place < table->staged_from)
 		table->staged_from = place;
 	if (place >= table->staged_to)
 		table->staged_to = place + 1;
 	return 0;
+}
+
+void slot_table_stage_all_covered(struct slot_table *table, bool covered)
+{
+	__atomic_store_n(slot_table_all_covered(table, true), covered, __ATOMIC_RELEASE);
 }
 
 void slot_table_show(struct slot_table *table)
