@@ -484,11 +484,13 @@ story_killed_while_it_folds() {
 
 # Starts the agent and kills it on its COUNTth call of NAME. Fails if it gets as far as its first interval.
 dies_starting() { # NS NAME COUNT
+	# emptied here, not by the agent's own shell: what an earlier one said must not count
+	: >"$WORK/starting.log"
 	# -D: what is started is the agent, and the tracer its descendant
 	# LeakSanitizer does not work under ptrace
 	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -D -qq -o "$WORK/strace" -e inject="$2":signal=KILL:when="$3" \
 		ip netns exec "$PREFIX-$1" "$FLOWTALLY" run -t 3600 -a "$ATTACH" -o "$WORK/$1.report" \
-		2>"$WORK/starting.log" </dev/null &
+		2>>"$WORK/starting.log" </dev/null &
 	AGENT[$1]=$!
 	wait_for 'death or a start' died_or_started "$1"
 	! grep -qF 'first report' "$WORK/starting.log" || return 1
