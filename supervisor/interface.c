@@ -197,7 +197,7 @@ void interface_match(struct interface *interface, const struct config *config)
 		interface->wanted_from_birth = false;
 }
 
-static bool interface_is_ethernet(const struct link *link)
+bool interface_is_ethernet(const struct link *link)
 {
 	return link->type == ARPHRD_ETHER || link->type == ARPHRD_LOOPBACK;
 }

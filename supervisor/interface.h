@@ -146,6 +146,9 @@ int interface_describe(const struct interface *interface, struct checkpoint_phas
 /* An interface as it was described; neither attached nor counting. */
 int interface_from_description(struct interface **ret, const struct checkpoint_phase *phase);
 
+/* Whether its frames begin with an Ethernet header. */
+bool interface_is_ethernet(const struct link *link);
+
 /* Decides by the patterns whether it is wanted. Logs a change of mind. */
 void interface_match(struct interface *interface, const struct config *config);
 

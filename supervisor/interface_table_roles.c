@@ -14,6 +14,12 @@
 /* As many maps of ended phases wait to be read with the others: three grace periods each time. */
 #define WAITING_MAX 32
 
+/* What comes without an Ethernet header is no flow where it is redirected to, nor is its copy. */
+static bool table_is_preceded(const struct interface *interface)
+{
+	return interface->attachment.preceded && interface_is_ethernet(&interface->link);
+}
+
 static void table_describe(const struct interface *interface, struct topology_link *link)
 {
 	bool monitored = interface->state == INTERFACE_ATTACHED ||
@@ -26,7 +32,7 @@ static void table_describe(const struct interface *interface, struct topology_li
 		.lower = interface->link.lower_abroad ? 0 : interface->link.lower,
 		.lower_abroad = interface->link.lower_abroad,
 		.strangers = table_has_strangers(interface),
-		.preceded = monitored && interface->attachment.preceded,
+		.preceded = monitored && table_is_preceded(interface),
 		.kind = link_kind(&interface->link),
 	};
 }
