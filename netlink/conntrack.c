@@ -121,7 +121,7 @@ static void resolve_jumps(struct sock_filter *code, unsigned int count)
 
 /*
  * Lets through what has a translation in its status, and what needs_knowing(): on a host with many
- * connections that are neither each would wake us twice.
+ * connections that are neither each would wake us twice. The protocols are protocol_has_ports().
  */
 static int attach_filter(int fd, const struct client_ports *ports)
 {

@@ -682,12 +682,12 @@ int nat_table_client(const struct nat_table *table, const struct flow_key *key)
 		struct flow_key claimed;
 		int end = (int)make_key(&claimed, record, FACE_PLAIN);
 
-		if (claim_strength > best_strength)
+		if (claim_strength > best_strength) {
 			client = end;
-		else if (claim_strength == best_strength && client != end)
-			client = -1;
-		if (claim_strength > best_strength)
 			best_strength = claim_strength;
+		} else if (claim_strength == best_strength && client != end) {
+			client = -1;
+		}
 	}
 	return client;
 }

@@ -88,6 +88,13 @@ static bool attach_warn_of(struct attacher *attacher, const char *name,
 	return true;
 }
 
+static bool attach_is_preceded(struct attacher *attacher, const struct attachment *attachment)
+{
+	char who[128];
+
+	return attachment->ops->in_front(attacher, attachment, TC_HOOK_INGRESS, who, sizeof(who));
+}
+
 static void attach_look_around(struct attacher *attacher, const char *name,
 			       struct attachment *attachment)
 {
@@ -165,8 +172,7 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		if (err)
 			return err;
 		*attachment = made;
-		attachment->preceded =
-			attach_warn_of(attacher, "", attachment, TC_HOOK_INGRESS, true);
+		attachment->preceded = attach_is_preceded(attacher, attachment);
 		return 0;
 	}
 	return -ENOENT;

@@ -170,20 +170,20 @@ void interface_begin_gap(struct interface *interface);
 /* Reads its counters, before (0) or after (1) an instant. */
 void interface_read_counters(struct interface *interface, const struct monitor *monitor, int at);
 
-/* Makes both hooks count with one store in the slot table, in the role that it has. */
+/* Stages in the slot table that both hooks count, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
 
 /* Makes them stop in the same way: the others have the roles of a host where it is not monitored.
  * Its counters were read before. */
 int interface_leave(struct interface *interface, const struct monitor *monitor);
 
-/* What remains to be done of these two, and can wait until all roles are in the slot table. */
+/* What remains to be done of these two when the slot table shows all roles. */
 void interface_settle(struct interface *interface, const struct monitor *monitor);
 
 /* Tells the program whether it is a macvlan that is not watched, and of which one below. */
 void interface_apply_turner(struct interface *interface, const struct monitor *monitor);
 
-/* Makes the slot table say what the role now is. */
+/* Stages in the slot table what the role now is. */
 int interface_apply_role(struct interface *interface, const struct monitor *monitor);
 
 /*

@@ -112,9 +112,9 @@ static int program_size_maps(struct program *program)
 	while (program_trains_size(program) > TRAINS_MEMORY && program->trains > 1)
 		program->trains /= 2;
 	err = bpf_map__set_max_entries(cpus, program->cpu_count);
-	return err
-		       ?: bpf_map__set_max_entries(trains, program->cpu_count * FLOW_EPOCHS *
-								   program->trains);
+	if (err)
+		return err;
+	return bpf_map__set_max_entries(trains, program->cpu_count * FLOW_EPOCHS * program->trains);
 }
 
 /* The file system takes no dots in names. */
@@ -211,12 +211,11 @@ static int program_open(struct program *program, const struct pins *pins, bool g
 		return program->trains_fd;
 	err = program_mmap(program, ".data.control", sizeof(*program->control),
 			   (void **)&program->control);
-	if (err)
-		return err;
-	err = program_mmap(program, "cpus", program_cpus_size(program), (void **)&program->cpus);
-	if (err)
-		return err;
-	err = program_mmap(program, "slots", WORDS_SIZE, (void **)&program->words);
+	if (!err)
+		err = program_mmap(program, "cpus", program_cpus_size(program),
+				   (void **)&program->cpus);
+	if (!err)
+		err = program_mmap(program, "slots", WORDS_SIZE, (void **)&program->words);
 	if (!err)
 		err = program_mmap(program, "fill", FILL_SIZE, (void **)&program->fill);
 	return err ? err

@@ -128,17 +128,21 @@ both_ways_of_a_machine() {
 	udp -n 10 -s 100 -r 5 machine '[fd01::1]:40000' peer '[fd01::2]:5001'
 }
 
+shape_by_ifb() { # DEV ingress|egress
+	ip_in host link add ifb0 type ifb
+	ip_in host link set ifb0 addrgenmode none up
+	tc_in host qdisc add dev "$1" clsact
+	tc_in host filter add dev "$1" "$2" pref 100 protocol all u32 match u32 0 0 \
+		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
+		skip 'this kernel has no mirred action for u32 filters'
+}
+
 # All that comes in on v0 takes a round by ifb0, as it does where ingress is shaped.
 story_ifb() {
 	local options
 
 	topology_wire
-	ip_in host link add ifb0 type ifb
-	ip_in host link set ifb0 addrgenmode none up
-	tc_in host qdisc add dev v0 clsact
-	tc_in host filter add dev v0 ingress pref 100 protocol all u32 match u32 0 0 \
-		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
-		skip 'this kernel has no mirred action for u32 filters'
+	shape_by_ifb v0 ingress
 	for options in '' '-x ifb0' '-x v0 -x lo'; do
 		if [[ $options == *v0* ]]; then
 			# what leaves by v0 is seen by nobody
@@ -157,12 +161,7 @@ story_ifb_at_egress() {
 	local options
 
 	topology_wire
-	ip_in host link add ifb0 type ifb
-	ip_in host link set ifb0 addrgenmode none up
-	tc_in host qdisc add dev v0 clsact
-	tc_in host filter add dev v0 egress pref 100 protocol all u32 match u32 0 0 \
-		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
-		skip 'this kernel has no mirred action for u32 filters'
+	shape_by_ifb v0 egress
 	for options in '' '-x ifb0'; do
 		if [[ $ATTACH == tcx ]]; then
 			expect_with both_ways "$options" 65 "${BOTH_WAYS[@]}"
@@ -185,8 +184,6 @@ story_ifb_of_a_port() {
 	make_ns host c1 c2
 	ip_in host link add br0 address 02:00:00:00:fe:01 type bridge mcast_snooping 0
 	ip_in host link set br0 addrgenmode none up
-	ip_in host link add ifb0 type ifb
-	ip_in host link set ifb0 addrgenmode none up
 	add_addresses host br0 10.1.0.1/24
 	for i in 1 2; do
 		wire host "p$i" "c$i" eth0
@@ -195,10 +192,7 @@ story_ifb_of_a_port() {
 		make_neighbours "c$i" eth0 host br0
 	done
 	make_neighbours c1 eth0 c2 eth0
-	tc_in host qdisc add dev p1 clsact
-	tc_in host filter add dev p1 ingress pref 100 protocol all u32 match u32 0 0 \
-		action mirred egress redirect dev ifb0 2>"$WORK/tc.log" ||
-		skip 'this kernel has no mirred action for u32 filters'
+	shape_by_ifb p1 ingress
 	for options in '' '-x ifb0' '-x p1' '-x p2'; do
 		expect_with to_neighbour_and_host "$options" 17 "$to_neighbour" \
 			"10.1.0.2:40001 - 10.1.0.1:5001 Bytes: $((7 * 528))"
