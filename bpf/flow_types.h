@@ -11,7 +11,7 @@
 
 /* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
  * read them alike. */
-#define FLOW_LAYOUT 3
+#define FLOW_LAYOUT 4
 
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {

@@ -19,7 +19,7 @@
 struct buffer;
 
 /* Counts the changes of what is below. */
-#define CHECKPOINT_VERSION 4
+#define CHECKPOINT_VERSION 5
 
 /* How a life of an interface is attached. */
 struct checkpoint_attachment {
