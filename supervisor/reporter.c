@@ -413,13 +413,22 @@ int reporter_write(struct reporter *reporter)
 	return err ? err : reporter_write_interval(reporter);
 }
 
-int reporter_flush(struct reporter *reporter, int timeout_ms)
+/* What waiting for the reader came to. */
+static int reporter_waited(struct reporter *reporter, int err)
 {
-	int err = sink_finish(reporter->sink, timeout_ms);
-
 	if (sink_is_unread(reporter->sink, err))
 		reporter_note_output(reporter, err);
 	return err;
+}
+
+int reporter_flush(struct reporter *reporter, int timeout_ms)
+{
+	return reporter_waited(reporter, sink_finish(reporter->sink, timeout_ms));
+}
+
+int reporter_make_room(struct reporter *reporter, int timeout_ms)
+{
+	return reporter_waited(reporter, sink_make_room(reporter->sink, timeout_ms));
 }
 
 int reporter_reopen(struct reporter *reporter)

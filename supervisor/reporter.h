@@ -71,6 +71,8 @@ void reporter_end_report(struct reporter *reporter);
 void reporter_end_if_sent(struct reporter *reporter);
 /* Waits up to timeout_ms until everything has left. 0, or -ETIMEDOUT or what failed. */
 int reporter_flush(struct reporter *reporter, int timeout_ms);
+/* That, and until the output takes the beginning of another report. */
+int reporter_make_room(struct reporter *reporter, int timeout_ms);
 
 /* The output that the configuration names, opened anew. On failure the old one stays. */
 int reporter_reopen(struct reporter *reporter);

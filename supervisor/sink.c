@@ -314,21 +314,51 @@ bool sink_has_whole(struct sink *sink, const struct sink_position *position, uin
 	return false;
 }
 
-int sink_finish(struct sink *sink, int timeout_ms)
+/* Waits until the output takes something, or tells that it is broken. */
+static int sink_wait(const struct sink *sink, int64_t deadline_ns)
 {
-	int64_t deadline_ns = clock_boottime_ns() + timeout_ms * NSEC_PER_MSEC;
-	int err = 0;
+	struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
+	int64_t left_ns;
 
+	do {
+		left_ns = deadline_ns - clock_boottime_ns();
+		if (left_ns < 0)
+			left_ns = 0;
+		if (poll(&ready, 1, (int)((left_ns + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC)) > 0)
+			return 0;
+	} while (left_ns);
+	return -ETIMEDOUT;
+}
+
+static int64_t sink_deadline_ns(int timeout_ms)
+{
+	return clock_boottime_ns() + timeout_ms * NSEC_PER_MSEC;
+}
+
+static int sink_finish_until(struct sink *sink, int64_t deadline_ns)
+{
 	while (sink->rest) {
-		struct pollfd ready = {.fd = sink->fd, .events = POLLOUT};
-		int64_t left_ns = deadline_ns - clock_boottime_ns();
+		int err = sink_wait(sink, deadline_ns);
 
-		if (left_ns <= 0)
-			return -ETIMEDOUT;
-		if (poll(&ready, 1, (int)(left_ns / NSEC_PER_MSEC) + 1) > 0)
+		if (!err)
 			err = sink_write_rest(sink);
 		if (err && err != -EAGAIN)
 			return err;
 	}
 	return 0;
+}
+
+int sink_finish(struct sink *sink, int timeout_ms)
+{
+	return sink_finish_until(sink, sink_deadline_ns(timeout_ms));
+}
+
+int sink_make_room(struct sink *sink, int timeout_ms)
+{
+	int64_t deadline_ns = sink_deadline_ns(timeout_ms);
+	int err = sink_finish_until(sink, deadline_ns);
+
+	if (err || sink->fd < 0)
+		return err;
+	return sink_wait(sink, deadline_ns);
 }

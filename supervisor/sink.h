@@ -59,6 +59,9 @@ bool sink_has_whole(struct sink *sink, const struct sink_position *position, uin
 /* Waits up to timeout_ms until everything taken is written. 0, or -ETIMEDOUT or what failed, then
  * the sink stays busy with the rest. */
 int sink_finish(struct sink *sink, int timeout_ms);
+/* That, and until the output takes the beginning of another report: a pipe is full of the one
+ * before until its reader comes. */
+int sink_make_room(struct sink *sink, int timeout_ms);
 
 /* For messages. */
 const char *sink_path_name(const char *path);

@@ -171,6 +171,13 @@ static bool supervisor_reconcile(void *data)
 	return more;
 }
 
+/* Whether as many reports as --count asks for are written. */
+static bool supervisor_has_reported_enough(const struct supervisor *sup)
+{
+	return sup->options->count &&
+	       reporter_totals(sup->reporter)->reports >= sup->options->count;
+}
+
 static int supervisor_report_now(struct supervisor *sup)
 {
 	int64_t begin_ns = clock_boottime_ns();
@@ -188,9 +195,8 @@ static int supervisor_report_now(struct supervisor *sup)
 	err = reporter_write(sup->reporter);
 	interface_table_look(sup->table);
 	/* whoever asked for some reports and went away does not want more of them */
-	if (reporter_is_unread(sup->reporter) ||
-	    (sup->options->count &&
-	     (reporter_totals(sup->reporter)->reports >= sup->options->count || err == -EPIPE)))
+	if (reporter_is_unread(sup->reporter) || supervisor_has_reported_enough(sup) ||
+	    (sup->options->count && err == -EPIPE))
 		loop_stop(sup->loop);
 	return err;
 }
@@ -833,12 +839,14 @@ static void supervisor_leave_report(struct supervisor *sup, int err)
  * is left of the one before first. */
 static int supervisor_write_last(struct supervisor *sup)
 {
-	int err = reporter_flush(sup->reporter, FINISH_MS);
+	bool enough = supervisor_has_reported_enough(sup);
+	int err = enough ? reporter_flush(sup->reporter, FINISH_MS)
+			 : reporter_make_room(sup->reporter, FINISH_MS);
 
 	if (err)
 		return err;
 	reporter_end_if_sent(sup->reporter);
-	if (sup->options->count && reporter_totals(sup->reporter)->reports >= sup->options->count)
+	if (enough)
 		return 0;
 	err = reporter_write(sup->reporter);
 	return err ? err : reporter_flush(sup->reporter, FINISH_MS);

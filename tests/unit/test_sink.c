@@ -244,6 +244,30 @@ static void test_finishes_what_a_slow_pipe_has_begun(void **state)
 	sink_free(sink);
 }
 
+/* All of the report before has left, and fills the pipe: the next one waits for its reader. */
+static void test_makes_room_for_the_last_report(void **state)
+{
+	static char report[65536], got[sizeof(report)];
+	struct fixture *f = *state;
+	struct sink *sink;
+	int fd = open_pipe_sink(f, &sink);
+
+	assert_int_equal(fcntl(fd, F_SETPIPE_SZ, sizeof(report)), sizeof(report));
+	assert_int_equal(sink_make_room(sink, 0), 0);
+	assert_int_equal(sink_write(sink, report, sizeof(report)), 0);
+	assert_false(sink_is_busy(sink));
+	assert_int_equal(sink_finish(sink, 10), 0);
+	assert_int_equal(sink_make_room(sink, 10), -ETIMEDOUT);
+	assert_int_equal(sink_write(sink, "last\n", 5), -EAGAIN);
+	assert_int_equal(read(fd, got, sizeof(got)), sizeof(got));
+	assert_int_equal(sink_make_room(sink, 10), 0);
+	assert_int_equal(sink_write(sink, "last\n", 5), 0);
+	close(fd);
+	assert_int_equal(sink_make_room(sink, 10), 0);
+	assert_int_equal(sink_write(sink, "late\n", 5), -EPIPE);
+	sink_free(sink);
+}
+
 static void test_delivers_the_rest_from_the_loop(void **state)
 {
 	static char report[200000];
@@ -387,6 +411,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_finishes_what_a_slow_pipe_has_begun, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_delivers_the_rest_from_the_loop, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_makes_room_for_the_last_report, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_broken_pipe, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_goes_in_the_middle, setup, teardown),
