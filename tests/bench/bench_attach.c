@@ -10,9 +10,13 @@
 #include "netlink/addr.h"
 #include "netlink/link.h"
 #include "netlink/rtnl.h"
+#include "netlink/tc.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -302,35 +306,111 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+struct links {
+	double ms[ONE_BY_ONE];
+	pid_t elsewhere;
+	FILE *batch;
+};
+
+static void links_begin(struct links *links)
+{
+	links->elsewhere = make_elsewhere();
+	links->batch = batch_begin();
+}
+
+/* Asks for the i-th link, whose coming is to be noted. */
+static void links_make(struct links *links, struct bench *bench, unsigned int i)
+{
+	snprintf(bench->awaited, sizeof(bench->awaited), "a%u", i);
+	bench->told_ns = 0;
+	fprintf(links->batch, "link add a%u type veth peer name b%u netns %d\n", i, i,
+		links->elsewhere);
+	fflush(links->batch);
+}
+
+static void links_end(struct links *links, const char *what)
+{
+	double *ms = links->ms;
+
+	qsort(ms, ONE_BY_ONE, sizeof(*ms), compare);
+	printf("| %s | %d | %.2f | %.2f | %.2f | %.2f |\n", what, ONE_BY_ONE, ms[ONE_BY_ONE / 2],
+	       ms[ONE_BY_ONE * 90 / 100], ms[ONE_BY_ONE * 99 / 100], ms[ONE_BY_ONE - 1]);
+	pclose(links->batch);
+	kill(links->elsewhere, SIGKILL);
+	waitpid(links->elsewhere, NULL, 0);
+}
+
 static void bench_one_by_one(struct bench *bench)
 {
-	static double ms[ONE_BY_ONE];
-	pid_t elsewhere = make_elsewhere();
-	FILE *batch = batch_begin();
+	struct links links;
 
+	links_begin(&links);
 	agent_start(bench);
 	agent_wait(bench, 0);
 	agent_let_rest(bench);
 	for (unsigned int i = 0; i < ONE_BY_ONE; i++) {
 		size_t before = bench->agent.attached;
 
-		snprintf(bench->awaited, sizeof(bench->awaited), "a%u", i);
-		bench->told_ns = 0;
-		fprintf(batch, "link add a%u type veth peer name b%u netns %d\n", i, i, elsewhere);
-		fflush(batch);
+		links_make(&links, bench, i);
 		while (!bench->told_ns || bench->agent.attached == before)
 			take_events(bench, 1000);
-		ms[i] = (double)(bench->agent.last_ns - bench->told_ns) / NSEC_PER_MSEC;
+		links.ms[i] = (double)(bench->agent.last_ns - bench->told_ns) / NSEC_PER_MSEC;
 		agent_let_rest(bench);
 	}
-	qsort(ms, ONE_BY_ONE, sizeof(*ms), compare);
-	printf("| %s | %d | %.2f | %.2f | %.2f | %.2f |\n", bench->mode, ONE_BY_ONE,
-	       ms[ONE_BY_ONE / 2], ms[ONE_BY_ONE * 90 / 100], ms[ONE_BY_ONE * 99 / 100],
-	       ms[ONE_BY_ONE - 1]);
-	pclose(batch);
+	links_end(&links, bench->mode);
 	agent_stop(bench);
-	kill(elsewhere, SIGKILL);
-	waitpid(elsewhere, NULL, 0);
+}
+
+static int load_nothing(void)
+{
+	const struct bpf_insn nothing[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = TC_ACT_UNSPEC},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "nothing", "GPL", nothing,
+			     ARRAY_SIZE(nothing), NULL);
+}
+
+/* What the kernel takes for the same messages: a qdisc, and a program that does nothing on both
+ * hooks of it. */
+static void bench_kernel_alone(struct bench *bench)
+{
+	int program_fd = load_nothing();
+	struct links links;
+	struct tc *tc;
+
+	must(program_fd >= 0, "program");
+	must(!tc_new(&tc), "tc");
+	bench->agent.log_fd = -1;
+	links_begin(&links);
+	for (unsigned int i = 0; i < ONE_BY_ONE; i++) {
+		struct tc_change qdisc = {.kind = TC_CLSACT_ADD};
+		struct tc_change filters[2];
+
+		links_make(&links, bench, i);
+		while (!bench->told_ns)
+			take_events(bench, 1000);
+		qdisc.ifindex = bench->highest_ifindex;
+		for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+			filters[hook] = (struct tc_change){
+				.kind = TC_FILTER_ADD,
+				.ifindex = qdisc.ifindex,
+				.hook = hook,
+				.priority = 1,
+				.handle = 1,
+				.program_fd = program_fd,
+				.name = "nothing",
+			};
+		tc_change(tc, &qdisc, 1);
+		tc_change(tc, filters, ARRAY_SIZE(filters));
+		links.ms[i] = (double)(clock_boottime_ns() - bench->told_ns) / NSEC_PER_MSEC;
+		must(!qdisc.result && !filters[0].result && !filters[1].result, "clsact");
+		usleep(20000);
+	}
+	links_end(&links, bench->mode);
+	tc_free(tc);
+	close(program_fd);
 }
 
 static void bench_storm(struct bench *bench)
@@ -472,6 +552,7 @@ static void table_links(const struct bench *bench)
 	       "| attach | links | median | p90 | p99 | longest |\n"
 	       "| --- | --- | --- | --- | --- | --- |\n");
 	in_namespace(bench, "clsact", bench_one_by_one);
+	in_namespace(bench, "the kernel alone, clsact", bench_kernel_alone);
 	in_namespace(bench, "tcx", bench_one_by_one);
 }
 
