@@ -66,28 +66,36 @@ static void admission_attach(struct admission *admission, struct interface *cons
 			admission_failed(admission, interfaces[i], before[i]);
 }
 
-/*
- * How many of n may be attached now: room is what the descriptors allow, and maps are ready. *err
- * says why not all. Of the last memory half is given back, for swaps, and as who has none left is
- * killed by the kernel; and until there is enough for all that wait, none of it is taken.
- */
-static size_t admission_prepare(struct admission *admission, size_t n, size_t room, int *err)
+/* After memory ran out none is taken before there is enough for all that wait. */
+static int admission_make_maps(struct admission *admission, size_t n)
 {
 	struct flow_maps *maps = admission->monitor->maps;
-	int prepare_err;
+	int err;
+
+	if (admission->shortage.err == -ENOMEM && !flow_maps_have_memory(maps, n))
+		return -ENOMEM;
+	err = flow_maps_prepare(maps, n);
+	if (err == -ENOMEM && admission->shortage.err == -ENOMEM)
+		flow_maps_release(maps, 0);
+	return err;
+}
+
+/* How many of n may be attached now: room is what the descriptors allow, and maps are ready. *err
+ * says why not all. */
+static size_t admission_prepare(struct admission *admission, size_t n, size_t room, int *err)
+{
+	size_t ready;
+	int make_err;
 
 	*err = room < n ? -EMFILE : 0;
 	if (room < n)
 		n = room;
-	prepare_err = n ? flow_maps_prepare(maps, n) : 0;
-	if (!prepare_err)
+	make_err = n ? admission_make_maps(admission, n) : 0;
+	if (!make_err)
 		return n;
-	*err = prepare_err;
-	if (prepare_err == -ENOMEM)
-		flow_maps_release(maps, admission->shortage.err == -ENOMEM
-						? 0
-						: flow_maps_ready(maps) / 2);
-	return n < flow_maps_ready(maps) ? n : flow_maps_ready(maps);
+	*err = make_err;
+	ready = flow_maps_ready(admission->monitor->maps);
+	return n < ready ? n : ready;
 }
 
 /* Whether these are the few links of a quiet host, and descriptors allow tcx for all of them. */

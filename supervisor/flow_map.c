@@ -3,6 +3,7 @@
 #include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "supervisor/headroom.h"
 #include "supervisor/pins.h"
 #include "supervisor/program.h"
 
@@ -22,6 +23,9 @@
 
 /* Slots emptied with one grace period. */
 #define RELEASE_BATCH 64
+
+/* Kernel memory that maps made ready leave for all else: inodes of pins, the agent's own pages. */
+#define HEADROOM ((size_t)2 << 20)
 
 struct flow_maps {
 	struct program *program; /* borrowed */
@@ -248,6 +252,13 @@ static size_t flow_maps_make_installed(struct flow_maps *maps, struct flow_map *
 	return installed;
 }
 
+/* Of the last memory half is given back, as who has none left is killed by the kernel. */
+static void flow_maps_leave_room(struct flow_maps *maps, size_t made)
+{
+	flow_maps_release(maps, maps->ready_count - (made + 1) / 2);
+	(void)headroom_wait(HEADROOM);
+}
+
 int flow_maps_prepare(struct flow_maps *maps, size_t n)
 {
 	_free_ struct flow_map *made = NULL;
@@ -274,12 +285,28 @@ int flow_maps_prepare(struct flow_maps *maps, size_t n)
 	 * identity does */
 	for (size_t i = 0; i < installed; i++)
 		maps->ready[maps->ready_count++] = made[i];
+	if (!err && !headroom_has(HEADROOM))
+		err = -ENOMEM;
+	if (err == -ENOMEM)
+		flow_maps_leave_room(maps, installed);
 	return !err && clipped ? -ENOSPC : err;
 }
 
 size_t flow_maps_ready(const struct flow_maps *maps)
 {
 	return maps->ready_count;
+}
+
+bool flow_maps_have_memory(const struct flow_maps *maps, size_t n)
+{
+	size_t buckets = 1;
+
+	if (n <= maps->ready_count)
+		return true;
+	/* 16 bytes each (kernel/bpf/hashtab.c: htab_map_alloc()) */
+	while (buckets < maps->entries)
+		buckets *= 2;
+	return headroom_has(HEADROOM + 16 * buckets * (n - maps->ready_count));
 }
 
 void flow_maps_release(struct flow_maps *maps, size_t n)

@@ -44,13 +44,16 @@ void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries);
 /*
  * Makes n maps ready in their slots, if there are fewer: one RCU grace period for all of them
  * instead of one for each flow_maps_take(). On failure there may be fewer; -ENOSPC: all FLOW_SLOTS
- * are in use then.
+ * are in use then; -ENOMEM: some of the last memory was given back (headroom.h).
  */
 int flow_maps_prepare(struct flow_maps *maps, size_t n);
 
 /* How many are ready, and freeing of all but n of them. */
 size_t flow_maps_ready(const struct flow_maps *maps);
 void flow_maps_release(struct flow_maps *maps, size_t n);
+
+/* Whether there is memory to make n ready. */
+bool flow_maps_have_memory(const struct flow_maps *maps, size_t n);
 
 /* Gives an empty map in a slot of its own for that phase. -ENOSPC: all FLOW_SLOTS are in use. */
 int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret);

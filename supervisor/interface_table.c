@@ -456,11 +456,12 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 	}
 	if (table_has_left(table))
 		admission_retry(&table->admission);
-	if (err) {
+	if (err)
+		admission_retry(&table->admission);
+	if (err && err != table->reconcile_error)
 		log_error("interfaces could not all be reconciled: %s; trying again",
 			  strerror(-err));
-		admission_retry(&table->admission);
-	}
+	table->reconcile_error = err;
 	return more;
 }
 

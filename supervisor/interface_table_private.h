@@ -31,6 +31,7 @@ struct interface_table {
 	bool changed;	 /* since the last reconciliation */
 	bool rematch;
 	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
+	int reconcile_error; /* negative errno that was told; 0: all is as it is wanted */
 	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
 	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */

@@ -51,6 +51,7 @@ clean_story() {
 		clean_ns "$ns"
 	done
 	awk -v work="$WORK/" 'index($2, work) == 1 { print $2 }' /proc/mounts | xargs -r umount -l
+	find /sys/fs/cgroup -maxdepth 2 -type d -name "$PREFIX" -exec rmdir {} + 2>/dev/null || true
 	rm -rf "$WORK"
 }
 

@@ -70,6 +70,54 @@ story_descriptors_come_back() {
 	expect_report host 4 "$STRAY Bytes: $((4 * 128))"
 }
 
+# A control group that may use that much memory: the file that takes a process.
+memory_group() { # MIB
+	local root group limit
+
+	root=$(awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' /proc/mounts)
+	limit=memory.limit_in_bytes
+	if [[ -z $root ]]; then
+		root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+		limit=memory.max
+		[[ -n $root ]] && echo +memory >"$root/cgroup.subtree_control" || return 1
+	fi 2>/dev/null
+	group=$root/$PREFIX
+	mkdir "$group"
+	echo "$(($1 * 1024 * 1024))" >"$group/$limit"
+	echo "$group/cgroup.procs"
+}
+
+# A control group has no room for the maps of a storm: the agent is not killed for it, what it monitors it goes
+# on counting, and the rest when there is room. Which links are monitored meanwhile is not said.
+story_control_group_is_full() {
+	local count=60 procs i
+
+	procs=$(memory_group 48) || skip 'no control group of memory can be made here'
+	make_ns host peer
+	wire host first peer last
+	start_agent host -v
+	echo "${AGENT[host]}" >"$procs"
+	stray 3 peer last
+	many_wires "$count"
+	wait_for_log host 'no kernel memory for another flow map'
+	stray 4 peer last
+	report_now host
+	expect_report host 7 "$STRAY Bytes: $((7 * 128))"
+
+	for ((i = 4; i < count; i++)); do
+		ip_in host link delete "v$i"
+	done
+	wait_for_log host 'there is room again'
+	for ((i = 0; i < 4; i++)); do
+		wait_for_log host "v$i: attached"
+		stray 1 peer "w$i"
+	done
+	stray 1 peer last
+	stop_agent host
+	expect_report host 5 "$STRAY Bytes: $((5 * 128))"
+	expect_equal 'complaints' 1 "$(agent_log_count host 'no kernel memory for another flow map')"
+}
+
 # Where an index stands in the slot table (bpf/flow_types.h: flow_slot_place).
 second_place() { # IFINDEX
 	echo $(((($1 * 2654435761) & 0xffffffff) >> 16 & 0xffff))
