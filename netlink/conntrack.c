@@ -27,7 +27,6 @@
 #define RECEIVE_BUFFER	     (16 << 20)
 #define DATAGRAMS_A_DISPATCH 1024
 #define DUMP_TRIES	     5
-#define QUEUE_NS	     (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
 #define DUMP_SHARE	     20 /* dumps but the asked ones take one part in so many of the time */
 #define WHOLE_SHARE	     1000 /* the same of those that read what is not translated, too */
 
@@ -229,8 +228,9 @@ static void tell(struct conntrack *conntrack, const struct nlmsghdr *message)
 }
 
 /* Handles one datagram, without blocking. -EAGAIN: there is none; -ENOBUFS: some were lost. */
-static int handle_next(struct conntrack *conntrack)
+static int handle_next(void *data)
 {
+	struct conntrack *conntrack = data;
 	const struct nlmsghdr *message;
 	ssize_t size;
 	int left;
@@ -247,23 +247,6 @@ static int handle_next(struct conntrack *conntrack)
 	if (left > 0)
 		log_warning("malformed datagram from conntrack, ignoring its last %d bytes", left);
 	return 0;
-}
-
-/*
- * After an overrun the kernel throws away every notification until the queue is empty: a dump
- * before that could miss what follows it. -EAGAIN: more came all the time.
- */
-static int handle_queued(struct conntrack *conntrack)
-{
-	int64_t end_ns = clock_boottime_ns() + QUEUE_NS;
-	int r;
-
-	do
-		r = handle_next(conntrack);
-	while ((r == 0 || r == -ENOBUFS) && clock_boottime_ns() < end_ns);
-	if (r == -EAGAIN)
-		return 0;
-	return r == 0 || r == -ENOBUFS ? -EAGAIN : r;
 }
 
 struct dump {
@@ -329,7 +312,7 @@ static int try_dump(struct conntrack *conntrack, bool whole)
 	struct netlink *query;
 	int r;
 
-	r = handle_queued(conntrack);
+	r = netlink_empty_queue(handle_next, conntrack);
 	if (r < 0)
 		return r;
 	/* without NAT only a whole dump has something to tell */
@@ -386,7 +369,7 @@ int conntrack_catch_up(struct conntrack *conntrack)
 	if (may_dump(conntrack))
 		r = conntrack_dump(conntrack);
 	else
-		r = handle_queued(conntrack);
+		r = netlink_empty_queue(handle_next, conntrack);
 	if (conntrack->overruns > overruns)
 		log_overrun(conntrack);
 	return r;

@@ -18,8 +18,7 @@
 #define RECEIVE_BUFFER	     (16 << 20)
 #define REQUEST_SIZE	     64 /* a header, an ifinfomsg, a number */
 #define DATAGRAMS_A_DISPATCH 256
-#define DUMP_TRIES	     10 /* in a row; the owner's loop has other things to do */
-#define QUEUE_NS	     (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
+#define DUMP_TRIES	     10		  /* in a row; the owner's loop has other things to do */
 #define MEMORY_NS	     NSEC_PER_SEC /* until a dump is tried again that had no memory */
 
 struct rtnl {
@@ -99,9 +98,9 @@ static int tell_link(struct rtnl *rtnl, const struct nlmsghdr *message)
 	r = link_parse(&link, message);
 	if (r < 0)
 		return r;
-	rtnl->handlers.link(rtnl->handlers.data, &link);
+	r = rtnl->handlers.link(rtnl->handlers.data, &link);
 	link_clean(&link);
-	return 1;
+	return r < 0 ? r : 1;
 }
 
 static int tell_addr(struct rtnl *rtnl, const struct nlmsghdr *message)
@@ -112,8 +111,8 @@ static int tell_addr(struct rtnl *rtnl, const struct nlmsghdr *message)
 	r = addr_parse(&addr, message);
 	if (r < 0)
 		return r;
-	rtnl->handlers.addr(rtnl->handlers.data, &addr);
-	return 1;
+	r = rtnl->handlers.addr(rtnl->handlers.data, &addr);
+	return r < 0 ? r : 1;
 }
 
 static int tell(struct rtnl *rtnl, const struct nlmsghdr *message)
@@ -218,21 +217,9 @@ static int handle_next(struct rtnl *rtnl, struct dump *dump)
 	return r;
 }
 
-/*
- * After an overrun the kernel throws away every notification until the queue is empty, and says so
- * only once: a dump before that could miss what follows it. -EAGAIN: more came all the time.
- */
-static int handle_queued(struct rtnl *rtnl)
+static int handle_notifications(void *data)
 {
-	int64_t end_ns = clock_boottime_ns() + QUEUE_NS;
-	int r;
-
-	do
-		r = handle_next(rtnl, NULL);
-	while ((r == 0 || r == -ENOBUFS) && clock_boottime_ns() < end_ns);
-	if (r == -EAGAIN)
-		return 0;
-	return r == 0 || r == -ENOBUFS ? -EAGAIN : r;
+	return handle_next(data, NULL);
 }
 
 static int request_dump(struct rtnl *rtnl, uint16_t type)
@@ -284,7 +271,7 @@ static int try_dump(struct rtnl *rtnl)
 {
 	int r;
 
-	r = handle_queued(rtnl);
+	r = netlink_empty_queue(handle_notifications, rtnl);
 	if (r < 0)
 		return r;
 	rtnl->handlers.dump_begin(rtnl->handlers.data);

@@ -19,9 +19,10 @@ struct rtnl;
 struct secondary;
 
 struct rtnl_handlers {
-	/* *link and *addr are borrowed for the call. Take what should stay. */
-	void (*link)(void *data, const struct link *link);
-	void (*addr)(void *data, const struct addr *addr);
+	/* *link and *addr are borrowed for the call. Take what should stay. 0, or -ENOMEM: then it
+	 * will be told again. */
+	int (*link)(void *data, const struct link *link);
+	int (*addr)(void *data, const struct addr *addr);
 	void (*dump_begin)(void *data);
 	void (*dump_end)(void *data);
 	void *data;
@@ -48,8 +49,8 @@ int rtnl_dump(struct rtnl *rtnl);
 /*
  * Reads what has come, without blocking, at most a bounded number of messages a call (epoll is
  * level-triggered), and calls the handlers. After an overrun, or when there was no memory for a
- * message: logs it, dumps. 0 or negative errno; a malformed message is logged and skipped, not an
- * error.
+ * message or its handler: logs it, dumps. 0 or negative errno; a malformed message is logged and
+ * skipped, not an error.
  */
 int rtnl_dispatch(struct rtnl *rtnl);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/socket.h"
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "netlink/attr.h"
 
@@ -18,6 +19,8 @@
  * queue, the error keeps the message from being taken out of the queue, time and again.
  */
 #define BUFFER_SIZE (256 << 10)
+
+#define QUEUE_NS (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
 
 struct netlink {
 	struct mnl_socket *mnl; /* owned */
@@ -102,6 +105,19 @@ ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghd
 		return -errno;
 	*ret = netlink->buffer;
 	return from.nl_pid == 0 ? size : 0;
+}
+
+int netlink_empty_queue(int (*handle_next)(void *data), void *data)
+{
+	int64_t end_ns = clock_boottime_ns() + QUEUE_NS;
+	int r;
+
+	do
+		r = handle_next(data);
+	while ((r == 0 || r == -ENOBUFS) && clock_boottime_ns() < end_ns);
+	if (r == -EAGAIN)
+		return 0;
+	return r == 0 || r == -ENOBUFS ? -EAGAIN : r;
 }
 
 void netlink_forget(struct netlink *netlink, size_t size)

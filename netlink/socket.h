@@ -34,6 +34,14 @@ int netlink_ask_each(struct netlink *netlink, void *requests, size_t size, int *
  */
 ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret);
 
+/*
+ * Calls handle_next, which handles one datagram without blocking, until the queue is empty (it
+ * returns -EAGAIN): after an overrun (-ENOBUFS) the kernel throws away every notification until
+ * then, and says so only once, so a dump before that could miss what follows it. 0; -EAGAIN: others
+ * filled it all the time, for a tenth of a second; or another error of handle_next.
+ */
+int netlink_empty_queue(int (*handle_next)(void *data), void *data);
+
 /* Overwrites the size bytes that were received last, as they have what nobody is to find in our
  * memory. */
 void netlink_forget(struct netlink *netlink, size_t size);

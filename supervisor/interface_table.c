@@ -186,7 +186,7 @@ static bool table_is_another(const struct interface *interface, const struct lin
 				       strcmp(interface->link.kind, link->kind) != 0);
 }
 
-void interface_table_link(struct interface_table *table, const struct link *link)
+int interface_table_link(struct interface_table *table, const struct link *link)
 {
 	struct interface **at = table_find(table, link->ifindex);
 	int err = 0;
@@ -195,14 +195,14 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		struct interface *interface = *at;
 
 		if (!interface)
-			return;
+			return 0;
 		table_link_gone(table, at);
 		interface->moment = (struct truth_moment){.stats = {link->stats, link->stats},
 							  .known = link->has_stats};
 		table_join_ends(interface, interface->next);
 		if (link->lower && !link->lower_abroad)
 			table_expect_strangers(table, link->lower);
-		return;
+		return 0;
 	}
 	if (*at && (table_is_impostor(table, *at, link) || table_is_another(*at, link))) {
 		table_link_gone(table, at);
@@ -216,9 +216,8 @@ void interface_table_link(struct interface_table *table, const struct link *link
 		(*at)->mentioned = true;
 		(*at)->recalled = false;
 	}
-	if (err)
-		log_error("%s: %s", link->name, strerror(-err));
 	table_expect_strangers(table, link->ifindex);
+	return err;
 }
 
 void interface_table_dump_begin(struct interface_table *table)

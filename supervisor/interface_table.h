@@ -48,8 +48,8 @@ bool interface_table_has_attached(struct interface_table *table, uint32_t ifinde
 bool interface_table_has_life(struct interface_table *table, uint32_t life);
 
 /* What RTNETLINK says; only notes it. Between dump_begin and dump_end what is not mentioned turns
- * out to be gone. */
-void interface_table_link(struct interface_table *table, const struct link *link);
+ * out to be gone. 0 or -ENOMEM. */
+int interface_table_link(struct interface_table *table, const struct link *link);
 void interface_table_dump_begin(struct interface_table *table);
 void interface_table_dump_end(struct interface_table *table);
 

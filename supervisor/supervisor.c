@@ -96,27 +96,23 @@ static void supervisor_complain(void *data, const char *message)
 	log_error("%s", message);
 }
 
-static void supervisor_on_link(void *data, const struct link *link)
+static int supervisor_on_link(void *data, const struct link *link)
 {
 	struct supervisor *sup = data;
 
 	if (link->gone)
 		local_set_remove_interface(sup->locals, link->ifindex);
-	interface_table_link(sup->table, link);
+	return interface_table_link(sup->table, link);
 }
 
-static void supervisor_on_addr(void *data, const struct addr *addr)
+static int supervisor_on_addr(void *data, const struct addr *addr)
 {
 	struct supervisor *sup = data;
-	int err;
 
-	if (addr->gone) {
-		local_set_remove(sup->locals, addr->ifindex, addr->local);
-		return;
-	}
-	err = local_set_add(sup->locals, addr->ifindex, addr->local);
-	if (err)
-		log_error("a local address is not noted: %s", strerror(-err));
+	if (!addr->gone)
+		return local_set_add(sup->locals, addr->ifindex, addr->local);
+	local_set_remove(sup->locals, addr->ifindex, addr->local);
+	return 0;
 }
 
 static void supervisor_on_dump_begin(void *data)

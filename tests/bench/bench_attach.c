@@ -63,21 +63,23 @@ static void must(bool good, const char *what)
 	exit(1);
 }
 
-static void on_link(void *data, const struct link *link)
+static int on_link(void *data, const struct link *link)
 {
 	struct bench *bench = data;
 
 	if (link->gone || link->ifindex <= bench->highest_ifindex)
-		return;
+		return 0;
 	bench->highest_ifindex = link->ifindex;
 	if (!bench->awaited[0] || !strcmp(bench->awaited, link->name))
 		bench->told_ns = clock_boottime_ns();
+	return 0;
 }
 
-static void on_addr(void *data, const struct addr *addr)
+static int on_addr(void *data, const struct addr *addr)
 {
 	(void)data;
 	(void)addr;
+	return 0;
 }
 
 static void on_dump(void *data)

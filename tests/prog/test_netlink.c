@@ -70,7 +70,18 @@ static void forget_link(struct view *view, uint32_t ifindex)
 	memset(&view->links[ifindex], 0, sizeof(view->links[ifindex]));
 }
 
-static void on_link(void *data, const struct link *link)
+/* How often no memory will be found: for a message, or by the owner. */
+static unsigned int parse_failures, handler_failures;
+
+static int fails_now(unsigned int *failures)
+{
+	if (!*failures)
+		return 0;
+	--*failures;
+	return -ENOMEM;
+}
+
+static int on_link(void *data, const struct link *link)
 {
 	struct view *view = data;
 	struct seen_link *seen;
@@ -93,6 +104,7 @@ static void on_link(void *data, const struct link *link)
 	}
 	if (view->on_link)
 		view->on_link(view, link);
+	return fails_now(&handler_failures);
 }
 
 static struct seen_addr *find_addr(struct view *view, uint32_t ifindex, const uint8_t local[16])
@@ -106,7 +118,7 @@ static struct seen_addr *find_addr(struct view *view, uint32_t ifindex, const ui
 	return NULL;
 }
 
-static void on_addr(void *data, const struct addr *addr)
+static int on_addr(void *data, const struct addr *addr)
 {
 	struct view *view = data;
 	struct seen_addr *seen = find_addr(view, addr->ifindex, addr->local);
@@ -114,13 +126,14 @@ static void on_addr(void *data, const struct addr *addr)
 	if (addr->gone) {
 		if (seen)
 			*seen = view->addrs[--view->addr_count];
-		return;
+		return 0;
 	}
 	if (!seen) {
 		assert_true(view->addr_count < MAX_ADDRS);
 		seen = &view->addrs[view->addr_count++];
 	}
 	*seen = (struct seen_addr){.addr = *addr, .mentioned = true};
+	return fails_now(&handler_failures);
 }
 
 static void on_dump_begin(void *data)
@@ -567,17 +580,12 @@ static void test_an_overrun_is_made_up_for(void **state)
 	assert_false(has_addr(view, "w0", "::ffff:192.0.2.1"));
 }
 
-static unsigned int parse_failures; /* so many messages find no memory */
-
 /* The linker's name: --wrap=link_parse makes a call of link_parse() one of this. */
 int __real_link_parse(struct link *link, const struct nlmsghdr *message);
 int __wrap_link_parse(struct link *link, const struct nlmsghdr *message);
 int __wrap_link_parse(struct link *link, const struct nlmsghdr *message)
 {
-	if (!parse_failures)
-		return __real_link_parse(link, message);
-	parse_failures--;
-	return -ENOMEM;
+	return fails_now(&parse_failures) ?: __real_link_parse(link, message);
 }
 
 /* It is lost as in an overrun. */
@@ -593,6 +601,25 @@ static void test_no_memory_for_a_message(void **state)
 	wait_for(view, view_is_true(view));
 	assert_int_equal(view->ends, 2);
 	assert_int_equal(rtnl_retry_ns(view->rtnl), 0);
+}
+
+/* Nor does the owner: it is told again. */
+static void test_no_memory_for_the_handler(void **state)
+{
+	struct view *view = *state;
+
+	need_root();
+	assert_int_equal(rtnl_dump(view->rtnl), 0);
+	run("ip link add name v0 type veth peer name v1");
+	handler_failures = 1;
+	wait_for(view, !handler_failures);
+	wait_for(view, view_is_true(view));
+	assert_int_equal(view->ends, 2);
+	run("ip addr add 192.0.2.1/24 dev v0");
+	handler_failures = 1;
+	wait_for(view, !handler_failures);
+	wait_for(view, view_is_true(view));
+	assert_int_equal(view->ends, 3);
 }
 
 /* The dump that is to make up for it needs memory, too: it is tried again, though nothing comes. */
@@ -1349,6 +1376,7 @@ int main(void)
 		VIEW_TEST(test_an_overrun_is_made_up_for),
 		VIEW_TEST(test_a_change_right_after_an_overrun),
 		VIEW_TEST(test_no_memory_for_a_message),
+		VIEW_TEST(test_no_memory_for_the_handler),
 		VIEW_TEST(test_no_memory_for_the_dump),
 		VIEW_TEST(test_a_link_goes_in_the_middle_of_a_dump),
 		VIEW_TEST(test_links_that_never_rest),
