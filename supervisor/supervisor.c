@@ -332,14 +332,13 @@ static int supervisor_on_full_map(void *data, uint32_t events)
 	return supervisor_report_early(sup, &report_err);
 }
 
+/* A service manager that restarts us waits for our end, whether or not anything can outlive it. */
 static void supervisor_begin_hand_over(struct supervisor *sup)
 {
-	if (!continuity_pins(sup->continuity)) {
-		log_error("cannot hand over without a BPF file system: %s; going on",
+	sup->hand_over = continuity_pins(sup->continuity);
+	if (!sup->hand_over)
+		log_error("cannot hand over without a BPF file system: %s; stopping instead",
 			  strerror(-continuity_error(sup->continuity)));
-		return;
-	}
-	sup->hand_over = true;
 	loop_stop(sup->loop);
 }
 
