@@ -6,6 +6,8 @@
 # shellcheck source=tests/expect.sh
 . "${BASH_SOURCE[0]%/*}/../expect.sh"
 FLOWTALLY=$BUILD/flowtally
+# the version that follows it (tests/later.sh)
+export LATER=$BUILD/later/build/flowtally
 TOOLS=$BUILD/tests/netns
 export NETNS_PREFIX=$PREFIX-
 export STATE_DIRECTORY=$WORK RUNTIME_DIRECTORY=$WORK/run

@@ -3,8 +3,6 @@
 # Two versions follow each other, whose maps and checkpoints are not alike (tests/later.sh): each goes on where the
 # other ends, up and down, and the reports add up to what was sent, to the byte.
 
-# shellcheck disable=SC2154
-LATER=$BUILD/later/build/flowtally
 THIS=$FLOWTALLY
 REPLACES='its program is replaced'
 
