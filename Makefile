@@ -77,6 +77,7 @@ TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SEEDS := $(BUILD)/tests/fuzz/seeds
+LATER := $(BUILD)/later/build/flowtally
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
@@ -151,7 +152,7 @@ bench: deps ## measure: cost of a packet, throughput, swap and drain, links (roo
 deps:
 	$(Q)packaging/install-deps.sh
 
-tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
+tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(LATER) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
 
 # with FUZZ=1
 fuzz-build: $(FUZZERS)
@@ -283,6 +284,14 @@ $(PROG_TESTS): ALL_LIBS += -lcmocka
 # the test makes messages find no memory
 $(BUILD)/tests/prog/test_netlink: private LDFLAGS += -Wl,--wrap=link_parse
 
+# A version that follows this one, for the stories of upgrades: of sources that are changed (tests/later.sh)
+$(LATER): tests/later.sh Makefile $(SOURCES) $(wildcard bpf/* lib/*.h netlink/*.h config/*.h report/*.h metrics/*.h \
+		control/*.h supervisor/*.h)
+	$(call say,LATER,$@)
+	$(Q)tests/later.sh $(BUILD)/later
+	$(Q)$(MAKE) --no-print-directory -C $(BUILD)/later BUILD=build SANITIZE= COVERAGE= all >$(BUILD)/later/log
+	$(Q)touch $@
+
 $(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
@@ -304,4 +313,4 @@ $(FUZZ_SEEDS): $(BUILD)/tests/fuzz/seeds.o $(LIBRARY)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 .SECONDARY:
--include $(shell find $(BUILD) -path '$(BUILD)/deb' -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path '$(BUILD)/deb' -o -path '$(BUILD)/later' \) -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -9,9 +9,13 @@
 
 #include <linux/types.h>
 
-/* Counts the changes of what is below: an agent goes on with the maps of one that died only if both
- * read them alike. */
-#define FLOW_LAYOUT 4
+/*
+ * Counts the changes of what is below: an agent goes on with the maps of one that died only if both
+ * read them alike. Those of another version it reads as that has described them, and replaces
+ * (supervisor/layout.h): what a struct has is described there, and what is in an enum or a flag
+ * keeps its number.
+ */
+#define FLOW_LAYOUT 5
 
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
@@ -229,6 +233,8 @@ struct flow_fill {
  * an untagged link header. So it is modulo 2^64: segments are more than the frame that holds them.
  */
 #define FLOW_SLOT_FRAMES 0x40
+
+#define FLOW_SLOT_FLAGS 0x7f /* all of them */
 
 /* A macvlan that is not watched, or a device of another network namespace: its address, and the
  * device that knows by the source of a frame that it did not come from the wire. */

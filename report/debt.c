@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/debt.h"
 #include "lib/buffer.h"
+#include "lib/record.h"
 #include "report/flow_bytes.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The bytes: this, the judged hooks, the flows. */
-struct debt_head {
-	uint64_t judged;
-};
-
+/* The bytes: a head, the judged hooks, the flows. */
 struct debt_hook {
 	uint32_t id, hook;
 };
@@ -56,7 +53,10 @@ void debt_reset(struct debt *debt)
 
 void debt_encode(const struct debt *debt, struct buffer *bytes)
 {
-	const struct debt_head head = {.judged = debt->judged_count};
+	const struct record_head head = {
+		.count = debt->judged_count,
+		.size = sizeof(struct debt_hook),
+	};
 
 	buffer_append(bytes, (const char *)&head, sizeof(head));
 	for (size_t i = 0; i < debt->judged_count; i++) {
@@ -68,26 +68,26 @@ void debt_encode(const struct debt *debt, struct buffer *bytes)
 	flow_table_encode(&debt->flows, bytes);
 }
 
-static int debt_decode_hooks(struct debt *debt, const char *bytes, size_t count)
+static int debt_decode_hooks(struct debt *debt, const char *bytes, const struct record_head *head)
 {
-	debt->judged = calloc(count + 1, sizeof(*debt->judged));
+	debt->judged = calloc(head->count + 1, sizeof(*debt->judged));
 	if (!debt->judged)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < head->count; i++) {
 		struct debt_hook hook;
 
-		memcpy(&hook, bytes + i * sizeof(hook), sizeof(hook));
+		record_take(&hook, sizeof(hook), bytes + i * head->size, head->size);
 		if (hook.hook >= HOOKS)
 			return -EBADMSG;
 		debt->judged[i] = (struct hook_id){.id = hook.id, .hook = hook.hook};
 	}
-	debt->judged_count = count;
+	debt->judged_count = head->count;
 	return 0;
 }
 
 int debt_decode(struct debt *debt, const void *bytes, size_t size)
 {
-	struct debt_head head;
+	struct record_head head;
 	const char *at = bytes;
 	size_t hooks;
 	int err;
@@ -97,10 +97,10 @@ int debt_decode(struct debt *debt, const void *bytes, size_t size)
 	memcpy(&head, at, sizeof(head));
 	at += sizeof(head);
 	size -= sizeof(head);
-	if (head.judged > size / sizeof(struct debt_hook))
+	if (!record_fits(&head, size))
 		return -EBADMSG;
-	hooks = head.judged * sizeof(struct debt_hook);
-	err = debt_decode_hooks(debt, at, head.judged);
+	hooks = head.count * head.size;
+	err = debt_decode_hooks(debt, at, &head);
 	if (!err)
 		err = flow_table_decode(&debt->flows, at + hooks, size - hooks);
 	if (err) {

@@ -3,6 +3,8 @@
 
 #include "lib/array.h"
 #include "lib/buffer.h"
+#include "lib/record.h"
+#include "report/flow_bytes.h"
 #include "report/flow_table.h"
 
 #include <errno.h>
@@ -81,48 +83,115 @@ static void add_flow(struct report_sum *sum, const struct report_flow *flow)
 		flow_count_add(&sum->count, &flow->sent[end]);
 }
 
-/* The bytes: this, the list. */
-struct summed_head {
-	uint64_t count, flows;
-	struct report_filtered filtered;
+/* The bytes: a head and one record of what is summed, a head and the interfaces. */
+struct summed_bytes {
+	uint64_t flows;
+	uint64_t filtered_flows;
+	struct count_bytes filtered;
 };
+
+struct interface_bytes {
+	uint32_t id, zero;
+	uint64_t flows;
+	struct count_bytes in, out, counted[2];
+	uint64_t other_flows, tunnel_flows;
+	struct count_bytes other, tunnel;
+};
+
+static void encode_interface(const struct summed_interface *interface, struct buffer *bytes)
+{
+	const struct report_interface *shown = &interface->shown;
+	const struct interface_bytes coded = {
+		.id = shown->id,
+		.flows = shown->flows,
+		.in = count_bytes_from(&shown->in),
+		.out = count_bytes_from(&shown->out),
+		.counted = {count_bytes_from(&shown->counted[0]),
+			    count_bytes_from(&shown->counted[1])},
+		.other_flows = interface->other.flows,
+		.other = count_bytes_from(&interface->other.count),
+		.tunnel_flows = interface->tunnel.flows,
+		.tunnel = count_bytes_from(&interface->tunnel.count),
+	};
+
+	buffer_append(bytes, &coded, sizeof(coded));
+}
 
 void summed_encode(const struct summed *summed, struct buffer *bytes)
 {
-	const struct summed_head head = {
-		.count = summed->count,
+	const struct summed_bytes coded = {
 		.flows = summed->flows,
-		.filtered = summed->filtered,
+		.filtered_flows = summed->filtered.flows,
+		.filtered = count_bytes_from(&summed->filtered.count),
+	};
+	const struct record_head one = {.count = 1, .size = sizeof(coded)};
+	const struct record_head head = {
+		.count = summed->count,
+		.size = sizeof(struct interface_bytes),
 	};
 
+	buffer_append(bytes, &one, sizeof(one));
+	buffer_append(bytes, &coded, sizeof(coded));
 	buffer_append(bytes, &head, sizeof(head));
-	if (summed->count)
-		buffer_append(bytes, summed->list, summed->count * sizeof(*summed->list));
+	for (size_t i = 0; i < summed->count; i++)
+		encode_interface(&summed->list[i], bytes);
+}
+
+static void decode_interface(const struct interface_bytes *coded,
+			     struct summed_interface *interface)
+{
+	*interface = (struct summed_interface){
+		.shown = {.id = coded->id,
+			  .flows = coded->flows,
+			  .in = count_bytes_to_count(&coded->in),
+			  .out = count_bytes_to_count(&coded->out),
+			  .counted = {count_bytes_to_count(&coded->counted[0]),
+				      count_bytes_to_count(&coded->counted[1])}},
+		.other = {.flows = coded->other_flows,
+			  .count = count_bytes_to_count(&coded->other)},
+		.tunnel = {.flows = coded->tunnel_flows,
+			   .count = count_bytes_to_count(&coded->tunnel)},
+	};
+}
+
+/* Goes behind the head of records, which are there, or fails. */
+static bool decode_head(struct record_head *head, const char **at, const char *end)
+{
+	if ((size_t)(end - *at) < sizeof(*head))
+		return false;
+	memcpy(head, *at, sizeof(*head));
+	*at += sizeof(*head);
+	return record_fits(head, (size_t)(end - *at));
 }
 
 int summed_decode(struct summed *summed, const void *bytes, size_t *size)
 {
-	struct summed_head head;
-	const char *at = bytes;
+	const char *at = bytes, *end = at + *size;
+	struct summed_bytes coded;
+	struct record_head head;
 	int err;
 
-	if (*size < sizeof(head))
+	if (!decode_head(&head, &at, end) || head.count != 1)
 		return -EBADMSG;
-	memcpy(&head, at, sizeof(head));
-	if (head.count > (*size - sizeof(head)) / sizeof(*summed->list))
+	record_take(&coded, sizeof(coded), at, head.size);
+	at += head.size;
+	if (!decode_head(&head, &at, end))
 		return -EBADMSG;
 	err = summed_reserve(summed, head.count);
 	if (err)
 		return err;
 	for (size_t i = 0; i < head.count; i++) {
-		struct summed_interface read;
+		struct interface_bytes read;
 
-		memcpy(&read, at + sizeof(head) + i * sizeof(read), sizeof(read));
-		*find_or_add(summed, read.shown.id) = read;
+		record_take(&read, sizeof(read), at + i * head.size, head.size);
+		decode_interface(&read, find_or_add(summed, read.id));
 	}
-	summed->flows = head.flows;
-	summed->filtered = head.filtered;
-	*size = sizeof(head) + head.count * sizeof(*summed->list);
+	summed->flows = coded.flows;
+	summed->filtered = (struct report_filtered){
+		.flows = coded.filtered_flows,
+		.count = count_bytes_to_count(&coded.filtered),
+	};
+	*size = (size_t)(at - (const char *)bytes) + head.count * head.size;
 	return 0;
 }
 

@@ -13,8 +13,14 @@
 struct codec {
 	struct buffer *out; /* NULL: decoding */
 	const uint8_t *in;
-	size_t left;
+	size_t left; /* of the record */
 	int error;
+};
+
+/* A record within another one. */
+struct record {
+	size_t begin; /* of its size, in out */
+	size_t left;  /* of the outer one, behind it */
 };
 
 static const char checkpoint_magic[8] = "flowtly";
@@ -26,7 +32,9 @@ static void code_bytes(struct codec *codec, void *data, size_t size)
 		return;
 	}
 	if (size > codec->left) {
-		codec->error = codec->error ?: -EBADMSG;
+		/* the end of the record of an earlier version, but not within a field */
+		if (codec->left)
+			codec->error = codec->error ?: -EBADMSG;
 		codec->left = 0;
 		memset(data, 0, size);
 		return;
@@ -37,6 +45,51 @@ static void code_bytes(struct codec *codec, void *data, size_t size)
 }
 
 #define code(codec, field) code_bytes(codec, &(field), sizeof(field))
+
+static struct record code_begin(struct codec *codec)
+{
+	struct record record = {.begin = codec->out ? codec->out->size : 0};
+	uint32_t size = 0;
+
+	code(codec, size);
+	if (codec->out)
+		return record;
+	if (size > codec->left) {
+		codec->error = codec->error ?: -EBADMSG;
+		size = 0;
+	}
+	record.left = codec->left - size;
+	codec->left = size;
+	return record;
+}
+
+static void code_end(struct codec *codec, struct record record)
+{
+	uint32_t size;
+
+	if (!codec->out) {
+		codec->in += codec->left;
+		codec->left = record.left;
+		return;
+	}
+	if (buffer_error(codec->out))
+		return;
+	size = (uint32_t)(codec->out->size - record.begin - sizeof(size));
+	memcpy(codec->out->data + record.begin, &size, sizeof(size));
+}
+
+/* One that has no fields but those of the struct, which has no holes. */
+static void code_struct(struct codec *codec, void *data, size_t size)
+{
+	struct record record = code_begin(codec);
+
+	if (!codec->out && codec->left < size) {
+		memset((char *)data + codec->left, 0, size - codec->left);
+		size = codec->left;
+	}
+	code_bytes(codec, data, size);
+	code_end(codec, record);
+}
 
 static void code_bool(struct codec *codec, bool *value)
 {
@@ -49,7 +102,7 @@ static void code_bool(struct codec *codec, bool *value)
 
 static void code_text(struct codec *codec, char *text, size_t size)
 {
-	code_bytes(codec, text, size);
+	code_struct(codec, text, size);
 	if (!codec->out)
 		text[size - 1] = '\0';
 }
@@ -87,8 +140,23 @@ static void code_list(struct codec *codec, struct checkpoint_list *list)
 		code_bytes(codec, list->numbers, list->count * sizeof(*list->numbers));
 }
 
+static void code_reference(struct codec *codec, struct topology_reference *reference)
+{
+	struct record record = code_begin(codec);
+	uint8_t number = (uint8_t)reference->hook;
+
+	code(codec, reference->id);
+	code(codec, number);
+	if (number >= HOOKS)
+		codec->error = codec->error ?: -EBADMSG;
+	else if (!codec->out)
+		reference->hook = number;
+	code_end(codec, record);
+}
+
 static void code_hook(struct codec *codec, struct topology_hook *hook)
 {
+	struct record record = code_begin(codec);
 	uint32_t sight = hook->sight;
 
 	code(codec, sight);
@@ -97,22 +165,16 @@ static void code_hook(struct codec *codec, struct topology_hook *hook)
 	if (!codec->out)
 		hook->sight = sight;
 	code_array(codec, (void **)&hook->references, &hook->reference_count,
-		   sizeof(*hook->references), sizeof(uint32_t) + sizeof(uint8_t));
-	for (size_t i = 0; i < hook->reference_count; i++) {
-		struct topology_reference *reference = &hook->references[i];
-		uint8_t number = (uint8_t)reference->hook;
-
-		code(codec, reference->id);
-		code(codec, number);
-		if (number >= HOOKS)
-			codec->error = codec->error ?: -EBADMSG;
-		else if (!codec->out)
-			reference->hook = number;
-	}
+		   sizeof(*hook->references), sizeof(uint32_t));
+	for (size_t i = 0; i < hook->reference_count; i++)
+		code_reference(codec, &hook->references[i]);
+	code_end(codec, record);
 }
 
 static void code_role(struct codec *codec, struct topology_role *role)
 {
+	struct record record = code_begin(codec);
+
 	code(codec, role->id);
 	code_bool(codec, &role->covered);
 	code_bool(codec, &role->partial);
@@ -121,27 +183,36 @@ static void code_role(struct codec *codec, struct topology_role *role)
 	code(codec, role->level);
 	for (enum hook hook = 0; hook < HOOKS; hook++)
 		code_hook(codec, &role->hook[hook]);
+	code_end(codec, record);
 }
 
 static void code_attachment(struct codec *codec, struct checkpoint_attachment *attachment)
 {
+	struct record record = code_begin(codec);
+
 	code_text(codec, attachment->mode, sizeof(attachment->mode));
 	code_bool(codec, &attachment->created);
 	code(codec, attachment->priority);
+	code_end(codec, record);
 }
 
 static void code_tunnel(struct codec *codec, struct link_tunnel *tunnel)
 {
+	struct record record = code_begin(codec);
+
 	code(codec, tunnel->protocols);
 	code(codec, tunnel->port);
 	code_bool(codec, &tunnel->port_is_local);
 	code_bool(codec, &tunnel->other_remotes);
 	code(codec, tunnel->local);
 	code(codec, tunnel->remote);
+	code_end(codec, record);
 }
 
 static void code_phase(struct codec *codec, struct checkpoint_phase *phase)
 {
+	struct record record = code_begin(codec);
+
 	code(codec, phase->id);
 	code(codec, phase->life);
 	code(codec, phase->era);
@@ -155,35 +226,63 @@ static void code_phase(struct codec *codec, struct checkpoint_phase *phase)
 	code_text(codec, phase->name, sizeof(phase->name));
 	code_text(codec, phase->kind, sizeof(phase->kind));
 	code_tunnel(codec, &phase->tunnel);
-	code(codec, phase->at_birth);
-	code(codec, phase->before_attach);
+	code_struct(codec, &phase->at_birth, sizeof(phase->at_birth));
+	code(codec, phase->before_attach.bytes);
+	code(codec, phase->before_attach.packets);
 	code_role(codec, &phase->role);
 	code_attachment(codec, &phase->attachment);
+	code_end(codec, record);
 }
 
 static void code_phases(struct codec *codec, struct checkpoint_phase **phases, size_t *count)
 {
-	code_array(codec, (void **)phases, count, sizeof(**phases), IF_NAMESIZE + LINK_KIND_SIZE);
+	code_array(codec, (void **)phases, count, sizeof(**phases), sizeof(uint32_t));
 	for (size_t i = 0; i < *count; i++)
 		code_phase(codec, &(*phases)[i]);
 }
 
 static void code_report(struct codec *codec, struct checkpoint_report *report)
 {
+	struct record record = code_begin(codec);
+
 	code(codec, report->id);
-	code(codec, report->interval);
-	code(codec, report->position);
+	code_struct(codec, &report->interval, sizeof(report->interval));
+	code_struct(codec, &report->position, sizeof(report->position));
 	code(codec, report->file_size);
 	code_list(codec, &report->maps);
 	code(codec, report->last_train_set);
 	code(codec, report->owed);
 	code(codec, report->folded);
 	code_phases(codec, &report->phases, &report->phase_count);
+	code_end(codec, record);
+}
+
+static void code_generation(struct codec *codec, struct generation *generation)
+{
+	struct record record = code_begin(codec);
+
+	code(codec, generation->number);
+	code_struct(codec, &generation->layout, sizeof(generation->layout));
+	code_end(codec, record);
+	if (!codec->out && !codec->error && !layout_is_sound(&generation->layout))
+		codec->error = -EBADMSG;
+}
+
+static void code_generations(struct codec *codec, struct checkpoint *checkpoint)
+{
+	code_generation(codec, &checkpoint->generation);
+	code_array(codec, (void **)&checkpoint->earlier, &checkpoint->earlier_count,
+		   sizeof(*checkpoint->earlier), sizeof(uint32_t));
+	for (size_t i = 0; i < checkpoint->earlier_count; i++)
+		code_generation(codec, &checkpoint->earlier[i]);
 }
 
 static void code_checkpoint(struct codec *codec, struct checkpoint *checkpoint)
 {
-	code(codec, checkpoint->interval);
+	struct record record = code_begin(codec);
+
+	code_generations(codec, checkpoint);
+	code_struct(codec, &checkpoint->interval, sizeof(checkpoint->interval));
 	code(codec, checkpoint->last_id);
 	code(codec, checkpoint->era);
 	code(codec, checkpoint->known_ifindex);
@@ -194,20 +293,20 @@ static void code_checkpoint(struct codec *codec, struct checkpoint *checkpoint)
 	code(codec, checkpoint->reported_train_set);
 	code(codec, checkpoint->folded_train_set);
 	code_phases(codec, &checkpoint->phases, &checkpoint->phase_count);
+	code_end(codec, record);
 }
 
 static void code_head(struct codec *codec)
 {
-	uint32_t version = CHECKPOINT_VERSION, layout = FLOW_LAYOUT;
+	uint32_t version = CHECKPOINT_VERSION;
 	char magic[sizeof(checkpoint_magic)];
 
 	memcpy(magic, checkpoint_magic, sizeof(magic));
 	code(codec, magic);
 	code(codec, version);
-	code(codec, layout);
 	if (memcmp(magic, checkpoint_magic, sizeof(magic)) != 0)
 		codec->error = codec->error ?: -EBADMSG;
-	else if (version != CHECKPOINT_VERSION || layout != FLOW_LAYOUT)
+	else if (version != CHECKPOINT_VERSION)
 		codec->error = codec->error ?: -EPROTO;
 }
 
@@ -248,6 +347,7 @@ void checkpoint_clean(struct checkpoint *checkpoint)
 {
 	checkpoint_clean_phases(checkpoint->phases, checkpoint->phase_count);
 	checkpoint_clean_phases(checkpoint->report.phases, checkpoint->report.phase_count);
+	free(checkpoint->earlier);
 	free(checkpoint->report.maps.numbers);
 	free(checkpoint->done_maps.numbers);
 	*checkpoint = (struct checkpoint){0};

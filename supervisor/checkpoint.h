@@ -3,6 +3,10 @@
  * What the next agent has to know to go on where this one ends without notice: the interval, what
  * each map that it will find was counted for, and a report that may have been written or not. Kept
  * beside the maps (pins.h), written anew whenever it changes. Pure: a struct and its bytes.
+ *
+ * Each record says how long it is, and grows at its end only: a version that knows more of it takes
+ * what is not there for zero, one that knows less passes over the rest. So a field that was added
+ * must be one that zero is right for, and that whoever does not know it can do without.
  */
 #ifndef FLOWTALLY_CHECKPOINT_H
 #define FLOWTALLY_CHECKPOINT_H
@@ -10,6 +14,7 @@
 #include "bpf/flow_types.h"
 #include "netlink/link.h"
 #include "report/topology.h"
+#include "supervisor/layout.h"
 #include "supervisor/sink.h"
 
 #include <stdbool.h>
@@ -18,8 +23,9 @@
 
 struct buffer;
 
-/* Counts the changes of what is below. */
-#define CHECKPOINT_VERSION 5
+/* Counts the changes that the rule above does not allow, here and in all else that is pinned as
+ * bytes or described by a layout: an agent reads nothing of one with another number. */
+#define CHECKPOINT_VERSION 6
 
 /* How a life of an interface is attached. */
 struct checkpoint_attachment {
@@ -76,6 +82,10 @@ struct checkpoint_report {
 };
 
 struct checkpoint {
+	/* the maps that are counted in, and those of other versions of which some are held */
+	struct generation generation;
+	struct generation *earlier; /* owned */
+	size_t earlier_count;
 	struct checkpoint_interval interval;  /* that is running */
 	uint32_t last_id, era, known_ifindex; /* interface_table_private.h */
 	struct checkpoint_report report;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/continuity.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -7,7 +8,9 @@
 #include "supervisor/flow_map.h"
 #include "supervisor/held.h"
 #include "supervisor/interface_table.h"
+#include "supervisor/layout.h"
 #include "supervisor/pins.h"
+#include "supervisor/predecessor.h"
 #include "supervisor/program.h"
 
 #include <errno.h>
@@ -24,6 +27,8 @@ struct continuity {
 	struct held *held;
 	bool found;
 	struct checkpoint left;		 /* by a dead agent, until it is recovered */
+	struct predecessor *predecessor; /* whose program is to be replaced */
+	uint32_t generation;		 /* of our program's maps */
 	struct checkpoint_report report; /* on its way */
 	size_t report_held;		 /* so many of the first maps held are in it */
 	struct merge *doubt;		 /* what is in it, if it is not ours */
@@ -39,6 +44,8 @@ void continuity_start_afresh(struct continuity *continuity, const char *why)
 {
 	int removed = pins_clear(continuity->pins);
 
+	predecessor_free(continuity->predecessor);
+	continuity->predecessor = NULL;
 	checkpoint_clean(&continuity->left);
 	continuity->found = false;
 	continuity->recovered = true;
@@ -73,7 +80,7 @@ int continuity_new(struct continuity **ret)
 	if (continuity->pins && err == -ENOENT)
 		continuity_start_afresh(continuity, "it had not come far enough to say what it is");
 	else if (err == -EPROTO)
-		continuity_start_afresh(continuity, "it was another version");
+		continuity_start_afresh(continuity, "it was a version that this one cannot read");
 	else if (err && err != -ENOENT)
 		continuity_start_afresh(continuity, "its checkpoint cannot be read");
 	*ret = continuity;
@@ -94,6 +101,7 @@ void continuity_free(struct continuity *continuity)
 	if (!continuity)
 		return;
 	continuity_forget_report(continuity);
+	predecessor_free(continuity->predecessor);
 	checkpoint_clean(&continuity->left);
 	free(continuity->done_maps.numbers);
 	held_free(continuity->held);
@@ -119,6 +127,117 @@ bool continuity_found(const struct continuity *continuity)
 const struct checkpoint_interval *continuity_interval(const struct continuity *continuity)
 {
 	return &continuity->left.interval;
+}
+
+static bool continuity_has_generation(const struct continuity *continuity, uint32_t generation)
+{
+	const struct checkpoint *left = &continuity->left;
+
+	for (size_t i = 0; i < left->earlier_count; i++)
+		if (left->earlier[i].number == generation)
+			return true;
+	return generation == left->generation.number;
+}
+
+static void continuity_drop_unnamed(void *data, const char *name)
+{
+	const struct continuity *continuity = data;
+	struct flow_map map;
+	uint32_t generation;
+
+	if ((program_is_pin(name, &generation) &&
+	     !continuity_has_generation(continuity, generation)) ||
+	    (flow_map_is_pin(name, &map) && !continuity_has_generation(continuity, map.generation)))
+		pins_forget(continuity->pins, name);
+}
+
+/* Opens the maps of the version that is to be replaced. What somebody prepared who died before it
+ * was named has the number that is the next one now, and may be another version's. */
+static int continuity_open_predecessor(struct continuity *continuity)
+{
+	int err = pins_each(continuity->pins, continuity_drop_unnamed, continuity);
+
+	if (!err)
+		err = predecessor_new(&continuity->predecessor, continuity->pins,
+				      &continuity->left.generation);
+	return err ? err : predecessor_check(continuity->predecessor);
+}
+
+int continuity_part(struct continuity *continuity, uint32_t *generation)
+{
+	int err = continuity_open_predecessor(continuity);
+
+	if (err == -ENOMEM)
+		return err;
+	if (err == -EPROTO)
+		continuity_start_afresh(continuity, "it was a version that this one does not know "
+						    "enough of");
+	else if (err)
+		continuity_start_afresh(continuity, "not all of its maps are there");
+	*generation = continuity->generation = continuity->left.generation.number + 1;
+	return 0;
+}
+
+int continuity_meet(struct continuity *continuity, uint32_t *generation, bool *go_on)
+{
+	*go_on = continuity->found && layout_is_own(&continuity->left.generation.layout);
+	*generation = continuity->generation = *go_on ? continuity->left.generation.number : 1;
+	return continuity->found && !*go_on ? continuity_part(continuity, generation) : 0;
+}
+
+static int continuity_add_earlier(struct checkpoint *checkpoint,
+				  const struct generation *generation)
+{
+	struct generation *list =
+		reallocarray(checkpoint->earlier, checkpoint->earlier_count + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	checkpoint->earlier = list;
+	list[checkpoint->earlier_count++] = *generation;
+	return 0;
+}
+
+static int continuity_put_checkpoint(const struct continuity *continuity,
+				     const struct checkpoint *checkpoint)
+{
+	struct buffer bytes = {0};
+	int err;
+
+	checkpoint_encode(checkpoint, &bytes);
+	err = buffer_error(&bytes);
+	if (!err)
+		err = pins_put_bytes(continuity->pins, CHECKPOINT_PIN, bytes.data, bytes.size);
+	buffer_free(&bytes);
+	return err;
+}
+
+/*
+ * What is prepared is nobody's until the checkpoint names it, and from then on it is what the next
+ * agent goes on with, if we die before the last hook has our program.
+ */
+int continuity_replace(struct continuity *continuity, struct program *program,
+		       struct flow_maps *maps)
+{
+	struct checkpoint *left = &continuity->left;
+	int err;
+
+	if (!continuity->predecessor)
+		return 0;
+	err = predecessor_prepare(continuity->predecessor, program, maps);
+	predecessor_free(continuity->predecessor);
+	continuity->predecessor = NULL;
+	if (!err)
+		err = continuity_add_earlier(left, &left->generation);
+	if (err)
+		return err;
+	left->generation = (struct generation){
+		.number = program_generation(program),
+		.layout = *layout_own(),
+	};
+	log_notice("an agent of another version has died: its program is replaced, and what it "
+		   "counted is read");
+	return continuity_put_checkpoint(continuity, left);
 }
 
 int continuity_hold(struct continuity *continuity, struct flow_maps *maps)
@@ -157,7 +276,7 @@ static int continuity_take_doubtful(struct continuity *continuity, struct flow_m
 				    struct flow_map *map, const struct continuity_relief *relief)
 {
 	struct doubtful_map target = {.merge = continuity->doubt, .phase = map->phase};
-	int err = flow_maps_read(maps, map->fd, continuity_merge_doubtful, &target);
+	int err = flow_maps_read(maps, map, continuity_merge_doubtful, &target);
 
 	if (!err)
 		err = held_add(continuity->held, map);
@@ -233,6 +352,92 @@ static int continuity_settle_quiet_set(struct continuity *continuity, struct pro
 		return err == -ENOENT ? 0 : err;
 	free(trains);
 	return program_empty_trains(program);
+}
+
+/* What an earlier generation's CPUs hold is taken as a set of ours. */
+struct earlier_trains {
+	struct held_train *list; /* owned */
+	size_t count, capacity;
+};
+
+static int continuity_note_train(void *data, uint32_t phase, const struct flow_train *train)
+{
+	struct earlier_trains *trains = data;
+	int err;
+
+	if (!phase) {
+		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
+			  train->slot);
+		return 0;
+	}
+	err = array_reserve(&trains->list, &trains->capacity, sizeof(*trains->list),
+			    trains->count + 1);
+	if (!err)
+		trains->list[trains->count++] =
+			(struct held_train){.phase = phase, .train = *train};
+	return err;
+}
+
+/* Whether it was taken before an agent died, and is read as what is held, or was. */
+static bool continuity_has_taken(struct continuity *continuity, uint32_t set)
+{
+	const struct checkpoint *left = &continuity->left;
+	struct held_train *trains;
+	size_t n;
+
+	if (set <= left->reported_train_set || set <= left->folded_train_set ||
+	    set <= continuity->report.last_train_set)
+		return true;
+	if (held_get_trains(continuity->held, set, &trains, &n))
+		return false;
+	free(trains);
+	return true;
+}
+
+static int continuity_take_earlier_set(struct continuity *continuity,
+				       const struct predecessor *predecessor, bool last,
+				       struct merge *merge)
+{
+	uint32_t set = predecessor_last_set(predecessor) - !last;
+	struct earlier_trains trains = {0};
+	int err;
+
+	if (continuity_has_taken(continuity, set))
+		return 0;
+	err = predecessor_each_train(predecessor, last, continuity_note_train, &trains);
+	if (!err)
+		err = held_put_trains(continuity->held, set, trains.list, trains.count);
+	if (!err)
+		err = interface_table_merge_trains(merge, trains.list, trains.count);
+	free(trains.list);
+	return err;
+}
+
+/* Its program is on no hook any more. One whose maps are not all there was done with before. */
+static int continuity_take_earlier(struct continuity *continuity,
+				   const struct generation *generation, struct merge *merge)
+{
+	struct predecessor *predecessor;
+	int err = predecessor_new(&predecessor, continuity->pins, generation);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	err = continuity_take_earlier_set(continuity, predecessor, false, merge);
+	if (!err)
+		err = continuity_take_earlier_set(continuity, predecessor, true, merge);
+	predecessor_free(predecessor);
+	return err;
+}
+
+static int continuity_take_all_earlier(struct continuity *continuity, struct flow_maps *maps,
+				       struct merge *merge)
+{
+	const struct checkpoint *left = &continuity->left;
+	int err = left->earlier_count ? flow_maps_synchronize(maps) : 0;
+
+	for (size_t i = 0; i < left->earlier_count && !err; i++)
+		err = continuity_take_earlier(continuity, &left->earlier[i], merge);
+	return err;
 }
 
 /* Bytes that merges hand on are pinned under what they are and a number. */
@@ -355,8 +560,8 @@ static int continuity_take_report(struct continuity *continuity)
 	return err;
 }
 
-/* What was pinned when the agent died, and had no place in the checkpoint yet, or any more: links
- * of interfaces, what is owed to an interval, and what was folded of one. */
+/* What was pinned when the agent died, and had no place in the checkpoint yet, or any more: maps,
+ * links of interfaces, what is owed to an interval, and what was folded of one. */
 struct orphans {
 	const struct continuity *continuity;
 	struct interface_table *table;
@@ -365,9 +570,15 @@ struct orphans {
 static bool continuity_is_orphan(const struct orphans *orphans, const char *name)
 {
 	const struct continuity *continuity = orphans->continuity;
-	uint32_t life;
+	struct flow_map map;
+	uint32_t life, generation;
 	uint64_t id;
 
+	/* an earlier program's maps were read, and those of flows are held */
+	if (program_is_pin(name, &generation))
+		return generation != continuity->generation;
+	if (flow_map_is_pin(name, &map))
+		return !continuity_has_generation(continuity, map.generation);
 	if (sscanf(name, "link-%" SCNu32 "-", &life) == 1)
 		return !interface_table_has_life(orphans->table, life);
 	if (sscanf(name, "folded-%" SCNu64, &id) == 1)
@@ -401,7 +612,8 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 	if (!err)
 		err = continuity_take_folded(continuity, continuity->folded, merge);
 	if (!err)
-		err = flow_maps_recover(maps, &found, &count);
+		err = flow_maps_recover(maps, continuity->left.earlier,
+					continuity->left.earlier_count, &found, &count);
 	if (!err)
 		err = continuity_sort_maps(continuity, maps, found, count, relief);
 	if (!err)
@@ -411,8 +623,25 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 	if (!err)
 		err = interface_table_recover(table, &continuity->left, found, count);
 	if (!err)
+		err = continuity_take_all_earlier(continuity, maps, merge);
+	if (!err)
+		err = interface_table_recover_maps(table, &continuity->left, found, count);
+	if (!err)
 		err = pins_each(continuity->pins, continuity_drop_orphan, &orphans);
 	continuity->recovered = !err;
+	return err;
+}
+
+/* Those of which a map is held. */
+static int continuity_list_earlier(const struct continuity *continuity,
+				   struct checkpoint *checkpoint)
+{
+	const struct checkpoint *left = &continuity->left;
+	int err = 0;
+
+	for (size_t i = 0; i < left->earlier_count && !err; i++)
+		if (held_has_generation(continuity->held, left->earlier[i].number))
+			err = continuity_add_earlier(checkpoint, &left->earlier[i]);
 	return err;
 }
 
@@ -420,6 +649,7 @@ static int continuity_encode(const struct continuity *continuity, struct interfa
 			     const struct checkpoint_interval *interval, struct buffer *bytes)
 {
 	struct checkpoint checkpoint = {
+		.generation = {.number = continuity->generation, .layout = *layout_own()},
 		.interval = *interval,
 		.report = continuity->report,
 		.owed = continuity->owed,
@@ -430,11 +660,15 @@ static int continuity_encode(const struct continuity *continuity, struct interfa
 	};
 	int err = interface_table_save(table, &checkpoint);
 
-	if (err)
-		return err;
-	checkpoint_encode(&checkpoint, bytes);
+	if (!err)
+		err = continuity_list_earlier(continuity, &checkpoint);
+	if (!err) {
+		checkpoint_encode(&checkpoint, bytes);
+		err = buffer_error(bytes);
+	}
 	checkpoint_clean_phases(checkpoint.phases, checkpoint.phase_count);
-	return buffer_error(bytes);
+	free(checkpoint.earlier);
+	return err;
 }
 
 static int continuity_write(struct continuity *continuity, struct interface_table *table,

@@ -49,6 +49,19 @@ const struct checkpoint_interval *continuity_interval(const struct continuity *c
 /* Throws it away. */
 void continuity_start_afresh(struct continuity *continuity, const char *why);
 
+/*
+ * Whose maps the program is to be loaded with (program.h). *go_on: with those of the dead agent;
+ * else they are another version's, which the program will replace, or there are none. 0 or negative
+ * errno.
+ */
+int continuity_meet(struct continuity *continuity, uint32_t *generation, bool *go_on);
+/* The program could not go on with them after all: it is to replace them. */
+int continuity_part(struct continuity *continuity, uint32_t *generation);
+/* Makes the program, loaded with maps of its own, ready to take the place of the other version's on
+ * all hooks. Does nothing if that is not to be. 0 or negative errno. */
+int continuity_replace(struct continuity *continuity, struct program *program,
+		       struct flow_maps *maps);
+
 /* What keeps maps for it; maps is borrowed. 0 or -ENOMEM. */
 int continuity_hold(struct continuity *continuity, struct flow_maps *maps);
 struct held *continuity_held(const struct continuity *continuity);

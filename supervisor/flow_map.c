@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/headroom.h"
+#include "supervisor/layout.h"
 #include "supervisor/pins.h"
 #include "supervisor/program.h"
 
@@ -83,10 +84,27 @@ static uint32_t flow_maps_size(uint32_t entries)
 	return entries > FLOW_OWN_ENTRIES ? entries : FLOW_OWN_ENTRIES + 1;
 }
 
+bool flow_map_is_pin(const char *name, struct flow_map *map)
+{
+	*map = (struct flow_map){.slot = FLOW_MAP_NO_SLOT, .fd = -1};
+	return sscanf(name, "flows-%" SCNu32 "-%" SCNu32 "-%" SCNu64, &map->generation, &map->phase,
+		      &map->serial) == 3;
+}
+
+static void flow_maps_note_serial(void *data, const char *name)
+{
+	struct flow_maps *maps = data;
+	struct flow_map map;
+
+	if (flow_map_is_pin(name, &map) && map.serial > maps->last_serial)
+		maps->last_serial = map.serial;
+}
+
 int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
 		  uint32_t entries)
 {
 	struct flow_maps *maps = calloc(1, sizeof(*maps));
+	int err;
 
 	if (!maps)
 		return -ENOMEM;
@@ -98,9 +116,13 @@ int flow_maps_new(struct flow_maps **ret, struct program *program, const struct 
 	maps->keys = calloc(READ_BATCH, sizeof(*maps->keys));
 	maps->values = calloc(READ_BATCH, sizeof(*maps->values));
 	maps->placeholder_fd = flow_maps_create(flow_maps_size(1));
-	if (!maps->keys || !maps->values || maps->placeholder_fd < 0) {
-		int err = maps->placeholder_fd < 0 ? maps->placeholder_fd : -ENOMEM;
-
+	if (maps->placeholder_fd < 0)
+		err = maps->placeholder_fd;
+	else if (!maps->keys || !maps->values)
+		err = -ENOMEM;
+	else
+		err = pins_each(pins, flow_maps_note_serial, maps);
+	if (err) {
 		flow_maps_free(maps);
 		return err;
 	}
@@ -133,11 +155,12 @@ struct flow_map_pin {
 	char name[64];
 };
 
-static struct flow_map_pin flow_maps_pin_name(uint32_t phase, uint64_t serial)
+static struct flow_map_pin flow_maps_pin_name(const struct flow_map *map)
 {
 	struct flow_map_pin pin;
 
-	snprintf(pin.name, sizeof(pin.name), "flows-%" PRIu32 "-%" PRIu64, phase, serial);
+	snprintf(pin.name, sizeof(pin.name), "flows-%" PRIu32 "-%" PRIu32 "-%" PRIu64,
+		 map->generation, map->phase, map->serial);
 	return pin;
 }
 
@@ -147,13 +170,14 @@ static int flow_maps_hold(struct flow_maps *maps, struct flow_map *map)
 	struct flow_map_pin pin;
 
 	map->serial = ++maps->last_serial;
-	pin = flow_maps_pin_name(map->phase, map->serial);
+	map->generation = program_generation(maps->program);
+	pin = flow_maps_pin_name(map);
 	return pins_put(maps->pins, map->fd, pin.name);
 }
 
-void flow_maps_forget(struct flow_maps *maps, uint32_t phase, uint64_t serial)
+void flow_maps_forget(struct flow_maps *maps, const struct flow_map *map)
 {
-	struct flow_map_pin pin = flow_maps_pin_name(phase, serial);
+	struct flow_map_pin pin = flow_maps_pin_name(map);
 
 	pins_forget(maps->pins, pin.name);
 }
@@ -200,7 +224,7 @@ static uint32_t flow_maps_nearly_full(uint32_t entries)
 void flow_maps_discard(struct flow_maps *maps, struct flow_map *map)
 {
 	if (map->phase)
-		flow_maps_forget(maps, map->phase, map->serial);
+		flow_maps_forget(maps, map);
 	close(map->fd);
 	map->fd = -1;
 }
@@ -349,10 +373,13 @@ int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret)
 
 int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phase)
 {
-	struct flow_map_pin from = flow_maps_pin_name(map->phase, map->serial);
-	struct flow_map_pin to = flow_maps_pin_name(phase, map->serial);
-	int err = pins_rename(maps->pins, from.name, to.name);
+	struct flow_map renamed = *map;
+	struct flow_map_pin from = flow_maps_pin_name(map), to;
+	int err;
 
+	renamed.phase = phase;
+	to = flow_maps_pin_name(&renamed);
+	err = pins_rename(maps->pins, from.name, to.name);
 	if (!err)
 		map->phase = phase;
 	return err;
@@ -360,7 +387,7 @@ int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phas
 
 void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map)
 {
-	flow_maps_forget(maps, map->phase, map->serial);
+	flow_maps_forget(maps, map);
 	map->phase = 0;
 	maps->ready[maps->ready_count++] = *map;
 	*map = (struct flow_map){.fd = -1};
@@ -446,36 +473,82 @@ bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
 	return true;
 }
 
-static int flow_maps_read_one_by_one(struct flow_maps *maps, int fd, flow_map_found found,
-				     void *data)
-{
-	struct flow_key key;
-	const struct flow_key *previous = NULL;
+/* A map on its way to whoever asked for it. */
+struct flow_map_reading {
+	struct flow_maps *maps;
+	const struct flow_map *map;
+	void *keys, *values; /* READ_BATCH of each, as the map has them; borrowed */
+	flow_map_found found;
+	void *data;
+	size_t unknown; /* entries that say what we know nothing of */
+};
 
-	while (!bpf_map_get_next_key(fd, previous, &key)) {
+static size_t flow_maps_key_size(const struct flow_map *map)
+{
+	return map->layout ? map->layout->key.size : sizeof(struct flow_key);
+}
+
+static size_t flow_maps_value_size(const struct flow_map *map)
+{
+	return map->layout ? map->layout->value.size : sizeof(struct flow_value);
+}
+
+/* Hands on what was read. */
+static int flow_maps_hand_on(struct flow_map_reading *reading, size_t n)
+{
+	const struct flow_map *map = reading->map;
+	struct flow_maps *maps = reading->maps;
+	size_t known = 0;
+
+	if (!map->layout)
+		return reading->found(reading->data, maps->keys, maps->values, n);
+	for (size_t i = 0; i < n; i++) {
+		const char *key = (const char *)reading->keys + i * map->layout->key.size;
+		const char *value = (const char *)reading->values + i * map->layout->value.size;
+
+		known += layout_get_flow(map->layout, key, value, &maps->keys[known],
+					 &maps->values[known]);
+	}
+	reading->unknown += n - known;
+	return reading->found(reading->data, maps->keys, maps->values, known);
+}
+
+static int flow_maps_read_one_by_one(struct flow_map_reading *reading)
+{
+	size_t key_size = flow_maps_key_size(reading->map);
+	_free_ void *previous = malloc(key_size);
+	bool first = true;
+	int fd = reading->map->fd;
+
+	if (!previous)
+		return -ENOMEM;
+	while (!bpf_map_get_next_key(fd, first ? NULL : previous, reading->keys)) {
 		int err;
 
-		if (bpf_map_lookup_elem(fd, &key, &maps->values[0]))
+		memcpy(previous, reading->keys, key_size);
+		if (bpf_map_lookup_elem(fd, reading->keys, reading->values))
 			return -errno;
-		err = found(data, &key, &maps->values[0], 1);
+		err = flow_maps_hand_on(reading, 1);
 		if (err)
 			return err;
-		previous = &key;
+		first = false;
 	}
 	return errno == ENOENT ? 0 : -errno;
 }
 
-int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *data)
+static int flow_maps_read_batches(struct flow_map_reading *reading)
 {
+	struct flow_maps *maps = reading->maps;
 	__u32 position; /* the kernel's: a bucket number */
 	bool first = true;
 
 	if (maps->no_batch_read)
-		return flow_maps_read_one_by_one(maps, fd, found, data);
+		return flow_maps_read_one_by_one(reading);
 	for (;;) {
 		__u32 count = READ_BATCH;
-		int failed = bpf_map_lookup_batch(fd, first ? NULL : &position, &position,
-						  maps->keys, maps->values, &count, NULL);
+		int failed =
+			bpf_map_lookup_batch(reading->map->fd, first ? NULL : &position, &position,
+					     reading->keys, reading->values, &count, NULL);
 		bool last = failed && errno == ENOENT;
 		int err;
 
@@ -483,13 +556,45 @@ int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *d
 			if (!first || (errno != EINVAL && errno != EOPNOTSUPP && errno != 524))
 				return -errno;
 			maps->no_batch_read = true;
-			return flow_maps_read_one_by_one(maps, fd, found, data);
+			return flow_maps_read_one_by_one(reading);
 		}
-		err = found(data, maps->keys, maps->values, count);
+		err = flow_maps_hand_on(reading, count);
 		if (err || last)
 			return err;
 		first = false;
 	}
+}
+
+/* By way of memory for as many of theirs. */
+static int flow_maps_read_foreign(struct flow_map_reading *reading)
+{
+	_free_ void *keys = calloc(READ_BATCH, reading->map->layout->key.size);
+	_free_ void *values = calloc(READ_BATCH, reading->map->layout->value.size);
+	int err;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	reading->keys = keys;
+	reading->values = values;
+	err = flow_maps_read_batches(reading);
+	if (reading->unknown)
+		log_error("%zu flows of another version are lost: they are of a kind that this "
+			  "one does not know",
+			  reading->unknown);
+	return err;
+}
+
+int flow_maps_read(struct flow_maps *maps, const struct flow_map *map, flow_map_found found,
+		   void *data)
+{
+	struct flow_map_reading reading = {.maps = maps,
+					   .map = map,
+					   .keys = maps->keys,
+					   .values = maps->values,
+					   .found = found,
+					   .data = data};
+
+	return map->layout ? flow_maps_read_foreign(&reading) : flow_maps_read_batches(&reading);
 }
 
 bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map)
@@ -517,16 +622,18 @@ static int flow_maps_copy_records(void *data, const struct flow_key *keys,
 
 int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries)
 {
-	struct flow_map_pin pin = flow_maps_pin_name(map->phase, map->serial);
+	struct flow_map_pin pin = flow_maps_pin_name(map);
 	_close_ int fd = -1;
 	int err;
 
+	if (map->layout)
+		return -EOPNOTSUPP;
 	if (!maps->pins)
 		return 0;
 	fd = flow_maps_create_empty(entries ? (uint32_t)entries : 1);
 	if (fd < 0)
 		return fd;
-	err = flow_maps_read(maps, map->fd, flow_maps_copy_records, &fd);
+	err = flow_maps_read(maps, map, flow_maps_copy_records, &fd);
 	return err ? err : pins_replace(maps->pins, fd, pin.name);
 }
 
@@ -563,6 +670,8 @@ static struct flow_map_slot *flow_maps_list_slots(const struct flow_maps *maps, 
 
 struct flow_map_recovery {
 	struct flow_maps *maps;
+	const struct generation *earlier;
+	size_t earlier_count;
 	struct flow_map *found;
 	size_t count, capacity;
 	int err;
@@ -583,16 +692,23 @@ static int flow_maps_open_pinned(struct flow_map_recovery *recovery, const char 
 	return 0;
 }
 
+/* False: nobody got so far as to count in it. */
+static bool flow_maps_find_layout(const struct flow_map_recovery *recovery, struct flow_map *map)
+{
+	for (size_t i = 0; i < recovery->earlier_count; i++)
+		if (recovery->earlier[i].number == map->generation)
+			map->layout = &recovery->earlier[i].layout;
+	return map->layout || map->generation == program_generation(recovery->maps->program);
+}
+
 static void flow_maps_recover_one(void *data, const char *name)
 {
 	struct flow_map_recovery *recovery = data;
-	struct flow_map map = {.slot = FLOW_MAP_NO_SLOT};
+	struct flow_map map;
 	int err;
 
-	if (sscanf(name, "flows-%" SCNu32 "-%" SCNu64, &map.phase, &map.serial) != 2)
+	if (!flow_map_is_pin(name, &map) || !flow_maps_find_layout(recovery, &map))
 		return;
-	if (map.serial > recovery->maps->last_serial)
-		recovery->maps->last_serial = map.serial;
 	err = flow_maps_open_pinned(recovery, name, &map);
 	if (err)
 		recovery->err = err;
@@ -606,8 +722,8 @@ static int flow_maps_find_slot(struct flow_map *map, struct flow_map_slot *slots
 
 	if (bpf_obj_get_info_by_fd(map->fd, &info, &size))
 		return -errno;
-	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != sizeof(struct flow_key) ||
-	    info.value_size != sizeof(struct flow_value))
+	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != flow_maps_key_size(map) ||
+	    info.value_size != flow_maps_value_size(map))
 		return -EBADMSG;
 	wanted.map_id = info.id;
 	slot = bsearch(&wanted, slots, count, sizeof(*slots), flow_maps_by_id);
@@ -651,9 +767,12 @@ static int flow_maps_clear_slots(struct flow_maps *maps, const struct flow_map_s
 	return err;
 }
 
-int flow_maps_recover(struct flow_maps *maps, struct flow_map **ret, size_t *count)
+int flow_maps_recover(struct flow_maps *maps, const struct generation *earlier,
+		      size_t earlier_count, struct flow_map **ret, size_t *count)
 {
-	struct flow_map_recovery recovery = {.maps = maps};
+	struct flow_map_recovery recovery = {.maps = maps,
+					     .earlier = earlier,
+					     .earlier_count = earlier_count};
 	size_t slot_count;
 	_free_ struct flow_map_slot *slots = flow_maps_list_slots(maps, &slot_count);
 	int err = slots ? pins_each(maps->pins, flow_maps_recover_one, &recovery) : -ENOMEM;

@@ -20,6 +20,8 @@
 #include <stdint.h>
 
 struct flow_maps;
+struct generation;
+struct layout;
 struct pins;
 struct program;
 
@@ -29,9 +31,11 @@ struct program;
 /* An interface's map. A zeroed one with fd -1 is none. */
 struct flow_map {
 	uint32_t slot;
-	int fd;		 /* owned by whoever took it */
-	uint32_t phase;	 /* of whose interface (interface.h) it holds what was counted */
-	uint64_t serial; /* no other map has it */
+	int fd;		     /* owned by whoever took it */
+	uint32_t phase;	     /* of whose interface (interface.h) it holds what was counted */
+	uint64_t serial;     /* no other map has it */
+	uint32_t generation; /* of maps that it is one of: the program's (program.h), or */
+	const struct layout *layout; /* an earlier one, laid out so; borrowed. NULL: as ours */
 };
 
 /* entries: of each map made from now on, those of the unattributed reasons among them, and at least
@@ -98,7 +102,8 @@ bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map);
  * errno, which is returned. */
 typedef int (*flow_map_found)(void *data, const struct flow_key *keys,
 			      const struct flow_value *values, size_t n);
-int flow_maps_read(struct flow_maps *maps, int fd, flow_map_found found, void *data);
+int flow_maps_read(struct flow_maps *maps, const struct flow_map *map, flow_map_found found,
+		   void *data);
 
 /* Whether anything was counted there; the reasons are in a map from its beginning. */
 bool flow_value_counts(const struct flow_value *value);
@@ -106,21 +111,26 @@ bool flow_value_counts(const struct flow_value *value);
 /*
  * Holds the entries that count of a map that is in no slot in a map just large enough for that
  * many, as a hash of 64K buckets is large even when it is empty. 0 or negative errno, then it is
- * held as it is.
+ * held as it is; -EOPNOTSUPP: it is not laid out as ours.
  */
 int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries);
 
 /* Lets go of what was held for a crash; the number is not known any more. */
-void flow_maps_forget(struct flow_maps *maps, uint32_t phase, uint64_t serial);
+void flow_maps_forget(struct flow_maps *maps, const struct flow_map *map);
 
 /* The same with a map whose records nobody needs, which is closed, too. */
 void flow_maps_discard(struct flow_maps *maps, struct flow_map *map);
 
+/* Whether the name is that of a pinned map, and of which one. */
+bool flow_map_is_pin(const char *name, struct flow_map *map);
+
 /*
  * Opens all maps that a dead agent left, into an array (free()), the descriptors the caller's.
  * Those that are in a slot have it and are reached by the program; the slots of all others are free
- * again. 0 or negative errno.
+ * again. earlier, borrowed by the maps: the generations that there are beside the program's. 0 or
+ * negative errno.
  */
-int flow_maps_recover(struct flow_maps *maps, struct flow_map **ret, size_t *count);
+int flow_maps_recover(struct flow_maps *maps, const struct generation *earlier,
+		      size_t earlier_count, struct flow_map **ret, size_t *count);
 
 #endif

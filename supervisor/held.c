@@ -2,6 +2,8 @@
 #include "supervisor/held.h"
 #include "lib/array.h"
 #include "lib/buffer.h"
+#include "lib/record.h"
+#include "report/flow_bytes.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/pins.h"
 
@@ -11,15 +13,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct held_map {
-	uint32_t phase;
-	uint64_t serial;
+/* Of trains, behind a head. */
+struct train_bytes {
+	struct key_bytes key; /* end 0 sent */
+	struct count_bytes count;
+	uint32_t phase, class;
 };
 
 struct held {
 	struct flow_maps *maps;
 	const struct pins *pins;
-	struct held_map *list;
+	struct flow_map *list; /* without descriptors */
 	size_t count, capacity;
 	uint64_t first_train_set, last_train_set; /* pinned are at most those behind the first */
 };
@@ -65,7 +69,8 @@ int held_add(struct held *held, const struct flow_map *map)
 	err = array_reserve(&held->list, &held->capacity, sizeof(*held->list), held->count + 1);
 	if (err)
 		return err;
-	held->list[held->count++] = (struct held_map){.phase = map->phase, .serial = map->serial};
+	held->list[held->count] = *map;
+	held->list[held->count++].fd = -1;
 	return 0;
 }
 
@@ -79,17 +84,71 @@ static void held_note_set(struct held *held, uint64_t set)
 		held->last_train_set = set;
 }
 
+static void held_encode_trains(const struct held_train *trains, size_t n, struct buffer *bytes)
+{
+	const struct record_head head = {.count = n, .size = sizeof(struct train_bytes)};
+
+	buffer_append(bytes, &head, sizeof(head));
+	for (size_t i = 0; i < n; i++) {
+		const struct train_bytes coded = {
+			.key = key_bytes_from(&trains[i].train.key),
+			.count = {.bytes = trains[i].train.bytes,
+				  .packets = trains[i].train.packets},
+			.phase = trains[i].phase,
+			.class = trains[i].train.class,
+		};
+
+		buffer_append(bytes, &coded, sizeof(coded));
+	}
+}
+
 int held_put_trains(struct held *held, uint32_t set, const struct held_train *trains, size_t n)
 {
 	struct held_pin pin = held_train_pin(set);
+	struct buffer bytes = {0};
 	int err;
 
 	if (!held->pins || !n)
 		return 0;
-	err = pins_put_bytes(held->pins, pin.name, trains, n * sizeof(*trains));
+	held_encode_trains(trains, n, &bytes);
+	err = buffer_error(&bytes);
+	if (!err)
+		err = pins_put_bytes(held->pins, pin.name, bytes.data, bytes.size);
+	buffer_free(&bytes);
 	if (!err)
 		held_note_set(held, set);
 	return err;
+}
+
+static int held_decode_trains(const struct buffer *bytes, struct held_train **ret, size_t *n)
+{
+	struct record_head head;
+	struct held_train *trains;
+
+	if (bytes->size < sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, bytes->data, sizeof(head));
+	if (!record_fits(&head, bytes->size - sizeof(head)))
+		return -EBADMSG;
+	trains = calloc(head.count + 1, sizeof(*trains));
+	if (!trains)
+		return -ENOMEM;
+	for (size_t i = 0; i < head.count; i++) {
+		struct train_bytes coded;
+
+		record_take(&coded, sizeof(coded), bytes->data + sizeof(head) + i * head.size,
+			    head.size);
+		trains[i] = (struct held_train){
+			.phase = coded.phase,
+			.train = {.key = key_bytes_to_key(&coded.key),
+				  .bytes = coded.count.bytes,
+				  .packets = coded.count.packets,
+				  .class = (uint16_t)coded.class},
+		};
+	}
+	*ret = trains;
+	*n = head.count;
+	return 0;
 }
 
 int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, size_t *n)
@@ -98,17 +157,12 @@ int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, si
 	struct buffer bytes = {0};
 	int err = pins_get_bytes(held->pins, pin.name, &bytes);
 
-	if (!err && (!bytes.size || bytes.size % sizeof(**ret)))
-		err = -EBADMSG;
-	if (err) {
-		buffer_free(&bytes);
-		return err;
-	}
-	held_note_set(held, set);
-	/* malloc() made it: aligned for anything */
-	*ret = (struct held_train *)(void *)bytes.data;
-	*n = bytes.size / sizeof(**ret);
-	return 0;
+	if (!err)
+		err = held_decode_trains(&bytes, ret, n);
+	buffer_free(&bytes);
+	if (!err)
+		held_note_set(held, set);
+	return err;
 }
 
 struct held_train_walk {
@@ -139,6 +193,14 @@ size_t held_count(const struct held *held)
 	return held->count;
 }
 
+bool held_has_generation(const struct held *held, uint32_t generation)
+{
+	for (size_t i = 0; i < held->count; i++)
+		if (held->list[i].generation == generation)
+			return true;
+	return false;
+}
+
 int held_list(const struct held *held, size_t first, struct checkpoint_list *maps,
 	      uint64_t *last_train_set)
 {
@@ -165,7 +227,7 @@ void held_release(struct held *held, size_t first, size_t n, uint64_t after_trai
 		  uint64_t last_train_set)
 {
 	for (size_t i = first; i < first + n; i++)
-		flow_maps_forget(held->maps, held->list[i].phase, held->list[i].serial);
+		flow_maps_forget(held->maps, &held->list[i]);
 	held->count -= n;
 	if (held->count > first)
 		memmove(held->list + first, held->list + first + n,

@@ -10,6 +10,7 @@
 #include "bpf/flow_types.h"
 #include "supervisor/checkpoint.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,7 @@ struct pins;
 /* A train that was taken from a CPU, and for which phase of an interface. */
 struct held_train {
 	uint32_t phase;
-	uint32_t zero;
-	struct flow_train train;
+	struct flow_train train; /* its slot may be another's by now */
 };
 
 /* maps and pins are borrowed; pins may be NULL, then nothing is held. */
@@ -42,8 +42,9 @@ int held_each_train_set(struct held *held, int (*found)(void *data, uint32_t set
 /* Lets go of the trains under that number, if there are any. */
 void held_forget_trains(struct held *held, uint64_t set);
 
-/* How many maps are held now. */
+/* How many maps are held now, and whether one of that generation is. */
 size_t held_count(const struct held *held);
+bool held_has_generation(const struct held *held, uint32_t generation);
 /* Those from the first on, to be done with together: the serial numbers of maps (free()), and the
  * last set of trains. */
 int held_list(const struct held *held, size_t first, struct checkpoint_list *maps,

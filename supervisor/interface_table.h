@@ -36,10 +36,13 @@ int interface_table_save(struct interface_table *table, struct checkpoint *check
 
 /*
  * Goes on where the checkpoint ends; before the first dump. maps are what was found of the
- * interval, their descriptors are taken over. 0 or negative errno: not all of it could be.
+ * interval, their descriptors are taken over. First those that are counted in: then our program is
+ * on all hooks of theirs; second all others. 0 or negative errno: not all of it could be.
  */
 int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
 			    struct flow_map *maps, size_t map_count);
+int interface_table_recover_maps(struct interface_table *table, const struct checkpoint *checkpoint,
+				 struct flow_map *maps, size_t map_count);
 /* Whether a hook is judged by what others saw (report/judge.h). */
 bool interface_table_judges(const struct interface_table *table);
 

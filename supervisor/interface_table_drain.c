@@ -72,7 +72,7 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 		.id = map->phase,
 	};
 	struct flow_maps *maps = table->monitor->maps;
-	int err = flow_maps_read(maps, map->fd, table_merge_records, &target);
+	int err = flow_maps_read(maps, map, table_merge_records, &target);
 
 	interface->recorded = true;
 	if (err) {
@@ -86,7 +86,7 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 	if (err)
 		log_debug("%s: its map is held as it is: %s", interface->link.name, strerror(-err));
 	if (!target.entries || held_add(table->monitor->held, map))
-		flow_maps_forget(maps, map->phase, map->serial);
+		flow_maps_forget(maps, map);
 	close(map->fd);
 	map->fd = -1;
 	table->monitor->relieve(table->monitor->data);
@@ -424,8 +424,7 @@ static int table_peek_map(struct interface_table *table, const struct interface 
 
 	if (interface->map.fd < 0 || flow_maps_idle(table->monitor->maps, &interface->map))
 		return 0;
-	return flow_maps_read(table->monitor->maps, interface->map.fd, table_merge_records,
-			      &target);
+	return flow_maps_read(table->monitor->maps, &interface->map, table_merge_records, &target);
 }
 
 static int table_peek_train(void *data, const struct flow_train *train)

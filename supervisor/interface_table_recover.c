@@ -179,6 +179,27 @@ static int recovery_recall(struct recovery *recovery, const struct checkpoint_ph
 	return 0;
 }
 
+/*
+ * An idle map went on into a phase that never began: what was counted in it since is of the phase
+ * before. Where another version's map was replaced there are two; the one that tells of it comes
+ * last.
+ */
+static int recovery_rename_maps(const struct recovery *recovery, struct flow_map *last,
+				uint32_t phase)
+{
+	struct flow_maps *maps = recovery->table->monitor->maps;
+	uint32_t never_began = last->phase;
+	int err = 0;
+
+	for (size_t i = 0; i < recovery->map_count && !err; i++) {
+		struct flow_map *map = &recovery->maps[i];
+
+		if (map != last && map->fd >= 0 && map->phase == never_began)
+			err = flow_maps_rename(maps, map, phase);
+	}
+	return err ? err : flow_maps_rename(maps, last, phase);
+}
+
 /* Whether what the slot table names is what was counted in that phase. */
 static bool recovery_is_last_phase(const struct recovery *recovery,
 				   const struct checkpoint_phase *phase, struct flow_map *map)
@@ -187,9 +208,8 @@ static bool recovery_is_last_phase(const struct recovery *recovery,
 		return false;
 	if (map->phase == phase->id)
 		return true;
-	/* an idle map that went on into a phase that never began */
 	return phase->live && !recovery_find_phase(recovery, map->phase) &&
-	       !flow_maps_rename(recovery->table->monitor->maps, map, phase->id);
+	       !recovery_rename_maps(recovery, map, phase->id);
 }
 
 static int recovery_take_phase(struct recovery *recovery, const struct checkpoint_phase *phase)
@@ -281,6 +301,18 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 			err = recovery_take_phase(&recovery, &checkpoint->phases[i]);
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		err = recovery_recall(&recovery, &checkpoint->phases[i]);
+	return err;
+}
+
+int interface_table_recover_maps(struct interface_table *table, const struct checkpoint *checkpoint,
+				 struct flow_map *maps, size_t map_count)
+{
+	struct recovery recovery = {.table = table,
+				    .checkpoint = checkpoint,
+				    .maps = maps,
+				    .map_count = map_count};
+	int err = 0;
+
 	for (size_t i = 0; i < map_count && !err; i++)
 		if (maps[i].fd >= 0)
 			err = recovery_take_map(&recovery, &maps[i]);

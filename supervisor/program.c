@@ -8,6 +8,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,6 +18,7 @@
 extern const char flow_object[], flow_object_end[];
 
 struct program {
+	uint32_t generation; /* of its maps */
 	struct bpf_object *object;
 	/* borrowed from object */
 	int ingress_fd, egress_fd, flow_maps_fd, turners_fd;
@@ -117,17 +120,31 @@ static int program_size_maps(struct program *program)
 	return bpf_map__set_max_entries(trains, program->cpu_count * FLOW_EPOCHS * program->trains);
 }
 
-/* The file system takes no dots in names. */
-static const char *program_pin_name(const struct bpf_map *map)
+struct program_pin program_pin_name(uint32_t generation, const char *map)
 {
-	const char *name = bpf_map__name(map);
+	/* the file system takes no dots in names */
+	const char *name = *map == '.' ? strrchr(map, '.') + 1 : map;
+	struct program_pin pin;
 
-	return *name == '.' ? strrchr(name, '.') + 1 : name;
+	snprintf(pin.name, sizeof(pin.name), "program-%" PRIu32 "-%s", generation, name);
+	return pin;
 }
 
-static int program_reuse_map(struct bpf_map *map, const struct pins *pins)
+bool program_is_pin(const char *name, uint32_t *generation)
 {
-	_close_ int fd = pins_get(pins, program_pin_name(map));
+	return sscanf(name, "program-%" SCNu32 "-", generation) == 1;
+}
+
+static struct program_pin program_map_pin(const struct program *program, const struct bpf_map *map)
+{
+	return program_pin_name(program->generation, bpf_map__name(map));
+}
+
+static int program_reuse_map(const struct program *program, struct bpf_map *map,
+			     const struct pins *pins)
+{
+	struct program_pin pin = program_map_pin(program, map);
+	_close_ int fd = pins_get(pins, pin.name);
 	struct bpf_map_info info = {0};
 	__u32 size = sizeof(info);
 
@@ -148,7 +165,7 @@ static int program_reuse_maps(const struct program *program, const struct pins *
 
 	bpf_object__for_each_map(map, program->object)
 	{
-		int err = program_reuse_map(map, pins);
+		int err = program_reuse_map(program, map, pins);
 
 		if (err)
 			return err;
@@ -162,7 +179,8 @@ static int program_pin_maps(const struct program *program, const struct pins *pi
 
 	bpf_object__for_each_map(map, program->object)
 	{
-		int err = pins_replace(pins, bpf_map__fd(map), program_pin_name(map));
+		struct program_pin pin = program_map_pin(program, map);
+		int err = pins_replace(pins, bpf_map__fd(map), pin.name);
 
 		if (err)
 			return err;
@@ -223,13 +241,14 @@ static int program_open(struct program *program, const struct pins *pins, bool g
 				    program->cpus, program->cpu_count);
 }
 
-int program_new(struct program **ret, const struct pins *pins, bool go_on)
+int program_new(struct program **ret, const struct pins *pins, uint32_t generation, bool go_on)
 {
 	struct program *program = calloc(1, sizeof(*program));
 	int err;
 
 	if (!program)
 		return -ENOMEM;
+	program->generation = generation;
 	libbpf_set_print(program_libbpf_print);
 	err = program_open(program, pins, go_on);
 	if (err) {
@@ -256,6 +275,11 @@ void program_free(struct program *program)
 	ring_buffer__free(program->nearly_full);
 	bpf_object__close(program->object);
 	free(program);
+}
+
+uint32_t program_generation(const struct program *program)
+{
+	return program->generation;
 }
 
 int program_ingress_fd(const struct program *program)
@@ -326,6 +350,11 @@ int program_sweep_turners(struct program *program,
 void program_flip_epoch(struct program *program)
 {
 	__atomic_add_fetch(&program->control->epoch, 1, __ATOMIC_ACQ_REL);
+}
+
+void program_begin_epoch(struct program *program, uint32_t epoch)
+{
+	__atomic_store_n(&program->control->epoch, epoch, __ATOMIC_RELEASE);
 }
 
 uint32_t program_quiet_set(const struct program *program)

@@ -15,11 +15,21 @@ struct slot_table;
 
 /*
  * Loads the embedded object. libbpf's and the verifier's words go to the debug log. -EPERM: not
- * allowed to use BPF. go_on: with the maps that are pinned, -ENOENT or -EPROTO if they are not all
- * there or not as ours would be; else its own maps are pinned, in place of any others.
+ * allowed to use BPF. generation: the number of its maps, from 1 up, with which they are pinned.
+ * go_on: with those that are, -ENOENT or -EPROTO if they are not all there or not as ours would be;
+ * else its own maps are pinned, in place of any others of that number.
  */
-int program_new(struct program **ret, const struct pins *pins, bool go_on);
+int program_new(struct program **ret, const struct pins *pins, uint32_t generation, bool go_on);
 void program_free(struct program *program);
+
+uint32_t program_generation(const struct program *program);
+
+/* The name of the pin of one of these maps; and which generation's the pin is, if it is one. */
+struct program_pin {
+	char name[64];
+};
+struct program_pin program_pin_name(uint32_t generation, const char *map);
+bool program_is_pin(const char *name, uint32_t *generation);
 
 /* Descriptors of the two entries and of the ARRAY_OF_MAPS, borrowed. */
 int program_ingress_fd(const struct program *program);
@@ -41,6 +51,9 @@ int program_sweep_turners(struct program *program,
  * (flow_maps_swap() and flow_maps_synchronize() wait for one) the set that was in use is quiet.
  */
 void program_flip_epoch(struct program *program);
+
+/* The number of the first quiet set that there will be, if no CPU has kept anything yet. */
+void program_begin_epoch(struct program *program, uint32_t epoch);
 
 /* Whether CPUs keep trains at all: not before they are told to. What they hold stays until it is
  * taken. */

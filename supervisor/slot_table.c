@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/slot_table.h"
-#include "lib/log.h"
+#include "supervisor/cpu_walk.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +10,9 @@ struct slot_table {
 	uint64_t *words; /* those of a place are neighbours */
 	struct flow_control *control;
 	struct flow_cpu *cpus;
-	uint32_t cpu_count;
-	cpu_set_t *all, *one; /* where the agent may run, and where it is to run */
-	size_t set_size;      /* of these, in bytes */
+	struct cpu_walk *walk;
 	/* places that were staged, the second excluded; none if they are equal */
 	uint32_t staged_from, staged_to;
-	bool denied; /* it was said */
 };
 
 static uint32_t slot_table_bank(const struct slot_table *table)
@@ -51,38 +47,14 @@ static struct flow_slot slot_table_read(const struct slot_table *table, uint32_t
 	return slot;
 }
 
-/* Goes on on that CPU, if it is on and not kept from the agent (cpuset). */
-static void slot_table_go_to(struct slot_table *table, uint32_t cpu)
-{
-	CPU_ZERO_S(table->set_size, table->one);
-	CPU_SET_S(cpu, table->set_size, table->one);
-	if (!sched_setaffinity(0, table->set_size, table->one) || errno != EPERM)
-		return;
-	if (!table->denied)
-		log_warning("may not go to another CPU (sched_setaffinity): a packet that passes "
-			    "two interfaces while what is monitored changes may count twice");
-	table->denied = true;
-}
-
-/*
- * Makes all CPUs read the bank. A process runs on a CPU only while it carries no packet, so what it
- * stores there falls between two packets. No packet is carried by a CPU that is off.
+/* Makes all CPUs read the bank, each between two packets. No packet is carried by a CPU that is
+ * off.
  */
 static void slot_table_turn(struct slot_table *table, uint32_t bank)
 {
-	bool moved = !sched_getaffinity(0, table->set_size, table->all);
-
 	/* said first: an agent that dies under way has begun it */
 	__atomic_store_n(&table->control->bank, bank, __ATOMIC_SEQ_CST);
-	for (uint32_t cpu = 0; cpu < table->cpu_count; cpu++) {
-		if (table->cpus[cpu].bank == bank)
-			continue;
-		if (moved)
-			slot_table_go_to(table, cpu);
-		__atomic_store_n(&table->cpus[cpu].bank, bank, __ATOMIC_SEQ_CST);
-	}
-	if (moved && sched_setaffinity(0, table->set_size, table->all))
-		log_warning("stays on the last CPU: %s", strerror(errno));
+	cpu_walk_store(table->walk, (void *)&table->cpus->bank, sizeof(*table->cpus), bank);
 }
 
 /* The bank that is not read becomes as the other in these places. */
@@ -103,21 +75,15 @@ int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control
 		   struct flow_cpu *cpus, uint32_t cpu_count)
 {
 	struct slot_table *table = calloc(1, sizeof(*table));
+	int err;
 
 	if (!table)
 		return -ENOMEM;
-	*table = (struct slot_table){
-		.words = words,
-		.control = control,
-		.cpus = cpus,
-		.cpu_count = cpu_count,
-		.all = CPU_ALLOC(cpu_count),
-		.one = CPU_ALLOC(cpu_count),
-		.set_size = CPU_ALLOC_SIZE(cpu_count),
-	};
-	if (!table->all || !table->one) {
+	*table = (struct slot_table){.words = words, .control = control, .cpus = cpus};
+	err = cpu_walk_new(&table->walk, cpu_count);
+	if (err) {
 		slot_table_free(table);
-		return -ENOMEM;
+		return err;
 	}
 	slot_table_turn(table, slot_table_bank(table));
 	slot_table_follow(table, 0, FLOW_SLOT_TABLE_SIZE);
@@ -129,8 +95,7 @@ void slot_table_free(struct slot_table *table)
 {
 	if (!table)
 		return;
-	CPU_FREE(table->all);
-	CPU_FREE(table->one);
+	cpu_walk_free(table->walk);
 	free(table);
 }
 

@@ -328,14 +328,13 @@ static int supervisor_on_full_map(void *data, uint32_t events)
 	return supervisor_report_early(sup, &report_err);
 }
 
+/* A service manager that restarts us waits for our end, whether or not anything can outlive it. */
 static void supervisor_begin_hand_over(struct supervisor *sup)
 {
-	if (!continuity_pins(sup->continuity)) {
-		log_error("cannot hand over without a BPF file system: %s; going on",
+	sup->hand_over = continuity_pins(sup->continuity);
+	if (!sup->hand_over)
+		log_error("cannot hand over without a BPF file system: %s; stopping instead",
 			  strerror(-continuity_error(sup->continuity)));
-		return;
-	}
-	sup->hand_over = true;
 	loop_stop(sup->loop);
 }
 
@@ -499,13 +498,16 @@ static int supervisor_open_continuity(struct supervisor *sup)
 static int supervisor_load_program(struct supervisor *sup)
 {
 	const struct pins *pins = continuity_pins(sup->continuity);
-	bool go_on = continuity_found(sup->continuity);
-	int err = program_new(&sup->program, pins, go_on);
+	uint32_t generation;
+	bool go_on;
+	int err = continuity_meet(sup->continuity, &generation, &go_on);
 
+	if (!err)
+		err = program_new(&sup->program, pins, generation, go_on);
 	if (!go_on || (err != -ENOENT && err != -EPROTO))
 		return err;
-	continuity_start_afresh(sup->continuity, "its maps are of another version");
-	return program_new(&sup->program, pins, false);
+	err = continuity_part(sup->continuity, &generation);
+	return err ? err : program_new(&sup->program, pins, generation, false);
 }
 
 static int supervisor_open_program(struct supervisor *sup)
@@ -529,6 +531,9 @@ static int supervisor_open_program(struct supervisor *sup)
 		err = continuity_hold(sup->continuity, sup->maps);
 	if (err)
 		return supervisor_fail("cannot create a flow map", err);
+	err = continuity_replace(sup->continuity, sup->program, sup->maps);
+	if (err)
+		return supervisor_fail("cannot replace the program of another version", err);
 	err = attacher_new(&sup->attacher, sup->program, continuity_pins(sup->continuity),
 			   sup->config.attach);
 	return err ? supervisor_fail("cannot open a tc netlink socket", err) : 0;

@@ -127,7 +127,7 @@ static size_t make_report(struct bench *bench, unsigned int n, struct cost *cost
 	must(flow_maps_swap(bench->maps, swapped, old, n, NULL, NULL), "swap");
 	for (unsigned int i = 0; i < n; i++) {
 		bench->reading = i + 1;
-		must(flow_maps_read(bench->maps, old[i].fd, take_records, bench), "read");
+		must(flow_maps_read(bench->maps, &old[i], take_records, bench), "read");
 		close(old[i].fd);
 	}
 	read = cpu_ms();
@@ -190,7 +190,7 @@ int main(void)
 	struct bench bench = {0};
 	struct rusage usage;
 
-	must(program_new(&bench.program, NULL, false), "load the flow program");
+	must(program_new(&bench.program, NULL, 0, false), "load the flow program");
 	must(flow_maps_new(&bench.maps, bench.program, NULL, FLOWS + FLOW_OWN_ENTRIES),
 	     "flow maps");
 	must(local_set_new(&bench.locals), "local addresses");

@@ -365,7 +365,7 @@ int main(int argc, char *argv[])
 	if (unshare(CLONE_NEWNET))
 		die("network namespace");
 	(void)setpriority(PRIO_PROCESS, 0, -20); /* less noise, no matter if it may not */
-	errno = -program_new(&bench.program, NULL, false);
+	errno = -program_new(&bench.program, NULL, 0, false);
 	if (errno)
 		die("flow program");
 	program_use_trains(bench.program, true);

@@ -2,6 +2,7 @@
 /* What a dead agent, perhaps of another version, has left pinned. */
 #include "lib/buffer.h"
 #include "supervisor/checkpoint.h"
+#include "supervisor/layout.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
@@ -49,6 +50,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_require(checkpoint.last_id == 7);
 		return 0;
 	}
+	fuzz_require(layout_is_sound(&checkpoint.generation.layout));
+	for (size_t i = 0; i < checkpoint.earlier_count; i++)
+		fuzz_require(layout_is_sound(&checkpoint.earlier[i].layout));
 	require_phases(checkpoint.phases, checkpoint.phase_count);
 	require_phases(checkpoint.report.phases, checkpoint.report.phase_count);
 	require_comes_back(&checkpoint);

@@ -10,6 +10,7 @@
  */
 #include "lib/buffer.h"
 #include "supervisor/checkpoint.h"
+#include "supervisor/layout.h"
 #include "tests/prog/ctnetlink.h"
 
 #include <err.h>
@@ -237,9 +238,14 @@ static void write_checkpoints(const char *corpus)
 		{.ifindex = 42, .name = "vx0", .tunnel = {.protocols = {17}, .port = 4789}},
 	};
 	static uint64_t maps[] = {12, 13};
+	struct generation earlier = {.number = 1, .layout = *layout_own()};
+	const struct generation generation = {.number = 2, .layout = *layout_own()};
 	const struct checkpoint checkpoints[] = {
-		{.last_id = 9},
-		{.last_id = 9,
+		{.generation = generation, .last_id = 9},
+		{.generation = generation,
+		 .earlier = &earlier,
+		 .earlier_count = 1,
+		 .last_id = 9,
 		 .report = {.id = 17,
 			    .maps = {.numbers = maps, .count = 2},
 			    .phases = phases,

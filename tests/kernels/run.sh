@@ -93,7 +93,7 @@ make_root() { # ROOT
 	done
 	cp -L /etc/passwd /etc/group "$root/etc/"
 	cp -a tests "$root/flowtally/tests"
-	find "$BUILD/flowtally" "$BUILD/tests" -type f \( -perm -u+x -o -name '*.bpf.o' \) -print0 |
+	find "$BUILD/flowtally" "$BUILD/later/build/flowtally" "$BUILD/tests" -type f \( -perm -u+x -o -name '*.bpf.o' \) -print0 |
 		while IFS= read -r -d '' file; do
 			install -D "$file" "$root/flowtally/build${file#"$BUILD"}"
 			add_libraries "$root" "$file"

@@ -5,7 +5,10 @@
  *   bpf_objects alive prog:ID|map:ID...   prints those of them that the kernel still has
  *   bpf_objects count ID                  prints what count.bpf.o, loaded as program ID, has seen
  *   bpf_objects entries NAME              prints max_entries of maps that are pinned here as NAME*
+ *   bpf_objects flip NAME AT              turns all bits of byte AT of the bytes pinned here as
+ * NAME
  */
+#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "supervisor/pins.h"
 
@@ -88,6 +91,27 @@ static int print_entries(const char *name)
 	return err || maps.err;
 }
 
+static int flip_byte(const char *name, size_t at)
+{
+	struct buffer bytes = {0};
+	struct pins *pins = NULL;
+	int err = pins_new(&pins);
+
+	if (!err)
+		err = pins_get_bytes(pins, name, &bytes);
+	if (!err && at >= bytes.size)
+		err = -ERANGE;
+	if (!err) {
+		bytes.data[at] = (char)~bytes.data[at];
+		err = pins_put_bytes(pins, name, bytes.data, bytes.size);
+	}
+	buffer_free(&bytes);
+	pins_free(pins);
+	if (err)
+		fprintf(stderr, "%s: %s\n", name, strerror(-err));
+	return err != 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 2 && !strcmp(argv[1], "alive"))
@@ -96,6 +120,8 @@ int main(int argc, char **argv)
 		return print_count((uint32_t)strtoul(argv[2], NULL, 10));
 	if (argc == 3 && !strcmp(argv[1], "entries"))
 		return print_entries(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "flip"))
+		return flip_byte(argv[2], strtoul(argv[3], NULL, 10));
 	fputs("usage: see the top of bpf_objects.c\n", stderr);
 	return 1;
 }

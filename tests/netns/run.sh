@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 BUILD=$(cd "${BUILD:-build}" && pwd)
 export BUILD
-for binary in flowtally tests/netns/traffic tests/netns/count.bpf.o; do
+for binary in flowtally later/build/flowtally tests/netns/traffic tests/netns/count.bpf.o; do
 	[[ -e $BUILD/$binary ]] || {
 		echo "run.sh: $BUILD/$binary is not built: make all tests" >&2
 		exit 2

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# All of it at once, in random order, for CHAOS_S seconds: the agent is killed, held, handed over, reloaded and
-# asked; links come, change and go; the disk is full; more flows come than maps hold. Whatever was sent is in
+# All of it at once, in random order, for CHAOS_S seconds: the agent is killed, held, handed over, also to another
+# version, reloaded and asked; links come, change and go; the disk is full; more flows come than maps hold. Whatever was sent is in
 # the reports, once. CHAOS_SEED repeats the order of events, not their timing.
 
 CHAOS_S=${CHAOS_S:-30}
@@ -80,8 +80,15 @@ keep_log() {
 	[[ ! $CHAOS_KEEP || ! -e $WORK/host.log ]] || cat "$WORK/events" "$WORK/host.log" >>"$WORK/lives"
 }
 
+# Most are of this one.
+any_version() {
+	FLOWTALLY=$BUILD/flowtally
+	((RANDOM % 3)) || FLOWTALLY=$LATER
+}
+
 chaos_agent() {
 	keep_log
+	any_version
 	start_agent host -v -t 1 -c "$WORK/flowtally.conf"
 	note_objects
 }
@@ -98,6 +105,7 @@ event_kill() {
 
 event_kill_at_once() {
 	kill_agent host
+	any_version
 	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -a "$ATTACH" -t 1 -o "$WORK/host.report" \
 		-c "$WORK/flowtally.conf" 2>/dev/null </dev/null &
 	AGENT["host"]=$!

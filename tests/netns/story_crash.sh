@@ -355,44 +355,6 @@ story_killed_at_any_time() {
 	expect_equal 'bytes of all reports' "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
 }
 
-has_died() { # NS
-	! kill -0 "${AGENT[$1]}" 2>/dev/null
-}
-
-has_died_or_reported() { # NS REPORTS
-	has_died "$1" || has_reports "$1" "$2"
-}
-
-# From now on it is killed on entering its COUNTth system call of that name.
-trace_until_call() { # NS NAME COUNT
-	strace -qq -o "$WORK/strace" -p "${AGENT[$1]}" -e inject="$2":signal=KILL:when="$3" 2>/dev/null &
-	TRACER=$!
-	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$TRACER\$" "/proc/${AGENT[$1]}/status"
-}
-
-end_trace() {
-	kill "$TRACER" 2>/dev/null || true
-	wait "$TRACER" 2>/dev/null || true
-}
-
-# While it drains, writes and lets go.
-kill_at_system_call() { # NS NAME COUNT
-	local reports
-
-	reports=$(report_count "$1")
-	trace_until_call "$@"
-	signal_agent "$1" USR1
-	wait_for 'death or a report' has_died_or_reported "$1" "$reports"
-	# that all is done after a report is told by the agent's going back to sleep
-	wait_for 'death or sleep' died_or_sleeps "$1"
-	end_trace
-}
-
-died_or_sleeps() { # NS
-	has_died "$1" || [[ $(tail -n 1 "$WORK/strace") == epoll_wait*'<unfinished'* ||
-		$(tail -n 1 "$WORK/strace") =~ ^epoll_wait\([^\)]*$ ]]
-}
-
 two_flows() { # PACKETS OF EACH
 	send "$1"
 	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
@@ -480,25 +442,6 @@ story_killed_while_it_folds() {
 	stop_agent host
 	expect_equal "bytes and packets, killed $KILLED times" "$((SENT * 29)) $SENT" "$(accounted host)"
 	echo "killed $KILLED times"
-}
-
-# Starts the agent and kills it on its COUNTth call of NAME. Fails if it gets as far as its first interval.
-dies_starting() { # NS NAME COUNT
-	# emptied here, not by the agent's own shell: what an earlier one said must not count
-	: >"$WORK/starting.log"
-	# -D: what is started is the agent, and the tracer its descendant
-	# LeakSanitizer does not work under ptrace
-	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -D -qq -o "$WORK/strace" -e inject="$2":signal=KILL:when="$3" \
-		ip netns exec "$PREFIX-$1" "$FLOWTALLY" run -t 3600 -a "$ATTACH" -o "$WORK/$1.report" \
-		2>>"$WORK/starting.log" </dev/null &
-	AGENT[$1]=$!
-	wait_for 'death or a start' died_or_started "$1"
-	! grep -qF 'first report' "$WORK/starting.log" || return 1
-	unset "AGENT[$1]"
-}
-
-died_or_started() { # NS
-	grep -qF 'first report' "$WORK/starting.log" || has_died "$1"
 }
 
 # Fault injection into the recovery: successors die on their first, second, ... call until one is there.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The agent's whole life in valgrind: it starts where a killed one ended, reports, is configured anew, answers, ends.
+# The agent's whole life in valgrind: it starts where a killed one of another version ended, reports, is configured
+# anew, answers, ends.
 
 # Numbers of enum bpf_cmd that valgrind does not know, so that what they write would be taken for nothing.
 UNKNOWN='24 26'
@@ -28,7 +29,7 @@ story_in_memcheck() {
 
 	topology_containers
 	printf '[flows]\nmap_entries = 1024\n[metrics]\nlisten = 127.0.0.1:9464\n' >"$WORK/flowtally.conf"
-	start_agent host -c "$WORK/flowtally.conf"
+	FLOWTALLY=$LATER start_agent host -c "$WORK/flowtally.conf"
 	udp -n 20 -s 1000 -r 10 c1 10.2.0.2:40000 world 10.3.0.2:5001
 	kill_agent host
 

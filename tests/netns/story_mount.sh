@@ -164,3 +164,22 @@ mount_that_others_use() {
 	stop_agent host
 	expect_mount "somebody else's"
 }
+
+once_no_mount_to_hand_over_by() {
+	topology_wire
+	with_own_mounts no_mount_to_hand_over_by
+}
+
+# Whoever restarts it waits for its end.
+no_mount_to_hand_over_by() {
+	printf '#!/bin/sh\nexec setpriv --bounding-set=-sys_admin "%s" "$@"\n' "$FLOWTALLY" >"$WORK/flowtally"
+	chmod +x "$WORK/flowtally"
+	FLOWTALLY=$WORK/flowtally
+	start_agent host
+	agent_log_has host 'no BPF file system' || fail 'it has one'
+	send 3
+	signal_agent host USR2
+	wait "${AGENT[host]}" || fail 'the agent does not end well'
+	expect_report host 3 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 384'
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+}

@@ -35,7 +35,7 @@ static void test_all_slots(void **state)
 		print_message("RLIMIT_NOFILE allows less descriptors than there are slots\n");
 		skip();
 	}
-	assert_int_equal(program_new(&program, NULL, false), 0);
+	assert_int_equal(program_new(&program, NULL, 0, false), 0);
 	assert_int_equal(flow_maps_new(&maps, program, NULL, 1), 0);
 	assert_int_equal(flow_maps_prepare(maps, 2), 0);
 	assert_int_equal(flow_maps_ready(maps), 2);

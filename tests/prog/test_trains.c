@@ -55,7 +55,7 @@ static int setup(void **state)
 	*state = f;
 	if (denied)
 		return 0;
-	assert_int_equal(program_new(&f->program, NULL, false), 0);
+	assert_int_equal(program_new(&f->program, NULL, 0, false), 0);
 	program_use_trains(f->program, true);
 	assert_int_equal(flow_maps_new(&f->maps, f->program, NULL, 65536), 0);
 	assert_int_equal(flow_maps_take(f->maps, 1, &f->map), 0);
@@ -164,7 +164,7 @@ static void look(struct fixture *f)
 {
 	f->held = f->mapped = (struct flow_count){0};
 	assert_int_equal(program_peek_trains(f->program, add_train, &f->held), 0);
-	assert_int_equal(flow_maps_read(f->maps, f->map.fd, add_records, &f->mapped), 0);
+	assert_int_equal(flow_maps_read(f->maps, &f->map, add_records, &f->mapped), 0);
 }
 
 static void assert_held_and_mapped(struct fixture *f, uint64_t held, uint64_t mapped)
@@ -364,7 +364,7 @@ static void test_each_flow_has_its_own(void **state)
 	assert_int_equal(flow_maps_swap(f->maps, &map, &old, 1, NULL, NULL), 0);
 	assert_int_equal(program_read_trains(f->program, add_train_of_port, &found), 0);
 	assert_int_equal(program_empty_trains(f->program), 0);
-	assert_int_equal(flow_maps_read(f->maps, old.fd, add_records_of_port, &found), 0);
+	assert_int_equal(flow_maps_read(f->maps, &old, add_records_of_port, &found), 0);
 	close(old.fd);
 	assert_memory_equal(&found, &sent, sizeof(sent));
 }
@@ -427,7 +427,7 @@ static void test_drains_under_load(void **state)
 		program_flip_epoch(f->program);
 		assert_int_equal(flow_maps_swap(f->maps, &map, &old, 1, NULL, NULL), 0);
 		assert_int_equal(take_trains(f, &sum), 0);
-		assert_int_equal(flow_maps_read(f->maps, old.fd, add_records, &sum), 0);
+		assert_int_equal(flow_maps_read(f->maps, &old, add_records, &sum), 0);
 		close(old.fd);
 		drains++;
 	}

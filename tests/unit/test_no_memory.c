@@ -168,7 +168,11 @@ static void test_checkpoint(void **state)
 						.role.hook[HOOK_EGRESS] = {.references = &reference,
 									   .reference_count = 1}};
 	static uint64_t map = 7;
-	const struct checkpoint checkpoint = {.report = {.maps = {&map, 1},
+	struct generation earlier = {.number = 1, .layout = *layout_own()};
+	const struct checkpoint checkpoint = {.generation = {.number = 2, .layout = *layout_own()},
+					      .earlier = &earlier,
+					      .earlier_count = 1,
+					      .report = {.maps = {&map, 1},
 							 .phases = &phase,
 							 .phase_count = 1},
 					      .done_maps = {&map, 1},
