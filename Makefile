@@ -282,6 +282,7 @@ $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 $(PROG_TESTS): ALL_LIBS += -lcmocka
 
 # the test makes messages find no memory
+$(BUILD)/tests/unit/test_cpu_walk: private LDFLAGS += -Wl,--wrap=sched_setaffinity
 $(BUILD)/tests/prog/test_netlink: private LDFLAGS += -Wl,--wrap=link_parse
 
 # A version that follows this one, for the stories of upgrades: of sources that are changed (tests/later.sh)

@@ -7,12 +7,13 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct cpu_walk {
 	uint32_t cpu_count;
 	cpu_set_t *all, *one; /* where the agent may run, and where it is to run */
 	size_t set_size;      /* of these, in bytes */
-	bool denied;	      /* it was said */
+	bool told;	      /* that some CPUs are out of reach */
 };
 
 int cpu_walk_new(struct cpu_walk **ret, uint32_t cpu_count)
@@ -44,23 +45,36 @@ void cpu_walk_free(struct cpu_walk *walk)
 	free(walk);
 }
 
-/* Goes on on that CPU, if it is on and not kept from the agent (cpuset). */
+static void cpu_walk_tell(struct cpu_walk *walk, const char *why)
+{
+	if (!walk->told)
+		log_warning("does not go to every CPU (%s): a packet there that passes two "
+			    "interfaces while what is monitored changes may count twice",
+			    why);
+	walk->told = true;
+}
+
+/*
+ * Goes on on that CPU. Not on one that is off; nor on one that the agent is kept from, as it is
+ * from isolated ones (isolcpus=, taskset(1), CPUAffinity= in systemd): it would disturb what runs
+ * there, and could wait for its turn for ever behind a real-time task.
+ */
 static void cpu_walk_go_to(struct cpu_walk *walk, uint32_t cpu)
 {
+	if (!CPU_ISSET_S(cpu, walk->set_size, walk->all))
+		return;
 	CPU_ZERO_S(walk->set_size, walk->one);
 	CPU_SET_S(cpu, walk->set_size, walk->one);
-	if (!sched_setaffinity(0, walk->set_size, walk->one) || errno != EPERM)
-		return;
-	if (!walk->denied)
-		log_warning("may not go to another CPU (sched_setaffinity): a packet that passes "
-			    "two interfaces while what is monitored changes may count twice");
-	walk->denied = true;
+	if (sched_setaffinity(0, walk->set_size, walk->one) && errno == EPERM)
+		cpu_walk_tell(walk, "sched_setaffinity is not permitted");
 }
 
 void cpu_walk_store(struct cpu_walk *walk, void *words, size_t stride, uint32_t number)
 {
 	bool moved = !sched_getaffinity(0, walk->set_size, walk->all);
 
+	if (moved && CPU_COUNT_S(walk->set_size, walk->all) < sysconf(_SC_NPROCESSORS_ONLN))
+		cpu_walk_tell(walk, "its affinity leaves some out");
 	for (uint32_t cpu = 0; cpu < walk->cpu_count; cpu++) {
 		uint32_t *word = (void *)((char *)words + cpu * stride);
 

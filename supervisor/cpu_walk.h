@@ -16,7 +16,7 @@ void cpu_walk_free(struct cpu_walk *walk);
 /*
  * Stores the number in each CPU's word that has another, while the agent runs on that CPU. words:
  * the first one's, those of the others stride bytes behind each other. CPUs that the agent may not
- * run on see it between any two instructions.
+ * run on, or is kept from by its affinity, see it between any two instructions.
  */
 void cpu_walk_store(struct cpu_walk *walk, void *words, size_t stride, uint32_t number);
 
