@@ -126,6 +126,7 @@ struct interface {
 	struct turners strangers; /* those of devices of other namespaces that stand on it; the
 				     program knows them */
 	int64_t told_ns; /* when something was told of it or of what stands on it, boot clock */
+	int64_t look_ns; /* when strangers are to be looked for again; 0: not before a report */
 
 	struct interface *next; /* in a list of the table */
 };

@@ -247,6 +247,8 @@ void interface_table_dump_end(struct interface_table *table)
 	if (table->suspicious)
 		attacher_drop_stock(table->monitor->attacher);
 	table->suspicious = false;
+	if (!table->started)
+		table_find_strangers(table, true);
 	table->started = true;
 }
 

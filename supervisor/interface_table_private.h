@@ -32,6 +32,8 @@ struct interface_table {
 	bool rematch;
 	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
 	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
+	int64_t rested_ns;   /* not before that */
+	size_t look_bucket;  /* where that look begins */
 	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
@@ -103,7 +105,7 @@ void table_tell_ended_gaps(struct interface_table *table);
 
 /*
  * Reads the addresses of devices of other network namespaces that stand on interfaces: on all of
- * them, or on those where that may just be changing. Notes a change of roles.
+ * them, or on some of those where that may just be changing. Notes a change of roles.
  */
 void table_find_strangers(struct interface_table *table, bool all);
 /* Something was told of that link, or of one that stands on it. */
