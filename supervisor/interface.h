@@ -108,6 +108,7 @@ struct interface {
 	struct attachment attachment;
 	struct flow_map map;
 	bool recorded;	  /* the merge has records under this id */
+	bool has_counted; /* those say something */
 	bool outrun;	  /* to be attached anew: others came before, or took something away */
 	bool changed;	  /* its role did; during a reconciliation */
 	bool idle;	  /* nothing was counted in its map; likewise */

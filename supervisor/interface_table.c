@@ -282,6 +282,7 @@ int table_end_phase(struct interface_table *table, struct interface *interface)
 	ended->id = interface->id;
 	ended->era = interface->era;
 	ended->was_up = interface->was_up;
+	ended->has_counted = interface->has_counted;
 	ended->before_attach = interface->before_attach;
 	ended->truth = truth_hold(interface->truth);
 	ended->interval_role = interface->interval_role;
@@ -289,6 +290,7 @@ int table_end_phase(struct interface_table *table, struct interface *interface)
 	interface->before_attach = (struct flow_count){0};
 	interface->interval_role = (struct topology_role){0};
 	interface->map = (struct flow_map){.fd = -1};
+	interface->has_counted = false;
 	interface->id = 0;
 	table_push_ended(table, ended);
 	return 0;
