@@ -3,6 +3,7 @@
 #ifndef FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 #define FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 
+#include "lib/pace.h"
 #include "supervisor/admission.h"
 #include "supervisor/interface_table.h"
 
@@ -24,11 +25,13 @@ struct interface_table {
 	bool recovered;		 /* from what a dead agent left */
 	bool unswept;		 /* what it told the program of links that are gone is there yet */
 	bool started;		 /* the first dump is done */
-	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
-			  */
-	uint64_t losses; /* maps that could not be read to their end */
-	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
-	bool changed;	 /* since the last reconciliation */
+	bool suspicious;  /* this dump follows a loss: a link with a known index may be another one
+			   */
+	uint64_t losses;  /* maps that could not be read to their end */
+	bool untaken;	  /* the quiet set of trains is to be read before the epoch changes again */
+	bool changed;	  /* since the last reconciliation */
+	bool unfinished;  /* that reconciliation is */
+	struct pace pace; /* of reconciliations */
 	bool rematch;
 	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
 	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
