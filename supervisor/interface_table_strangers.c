@@ -284,23 +284,31 @@ static int64_t table_next_look(const struct interface *interface, int64_t now_ns
 	return now_ns + (age_ns / 2 > FIRST_LOOK_NS ? age_ns / 2 : FIRST_LOOK_NS);
 }
 
-static void table_ask_bucket(struct interface_table *table, size_t bucket, int64_t now_ns)
+/* Returns whether anybody in the bucket was asked. */
+static bool table_ask_bucket(struct interface_table *table, size_t bucket, int64_t now_ns)
 {
+	bool asked = false;
+
 	for (struct interface *interface = table->buckets[bucket]; interface;
 	     interface = interface->next) {
 		if (!interface->look_ns || interface->look_ns > now_ns)
 			continue;
 		table_read_secondary(table, interface);
 		interface->look_ns = table_next_look(interface, now_ns);
+		asked = true;
 	}
+	return asked;
 }
 
 /* Goes on where the last look ended, so that each has its turn. */
 static void table_ask_due(struct interface_table *table, int64_t now_ns)
 {
-	for (size_t i = 0; i < TABLE_BUCKETS && clock_boottime_ns() - now_ns < LOOK_NS; i++) {
-		table_ask_bucket(table, table->look_bucket, now_ns);
+	for (size_t i = 0; i < TABLE_BUCKETS; i++) {
+		bool asked = table_ask_bucket(table, table->look_bucket, now_ns);
+
 		table->look_bucket = (table->look_bucket + 1) % TABLE_BUCKETS;
+		if (asked && clock_boottime_ns() - now_ns >= LOOK_NS)
+			return;
 	}
 }
 
