@@ -472,7 +472,7 @@ static int take_secondary(void *data, const struct nlmsghdr *message)
 	struct secondary secondary;
 	int r = secondary_parse(&secondary, message);
 
-	if (r == -ENOENT || (r == 0 && secondary.ifindex != taker->ifindex))
+	if (r == -ENOENT || (r == 0 && taker->ifindex && secondary.ifindex != taker->ifindex))
 		return 0;
 	return r < 0 ? r : taker->found(taker->data, &secondary);
 }

@@ -73,8 +73,9 @@ int rtnl_get_stats(struct rtnl *rtnl, uint32_t ifindex, struct link_stats *stats
 typedef void (*rtnl_stats_found)(void *data, uint32_t ifindex, const struct link_stats *stats);
 int rtnl_each_stats(struct rtnl *rtnl, rtnl_stats_found found, void *data);
 
-/* Likewise: calls found for each secondary unicast address of a link, until it returns a negative
- * errno, which is returned. Of a bridge the kernel sends its whole forwarding table. */
+/* Likewise: calls found for each secondary unicast address of a link, or of all for index 0, until
+ * it returns a negative errno, which is returned. Of a bridge the kernel sends its whole forwarding
+ * table. */
 typedef int (*rtnl_secondary_found)(void *data, const struct secondary *secondary);
 int rtnl_each_secondary(struct rtnl *rtnl, uint32_t ifindex, rtnl_secondary_found found,
 			void *data);

@@ -51,17 +51,20 @@ static void join_path(struct report *report, struct report_flow *flow, const uin
 	flow->interface_count = kept;
 }
 
+/* Those of one interface stand together, as its phases do. */
 static void join_unattributed(struct report *report, const uint32_t *renumbered)
 {
-	size_t kept = 0;
+	size_t kept = 0, first = 0;
 
 	for (size_t i = 0; i < report->unattributed_count; i++) {
 		struct report_unattributed item = report->unattributed[i];
-		size_t same = 0;
+		size_t same;
 
 		item.interface = renumbered[item.interface];
-		while (same < kept && (report->unattributed[same].interface != item.interface ||
-				       report->unattributed[same].reason != item.reason))
+		if (kept && report->unattributed[kept - 1].interface != item.interface)
+			first = kept;
+		same = first;
+		while (same < kept && report->unattributed[same].reason != item.reason)
 			same++;
 		if (same < kept)
 			flow_count_add(&report->unattributed[same].count, &item.count);

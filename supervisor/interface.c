@@ -161,6 +161,8 @@ int interface_from_description(struct interface **ret, const struct checkpoint_p
 	interface->was_up = phase->was_up;
 	interface->wanted_from_birth = phase->wanted_from_birth;
 	interface->before_attach = phase->before_attach;
+	/* for all that is known */
+	interface->has_counted = true;
 	err = topology_role_copy(&interface->role, &phase->role);
 	if (!err)
 		err = topology_role_copy(&interface->interval_role, &phase->role);
@@ -244,7 +246,7 @@ static void interface_begin_life(struct interface *interface, uint32_t id)
 	interface->id = id;
 	if (!interface->life)
 		interface->life = id;
-	interface->recorded = false;
+	interface->recorded = interface->has_counted = false;
 }
 
 static void interface_fail_life(struct interface *interface)

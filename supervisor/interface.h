@@ -108,6 +108,7 @@ struct interface {
 	struct attachment attachment;
 	struct flow_map map;
 	bool recorded;	  /* the merge has records under this id */
+	bool has_counted; /* those say something */
 	bool outrun;	  /* to be attached anew: others came before, or took something away */
 	bool changed;	  /* its role did; during a reconciliation */
 	bool idle;	  /* nothing was counted in its map; likewise */
@@ -126,6 +127,7 @@ struct interface {
 	struct turners strangers; /* those of devices of other namespaces that stand on it; the
 				     program knows them */
 	int64_t told_ns; /* when something was told of it or of what stands on it, boot clock */
+	int64_t look_ns; /* when strangers are to be looked for again; 0: not before a report */
 
 	struct interface *next; /* in a list of the table */
 };

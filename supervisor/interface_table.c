@@ -23,6 +23,12 @@
 /* How long the first interfaces of a storm wait for others, before the roles of all are resolved.
  */
 #define GATHER_NS (250 * NSEC_PER_MSEC)
+/*
+ * A reconciliation looks at all links. In a storm each round of events would begin one, and events
+ * are as many as links: so there is one in so long for each link, but for the first few in a row.
+ */
+#define ROUND_NS_A_LINK 20000
+#define ROUNDS_IN_A_ROW 8
 /* At the end, of what the kernel has no memory for at that instant. */
 #define DETACH_TRIES 3
 
@@ -246,6 +252,8 @@ void interface_table_dump_end(struct interface_table *table)
 	if (table->suspicious)
 		attacher_drop_stock(table->monitor->attacher);
 	table->suspicious = false;
+	if (!table->started)
+		table_find_strangers(table, true);
 	table->started = true;
 }
 
@@ -279,6 +287,7 @@ int table_end_phase(struct interface_table *table, struct interface *interface)
 	ended->id = interface->id;
 	ended->era = interface->era;
 	ended->was_up = interface->was_up;
+	ended->has_counted = interface->has_counted;
 	ended->before_attach = interface->before_attach;
 	ended->truth = truth_hold(interface->truth);
 	ended->interval_role = interface->interval_role;
@@ -286,6 +295,7 @@ int table_end_phase(struct interface_table *table, struct interface *interface)
 	interface->before_attach = (struct flow_count){0};
 	interface->interval_role = (struct topology_role){0};
 	interface->map = (struct flow_map){.fd = -1};
+	interface->has_counted = false;
 	interface->id = 0;
 	table_push_ended(table, ended);
 	return 0;
@@ -464,34 +474,55 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 	return more;
 }
 
+void interface_table_hurry(struct interface_table *table)
+{
+	table->pace = (struct pace){0};
+}
+
+static bool table_pauses(const struct interface_table *table, int64_t now_ns)
+{
+	return table->changed && !table->unfinished && now_ns < table->pace.next_ns;
+}
+
 bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 {
 	int64_t now_ns = clock_boottime_ns();
 	bool retry = table->admission.retry_ns && now_ns >= table->admission.retry_ns;
 
-	if (!table->changed && table->look_ns && now_ns >= table->look_ns)
+	if (table->look_ns && now_ns >= table->look_ns &&
+	    (!table->changed || table_pauses(table, now_ns)))
 		table_find_strangers(table, false);
 	if (!table->changed && !retry) {
 		/* so that the next link need not wait for it */
 		admission_refill(&table->admission);
 		return false;
 	}
-	table->changed = table_reconcile(table, now_ns + budget_ns, retry);
+	if (!retry && table_pauses(table, now_ns))
+		return false;
+	pace_take(&table->pace, now_ns, (int64_t)table->count * ROUND_NS_A_LINK, ROUNDS_IN_A_ROW);
+	table->changed = table->unfinished = table_reconcile(table, now_ns + budget_ns, retry);
 	return table->changed || admission_is_low(&table->admission);
+}
+
+static int64_t earlier(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns && (!b_ns || a_ns < b_ns) ? a_ns : b_ns;
 }
 
 int64_t interface_table_retry_ns(const struct interface_table *table)
 {
-	int64_t retry_ns = table->admission.retry_ns;
+	int64_t retry_ns = earlier(table->look_ns, table->admission.retry_ns);
 
-	return table->look_ns && (!retry_ns || table->look_ns < retry_ns) ? table->look_ns
-									  : retry_ns;
+	return table->changed ? earlier(table->pace.next_ns, retry_ns) : retry_ns;
 }
 
 void interface_table_stop(struct interface_table *table)
 {
 	int err = 0;
 
+	/* those that went since the last reconciliation */
+	if (table->gone)
+		err = table_end_stopping(table);
 	/*
 	 * First nobody counts any more, then nobody is covered any more: a packet that was counted
 	 * where it was received must not find its egress hook counting and not knowing.

@@ -82,7 +82,11 @@ const char *repair_name(unsigned int broken);
  */
 bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns);
 
-/* When a failed attach should be tried again, on the boot clock; 0: nothing to try again. */
+/* Where there are many links it waits for more changes before it does anything; but not the next
+ * time after this. */
+void interface_table_hurry(struct interface_table *table);
+
+/* When it has something to do without another message, on the boot clock; 0: never. */
 int64_t interface_table_retry_ns(const struct interface_table *table);
 
 /*

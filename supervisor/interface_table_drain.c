@@ -75,6 +75,7 @@ void table_read_and_close(struct interface_table *table, struct interface *inter
 	int err = flow_maps_read(maps, map, table_merge_records, &target);
 
 	interface->recorded = true;
+	interface->has_counted |= target.entries > 0;
 	if (err) {
 		table->losses++;
 		log_error("%s: flows of this interval are lost: %s", interface->link.name,
@@ -187,7 +188,7 @@ static int table_find_train(void *data, const struct flow_train *train)
 			    trains->count + 1);
 	if (err)
 		return err;
-	interface->recorded = true;
+	interface->recorded = interface->has_counted = true;
 	trains->list[trains->count++] =
 		(struct held_train){.phase = interface->map.phase, .train = *train};
 	return 0;

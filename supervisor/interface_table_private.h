@@ -3,6 +3,7 @@
 #ifndef FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 #define FLOWTALLY_INTERFACE_TABLE_PRIVATE_H
 
+#include "lib/pace.h"
 #include "supervisor/admission.h"
 #include "supervisor/interface_table.h"
 
@@ -24,15 +25,19 @@ struct interface_table {
 	bool recovered;		 /* from what a dead agent left */
 	bool unswept;		 /* what it told the program of links that are gone is there yet */
 	bool started;		 /* the first dump is done */
-	bool suspicious; /* this dump follows a loss: a link with a known index may be another one
-			  */
-	uint64_t losses; /* maps that could not be read to their end */
-	bool untaken;	 /* the quiet set of trains is to be read before the epoch changes again */
-	bool changed;	 /* since the last reconciliation */
+	bool suspicious;  /* this dump follows a loss: a link with a known index may be another one
+			   */
+	uint64_t losses;  /* maps that could not be read to their end */
+	bool untaken;	  /* the quiet set of trains is to be read before the epoch changes again */
+	bool changed;	  /* since the last reconciliation */
+	bool unfinished;  /* that reconciliation is */
+	struct pace pace; /* of reconciliations */
 	bool rematch;
 	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
 	int reconcile_error; /* negative errno that was told; 0: all is as it is wanted */
 	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
+	int64_t rested_ns;   /* not before that */
+	size_t look_bucket;  /* where that look begins */
 	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
@@ -104,7 +109,7 @@ void table_tell_ended_gaps(struct interface_table *table);
 
 /*
  * Reads the addresses of devices of other network namespaces that stand on interfaces: on all of
- * them, or on those where that may just be changing. Notes a change of roles.
+ * them, or on some of those where that may just be changing. Notes a change of roles.
  */
 void table_find_strangers(struct interface_table *table, bool all);
 /* Something was told of that link, or of one that stands on it. */

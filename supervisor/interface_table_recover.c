@@ -28,6 +28,17 @@ static bool table_is_remembered(const struct interface *interface)
 	return interface->id || interface->link.tunnel.protocols[0];
 }
 
+/* Of a life that is over, with nothing to tell but that it was there: in a storm these are nearly
+ * all, and each checkpoint would have all of them again. */
+static bool table_is_silent(struct interface_table *table, const struct interface *ended)
+{
+	const struct interface *now = *table_find(table, ended->link.ifindex);
+
+	return ended->map.fd < 0 && !ended->has_counted && !ended->before_attach.packets &&
+	       !ended->before_attach.bytes && !ended->link.tunnel.protocols[0] &&
+	       !(now && now->life == ended->life);
+}
+
 /* A phase of a life that goes on can be the one that the slot table still names: it needs to be
  * told how to find the hooks. */
 static void table_describe_attachment(struct interface_table *table, const struct interface *ended,
@@ -39,14 +50,16 @@ static void table_describe_attachment(struct interface_table *table, const struc
 		attach_describe(&now->attachment, &phase->attachment);
 }
 
-int interface_table_describe(struct interface_table *table, struct checkpoint_phase **ret,
-			     size_t *count)
+static int table_describe_phases(struct interface_table *table, bool silent_too,
+				 struct checkpoint_phase **ret, size_t *count)
 {
 	struct checkpoint_phase *phases = calloc(table_count_phases(table) + 1, sizeof(*phases));
 	size_t n = 0;
 	int err = phases ? 0 : -ENOMEM;
 
 	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next) {
+		if (!silent_too && table_is_silent(table, ended))
+			continue;
 		err = interface_describe(ended, &phases[n]);
 		if (!err)
 			table_describe_attachment(table, ended, &phases[n++]);
@@ -66,12 +79,18 @@ int interface_table_describe(struct interface_table *table, struct checkpoint_ph
 	return 0;
 }
 
+int interface_table_describe(struct interface_table *table, struct checkpoint_phase **ret,
+			     size_t *count)
+{
+	return table_describe_phases(table, true, ret, count);
+}
+
 int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint)
 {
 	checkpoint->last_id = table->admission.last_id;
 	checkpoint->era = table->era;
 	checkpoint->known_ifindex = table->known_ifindex;
-	return interface_table_describe(table, &checkpoint->phases, &checkpoint->phase_count);
+	return table_describe_phases(table, false, &checkpoint->phases, &checkpoint->phase_count);
 }
 
 /* What there is of a phase. */

@@ -20,6 +20,16 @@ static bool table_is_preceded(const struct interface *interface)
 	return interface->attachment.preceded && interface_is_ethernet(&interface->link);
 }
 
+/*
+ * The kernel said so when it was to be attached to; its last message is on its way. In a storm
+ * there is always one: as a device that nobody watches it would make the hooks of others judged
+ * ones, and end the phases of all.
+ */
+static bool table_is_away(const struct interface *interface)
+{
+	return interface->state == INTERFACE_KNOWN && interface->attach_error == -ENODEV;
+}
+
 static void table_describe(const struct interface *interface, struct topology_link *link)
 {
 	bool monitored = interface->state == INTERFACE_ATTACHED ||
@@ -62,8 +72,8 @@ static bool table_is_all_covered(const struct interface_table *table,
 	size_t i = 0;
 
 	FOR_EACH_INTERFACE (table, interface)
-		all_covered &=
-			roles[i++].covered || !strcmp(link_kind(&interface->link), "loopback");
+		all_covered &= roles[i++].covered || table_is_away(interface) ||
+			       !strcmp(link_kind(&interface->link), "loopback");
 	return all_covered;
 }
 
@@ -76,23 +86,44 @@ static bool table_has_judged(const struct interface_table *table, const struct t
 	return judged;
 }
 
+/* What is received on a device that went may be on its way: that others see it stays. */
+static struct topology_role role_of_one_away(const struct topology_role *last)
+{
+	return (struct topology_role){.covered = last->covered, .partial = last->partial};
+}
+
+/* Roles of those that are not away, in the order of FOR_EACH_INTERFACE, each to its place. */
+static void table_spread_roles(struct interface_table *table, const struct topology_role *resolved,
+			       struct topology_role *roles)
+{
+	size_t i = 0, n = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		roles[i++] = table_is_away(interface) ? role_of_one_away(&interface->role)
+						      : resolved[n++];
+}
+
 /* Looks at the whole stack of devices: every interface's role in it, in the order of
  * FOR_EACH_INTERFACE. */
 static int table_resolve_roles(struct interface_table *table, struct topology_role **ret)
 {
 	_free_ struct topology_link *links = calloc(table->count + 1, sizeof(*links));
+	_free_ struct topology_role *resolved = calloc(table->count + 1, sizeof(*resolved));
 	_free_ struct topology_role *roles = calloc(table->count + 1, sizeof(*roles));
-	size_t i = 0;
+	size_t n = 0;
 	int err;
 
-	if (!links || !roles)
+	if (!links || !resolved || !roles)
 		return -ENOMEM;
 	FOR_EACH_INTERFACE (table, interface)
-		table_describe(interface, &links[i++]);
-	err = topology_resolve(links, i, roles);
-	if (!err)
-		*ret = TAKE_PTR(roles);
-	return err;
+		if (!table_is_away(interface))
+			table_describe(interface, &links[n++]);
+	err = topology_resolve(links, n, resolved);
+	if (err)
+		return err;
+	table_spread_roles(table, resolved, roles);
+	*ret = TAKE_PTR(roles);
+	return 0;
 }
 
 /* Takes over roles, and frees the list. */

@@ -22,6 +22,17 @@
 /* After a message the pauses grow with the time that has passed since, until so much has. */
 #define YOUNG_NS (30 * NSEC_PER_SEC)
 
+/*
+ * For each interface that is asked the kernel walks over all of them (rtnl_fdb_dump() in
+ * net/core/rtnetlink.c), when whoever makes a storm lets go of the RTNL lock. So one look takes
+ * about so long, the rest waits for the next, and that for so many times what this one took.
+ */
+#define LOOK_NS	   (10 * NSEC_PER_MSEC)
+#define LOOK_PAUSE 8
+
+/* Where all are to be asked and are more than that, one question for all addresses there are. */
+#define ASKED_ONE_BY_ONE 64
+
 /* A VLAN over a VLAN and so on. */
 #define DEPTH_MAX 8
 
@@ -124,6 +135,51 @@ static void table_read_secondary(struct interface_table *table, struct interface
 	free(found.list);
 }
 
+/* What is found at those that may have strangers. */
+struct finds {
+	struct interface_table *table;
+	struct turners list;
+};
+
+static int take_find(void *data, const struct secondary *secondary)
+{
+	struct finds *finds = data;
+	const struct interface *interface = *table_find(finds->table, secondary->ifindex);
+
+	if (!interface || !table_may_have_strangers(finds->table, interface))
+		return 0;
+	return turners_add(&finds->list, secondary->ifindex, secondary->address);
+}
+
+static int table_hand_out(struct interface_table *table, const struct turners *finds)
+{
+	int err = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		interface->secondary.count = 0;
+	for (size_t i = 0; i < finds->count && !err; i++) {
+		const struct flow_turner *find = &finds->list[i];
+
+		err = turners_add(&(*table_find(table, find->ifindex))->secondary, find->ifindex,
+				  find->address);
+	}
+	FOR_EACH_INTERFACE (table, interface)
+		turners_sort(&interface->secondary);
+	return err;
+}
+
+static void table_read_all_secondaries(struct interface_table *table)
+{
+	struct finds finds = {.table = table};
+	int err = rtnl_each_secondary(table->monitor->rtnl, 0, take_find, &finds);
+
+	if (!err)
+		err = table_hand_out(table, &finds.list);
+	if (err)
+		log_debug("secondary addresses cannot be read: %s", strerror(-err));
+	free(finds.list.list);
+}
+
 /* The addresses of devices of this namespace below which they are known, and those that a VLAN
  * hands down. */
 static int table_list_own(struct interface_table *table, struct turners *own)
@@ -200,29 +256,98 @@ static int table_update_strangers(struct interface_table *table)
 	return err;
 }
 
+static size_t table_count_askable(struct interface_table *table)
+{
+	size_t count = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		count += table_may_have_strangers(table, interface);
+	return count;
+}
+
+static void table_ask_all(struct interface_table *table)
+{
+	if (table_count_askable(table) > ASKED_ONE_BY_ONE)
+		table_read_all_secondaries(table);
+	else
+		FOR_EACH_INTERFACE (table, interface)
+			table_read_secondary(table, interface);
+}
+
+/* When it is to be asked again. */
+static int64_t table_next_look(const struct interface *interface, int64_t now_ns)
+{
+	int64_t age_ns = now_ns - interface->told_ns;
+
+	if (!interface->told_ns || age_ns >= YOUNG_NS)
+		return 0;
+	return now_ns + (age_ns / 2 > FIRST_LOOK_NS ? age_ns / 2 : FIRST_LOOK_NS);
+}
+
+/* Returns whether anybody in the bucket was asked. */
+static bool table_ask_bucket(struct interface_table *table, size_t bucket, int64_t now_ns)
+{
+	bool asked = false;
+
+	for (struct interface *interface = table->buckets[bucket]; interface;
+	     interface = interface->next) {
+		if (!interface->look_ns || interface->look_ns > now_ns)
+			continue;
+		table_read_secondary(table, interface);
+		interface->look_ns = table_next_look(interface, now_ns);
+		asked = true;
+	}
+	return asked;
+}
+
+/* Goes on where the last look ended, so that each has its turn. */
+static void table_ask_due(struct interface_table *table, int64_t now_ns)
+{
+	for (size_t i = 0; i < TABLE_BUCKETS; i++) {
+		bool asked = table_ask_bucket(table, table->look_bucket, now_ns);
+
+		table->look_bucket = (table->look_bucket + 1) % TABLE_BUCKETS;
+		if (asked && clock_boottime_ns() - now_ns >= LOOK_NS)
+			return;
+	}
+}
+
+static void table_schedule_look(struct interface_table *table, int64_t began_ns)
+{
+	int64_t now_ns = clock_boottime_ns(), next_ns = INT64_MAX;
+
+	table->rested_ns = now_ns + LOOK_PAUSE * (now_ns - began_ns);
+	FOR_EACH_INTERFACE (table, interface)
+		if (interface->look_ns && interface->look_ns < next_ns)
+			next_ns = interface->look_ns;
+	if (next_ns < table->rested_ns)
+		next_ns = table->rested_ns;
+	table->look_ns = next_ns < INT64_MAX ? next_ns : 0;
+}
+
 void table_find_strangers(struct interface_table *table, bool all)
 {
-	int64_t now_ns = clock_boottime_ns(), pause_ns = YOUNG_NS;
+	int64_t now_ns = clock_boottime_ns();
 	int err;
 
-	FOR_EACH_INTERFACE (table, interface) {
-		int64_t age_ns = interface->told_ns ? now_ns - interface->told_ns : YOUNG_NS;
-
-		if (all || age_ns < YOUNG_NS)
-			table_read_secondary(table, interface);
-		if (age_ns < YOUNG_NS && age_ns / 2 < pause_ns)
-			pause_ns = age_ns / 2 > FIRST_LOOK_NS ? age_ns / 2 : FIRST_LOOK_NS;
-	}
+	if (!all && now_ns < table->rested_ns)
+		return;
+	if (all)
+		table_ask_all(table);
+	else
+		table_ask_due(table, now_ns);
 	err = table_update_strangers(table);
 	if (err)
 		log_error("devices of other network namespaces are not known: %s", strerror(-err));
-	table->look_ns = pause_ns < YOUNG_NS ? now_ns + pause_ns : 0;
+	table_schedule_look(table, now_ns);
 }
 
 void table_expect_strangers(struct interface_table *table, uint32_t ifindex)
 {
-	int64_t now_ns = clock_boottime_ns();
+	int64_t now_ns = clock_boottime_ns(), look_ns = now_ns + FIRST_LOOK_NS;
 
+	if (look_ns < table->rested_ns)
+		look_ns = table->rested_ns;
 	for (unsigned int depth = 0; ifindex && depth < DEPTH_MAX; depth++) {
 		struct interface *interface = *table_find(table, ifindex);
 
@@ -231,9 +356,10 @@ void table_expect_strangers(struct interface_table *table, uint32_t ifindex)
 		ifindex = lower_of(interface);
 		if (!is_ipvlan(interface) && !table_may_have_strangers(table, interface))
 			continue;
-		interface->told_ns = now_ns;
-		if (!table->look_ns || table->look_ns > now_ns + FIRST_LOOK_NS)
-			table->look_ns = now_ns + FIRST_LOOK_NS;
+		/* at once, if roles are looked at before the pause is over */
+		interface->told_ns = interface->look_ns = now_ns;
+		if (!table->look_ns || table->look_ns > look_ns)
+			table->look_ns = look_ns;
 	}
 }
 

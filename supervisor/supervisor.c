@@ -180,6 +180,7 @@ static int supervisor_report_now(struct supervisor *sup)
 	int err;
 
 	/* links that went in this round of events end their part of the interval */
+	interface_table_hurry(sup->table);
 	supervisor_reconcile(sup);
 	/* while the output is broken, what was read before has no report for how long nobody knows
 	 */
@@ -304,6 +305,7 @@ static int supervisor_reload(struct supervisor *sup)
 static int supervisor_report_early(struct supervisor *sup, int *report_err)
 {
 	/* whoever asks now wants to know that all is well now */
+	interface_table_hurry(sup->table);
 	if (interface_table_check(sup->table))
 		interface_table_reconcile(sup->table, REPAIR_BUDGET_NS);
 	*report_err = supervisor_report_now(sup);
@@ -399,6 +401,7 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 	int err, report_err;
 
 	/* links that went in this round of events are in the answer as what they are */
+	interface_table_hurry(sup->table);
 	supervisor_reconcile(sup);
 	switch (request->kind) {
 	case CONTROL_STATUS:

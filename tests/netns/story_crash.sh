@@ -265,6 +265,44 @@ story_broken_output_holds_little() {
 	stop_agent host
 }
 
+# What went and had nothing to tell is not kept for the next agent; what had is.
+story_killed_after_many_links_went() {
+	local i
+
+	topology_wire
+	for ((i = 0; i < 40; i++)); do
+		printf 'link add s%d type veth peer name t%d netns %s-peer\nlink set s%d addrgenmode none up\n' \
+			"$i" "$i" "$PREFIX" "$i"
+	done >"$WORK/come"
+	for ((i = 0; i < 40; i++)); do
+		printf 'link delete s%d\n' "$i"
+	done >"$WORK/go"
+	start_agent host -v
+	ip_in host -batch "$WORK/come"
+	for ((i = 0; i < 40; i++)); do
+		wait_for_log host "s$i: attached"
+	done
+	ip_in peer link set t7 addrgenmode none up
+	stray 5 peer t7
+	ip_in host -batch "$WORK/go"
+	for ((i = 0; i < 40; i++)); do
+		wait_for_log host "s$i: gone"
+	done
+	# maps of links that went are read when there are some of them
+	wait_for 'the maps of most of them' holds_few_maps
+	send 3
+	kill_agent host
+	start_agent host
+	stop_agent host
+	expect_report host 8 "$(flow 3)" "$STRAY Bytes: $((5 * 128))"
+	(($(header_field host interfaces) < 3 + 32)) || fail "interfaces: $(header_field host interfaces)"
+}
+
+# Those of v0 and lo, that of s7, and less than are read together.
+holds_few_maps() {
+	(($(pinned_maps host | wc -l) < 3 + 32))
+}
+
 # The last report finds no room, and is in the first one of the next agent.
 story_last_report_stays_for_the_next_agent() {
 	topology_wire

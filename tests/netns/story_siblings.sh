@@ -122,6 +122,24 @@ story_macvlans_over_a_pair() {
 	expect_siblings macvlan pair
 }
 
+# So many that the kernel is asked for the addresses of all devices at once.
+story_macvlans_over_one_of_many_pairs() {
+	local i
+
+	topology_siblings macvlan pair
+	for ((i = 0; i < 40; i++)); do
+		printf 'link add m%d type veth peer name n%d\n' "$i" "$i"
+	done | ip_in host -batch -
+	start_agent host
+	to_each_other
+	# one more for the look that a report begins with
+	report_now host
+	expect_report host 70 "${TO_EACH_OTHER[@]}" "$TO_PEER"
+	to_each_other
+	stop_agent host
+	expect_report host 70 "${TO_EACH_OTHER[@]}" "$TO_PEER"
+}
+
 # The host has one as well, watched or not, with the device below it or without.
 expect_own_sibling() { # LOWER_KIND
 	local options

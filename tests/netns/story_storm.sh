@@ -165,6 +165,37 @@ once_storm_overruns() {
 	expect_equal 'bytes of all reports' $((60 * 128)) "$(sum_of_reports host)"
 }
 
+# The agent is told of a pair and asks for it when it is gone: phases of others do not end for that.
+story_gone_before_it_is_attached() {
+	local i maps
+
+	make_ns host peer
+	wire host v0 peer v1
+	add_link host name br0 type bridge mcast_snooping 0
+	ip_in host link set br0 addrgenmode none up
+	ip_in host link set v0 master br0
+	{
+		printf 'link add gone0 type veth peer name gone1\n'
+		# more than the agent reads before it does something
+		for ((i = 0; i < 400; i++)); do
+			printf 'link set v0 alias a%d\n' "$i"
+		done
+		printf 'link delete gone0\nlink add late0 type veth peer name late1 netns %s-peer\n' "$PREFIX"
+	} >"$WORK/batch"
+	start_agent host -vv
+	stray 5 peer v1
+	maps=$(in_ns host "$TOOLS/bpf_objects" entries flows- | wc -l)
+	signal_agent host STOP
+	ip_in host -batch "$WORK/batch"
+	signal_agent host CONT
+	wait_for_log host 'late0: attached'
+	agent_log_has host 'gone0: ifindex' || fail 'it was not told of gone0'
+	expect_equal 'maps that are held' $((maps + 1)) "$(in_ns host "$TOOLS/bpf_objects" entries flows- | wc -l)"
+	stray 7 peer v1
+	stop_agent host
+	expect_equal 'bytes of all reports' $((12 * 128)) "$(sum_of_reports host)"
+}
+
 # v0 goes and another link comes with its index.
 replace_v0() { # ADDRESS
 	ip_in host link delete v0
