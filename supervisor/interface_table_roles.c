@@ -77,12 +77,13 @@ static bool table_is_all_covered(const struct interface_table *table,
 	return all_covered;
 }
 
-static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles)
+static bool table_has_judged(const struct interface_table *table, const struct topology_role *roles,
+			     bool all_covered)
 {
 	bool judged = false;
 
 	for (size_t i = 0; i < table->count; i++)
-		judged |= table_is_judged(&roles[i], table->all_covered);
+		judged |= table_is_judged(&roles[i], all_covered);
 	return judged;
 }
 
@@ -171,13 +172,23 @@ static bool table_classes_change(struct interface_table *table, const struct top
 	return change;
 }
 
+/* Whether interfaces begin to count with this change, leave, or have ended since the last one. */
+static bool table_monitors_others(struct interface_table *table)
+{
+	bool others = table->monitored_changed;
+
+	FOR_EACH_INTERFACE (table, interface)
+		others |= interface->state == INTERFACE_ATTACHED || table_is_leaving(interface);
+	return others;
+}
+
 /* Marks the counting interfaces whose phases end. judged: some hook is or was. Returns how many, or
  * a negative errno. */
 static int table_mark_changed(struct interface_table *table, const struct topology_role *roles,
 			      bool judged)
 {
 	_free_ uint32_t *ids = calloc(table->count + 1, sizeof(*ids));
-	bool all = judged && (table->monitored_changed || table_classes_change(table, roles));
+	bool all = judged && (table_monitors_others(table) || table_classes_change(table, roles));
 	size_t count = 0, before = SIZE_MAX, i;
 
 	if (!ids)
@@ -319,10 +330,10 @@ static int table_begin_phase(struct interface_table *table, struct interface *in
 	return 0;
 }
 
-static int table_begin_phases(struct interface_table *table, bool together)
+static int table_begin_phases(struct interface_table *table)
 {
 	struct topology_role *renamed;
-	int err = table_prepare_phases(table, together);
+	int err = 0;
 
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->changed && !err)
@@ -355,45 +366,94 @@ bool interface_table_judges(const struct interface_table *table)
 	return table->judged;
 }
 
-int table_update_roles(struct interface_table *table)
-{
-	struct topology_role *roles;
-	bool judged, together;
-	int changed, err;
+/* What is to hold from now on. */
+struct role_change {
+	struct topology_role *roles; /* owned; in the order of FOR_EACH_INTERFACE */
+	bool all_covered, judged;
+	bool ends_phases; /* of the interfaces that are marked as changed */
+};
 
-	if (table->look_ns)
-		table_find_strangers(table, false);
-	err = table_resolve_roles(table, &roles);
+static void table_drop_roles(const struct interface_table *table, struct topology_role *roles)
+{
+	for (size_t i = 0; i < table->count; i++)
+		topology_role_clean(&roles[i]);
+	free(roles);
+}
+
+/* Looks at the stack, and makes ready what it takes to go by it. Nothing has changed so far, and
+ * where something is missing nothing does: what was counted under old roles must not end under new
+ * ones. */
+static int table_plan_change(struct interface_table *table, struct role_change *change)
+{
+	bool together;
+	int count, err = table_resolve_roles(table, &change->roles);
+
 	if (err)
 		return err;
-	FOR_EACH_INTERFACE (table, interface) {
+	change->all_covered = table_is_all_covered(table, change->roles);
+	change->judged = table_has_judged(table, change->roles, change->all_covered);
+	together = change->judged || table->judged;
+	count = table_mark_changed(table, change->roles, together);
+	change->ends_phases = count > 0;
+	err = count > 0 ? table_prepare_phases(table, together) : count;
+	if (err)
+		table_drop_roles(table, change->roles);
+	return err;
+}
+
+/* What passes from here until the roles hold is not known to the byte. */
+static void table_note_moments(struct interface_table *table)
+{
+	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_ATTACHED)
 			interface_note_missed(interface, table->monitor);
 		else if (table_is_leaving(interface))
 			interface_read_counters(interface, table->monitor, 0);
-		else
-			continue;
-		table->monitored_changed = true;
-	}
-	table->all_covered = table_is_all_covered(table, roles);
-	judged = table_has_judged(table, roles);
-	together = judged || table->judged;
-	changed = table_mark_changed(table, roles, together);
-	table->judged = judged;
-	table->era += changed > 0 || table->monitored_changed;
+}
+
+static void table_begin_era(struct interface_table *table, const struct role_change *change)
+{
+	table->era += change->ends_phases || table_monitors_others(table);
 	table->monitored_changed = false;
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_ATTACHED)
 			interface->era = table->era;
-	table_set_roles(table, roles);
-	if (changed > 0)
-		err = table_begin_phases(table, together);
+}
+
+/* Takes over the change. */
+static int table_make_change(struct interface_table *table, struct role_change *change)
+{
+	int err = 0;
+
+	table_note_moments(table);
+	table_begin_era(table, change);
+	table->all_covered = change->all_covered;
+	table->judged = change->judged;
+	table_set_roles(table, change->roles);
+	if (change->ends_phases)
+		err = table_begin_phases(table);
 	if (!err)
 		err = table_note_interval_roles(table);
 	table->monitor->checkpoint(table->monitor->data);
 	table_apply_roles(table);
 	table_sweep(table);
-	if (table->waiting >= WAITING_MAX)
+	return err;
+}
+
+int table_update_roles(struct interface_table *table)
+{
+	struct role_change change;
+	bool full;
+	int err;
+
+	if (table->look_ns)
+		table_find_strangers(table, false);
+	err = table_plan_change(table, &change);
+	full = err == -ENOMEM || err == -ENOSPC;
+	if (!err)
+		err = table_make_change(table, &change);
+	/* what ended holds maps until it is read */
+	if (table->waiting >= WAITING_MAX || (full && table->waiting))
 		table_settle_ended(table);
-	return changed < 0 ? changed : err;
+	return err;
 }

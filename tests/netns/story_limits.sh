@@ -70,33 +70,39 @@ story_descriptors_come_back() {
 	expect_report host 4 "$STRAY Bytes: $((4 * 128))"
 }
 
-# A control group that may use that much memory: the file that takes a process.
-memory_group() { # MIB
-	local root group limit
+# A control group for memory, into which the agent of host goes; FILES: limit and usage.
+memory_group() { # what it may use, in MIB
+	local root
 
+	FILES=(memory.limit_in_bytes memory.usage_in_bytes)
 	root=$(awk '$3 == "cgroup" && $4 ~ /(^|,)memory(,|$)/ { print $2; exit }' /proc/mounts)
-	limit=memory.limit_in_bytes
 	if [[ -z $root ]]; then
+		FILES=(memory.max memory.current)
 		root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-		limit=memory.max
-		[[ -n $root ]] && echo +memory >"$root/cgroup.subtree_control" || return 1
-	fi 2>/dev/null
-	group=$root/$PREFIX
-	mkdir "$group"
-	echo "$(($1 * 1024 * 1024))" >"$group/$limit"
-	echo "$group/cgroup.procs"
+		if [[ -z $root ]] || ! echo +memory 2>/dev/null >"$root/cgroup.subtree_control"; then
+			skip 'no control group of memory can be made here'
+		fi
+	fi
+	GROUP=$root/$PREFIX
+	mkdir "$GROUP"
+	echo "$(($1 * 1024 * 1024))" >"$GROUP/${FILES[0]}"
+	echo "${AGENT[host]}" >"$GROUP/cgroup.procs"
+}
+
+# What the group may use beside what it uses now, in MIB.
+leave_memory() {
+	echo "$(($(cat "$GROUP/${FILES[1]}") + $1 * 1024 * 1024))" >"$GROUP/${FILES[0]}"
 }
 
 # A control group has no room for the maps of a storm: the agent is not killed for it, what it monitors it goes
 # on counting, and the rest when there is room. Which links are monitored meanwhile is not said.
 story_control_group_is_full() {
-	local count=60 procs i
+	local count=60 i
 
-	procs=$(memory_group 48) || skip 'no control group of memory can be made here'
 	make_ns host peer
 	wire host first peer last
 	start_agent host -v
-	echo "${AGENT[host]}" >"$procs"
+	memory_group 48
 	stray 3 peer last
 	many_wires "$count"
 	wait_for_log host 'no kernel memory for another flow map'
@@ -116,6 +122,57 @@ story_control_group_is_full() {
 	stop_agent host
 	expect_report host 5 "$STRAY Bytes: $((5 * 128))"
 	expect_equal 'complaints' 1 "$(agent_log_count host 'no kernel memory for another flow map')"
+}
+
+# Bridges with two ports each: what comes in by a v leaves by a u.
+many_bridges() { # COUNT
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		ip_in host link add "b$i" type bridge mcast_snooping 0
+		ip_in host link set "b$i" addrgenmode none up
+		wire host "v$i" peer "w$i"
+		wire host "u$i" peer "x$i"
+		ip_in host link set "v$i" master "b$i"
+		ip_in host link set "u$i" master "b$i"
+	done
+}
+
+through_each_bridge() { # COUNT PACKETS
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		stray "$2" peer "w$i"
+	done
+}
+
+# Other lists take a new map for each hook that becomes the first one to see a packet. As long as there is no
+# memory for them, all goes on by the roles of before: what was counted by those is not counted again.
+story_no_memory_for_other_roles() {
+	local count=10
+
+	make_ns host peer
+	many_bridges "$count"
+	printf '[interfaces]\ninclude = *\n' >"$WORK/flowtally.conf"
+	start_agent host -v -c "$WORK/flowtally.conf"
+	memory_group 200
+	through_each_bridge "$count" 3
+
+	leave_memory 4
+	printf '[interfaces]\ninclude = u*\n' >"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host 'could not all be reconciled: Cannot allocate memory'
+	through_each_bridge "$count" 4
+	report_now host
+	expect_report host $((7 * count)) "$STRAY Bytes: $((7 * 128 * count))"
+	through_each_bridge "$count" 5
+
+	leave_memory 100
+	wait_for_log host "v$((count - 1)): detached"
+	through_each_bridge "$count" 6
+	stop_agent host
+	expect_report host $((11 * count)) "$STRAY Bytes: $((11 * 128 * count))"
+	expect_equal 'complaints' 1 "$(agent_log_count host 'could not all be reconciled')"
 }
 
 # Where an index stands in the slot table (bpf/flow_types.h: flow_slot_place).
