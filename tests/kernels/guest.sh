@@ -22,6 +22,8 @@ ip link set lo up
 modprobe tun
 # shellcheck disable=SC1091
 . /guest.conf
+# as systemd raises it
+ulimit -Hn 524288
 cd /flowtally || exit
 # there is no tcx before 6.6
 export TOPOLOGY_ATTACH=auto
