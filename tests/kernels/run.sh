@@ -179,8 +179,8 @@ run_kernel() { # KERNEL
 reason=$(missing_tool | paste -sd ,)
 if [[ ! $reason ]]; then
 	make_root "$scratch/root"
-	printf 'RINGS=%q\nexport STORY=%q SEEDS=%q CHAOS_S=%q V=%q PATIENCE=%q timeout_s=%d\n' "$RINGS" \
-		"${STORY:-*}" "${SEEDS:-1..20}" "${CHAOS_S:-30}" "${V:-}" "${PATIENCE:-10}" "$deadline_s" >"$scratch/root/guest.conf"
+	printf 'RINGS=%q\nexport STORY=%q SEEDS=%q CHAOS_S=%q V=%q PATIENCE=%q\n' "$RINGS" \
+		"${STORY:-*}" "${SEEDS:-1..20}" "${CHAOS_S:-30}" "${V:-}" "${PATIENCE:-10}" >"$scratch/root/guest.conf"
 fi
 for kernel in "${kernels[@]}"; do
 	if [[ $reason ]]; then
