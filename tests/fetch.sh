@@ -14,7 +14,7 @@ cannot() { # REASON
 begin_fetch() { # FOLDER
 	command -v apt-get >/dev/null || cannot 'no apt-get to fetch it with'
 	mkdir -p "$1"
-	work=$(mktemp -d -p "$1")
+	work=$(mktemp -d -p "$(cd "$1" && pwd)")
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work"/{state/lists/partial,cache/archives/partial,root}
 	sources=()

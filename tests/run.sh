@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export BUILD=${BUILD:-build} V=${V:-}
 
-timeout_s=${timeout_s:-900}
+# an exported timeout_s goes to the stories as it is
+binary_timeout_s=$((${timeout_s:-900} * ${PATIENCE:-1}))
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # a line a test: "ok", "FAIL" or "SKIP"
@@ -44,7 +45,7 @@ run_binary() { # BINARY ARGUMENTS...
 	local name=${1#"$BUILD"/} output=$scratch/output status=0 passed skipped failed planned
 	local begin=$EPOCHREALTIME word=ok
 
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$timeout_s" "$@" >"$output" 2>&1 </dev/null || status=$?
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$binary_timeout_s" "$@" >"$output" 2>&1 </dev/null || status=$?
 	passed=$(count_lines '^ok [0-9]+ - ' "$output")
 	skipped=$(count_lines '^(not )?ok [0-9]+.*# SKIP' "$output")
 	failed=$(count_lines '^not ok [0-9]+ - ' "$output")

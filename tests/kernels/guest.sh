@@ -22,9 +22,13 @@ ip link set lo up
 modprobe tun
 # shellcheck disable=SC1091
 . /guest.conf
+# as systemd raises it
+ulimit -Hn 524288
 cd /flowtally || exit
 # there is no tcx before 6.6
 export TOPOLOGY_ATTACH=auto
+# modules may come and go
+export OWN_KERNEL=yes
 # shellcheck disable=SC2086
 tests/run.sh $RINGS
 echo o >/proc/sysrq-trigger

@@ -9,6 +9,8 @@
  *                               empty, with that
  *   control squat               takes the name by which agents know of each other, says "ready" and
  *                               stays until it is killed
+ *   control bequeath            takes that name, says "ready" and ends; a child has it until it was
+ *                               asked for twice
  */
 #include <err.h>
 #include <errno.h>
@@ -90,7 +92,7 @@ static int answer(const char *path, const char *line)
 	return *line && dprintf(client, "%s\n", line) < 0;
 }
 
-static _Noreturn void squat(void)
+static int take_name(void)
 {
 	static const char name[] = "\0flowtally";
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -104,8 +106,24 @@ static _Noreturn void squat(void)
 		err(1, "@flowtally");
 	puts("ready");
 	fflush(stdout);
+	return fd;
+}
+
+static _Noreturn void squat(void)
+{
+	take_name();
 	for (;;)
 		pause();
+}
+
+static int bequeath(void)
+{
+	int fd = take_name();
+
+	if (!fork())
+		for (int i = 0; i < 2; i++)
+			accept(fd, NULL, NULL);
+	return 0;
 }
 
 int main(int argc, char *argv[])
@@ -119,5 +137,7 @@ int main(int argc, char *argv[])
 		return answer(argv[2], argv[3]);
 	if (argc == 2 && !strcmp(argv[1], "squat"))
 		squat();
-	errx(2, "usage: control ask PATH | crowd PATH N | answer PATH LINE | squat");
+	if (argc == 2 && !strcmp(argv[1], "bequeath"))
+		return bequeath();
+	errx(2, "usage: control ask PATH | crowd PATH N | answer PATH LINE | squat | bequeath");
 }

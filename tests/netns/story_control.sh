@@ -192,6 +192,26 @@ story_top() {
 	expect_error 4 'no flowtally runs'
 }
 
+# The right ends' ports of all flows, in the order that the agent gave them.
+top_sorted_by() { # WHAT
+	ask host top -s "$1"
+	awk 'NR > 2 { sub(/.*:/, "", $3); print $3 }' "$WORK/answer" | paste -sd ' '
+}
+
+once_top_sorted() {
+	topology_wire
+	start_agent host
+	udp -n 2 -s 1000 peer 10.1.0.2:40000 host 10.1.0.1:5001
+	udp -n 10 -s 10 peer 10.1.0.2:40001 host 10.1.0.1:5002
+	udp -n 4 -s 300 -r 4 peer 10.1.0.2:40002 host 10.1.0.1:5003
+	expect_equal 'by bytes' '5003 5001 5002' "$(top_sorted_by bytes)"
+	expect_equal 'by packets' '5002 5003 5001' "$(top_sorted_by packets)"
+	expect_equal 'by what the left end sent' '5001 5003 5002' "$(top_sorted_by sent)"
+	# equal ones as in a report
+	expect_equal 'by what it received' '5003 5001 5002' "$(top_sorted_by received)"
+	stop_agent host
+}
+
 once_wrong_top() {
 	make_ns host
 	expect_status 2 "'colour'" top -s colour

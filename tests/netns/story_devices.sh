@@ -433,10 +433,18 @@ reflected() {
 	stray 10 c1 eth0
 }
 
+# A module that changes what all bridges of a host do, so a host that is not the tests' own is asked for it only.
+load_br_netfilter() {
+	[[ ${OWN_KERNEL:-} && ! -e /proc/sys/net/bridge ]] || return 0
+	modprobe br_netfilter
+	trap 'modprobe -r br_netfilter' EXIT
+}
+
 # The bridge hands its frames to the IP layer's hooks, with conntrack.
 story_br_netfilter() {
 	local options
 
+	load_br_netfilter
 	topology_containers
 	in_ns host sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1 \
 		2>"$WORK/sysctl.log" || skip 'this kernel has no br_netfilter'

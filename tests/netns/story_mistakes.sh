@@ -109,6 +109,14 @@ once_name_taken_by_a_stranger() {
 	stop_agent host
 }
 
+# The one who took it is dead; a child of it, as of an agent that is killed while it forks, has it a little longer.
+once_name_held_after_a_death() {
+	make_ns host
+	in_ns host "$TOOLS/control" bequeath </dev/null
+	start_agent host
+	stop_agent host
+}
+
 # It may be misspelt, or come later.
 once_interface_that_is_not_there() {
 	make_ns host peer

@@ -34,6 +34,7 @@ static void test_program(void **state)
 	assert_program(-ENOSYS, "CONFIG_BPF_SYSCALL");
 	assert_program(-EINVAL, "5.10");
 	assert_program(-EMFILE, "RLIMIT_NOFILE");
+	assert_program(-ENOMEM, "RLIMIT_MEMLOCK");
 	assert_program(-EIO, strerror(EIO));
 }
 
@@ -43,6 +44,10 @@ static void test_attach(void **state)
 	assert_non_null(strstr(explain_attach(-EBUSY), "tc qdisc del"));
 	assert_non_null(strstr(explain_attach(-EOPNOTSUPP), "6.6"));
 	assert_non_null(strstr(explain_attach(-EPERM), "CAP_NET_ADMIN"));
+	assert_non_null(strstr(explain_attach(-ENOENT), "cls_bpf"));
+	assert_non_null(strstr(explain_attach(-EPROTONOSUPPORT), "cls_bpf"));
+	assert_non_null(strstr(explain_attach(-EMFILE), "RLIMIT_NOFILE"));
+	assert_non_null(strstr(explain_attach(-ENOSPC), "exclude"));
 	assert_string_equal(explain_attach(-EIO), strerror(EIO));
 }
 

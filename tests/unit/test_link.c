@@ -349,6 +349,59 @@ static void test_counters_of_other_kernels(void **state)
 	}
 }
 
+/* As RTM_GETSTATS answers: for link 7, with those attributes that are asked for. */
+static struct nlmsghdr *put_stats(uint16_t type)
+{
+	struct nlmsghdr *message;
+	struct if_stats_msg *info;
+
+	memset(buffer, 0, sizeof(buffer));
+	message = mnl_nlmsg_put_header(buffer);
+	message->nlmsg_type = type;
+	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
+	info->ifindex = 7;
+	info->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+	return message;
+}
+
+static void test_counters_alone(void **state)
+{
+	const uint64_t counters[] = {1, 2, 3ULL << 40, 4, 5, 6};
+	struct nlmsghdr *message = put_stats(RTM_NEWSTATS);
+	struct link_stats stats = {0};
+	uint32_t ifindex = 0;
+
+	(void)state;
+	/* what nobody asked for, and is shorter than counters are */
+	mnl_attr_put_u32(message, IFLA_STATS_LINK_XSTATS, 8);
+	mnl_attr_put(message, IFLA_STATS_LINK_64, sizeof(counters), counters);
+	assert_int_equal(link_parse_stats(&ifindex, &stats, message), 0);
+	assert_int_equal(ifindex, 7);
+	assert_int_equal(stats.rx_packets, 1);
+	assert_int_equal(stats.tx_packets, 2);
+	assert_int_equal(stats.rx_bytes, 3ULL << 40);
+	assert_int_equal(stats.tx_bytes, 4);
+}
+
+static void test_bad_counters(void **state)
+{
+	const uint64_t counters[] = {1, 2, 3};
+	struct nlmsghdr *message = put_stats(RTM_NEWLINK);
+	struct link_stats stats = {.rx_packets = 9};
+	uint32_t ifindex = 0;
+
+	(void)state;
+	assert_int_equal(link_parse_stats(&ifindex, &stats, message), -ENOENT);
+	message = put_stats(RTM_NEWSTATS);
+	message->nlmsg_len--;
+	assert_int_equal(link_parse_stats(&ifindex, &stats, message), -EBADMSG);
+	assert_int_equal(ifindex, 0);
+	message = put_stats(RTM_NEWSTATS);
+	mnl_attr_put(message, IFLA_STATS_LINK_64, sizeof(counters), counters);
+	assert_int_equal(link_parse_stats(&ifindex, &stats, message), -EBADMSG);
+	assert_int_equal(stats.rx_packets, 9);
+}
+
 /* Cuts the message at every length. The copy has exactly that size, so that a sanitizer sees what
  * is read beyond. */
 static void test_truncated_at_every_length(void **state)
@@ -768,6 +821,8 @@ int main(void)
 		cmocka_unit_test(test_bad_attributes),
 		cmocka_unit_test(test_attributes_that_do_not_add_up),
 		cmocka_unit_test(test_counters_of_other_kernels),
+		cmocka_unit_test(test_counters_alone),
+		cmocka_unit_test(test_bad_counters),
 		cmocka_unit_test(test_truncated_at_every_length),
 		cmocka_unit_test(test_damaged_at_every_byte),
 		cmocka_unit_test(test_vxlan),

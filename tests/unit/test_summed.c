@@ -78,17 +78,21 @@ static void assert_other(const char *name, size_t flows, uint64_t packets)
 /* What is named and what is in the others is the total. */
 static void assert_adds_up(void)
 {
-	struct flow_count sum = {0};
+	const struct flow_count summed = summed_count(&report);
+	struct flow_count sum = {0}, others = {0};
 	size_t flows = report.flow_count;
 
 	for (size_t i = 0; i < report.flow_count; i++)
 		for (int end = 0; end < 2; end++)
 			flow_count_add(&sum, &report.flows[i].sent[end]);
 	for (size_t i = 0; i < report.other_count; i++) {
-		flow_count_add(&sum, &report.others[i].count);
+		flow_count_add(&others, &report.others[i].count);
 		flows += report.others[i].flows;
 		assert_true(!i || report.others[i - 1].interface < report.others[i].interface);
 	}
+	assert_int_equal(summed.bytes, others.bytes);
+	assert_int_equal(summed.packets, others.packets);
+	flow_count_add(&sum, &others);
 	assert_int_equal(sum.bytes, report.total.bytes);
 	assert_int_equal(sum.packets, report.total.packets);
 	assert_int_equal(flows, report_flow_total(&report));

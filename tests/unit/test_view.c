@@ -210,6 +210,41 @@ static void test_flows(void **state)
 	json_decref(answer);
 }
 
+/* A bar has ten places for the largest, which is the first. */
+static size_t bar_of_second_flow(const json_t *answer)
+{
+	const char *line;
+
+	buffer_reset(&out);
+	view_flows(&out, answer, false, 0);
+	buffer_append(&out, "", 1);
+	line = strstr(out.data, "udp");
+	assert_non_null(line);
+	line = strchr(line, '#');
+	assert_non_null(line);
+	return strspn(line, "#");
+}
+
+static void test_bars_show_what_is_sorted_by(void **state)
+{
+	static const struct {
+		const char *sort;
+		size_t places;
+	} cases[] = {{"bytes", 5}, {"packets", 3}, {"rate", 4}, {"sent", 8}, {"received", 2}};
+	json_t *answer = parse(
+		"{\"flows\":[{\"source\":{\"bytes\":1000,\"rate\":50},\"destination\":{\"bytes\":"
+		"1000,\"rate\":50},\"network\":{\"bytes\":2000,\"packets\":100}},{\"source\":{"
+		"\"bytes\":800,\"rate\":10},\"destination\":{\"bytes\":200,\"rate\":30},"
+		"\"network\":{\"bytes\":1000,\"packets\":30,\"transport\":\"udp\"}}]}");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_object_set_new(answer, "sort", json_string(cases[i].sort));
+		assert_int_equal(bar_of_second_flow(answer), cases[i].places);
+	}
+	json_decref(answer);
+}
+
 /* An agent of another version, or something else altogether. */
 static void test_answers_that_lack_all(void **state)
 {
@@ -296,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interfaces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bars_show_what_is_sorted_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_answers_that_lack_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_strings_are_valid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_paths, setup, teardown),
