@@ -27,9 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_SIZE 2048
-#define UP_WAIT_NS   (60 * NSEC_PER_SEC)
-#define RULE_TABLES  1000 /* a table for each rule, by its route's number */
+#define MESSAGE_SIZE  2048
+#define UP_WAIT_NS    (60 * NSEC_PER_SEC)
+#define RULE_TABLES   1000 /* a table for each rule, by its route's number */
+#define FIRST_IFINDEX 100  /* below are the devices that modules of tunnels make by themselves */
 
 struct kernel {
 	struct world *world; /* borrowed */
@@ -280,7 +281,7 @@ static int create_link(struct kernel *kernel, struct device *device)
 	struct ifinfomsg *info =
 		begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
 
-	device->ifindex = (uint32_t)(device - kernel->world->devices) + 2;
+	device->ifindex = FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
 	if (device->kind == KIND_VETH)
 		device->peer->ifindex = device->ifindex + 1;
 	put_link(kernel, request.header, info, device);
@@ -315,7 +316,7 @@ static int create_served_pair(struct kernel *kernel, struct device *device)
 	size_t number = (size_t)(device - kernel->world->devices);
 	int one, other, err;
 
-	device->ifindex = (uint32_t)number + 2;
+	device->ifindex = FIRST_IFINDEX + (uint32_t)number;
 	device->peer->ifindex = device->ifindex + 1;
 	one = open_served(kernel, device);
 	if (one < 0)
