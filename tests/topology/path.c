@@ -331,8 +331,11 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		if (walk->tag_count == TAGS_MAX)
 			return false;
 		walk->tags[walk->tag_count++] = device->tag;
-		if (device->lower->space != device->space)
+		if (device->lower->space != device->space) {
 			walk->packet = NULL;
+			/* it seems to be born at the master (doc/dedup.md, Limits) */
+			walk->path->beyond |= device->lower->space == HOST && device->lower->master;
+		}
 		return transmit(walk, device->lower, target, tuple);
 	case KIND_BOND:
 		return transmit(walk, world_active_slave(walk->world, device), target, tuple);
