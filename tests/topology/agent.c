@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/topology/agent.h"
 #include "tests/topology/kernel.h"
+#include "tests/topology/path.h"
 
 #include "lib/clock.h"
 
@@ -308,6 +309,9 @@ static bool parse_flow(const char *line, struct tally *tally)
 	if (!parse_end(line, "\"source\":", &ends[0], &bytes[0], &packets[0]) ||
 	    !parse_end(line, "\"destination\":", &ends[1], &bytes[1], &packets[1]))
 		return false;
+	for (int i = 0; i < 2; i++)
+		if (ends[i].port == GENEVE_PORT)
+			ends[!i].port = 0;
 	for (int i = 0; i < 2; i++)
 		tally_add(tally, &ends[i], &ends[!i], bytes[i], packets[i]);
 	return true;

@@ -35,7 +35,7 @@ static void copy_routes(struct grammar *g, const struct device *like, struct dev
 }
 
 /* A container in the segment of an uplink, whose router is the host: in and out by one device. */
-static void add_one_armed(struct grammar *g)
+void add_one_armed(struct grammar *g)
 {
 	unsigned int i = random_below(g->random, g->uplink_count), number = g->container_count;
 	struct device *router = random_chance(g->random, 75) ? g->uplinks[i] : g->gateways[i];
@@ -48,6 +48,7 @@ static void add_one_armed(struct grammar *g)
 		device = world_add(g->world, KIND_MACVLAN, add_container_space(g),
 				   name_of(name, "m%u", number));
 		device->lower = g->wires[i];
+		device->mtu = g->wires[i]->mtu;
 		give_address(device, UPLINK_SEGMENT + i, 10 + number);
 	} else {
 		return;

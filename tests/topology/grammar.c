@@ -19,6 +19,9 @@
 #define SIZE_STREAM    60000
 #define PICKS	       200 /* tries to find a conversation that has a way */
 
+#define KINDS_SALT	    0x5bd1e995a5a5a5a5
+#define KINDS_CONVERSATIONS 5 /* more, where there is more */
+
 const char *name_of(char *name, const char *format, ...)
 {
 	va_list args;
@@ -88,7 +91,7 @@ void add_uplink(struct grammar *g)
 					     name_of(other, "w%u", i));
 
 	g->wires[i] = wire;
-	g->gateways[i] = give_address(wire->peer, UPLINK_SEGMENT + i, 2);
+	g->ends[i] = g->gateways[i] = give_address(wire->peer, UPLINK_SEGMENT + i, 2);
 	g->uplinks[i] = give_address(add_uplink_stack(g, i, wire), UPLINK_SEGMENT + i, 1);
 }
 
@@ -359,12 +362,14 @@ static void avoid_traps(struct world *world)
 }
 
 void grammar_build(struct random *random, struct world *world, bool traps,
-		   unsigned int elements_percent)
+		   unsigned int elements_percent, unsigned int kinds)
 {
 	/* numbers of their own, so that the other hosts stay what they are */
 	struct random more = {.state = ~random->state};
-	struct grammar g = {.random = random, .world = world};
+	struct random kind_random = {.state = random->state ^ KINDS_SALT};
+	struct grammar g = {.random = random, .world = world, .kinds = kinds};
 	bool elements = random_chance(&more, elements_percent);
+	bool has_kinds = kinds && random_chance(&kind_random, elements_percent);
 	bool nat = random_chance(random, 40);
 	unsigned int parts, i;
 
@@ -382,6 +387,9 @@ void grammar_build(struct random *random, struct world *world, bool traps,
 	g.random = &more;
 	if (elements)
 		elements_add_devices(&g);
+	g.random = &kind_random;
+	if (has_kinds)
+		kinds_add_devices(&g);
 	g.random = random;
 	add_routes(&g);
 	g.random = &more;
@@ -389,6 +397,9 @@ void grammar_build(struct random *random, struct world *world, bool traps,
 		elements_add_ways(&g);
 	g.random = random;
 	add_conversations(&g, random_between(random, 5, 12), nat);
+	g.random = &kind_random;
+	if (has_kinds)
+		add_conversations(&g, KINDS_CONVERSATIONS, nat);
 	if (world_translates(world) && !traps)
 		avoid_traps(world);
 }
@@ -478,7 +489,7 @@ static bool may_change(const struct device *device, enum change_kind kind)
 	case CHANGE_RENAME:
 		return in_host;
 	case CHANGE_RELEASE:
-		return in_host && device->master;
+		return in_host && device->master && device->master->kind == KIND_BRIDGE;
 	case CHANGE_ENSLAVE:
 		return in_host && device->former_master && !device->master;
 	case CHANGE_ADD:

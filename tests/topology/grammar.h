@@ -21,9 +21,14 @@
  * makes a forwarded datagram's fragments anew, sometimes without skb_iif: they look born here.
  * elements_percent: the chance that it has more than uplinks and LANs: routes with two ways, rules
  * by source, one-armed routers, hairpins, devices that a process serves, shapers, mirrors.
+ * kinds: a bit for each kind that not every kernel has (grammar_optional_kinds()) and that it may
+ * have; the chance is elements_percent again.
  */
 void grammar_build(struct random *random, struct world *world, bool traps,
-		   unsigned int elements_percent);
+		   unsigned int elements_percent, unsigned int kinds);
+
+/* The kinds that no host of the others needs: 1 << KIND_VLAN and so on. */
+unsigned int grammar_optional_kinds(void);
 
 /* The agent's lists of patterns. */
 struct lists {

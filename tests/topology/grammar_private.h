@@ -21,7 +21,9 @@ struct grammar {
 	struct world *world;
 	struct device *uplinks[UPLINKS_MAX];  /* that have the host's address */
 	struct device *gateways[UPLINKS_MAX]; /* the other ends, in the world */
-	struct device *wires[UPLINKS_MAX];    /* the lowest devices of the host */
+	struct device *wires[UPLINKS_MAX];    /* the lowest devices of the host, or VLANs on them */
+	struct device *ends[UPLINKS_MAX];     /* what these reach in the world */
+	unsigned int kinds;		      /* a bit for each optional one that it may have */
 	unsigned int uplink_count;
 	unsigned int container_count;
 };
@@ -33,6 +35,7 @@ void add_uplink(struct grammar *g);
 unsigned int add_container_space(struct grammar *g);
 /* eth0 of a new container, and its other end in the host. */
 struct device *add_container(struct grammar *g, unsigned int segment, struct device *bridge);
+void add_one_armed(struct grammar *g);
 void add_default_route(struct grammar *g, struct device *device, struct device *gateway);
 /* Of a container, to a bridge of the host. */
 bool is_container_wire(const struct device *device);
@@ -43,5 +46,8 @@ bool is_container_wire(const struct device *device);
  */
 void elements_add_devices(struct grammar *g);
 void elements_add_ways(struct grammar *g);
+
+/* What only some kernels have. */
+void kinds_add_devices(struct grammar *g);
 
 #endif

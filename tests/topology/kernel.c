@@ -14,7 +14,9 @@
 #include <linux/fib_rules.h>
 #include <linux/if.h>
 #include <linux/if_bridge.h>
+#include <linux/if_ether.h>
 #include <linux/if_link.h>
+#include <linux/if_tunnel.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -27,9 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_SIZE 2048
-#define UP_WAIT_NS   (60 * NSEC_PER_SEC)
-#define RULE_TABLES  1000 /* a table for each rule, by its route's number */
+#define MESSAGE_SIZE  2048
+#define UP_WAIT_NS    (60 * NSEC_PER_SEC)
+#define RULE_TABLES   1000 /* a table for each rule, by its route's number */
+#define FIRST_IFINDEX 100  /* below are the devices that modules of tunnels make by themselves */
 
 struct kernel {
 	struct world *world; /* borrowed */
@@ -193,6 +196,18 @@ static int create_space(struct kernel *kernel)
 	return err ?: set_sysctls() ?: set_bridge_filter("0") ?: set_up(kernel, space, 1);
 }
 
+/* One of its own. */
+static bool has_mac(const struct device *device)
+{
+	return device->kind != KIND_TUN && !kind_is_ip_tunnel(device->kind) &&
+	       world_mac_owner(device) == device;
+}
+
+static bool has_neighbours(const struct device *device)
+{
+	return device->kind != KIND_TUN && !kind_is_ip_tunnel(device->kind);
+}
+
 /* No ARP and no multicast: so the kernel neither asks for neighbours nor reports groups. */
 static void put_properties(struct nlmsghdr *header, struct ifinfomsg *info,
 			   const struct device *device)
@@ -200,7 +215,7 @@ static void put_properties(struct nlmsghdr *header, struct ifinfomsg *info,
 	info->ifi_index = (int)device->ifindex;
 	info->ifi_flags = IFF_NOARP;
 	info->ifi_change = IFF_NOARP | IFF_MULTICAST;
-	if (device->kind != KIND_TUN)
+	if (has_mac(device))
 		mnl_attr_put(header, IFLA_ADDRESS, sizeof(device->mac), device->mac);
 	mnl_attr_put_u32(header, IFLA_MTU, device->mtu);
 }
@@ -233,6 +248,28 @@ static void put_vxlan(struct nlmsghdr *header, const struct device *device)
 	mnl_attr_put_u8(header, IFLA_VXLAN_LEARNING, 0);
 }
 
+/* It has no address of its own: the route tells. */
+static void put_geneve(struct nlmsghdr *header, const struct device *device)
+{
+	uint8_t remote[16];
+
+	device_address_bytes(device->peer->lower, AF_INET, remote);
+	mnl_attr_put_u32(header, IFLA_GENEVE_ID, device->tag);
+	mnl_attr_put(header, IFLA_GENEVE_REMOTE, 4, remote + 12);
+}
+
+/* Of a tunnel over IPv4. */
+static void put_ends_of_tunnel(struct nlmsghdr *header, const struct device *device,
+			       uint16_t local_type, uint16_t remote_type)
+{
+	uint8_t local[16], remote[16];
+
+	device_address_bytes(device->lower, AF_INET, local);
+	device_address_bytes(device->peer->lower, AF_INET, remote);
+	mnl_attr_put(header, local_type, 4, local + 12);
+	mnl_attr_put(header, remote_type, 4, remote + 12);
+}
+
 static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struct device *device)
 {
 	struct nlattr *info = mnl_attr_nest_start(header, IFLA_LINKINFO), *data, *peer;
@@ -260,6 +297,27 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		break;
 	case KIND_VLAN:
 		mnl_attr_put_u16(header, IFLA_VLAN_ID, device->tag);
+		if (world_is_service_vlan(kernel->world, device))
+			mnl_attr_put_u16(header, IFLA_VLAN_PROTOCOL, htons(ETH_P_8021AD));
+		break;
+	case KIND_BOND:
+		mnl_attr_put_u8(header, IFLA_BOND_MODE, (uint8_t)device->tag);
+		/* it would tell the neighbours */
+		mnl_attr_put_u8(header, IFLA_BOND_NUM_PEER_NOTIF, 0);
+		break;
+	case KIND_IPVLAN:
+		mnl_attr_put_u16(header, IFLA_IPVLAN_MODE, IPVLAN_MODE_L2);
+		break;
+	case KIND_GRE:
+	case KIND_GRETAP:
+		put_ends_of_tunnel(header, device, IFLA_GRE_LOCAL, IFLA_GRE_REMOTE);
+		break;
+	case KIND_GENEVE:
+		put_geneve(header, device);
+		break;
+	case KIND_IPIP:
+	case KIND_SIT:
+		put_ends_of_tunnel(header, device, IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE);
 		break;
 	case KIND_LOOPBACK:
 	case KIND_TUN:
@@ -274,13 +332,14 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 
 static int create_link(struct kernel *kernel, struct device *device)
 {
-	bool stacked = device->kind == KIND_MACVLAN || device->kind == KIND_VLAN;
+	bool stacked = device->kind == KIND_MACVLAN || device->kind == KIND_VLAN ||
+		       device->kind == KIND_IPVLAN;
 	unsigned int space = stacked ? device->lower->space : device->space;
 	struct request request;
 	struct ifinfomsg *info =
 		begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
 
-	device->ifindex = (uint32_t)(device - kernel->world->devices) + 2;
+	device->ifindex = FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
 	if (device->kind == KIND_VETH)
 		device->peer->ifindex = device->ifindex + 1;
 	put_link(kernel, request.header, info, device);
@@ -315,7 +374,7 @@ static int create_served_pair(struct kernel *kernel, struct device *device)
 	size_t number = (size_t)(device - kernel->world->devices);
 	int one, other, err;
 
-	device->ifindex = (uint32_t)number + 2;
+	device->ifindex = FIRST_IFINDEX + (uint32_t)number;
 	device->peer->ifindex = device->ifindex + 1;
 	one = open_served(kernel, device);
 	if (one < 0)
@@ -358,9 +417,17 @@ static int add_addresses(struct kernel *kernel, const struct device *device)
 /* What can only be told when a link is there; a veth cannot be brought up before its other end. */
 static int set_up_device(struct kernel *kernel, struct device *device)
 {
-	int err = set_up(kernel, device->space, device->ifindex) ?: add_addresses(kernel, device);
+	bool slave = device->master && device->master->kind == KIND_BOND;
+	int err = 0;
 
-	if (!err && device->master)
+	/* a bond takes only what is down, and brings it up */
+	if (slave)
+		err = kernel_enslave(kernel, device, device->master);
+	else
+		err = set_up(kernel, device->space, device->ifindex);
+	if (!err)
+		err = add_addresses(kernel, device);
+	if (!err && device->master && !slave)
 		err = kernel_enslave(kernel, device, device->master);
 	return err;
 }
@@ -384,6 +451,72 @@ static int create_device(struct kernel *kernel, struct device *device)
 	return err;
 }
 
+static int try_kind(struct kernel *kernel, struct device *lower, enum kind kind)
+{
+	struct device *device = world_add(kernel->world, kind, lower->space, "try");
+
+	device->lower = lower;
+	if (kind_is_ip_tunnel(kind) || kind == KIND_GRETAP || kind == KIND_GENEVE) {
+		device->peer = world_add(kernel->world, kind, lower->space, "other");
+		device->peer->lower = lower->peer;
+	}
+	return create_link(kernel, device) ?: kernel_delete(kernel, device);
+}
+
+static int try_kinds(struct kernel *kernel, unsigned int kinds, unsigned int *ret)
+{
+	struct device *lower = world_add_pair(kernel->world, 0, "one", 0, "two");
+	int err;
+
+	lower->segment = lower->peer->segment = 1;
+	lower->address = 1;
+	lower->peer->address = 2;
+	err = kernel_create(kernel);
+	for (enum kind kind = 0; kind < KINDS && !err; kind++) {
+		if (!(kinds >> kind & 1))
+			continue;
+		err = try_kind(kernel, lower, kind);
+		if (!err)
+			*ret |= 1u << kind;
+		else if (err == -EOPNOTSUPP)
+			err = 0;
+	}
+	return err;
+}
+
+int kernel_probe(unsigned int kinds, unsigned int *ret)
+{
+	struct world *world = calloc(1, sizeof(*world));
+	struct kernel *kernel = NULL;
+	unsigned int found = 0;
+	int err;
+
+	if (!world)
+		return -ENOMEM;
+	world_add_space(world, "probe");
+	err = kernel_new(&kernel, world);
+	if (!err)
+		err = try_kinds(kernel, kinds, &found);
+	if (kernel && kernel_leave(kernel) && !err)
+		err = -errno;
+	kernel_free(kernel);
+	free(world);
+	if (!err)
+		*ret = found;
+	return err;
+}
+
+static int create_kind(struct kernel *kernel, enum kind kind)
+{
+	struct world *world = kernel->world;
+	int err = 0;
+
+	for (size_t i = 0; i < world->device_count && !err; i++)
+		if (world->devices[i].kind == kind)
+			err = create_device(kernel, &world->devices[i]);
+	return err;
+}
+
 int kernel_create(struct kernel *kernel)
 {
 	struct world *world = kernel->world;
@@ -391,10 +524,9 @@ int kernel_create(struct kernel *kernel)
 
 	while (kernel->space_count < world->space_count && !err)
 		err = create_space(kernel);
-	/* bridges first, that ports may be enslaved at once; then others, lower ones stand first */
-	for (size_t i = 0; i < world->device_count && !err; i++)
-		if (world->devices[i].kind == KIND_BRIDGE)
-			err = create_device(kernel, &world->devices[i]);
+	/* bridges first, then bonds, that ports may be enslaved at once; then others, lower ones
+	 * stand first */
+	err = err ?: create_kind(kernel, KIND_BRIDGE) ?: create_kind(kernel, KIND_BOND);
 	for (size_t i = 0; i < world->device_count && !err; i++)
 		err = create_device(kernel, &world->devices[i]);
 	return kernel_leave(kernel) ?: err;
@@ -647,7 +779,7 @@ static int add_neighbour(struct kernel *kernel, const struct device *device,
 	message->ndm_ifindex = (int)device->ifindex;
 	message->ndm_state = NUD_PERMANENT;
 	mnl_attr_put(request.header, NDA_DST, v4 ? 4 : 16, v4 ? bytes + 12 : bytes);
-	mnl_attr_put(request.header, NDA_LLADDR, sizeof(other->mac), other->mac);
+	mnl_attr_put(request.header, NDA_LLADDR, sizeof(other->mac), world_mac_owner(other)->mac);
 	return ask(kernel, device->space, &request);
 }
 
@@ -662,7 +794,7 @@ static int add_bridge_entry(struct kernel *kernel, const struct device *port,
 	message->ndm_ifindex = (int)port->ifindex;
 	message->ndm_state = NUD_NOARP;
 	message->ndm_flags = NTF_MASTER;
-	mnl_attr_put(request.header, NDA_LLADDR, sizeof(target->mac), target->mac);
+	mnl_attr_put(request.header, NDA_LLADDR, sizeof(target->mac), world_mac_owner(target)->mac);
 	return ask(kernel, port->space, &request);
 }
 
@@ -671,7 +803,7 @@ static int sync_neighbours(struct kernel *kernel, const struct device *device)
 	struct world *world = kernel->world;
 	int err = 0;
 
-	if (device->kind == KIND_TUN)
+	if (!has_neighbours(device))
 		return 0;
 	for (size_t i = 0; i < world->device_count && !err; i++)
 		if (world_are_neighbours(device, &world->devices[i]))
@@ -689,7 +821,7 @@ static int sync_bridge(struct kernel *kernel, const struct device *bridge)
 	for (size_t i = 0; i < world->device_count && !err; i++) {
 		const struct device *target = &world->devices[i], *port;
 
-		if (!target->segment || target->gone || target == bridge)
+		if (!target->segment || target->gone || world_mac_owner(target) == bridge)
 			continue;
 		port = world_bridge_port(world, bridge, target);
 		if (port)
@@ -745,12 +877,21 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 		return true;
 	case KIND_BRIDGE:
 		return has_ports(world, device);
+	case KIND_VLAN:
+		return will_be_up(world, device->lower, state);
+	case KIND_BOND:
+		return true;
 	case KIND_LOOPBACK:
 	case KIND_VXLAN:
-	case KIND_VLAN:
 	case KIND_TUN:
 	case KIND_TAP:
 	case KIND_IFB:
+	case KIND_IPVLAN:
+	case KIND_GRE:
+	case KIND_GRETAP:
+	case KIND_GENEVE:
+	case KIND_IPIP:
+	case KIND_SIT:
 	case KINDS:
 		break;
 	}

@@ -12,6 +12,10 @@
 
 struct kernel;
 
+/* Which of these kinds, a bit each, the running kernel makes, tried in a namespace of its own; or
+ * -errno. */
+int kernel_probe(unsigned int kinds, unsigned int *ret);
+
 int kernel_new(struct kernel **ret, struct world *world);
 void kernel_free(struct kernel *kernel);
 

@@ -2,13 +2,18 @@
 #include "tests/topology/path.h"
 
 #include <assert.h>
+#include <linux/if_bonding.h>
 #include <net/ethernet.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define HOPS_MAX     64
 #define UDP_HEADER   8
-#define VXLAN_HEADER 8
+#define VXLAN_HEADER 8 /* and that of geneve without options */
+#define GRE_HEADER   4
+#define TAG_SIZE     4
+#define TAGS_MAX     4
 
 struct walk {
 	const struct world *world;
@@ -17,6 +22,9 @@ struct walk {
 	struct path *path;
 	struct packet *packet; /* the stay in the host that goes on; NULL: none */
 	unsigned int outer_header;
+	bool sourceless;	 /* the packet is routed before it has an address */
+	uint16_t tags[TAGS_MAX]; /* of VLANs, that the frame has now, the outermost last */
+	unsigned int tag_count;
 	unsigned int hops;
 	unsigned int ways; /* as path_find() has it */
 	bool judged;	   /* some hook tells only with what others counted of the flow */
@@ -26,6 +34,21 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		     struct tuple *tuple);
 static bool receive(struct walk *walk, const struct device *device, const struct device *target,
 		    struct tuple *tuple);
+
+/* The slaves of a bond in round-robin mode send and receive in turns. */
+static bool is_either(const struct device *device)
+{
+	return device->master && device->master->kind == KIND_BOND &&
+	       device->master->tag == BOND_MODE_ROUNDROBIN;
+}
+
+static const struct device *other_slave(const struct world *world, const struct device *slave)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].master == slave->master && &world->devices[i] != slave)
+			return &world->devices[i];
+	return slave;
+}
 
 static void see(struct walk *walk, const struct device *device, bool egress,
 		const struct tuple *tuple)
@@ -40,6 +63,14 @@ static void see(struct walk *walk, const struct device *device, bool egress,
 		packet = &path->packets[path->packet_count++];
 		*packet = (struct packet){.outer_header = walk->outer_header};
 		walk->packet = packet;
+	}
+	if (is_either(device)) {
+		const struct device *other = other_slave(walk->world, device);
+
+		/* which one, only the bond knows */
+		path->beyond |= device->monitored != other->monitored && !device->master->monitored;
+		if (device->monitored != other->monitored)
+			return;
 	}
 	assert(packet->sight_count < SIGHTS_MAX);
 	packet->sights[packet->sight_count++] =
@@ -169,7 +200,8 @@ static bool send_ip(struct walk *walk, unsigned int space, const struct device *
 		walk->packet = NULL;
 		return true;
 	}
-	route = find_way(walk->world, space, tuple->address[0], to, &device, &next);
+	route = find_way(walk->world, space, walk->sourceless ? NULL : tuple->address[0], to,
+			 &device, &next);
 	if (!device)
 		return false;
 	if (route && route->other_device) {
@@ -189,6 +221,28 @@ static bool send_ip(struct walk *walk, unsigned int space, const struct device *
 	return transmit(walk, device, next, tuple);
 }
 
+/* Some carry one kind of packets only. */
+static bool tunnel_takes(const struct device *device, int family)
+{
+	if (device->kind == KIND_IPIP)
+		return family == AF_INET;
+	return device->kind != KIND_SIT || family == AF_INET6;
+}
+
+/* Up to the inner IP header. */
+static unsigned int outer_header_size(const struct walk *walk, const struct device *device)
+{
+	unsigned int size = device->outer_family == AF_INET ? 20 : 40;
+
+	if (device->kind == KIND_VXLAN || device->kind == KIND_GENEVE)
+		size += UDP_HEADER + VXLAN_HEADER;
+	else if (device->kind == KIND_GRE || device->kind == KIND_GRETAP)
+		size += GRE_HEADER;
+	if (kind_is_ip_tunnel(device->kind))
+		return size;
+	return size + ETHER_HDR_LEN + walk->tag_count * TAG_SIZE;
+}
+
 /* The datagram becomes the load of another packet, born here, and comes out at the other end. */
 static bool send_through_tunnel(struct walk *walk, const struct device *device,
 				const struct device *target, struct tuple *tuple)
@@ -198,17 +252,46 @@ static bool send_through_tunnel(struct walk *walk, const struct device *device,
 		.port = {TUNNEL_SOURCE_PORT, TUNNEL_PORT},
 		.family = device->outer_family,
 	};
+	unsigned int tag_count = walk->tag_count;
+	uint16_t tags[TAGS_MAX];
 	bool arrives;
 
-	if (walk->outer_header || device->gone || device->peer->gone)
+	if (walk->outer_header || device->gone || device->peer->gone ||
+	    !tunnel_takes(device, tuple->family))
 		return false;
+	if (device->kind != KIND_VXLAN)
+		outer.port[0] = outer.port[1] = 0;
+	if (device->kind == KIND_GENEVE)
+		outer.port[1] = GENEVE_PORT;
+	memcpy(tags, walk->tags, sizeof(tags));
 	walk->packet = NULL;
-	walk->outer_header =
-		(outer.family == AF_INET ? 20 : 40) + UDP_HEADER + VXLAN_HEADER + ETHER_HDR_LEN;
+	walk->outer_header = outer_header_size(walk, device);
+	walk->sourceless = device->kind == KIND_GENEVE;
+	walk->tag_count = 0;
 	arrives = send_ip(walk, device->space, NULL, &outer);
 	walk->outer_header = 0;
+	walk->sourceless = false;
+	memcpy(walk->tags, tags, sizeof(tags));
+	walk->tag_count = tag_count;
 	walk->packet = NULL;
 	return arrives && receive(walk, device->peer, target, tuple);
+}
+
+/* To a sibling past the device below, whose MAC address all of them have. */
+static bool transmit_ipvlan(struct walk *walk, const struct device *device,
+			    const struct device *target, struct tuple *tuple)
+{
+	const struct device *to = target;
+
+	if (device->lower->space != device->space)
+		walk->packet = NULL;
+	if (world_mac_owner(target) != world_mac_owner(device))
+		return transmit(walk, device->lower, target, tuple);
+	if (target->kind != KIND_IPVLAN || target->lower != device->lower)
+		to = device->lower;
+	if (to->space != device->lower->space)
+		walk->packet = NULL;
+	return receive(walk, to, target, tuple);
 }
 
 /* A frame for the target leaves by the device. */
@@ -216,7 +299,7 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		     struct tuple *tuple)
 {
 	uint16_t mtu = world_mtu(walk->world, device);
-	const struct device *port;
+	const struct device *owner = world_mac_owner(target), *port;
 
 	if (device->gone || ++walk->hops > HOPS_MAX)
 		return false;
@@ -240,14 +323,32 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		if (device->lower->space != device->space)
 			walk->packet = NULL;
 		/* to its siblings over the device below, which receives it, as if from the wire */
-		if (target->kind == KIND_MACVLAN && target->lower == device->lower &&
+		if (owner->kind == KIND_MACVLAN && owner->lower == device->lower &&
 		    !world_is_reflected(device))
 			return receive(walk, device->lower, target, tuple);
 		return transmit(walk, device->lower, target, tuple);
+	case KIND_VLAN:
+		if (walk->tag_count == TAGS_MAX)
+			return false;
+		walk->tags[walk->tag_count++] = device->tag;
+		if (device->lower->space != device->space) {
+			walk->packet = NULL;
+			/* it seems to be born at the master (doc/dedup.md, Limits) */
+			walk->path->beyond |= device->lower->space == HOST && device->lower->master;
+		}
+		return transmit(walk, device->lower, target, tuple);
+	case KIND_BOND:
+		return transmit(walk, world_active_slave(walk->world, device), target, tuple);
+	case KIND_IPVLAN:
+		return transmit_ipvlan(walk, device, target, tuple);
 	case KIND_VXLAN:
+	case KIND_GRE:
+	case KIND_GRETAP:
+	case KIND_GENEVE:
+	case KIND_IPIP:
+	case KIND_SIT:
 		return send_through_tunnel(walk, device, target, tuple);
 	case KIND_LOOPBACK:
-	case KIND_VLAN:
 	case KIND_IFB:
 	case KINDS:
 		break;
@@ -298,11 +399,50 @@ static void take_detours(struct walk *walk, const struct device *device, const s
 	walk->judged = true;
 }
 
+/* The VLAN that takes the frame, as it is tagged now, from the device; or NULL. */
+static const struct device *find_vlan(const struct walk *walk, const struct device *device)
+{
+	for (size_t i = 0; i < walk->world->device_count && walk->tag_count; i++) {
+		const struct device *vlan = &walk->world->devices[i];
+
+		if (vlan->kind == KIND_VLAN && vlan->lower == device && !vlan->gone &&
+		    vlan->tag == walk->tags[walk->tag_count - 1])
+			return vlan;
+	}
+	return NULL;
+}
+
+/* Up the stack. */
+static bool receive_above(struct walk *walk, const struct device *device,
+			  const struct device *upper, const struct device *target,
+			  struct tuple *tuple)
+{
+	if (upper->space != device->space)
+		walk->packet = NULL;
+	return receive(walk, upper, target, tuple);
+}
+
+/* From the port of a bridge or bond. */
+static bool receive_from_port(struct walk *walk, const struct device *device,
+			      const struct device *target, struct tuple *tuple)
+{
+	const struct device *master = device->master, *owner = world_mac_owner(target), *port;
+
+	if (master->kind == KIND_BOND)
+		return (master->tag == BOND_MODE_ROUNDROBIN ||
+			device == world_active_slave(walk->world, master)) &&
+		       receive(walk, master, target, tuple);
+	if (owner == master || owner->lower == master)
+		return receive(walk, master, target, tuple);
+	port = world_bridge_port(walk->world, master, target);
+	return port && (port != device || device->hairpin) && transmit(walk, port, target, tuple);
+}
+
 /* A frame for the target comes in on the device. */
 static bool receive(struct walk *walk, const struct device *device, const struct device *target,
 		    struct tuple *tuple)
 {
-	const struct device *port;
+	const struct device *owner = world_mac_owner(target), *vlan;
 
 	if (device->gone || ++walk->hops > HOPS_MAX)
 		return false;
@@ -310,19 +450,19 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 	take_detours(walk, device, tuple);
 	if (device->redirect)
 		return transmit(walk, device->redirect, target, tuple);
-	if (device->master) {
-		if (target == device->master || target->lower == device->master)
-			return receive(walk, device->master, target, tuple);
-		port = world_bridge_port(walk->world, device->master, target);
-		return port && (port != device || device->hairpin) &&
-		       transmit(walk, port, target, tuple);
+	vlan = find_vlan(walk, device);
+	if (vlan) {
+		walk->tag_count--;
+		return receive_above(walk, device, vlan, target, tuple);
 	}
-	if (target->kind == KIND_MACVLAN && target->lower == device && !target->gone) {
-		if (target->space != device->space)
-			walk->packet = NULL;
-		return receive(walk, target, target, tuple);
-	}
-	return target == device && receive_ip(walk, device, tuple);
+	if (device->master)
+		return receive_from_port(walk, device, target, tuple);
+	if (owner->kind == KIND_MACVLAN && owner->lower == device && !owner->gone)
+		return receive_above(walk, device, owner, target, tuple);
+	if (target->kind == KIND_IPVLAN && target->lower == device && !target->gone &&
+	    !walk->tag_count)
+		return receive_above(walk, device, target, target, tuple);
+	return target == device && !walk->tag_count && receive_ip(walk, device, tuple);
 }
 
 static struct tuple reverse(const struct tuple *tuple)
@@ -349,13 +489,21 @@ static unsigned int count_stays(const struct path *path, bool outer)
 }
 
 /* A container on the bridge of an uplink sent it out there, without a router of this host. */
-static bool was_bridged_out(const struct packet *packet)
+static bool was_bridged_out(const struct world *world, const struct packet *packet)
 {
 	const struct sight *first = &packet->sights[0];
-	const struct sight *last = &packet->sights[packet->sight_count - 1];
 
-	return !first->egress && first->device->master && last->egress &&
-	       last->device->master == first->device->master && last->device->peer->space != HOST;
+	if (!packet->sight_count || first->egress || !first->device->master ||
+	    first->device->master->kind != KIND_BRIDGE)
+		return false;
+	for (size_t i = 1; i < packet->sight_count; i++) {
+		const struct sight *sight = &packet->sights[i];
+
+		if (sight->egress && sight->device->master == first->device->master &&
+		    world_wire(world, sight->device)->peer->space != HOST)
+			return true;
+	}
+	return false;
 }
 
 static bool is_watched_in_part(const struct path *path)
@@ -372,12 +520,12 @@ static bool is_watched_in_part(const struct path *path)
 
 /* What leaves by a bridge and comes back in by the same: one flow and sender over two paths at
  * once, and where a part is watched one of them is judged by the other. */
-static bool comes_back_to_bridge(const struct path *path)
+static bool comes_back_to_bridge(const struct world *world, const struct path *path)
 {
 	bool bridged = false;
 
 	for (size_t i = 0; i + 1 < path->packet_count; i++)
-		bridged |= !path->packets[i].copy && was_bridged_out(&path->packets[i]);
+		bridged |= !path->packets[i].copy && was_bridged_out(world, &path->packets[i]);
 	return bridged && count_stays(path, false) > 1 && is_watched_in_part(path);
 }
 
@@ -401,7 +549,7 @@ bool path_find(const struct world *world, const struct conversation *conversatio
 		return false;
 	path->beyond |=
 		walk.judged && (count_stays(path, false) > 1 || count_stays(path, true) > 1);
-	path->beyond |= comes_back_to_bridge(path);
+	path->beyond |= comes_back_to_bridge(world, path);
 	if (!path->own_mtu)
 		path->own_mtu = UINT16_MAX;
 	return tuples_equal(&tuple, &meant);

@@ -13,6 +13,7 @@
 
 #define TUNNEL_SOURCE_PORT 50000
 #define TUNNEL_PORT	   4789
+#define GENEVE_PORT	   6081 /* and the source's is 0 here: a hash that nobody knows */
 
 struct sight {
 	const struct device *device;

@@ -123,7 +123,7 @@ static void plan_move(struct plan *plan, struct device *like)
 
 static void plan_delete(struct plan *plan, struct device *device)
 {
-	device->gone = device->peer->gone = true;
+	world_remove(&plan->world, device);
 	buffer_printf(plan->script, "delete %d\n", number_of(plan, device));
 }
 
@@ -195,7 +195,8 @@ int plan_write(struct buffer *script, uint64_t seed, const struct plan_options *
 	plan->options = options;
 	plan->script = script;
 	plan->random.state = seed;
-	grammar_build(&plan->random, &plan->world, options->traps, options->elements_percent);
+	grammar_build(&plan->random, &plan->world, options->traps, options->elements_percent,
+		      options->kinds);
 	faces = !options->join && world_translates(&plan->world);
 	plan_begin(plan, faces);
 	changes = faces ? 0 : random_below(&plan->random, 5);

@@ -12,6 +12,7 @@ struct plan_options {
 	bool join;  /* the agent joins what NAT translates, else each face is a line */
 	bool traps; /* grammar.h */
 	unsigned int elements_percent; /* grammar.h */
+	unsigned int kinds;	       /* grammar.h */
 };
 
 /* 0 or -ENOMEM. */

@@ -7,6 +7,8 @@
  *   --join     the agent joins translated conversations; else each of their faces is a line
  *   --traps    also what is known to be counted twice at times (grammar.h)
  *   --elements PERCENT  how many hosts have more than uplinks and LANs (grammar.h); 50
+ *   --kinds NAME,... | all  which kinds of devices that not every kernel has hosts may have; those
+ *              that the running kernel has if not given
  *   --jobs N   so many cases at once
  *   --dump     writes what would be done as a script (script.h), and does nothing
  *   --verbose  the world, the paths and the agent's words, of good cases too
@@ -14,6 +16,8 @@
  *   --keep     waits before it takes down a case that failed
  *   --agent    the program under test; the one of the same build if not given
  */
+#include "tests/topology/grammar.h"
+#include "tests/topology/kernel.h"
 #include "tests/topology/plan.h"
 #include "tests/topology/trial.h"
 
@@ -37,6 +41,7 @@
 
 #define JOBS_MAX	 64
 #define ELEMENTS_PERCENT 50
+#define KIND_NAMES_SIZE	 128
 
 struct options {
 	uint64_t first, last; /* none if last is less */
@@ -44,6 +49,7 @@ struct options {
 	char **files; /* to replay; borrowed */
 	size_t file_count;
 	bool dump;
+	bool kinds_given;
 	unsigned int jobs;
 	struct plan_options plan;
 	struct trial_options trial;
@@ -60,8 +66,8 @@ struct tap {
 static int misuse(void)
 {
 	fprintf(stderr,
-		"usage: topology [--join] [--traps] [--elements PERCENT] [--dump] [--verbose] "
-		"[--steps] [--keep] "
+		"usage: topology [--join] [--traps] [--elements PERCENT] [--kinds NAME,...|all] "
+		"[--dump] [--verbose] [--steps] [--keep] "
 		"[--jobs N] [--agent PROGRAM] --seeds FIRST..LAST | --seed N | --replay FILE...\n");
 	return 2;
 }
@@ -95,19 +101,35 @@ static bool play(struct tap *tap, const char *name, const char *script,
 	return good;
 }
 
+/* "vlan,bond" */
+static const char *kinds_to_str(unsigned int kinds, char names[KIND_NAMES_SIZE])
+{
+	size_t size = 0;
+
+	names[0] = '\0';
+	for (enum kind kind = 0; kind < KINDS; kind++)
+		if (kinds >> kind & 1)
+			size += (size_t)snprintf(names + size, KIND_NAMES_SIZE - size, "%s%s",
+						 size ? "," : "", kind_to_str(kind));
+	return names;
+}
+
 static void say_how_to_repeat(const struct options *options, uint64_t seed)
 {
 	const char *join = options->plan.join ? " --join" : "";
 	const char *traps = options->plan.traps ? " --traps" : "";
-	char elements[32] = "";
+	char elements[32] = "", names[KIND_NAMES_SIZE];
+	const char *kinds = kinds_to_str(options->plan.kinds, names);
 
 	if (options->plan.elements_percent != ELEMENTS_PERCENT)
 		snprintf(elements, sizeof(elements), " --elements %u",
 			 options->plan.elements_percent);
-	printf("# repeat seed %" PRIu64 " with: %s%s%s%s --seed %" PRIu64 " --verbose --keep\n",
-	       seed, options->self, join, traps, elements, seed);
-	printf("# and keep it: %s%s%s%s --seed %" PRIu64 " --dump >tests/topology/named/NAME\n",
-	       options->self, join, traps, elements, seed);
+	printf("# repeat seed %" PRIu64 " with: %s%s%s%s --kinds '%s' --seed %" PRIu64
+	       " --verbose --keep\n",
+	       seed, options->self, join, traps, elements, kinds, seed);
+	printf("# and keep it: %s%s%s%s --kinds '%s' --seed %" PRIu64
+	       " --dump >tests/topology/named/NAME\n",
+	       options->self, join, traps, elements, kinds, seed);
 }
 
 static int play_seed(struct tap *tap, uint64_t seed, const struct options *options)
@@ -217,6 +239,29 @@ static bool parse_percent(const char *text, unsigned int *ret)
 	return end != text && !*end && percent <= 100;
 }
 
+static bool parse_kinds(const char *text, struct options *options)
+{
+	unsigned int optional = grammar_optional_kinds();
+	char copy[128], *rest = copy, *word;
+
+	options->kinds_given = true;
+	options->plan.kinds = strcmp(text, "all") ? 0 : optional;
+	if (options->plan.kinds)
+		return true;
+	snprintf(copy, sizeof(copy), "%s", text);
+	while ((word = strsep(&rest, ","))) {
+		enum kind kind = 0;
+
+		while (kind < KINDS && strcmp(word, kind_to_str(kind)))
+			kind++;
+		if (*word && (kind == KINDS || !(optional >> kind & 1)))
+			return false;
+		if (*word)
+			options->plan.kinds |= 1u << kind;
+	}
+	return true;
+}
+
 /* The agent is two folders up: build/tests/topology/topology, build/flowtally. */
 static void find_agent(struct options *options)
 {
@@ -247,6 +292,8 @@ static bool take_option(struct options *options, int option)
 		return options->plan.traps = true;
 	case 'e':
 		return parse_percent(optarg, &options->plan.elements_percent);
+	case 'c':
+		return parse_kinds(optarg, options);
 	case 'd':
 		return options->dump = true;
 	case 'v':
@@ -262,19 +309,13 @@ static bool take_option(struct options *options, int option)
 static bool parse_options(int argc, char *argv[], struct options *options)
 {
 	static const struct option longs[] = {
-		{"seed", required_argument, NULL, 's'},
-		{"seeds", required_argument, NULL, 's'},
-		{"replay", no_argument, NULL, 'r'},
-		{"agent", required_argument, NULL, 'a'},
-		{"join", no_argument, NULL, 'j'},
-		{"traps", no_argument, NULL, 't'},
-		{"dump", no_argument, NULL, 'd'},
-		{"verbose", no_argument, NULL, 'v'},
-		{"steps", no_argument, NULL, 'p'},
-		{"keep", no_argument, NULL, 'k'},
-		{"jobs", required_argument, NULL, 'n'},
-		{"elements", required_argument, NULL, 'e'},
-		{NULL, 0, NULL, 0},
+		{"seed", required_argument, NULL, 's'},	 {"seeds", required_argument, NULL, 's'},
+		{"replay", no_argument, NULL, 'r'},	 {"agent", required_argument, NULL, 'a'},
+		{"join", no_argument, NULL, 'j'},	 {"traps", no_argument, NULL, 't'},
+		{"dump", no_argument, NULL, 'd'},	 {"verbose", no_argument, NULL, 'v'},
+		{"steps", no_argument, NULL, 'p'},	 {"keep", no_argument, NULL, 'k'},
+		{"jobs", required_argument, NULL, 'n'},	 {"elements", required_argument, NULL, 'e'},
+		{"kinds", required_argument, NULL, 'c'}, {NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -286,6 +327,32 @@ static bool parse_options(int argc, char *argv[], struct options *options)
 	if (options->replay)
 		return options->first > options->last && !options->dump && options->file_count;
 	return options->first <= options->last && !options->file_count;
+}
+
+static int probe_kinds(struct options *options)
+{
+	int err = kernel_probe(grammar_optional_kinds(), &options->plan.kinds);
+
+	if (err)
+		fprintf(stderr, "topology: cannot tell what the kernel has: %s\n", strerror(-err));
+	return err;
+}
+
+/* How many cases there are. Kinds that are missing are one that is left out, so that nobody takes
+ * them for tested. */
+static void say_plan(struct tap *tap, const struct options *options)
+{
+	unsigned int missing = grammar_optional_kinds() & ~options->plan.kinds;
+	char names[KIND_NAMES_SIZE];
+
+	if (options->replay)
+		missing = 0;
+	printf("1..%" PRIu64 "\n",
+	       options->file_count + (options->last + 1 - options->first) + !!missing);
+	if (missing)
+		printf("this kernel has no %s\nok %" PRIu64
+		       " # SKIP hosts with these kinds of devices\n",
+		       kinds_to_str(missing, names), ++tap->number);
 }
 
 int main(int argc, char *argv[])
@@ -308,8 +375,10 @@ int main(int argc, char *argv[])
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* a child that ends early is seen by its status */
 	signal(SIGPIPE, SIG_IGN);
+	if (!options.replay && !options.kinds_given && probe_kinds(&options))
+		return 1;
 	if (!options.dump)
-		printf("1..%" PRIu64 "\n", options.file_count + (options.last + 1 - options.first));
+		say_plan(tap, &options);
 	err = play_all(tap, &options);
 	if (!options.dump)
 		printf("# %" PRIu64 " of %" PRIu64 " failed\n", tap->failed, tap->number);

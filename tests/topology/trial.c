@@ -279,9 +279,7 @@ static int trial_delete(struct trial *trial, const char *line)
 
 	if (sscanf(line, "%d", &number) != 1 || !(device = device_at(trial, number)))
 		return -EINVAL;
-	device->gone = true;
-	if (kind_is_cable(device->kind))
-		device->peer->gone = true;
+	world_remove(&trial->world, device);
 	return kernel_delete(trial->kernel, device);
 }
 

@@ -11,9 +11,12 @@
 const char *kind_to_str(enum kind kind)
 {
 	static const char *const names[] = {
-		[KIND_LOOPBACK] = "loopback", [KIND_VETH] = "veth",   [KIND_BRIDGE] = "bridge",
-		[KIND_MACVLAN] = "macvlan",   [KIND_VXLAN] = "vxlan", [KIND_VLAN] = "vlan",
-		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",     [KIND_IFB] = "ifb",
+		[KIND_LOOPBACK] = "loopback", [KIND_VETH] = "veth",	[KIND_BRIDGE] = "bridge",
+		[KIND_MACVLAN] = "macvlan",   [KIND_VXLAN] = "vxlan",	[KIND_VLAN] = "vlan",
+		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",	[KIND_IFB] = "ifb",
+		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
+		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
+		[KIND_SIT] = "sit",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -96,6 +99,63 @@ bool kind_is_cable(enum kind kind)
 	return kind == KIND_VETH || kind_is_served(kind);
 }
 
+bool kind_is_ip_tunnel(enum kind kind)
+{
+	return kind == KIND_GRE || kind == KIND_IPIP || kind == KIND_SIT;
+}
+
+const struct device *world_mac_owner(const struct device *device)
+{
+	while (device->kind == KIND_VLAN || device->kind == KIND_IPVLAN)
+		device = device->lower;
+	return device;
+}
+
+struct device *world_active_slave(const struct world *world, const struct device *bond)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].master == bond)
+			return (struct device *)&world->devices[i];
+	return NULL;
+}
+
+const struct device *world_wire(const struct world *world, const struct device *device)
+{
+	for (;;) {
+		if (device->kind == KIND_VLAN)
+			device = device->lower;
+		else if (device->kind == KIND_BOND)
+			device = world_active_slave(world, device);
+		else
+			return device;
+	}
+}
+
+bool world_is_service_vlan(const struct world *world, const struct device *device)
+{
+	for (size_t i = 0; i < world->device_count && device->kind == KIND_VLAN; i++)
+		if (world->devices[i].kind == KIND_VLAN && world->devices[i].lower == device)
+			return true;
+	return false;
+}
+
+static void remove_vlans(struct world *world, const struct device *device)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].kind == KIND_VLAN && world->devices[i].lower == device)
+			world->devices[i].gone = true;
+}
+
+void world_remove(struct world *world, struct device *device)
+{
+	device->gone = true;
+	remove_vlans(world, device);
+	if (!kind_is_cable(device->kind))
+		return;
+	device->peer->gone = true;
+	remove_vlans(world, device->peer);
+}
+
 bool world_is_reflected(const struct device *macvlan)
 {
 	return macvlan->kind == KIND_MACVLAN && macvlan->lower->peer &&
@@ -105,18 +165,27 @@ bool world_is_reflected(const struct device *macvlan)
 static bool leads_to(const struct world *world, const struct device *out,
 		     const struct device *target);
 
+static bool is_above(const struct device *target, const struct device *device)
+{
+	while (target && target != device)
+		target = target->lower;
+	return target;
+}
+
 /* A frame that device receives gets to the target. */
 static bool received_leads_to(const struct world *world, const struct device *device,
 			      const struct device *target)
 {
 	if (device->gone)
 		return false;
-	if (device == target || target->lower == device)
+	if (is_above(target, device))
 		return true;
 	if (!device->master)
 		return false;
-	if (target == device->master || target->lower == device->master)
+	if (is_above(target, device->master))
 		return true;
+	if (device->master->kind == KIND_BOND)
+		return received_leads_to(world, device->master, target);
 	for (size_t i = 0; i < world->device_count; i++) {
 		const struct device *port = &world->devices[i];
 
@@ -130,7 +199,10 @@ static bool received_leads_to(const struct world *world, const struct device *de
 static bool leads_to(const struct world *world, const struct device *out,
 		     const struct device *target)
 {
-	return !out->gone && out->peer && received_leads_to(world, out->peer, target);
+	const struct device *wire = world_wire(world, out);
+
+	return !out->gone && !wire->gone && wire->peer &&
+	       received_leads_to(world, wire->peer, target);
 }
 
 struct device *world_bridge_port(const struct world *world, const struct device *bridge,
@@ -209,6 +281,8 @@ static void print_device(const struct world *world, const struct device *device)
 	if (device->lower)
 		printf(" lower %s/%s", world->space_names[device->lower->space],
 		       device->lower->name);
+	if (device->kind == KIND_VLAN)
+		printf(" tag %u", device->tag);
 	if (device->redirect)
 		printf(" redirected to %s", device->redirect->name);
 	if (device->shaper)

@@ -32,6 +32,13 @@ enum kind {
 	KIND_TUN, /* IP packets to and from a process, which carries them to the peer */
 	KIND_TAP, /* the same with frames, as of a virtual machine */
 	KIND_IFB,
+	KIND_BOND,
+	KIND_IPVLAN,
+	KIND_GRE,
+	KIND_GRETAP,
+	KIND_GENEVE,
+	KIND_IPIP,
+	KIND_SIT,
 	KINDS
 };
 
@@ -42,12 +49,13 @@ struct device {
 	uint8_t mac[6];
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
-	struct device *peer;	  /* veth, tun, tap: the other end; vxlan: the other tunnel's end */
-	struct device *master;	  /* a bridge */
-	struct device *lower;	  /* macvlan, vlan: the device below; vxlan: the one whose address
-				     the tunnel's outer packets have */
-	int outer_family;	  /* vxlan: AF_INET or AF_INET6 */
-	uint16_t tag;		  /* vlan: its tag; vxlan: its network identifier */
+	struct device *peer;	  /* veth, tun, tap: the other end; tunnels: the other one's end */
+	struct device *master;	  /* a bridge or bond */
+	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
+				     address the outer packets have */
+	int outer_family;	  /* tunnels: AF_INET or AF_INET6 */
+	uint16_t tag;		  /* vlan: its tag; vxlan, geneve: its network identifier; bond: its
+				     mode */
 
 	/* by tc, of all that comes in */
 	struct device *redirect;      /* it leaves there, behind the agent's hook */
@@ -137,7 +145,23 @@ bool world_is_reflected(const struct device *macvlan);
 
 /* The ends are those of one cable, whoever carries what goes over it. */
 bool kind_is_cable(enum kind kind);
-bool kind_is_served(enum kind kind); /* by a process */
+bool kind_is_served(enum kind kind);	/* by a process */
+bool kind_is_ip_tunnel(enum kind kind); /* without link headers inside */
+
+/* The one whose MAC address the device has: a VLAN or ipvlan has that of the device below. */
+const struct device *world_mac_owner(const struct device *device);
+
+/* Of a bond in active-backup mode the slave that sends and receives, the first one; of another bond
+ * the first one as well. */
+struct device *world_active_slave(const struct world *world, const struct device *bond);
+/* What a frame leaves by at last: the device itself, or of a VLAN or bond what is below. */
+const struct device *world_wire(const struct world *world, const struct device *device);
+
+/* Its frames have the service tag of 802.1ad, as other VLANs stand on it. */
+bool world_is_service_vlan(const struct world *world, const struct device *device);
+
+/* The device ends, and so does what cannot be without it. */
+void world_remove(struct world *world, struct device *device);
 
 /* The port of the bridge behind which the target is, or NULL. */
 struct device *world_bridge_port(const struct world *world, const struct device *bridge,

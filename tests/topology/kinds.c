@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "tests/topology/grammar.h"
+#include "tests/topology/grammar_private.h"
+
+#include <linux/if_bonding.h>
+#include <sys/socket.h>
+
+#define TRUNK_SEGMENT	  60 /* a LAN on a VLAN of an uplink's wire */
+#define TAGGED_SEGMENT	  70 /* a VLAN on a LAN's bridge and its containers */
+#define IP_TUNNEL_SEGMENT 80
+#define PARTS_MAX	  2  /* of each of them */
+#define SPACES_LEFT	  10 /* for what is added later */
+#define PICKS		  50
+#define TAG_LAN		  5
+#define TAG_UPLINK	  100
+#define TAG_TRUNK	  200
+#define TAG_INNER	  7
+#define TAG_SIZE	  4
+#define GENEVE_ID	  300
+#define LAN_MTU		  1400 /* with tag and VXLAN header not more than a wire takes */
+
+unsigned int grammar_optional_kinds(void)
+{
+	return 1 << KIND_VLAN | 1 << KIND_BOND | 1 << KIND_IPVLAN | 1 << KIND_GRE |
+	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT;
+}
+
+static bool has(const struct grammar *g, enum kind kind)
+{
+	return g->kinds >> kind & 1;
+}
+
+static bool is_full(const struct grammar *g)
+{
+	return g->world->space_count + SPACES_LEFT > SPACES_MAX;
+}
+
+/* The world has an address there: which of two it would use is not told. */
+static bool world_is_in(const struct world *world, unsigned int segment)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].space == WORLD && world->devices[i].segment == segment)
+			return true;
+	return false;
+}
+
+static struct device *add_vlan(struct grammar *g, struct device *lower, unsigned int space,
+			       unsigned int tag)
+{
+	char name[NAME_SIZE];
+	struct device *vlan =
+		world_add(g->world, KIND_VLAN, space, name_of(name, "%.8s.%u", lower->name, tag));
+
+	vlan->lower = lower;
+	vlan->tag = (uint16_t)tag;
+	vlan->mtu = lower->mtu;
+	return vlan;
+}
+
+/* Both ends of a link with VLANs on them, perhaps of two tags. Sets *here and *there to these. */
+static void add_vlans(struct grammar *g, struct device **here, struct device **there,
+		      unsigned int tag)
+{
+	*here = add_vlan(g, *here, HOST, tag);
+	*there = add_vlan(g, *there, WORLD, tag);
+	if (!random_chance(g->random, 25))
+		return;
+	*here = add_vlan(g, *here, HOST, TAG_INNER);
+	*there = add_vlan(g, *there, WORLD, TAG_INNER);
+	(*here)->mtu = (*there)->mtu = (uint16_t)((*here)->mtu - TAG_SIZE);
+}
+
+static void add_wires(struct grammar *g, struct device *bond, struct device *there)
+{
+	char name[NAME_SIZE], other[NAME_SIZE];
+
+	for (unsigned int wire = 0; wire < 2; wire++) {
+		struct device *slave =
+			world_add_pair(g->world, HOST, name_of(name, "%.8ss%u", bond->name, wire),
+				       WORLD, name_of(other, "%.8ss%u", there->name, wire));
+
+		slave->master = bond;
+		slave->peer->master = there;
+	}
+}
+
+/* The wire becomes two, and at both ends a bond of them what it was. */
+static void add_bond(struct grammar *g)
+{
+	unsigned int i = random_below(g->random, g->uplink_count);
+	struct device *here = g->wires[i], *there = here->peer;
+
+	if (!has(g, KIND_BOND) || here->kind != KIND_VETH)
+		return;
+	here->kind = there->kind = KIND_BOND;
+	here->peer = there->peer = NULL;
+	here->tag = there->tag =
+		random_chance(g->random, 70) ? BOND_MODE_ACTIVEBACKUP : BOND_MODE_ROUNDROBIN;
+	add_wires(g, here, there);
+}
+
+/* The second uplink: on wires of its own, or by a VLAN on those of the first. */
+static void add_uplink_of_kinds(struct grammar *g)
+{
+	unsigned int i = g->uplink_count;
+	struct device *here = g->wires[0], *there = g->ends[0], *top;
+	bool shared = has(g, KIND_VLAN) && random_chance(g->random, 40);
+	char name[NAME_SIZE], other[NAME_SIZE];
+
+	if (i == UPLINKS_MAX)
+		return;
+	if (shared) {
+		if (here->master && random_chance(g->random, 50))
+			here = here->master;
+	} else {
+		here = world_add_pair(g->world, HOST, name_of(name, "u%u", i), WORLD,
+				      name_of(other, "w%u", i));
+		there = here->peer;
+	}
+	if (has(g, KIND_VLAN) && (shared || random_chance(g->random, 60)))
+		add_vlans(g, &here, &there, TAG_UPLINK + i);
+	top = here;
+	if (random_chance(g->random, 35)) {
+		top = world_add(g->world, KIND_BRIDGE, HOST, name_of(name, "ub%u", i));
+		top->mtu = here->mtu;
+		here->master = top;
+	} else if (random_chance(g->random, 20)) {
+		top = world_add(g->world, KIND_MACVLAN, HOST, name_of(name, "um%u", i));
+		top->mtu = here->mtu;
+		top->lower = here;
+	}
+	g->uplink_count++;
+	g->wires[i] = here;
+	g->ends[i] = there;
+	g->gateways[i] = give_address(there, UPLINK_SEGMENT + i, 2);
+	g->uplinks[i] = give_address(top, UPLINK_SEGMENT + i, 1);
+	if (top != here && !is_full(g))
+		add_one_armed(g);
+}
+
+static struct device *add_on_wire(struct grammar *g, enum kind kind, struct device *lower,
+				  unsigned int segment, struct device *gateway)
+{
+	unsigned int number = g->container_count;
+	char name[NAME_SIZE];
+	struct device *device =
+		world_add(g->world, kind, add_container_space(g), name_of(name, "k%u", number));
+
+	device->lower = lower;
+	device->mtu = lower->mtu;
+	give_address(device, segment, 10 + number);
+	add_default_route(g, device, gateway);
+	return device;
+}
+
+/* The VLAN is the container's own device. */
+static void add_vlan_container(struct grammar *g, struct device *here, struct device *there,
+			       unsigned int segment, unsigned int tag)
+{
+	unsigned int number = g->container_count;
+	struct device *vlan = add_vlan(g, here, add_container_space(g), tag);
+	struct device *gateway = give_address(add_vlan(g, there, WORLD, tag), segment, 2);
+
+	add_default_route(g, give_address(vlan, segment, 10 + number), gateway);
+}
+
+/* The VLAN is a port of a bridge, that containers are ports of, too. */
+static void add_vlan_bridge(struct grammar *g, struct device *here, struct device *there,
+			    unsigned int segment, const char *name)
+{
+	struct device *bridge = world_add(g->world, KIND_BRIDGE, HOST, name), *router = there;
+	unsigned int count = random_between(g->random, 1, 2);
+
+	bridge->mtu = here->mtu;
+	here->master = bridge;
+	if (random_chance(g->random, 60))
+		router = give_address(bridge, segment, 1);
+	while (count--) {
+		struct device *eth0 = add_container(g, segment, bridge);
+
+		eth0->mtu = eth0->peer->mtu = here->mtu;
+		add_default_route(g, eth0, random_chance(g->random, 50) ? router : there);
+	}
+}
+
+/* Containers and perhaps the host behind a VLAN of an uplink's wire, in one of several ways. */
+static void add_trunk_lan(struct grammar *g)
+{
+	unsigned int i = random_below(g->random, g->uplink_count);
+	unsigned int part = random_below(g->random, PARTS_MAX), segment = TRUNK_SEGMENT + part;
+	unsigned int count = random_between(g->random, 1, 2), way = random_below(g->random, 6);
+	struct device *here = g->wires[i], *there = g->ends[i];
+	char name[NAME_SIZE];
+
+	if (!has(g, KIND_VLAN) || world_is_in(g->world, segment))
+		return;
+	if (way == 0) {
+		add_vlan_container(g, here, there, segment, TAG_TRUNK + part);
+		return;
+	}
+	add_vlans(g, &here, &there, TAG_TRUNK + part);
+	give_address(there, segment, 2);
+	if (way <= 3) {
+		add_vlan_bridge(g, here, there, segment, name_of(name, "tb%u", part));
+		return;
+	}
+	if (random_chance(g->random, 50))
+		give_address(here, segment, 1);
+	while (count--)
+		add_on_wire(g, way == 4 && has(g, KIND_IPVLAN) ? KIND_IPVLAN : KIND_MACVLAN, here,
+			    segment, there);
+}
+
+/* Of a container to a bridge. */
+static struct device *pick_wire(struct grammar *g)
+{
+	for (unsigned int i = 0; i < PICKS; i++) {
+		struct device *wire =
+			&g->world->devices[random_below(g->random,
+							(unsigned int)g->world->device_count)];
+
+		if (is_container_wire(wire))
+			return wire;
+	}
+	return NULL;
+}
+
+static bool has_default_route(const struct world *world, unsigned int space)
+{
+	for (size_t i = 0; i < world->route_count; i++)
+		if (world->routes[i].space == space)
+			return true;
+	return false;
+}
+
+/* On the bridge of containers and in some of them. */
+static void add_tagged_lan(struct grammar *g)
+{
+	struct device *wire = has(g, KIND_VLAN) ? pick_wire(g) : NULL, *bridge, *router;
+	size_t count = g->world->device_count;
+
+	if (!wire)
+		return;
+	bridge = wire->peer->master;
+	router = give_address(add_vlan(g, bridge, HOST, TAG_LAN), TAGGED_SEGMENT, 1);
+	router->mtu = LAN_MTU;
+	for (size_t i = 0; i < count; i++) {
+		struct device *eth0 = &g->world->devices[i], *vlan;
+
+		if (!is_container_wire(eth0) || eth0->peer->master != bridge ||
+		    !random_chance(g->random, 75))
+			continue;
+		vlan = add_vlan(g, eth0, eth0->space, TAG_LAN);
+		vlan->mtu = LAN_MTU;
+		give_address(vlan, TAGGED_SEGMENT, eth0->address);
+		if (!has_default_route(g->world, eth0->space))
+			add_default_route(g, vlan, router);
+	}
+}
+
+static bool has_macvlans(const struct world *world, const struct device *lower)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].kind == KIND_MACVLAN && world->devices[i].lower == lower)
+			return true;
+	return false;
+}
+
+/* Containers that share the address of the wire. */
+static void add_ipvlans(struct grammar *g)
+{
+	unsigned int i = random_below(g->random, g->uplink_count);
+	unsigned int count = random_between(g->random, 1, 2);
+
+	if (!has(g, KIND_IPVLAN) || g->uplinks[i] != g->wires[i] ||
+	    has_macvlans(g->world, g->wires[i]))
+		return;
+	while (count--)
+		add_on_wire(g, KIND_IPVLAN, g->wires[i], UPLINK_SEGMENT + i, g->gateways[i]);
+}
+
+/* At both ends over the uplink. */
+static struct device *add_tunnel_pair(struct grammar *g, enum kind kind, const char *name)
+{
+	unsigned int i = random_below(g->random, g->uplink_count);
+	struct device *here = world_add(g->world, kind, HOST, name), *there;
+	char other[NAME_SIZE];
+
+	there = world_add(g->world, kind, WORLD, name_of(other, "w%.8s", name));
+	here->peer = there;
+	there->peer = here;
+	here->lower = g->uplinks[i];
+	there->lower = g->gateways[i];
+	here->outer_family = there->outer_family = AF_INET;
+	here->mtu = there->mtu = LAN_MTU;
+	return here;
+}
+
+/* A port of containers' bridge, behind which there is one more host. */
+static void add_far_port(struct grammar *g)
+{
+	enum kind kind = random_chance(g->random, 50) ? KIND_GRETAP : KIND_GENEVE;
+	struct device *wire = has(g, kind) ? pick_wire(g) : NULL, *here;
+
+	if (!wire || world_is_in(g->world, wire->segment))
+		return;
+	here = add_tunnel_pair(g, kind, "far");
+	here->tag = here->peer->tag = kind == KIND_GENEVE ? GENEVE_ID : 0;
+	here->mtu = here->peer->mtu = LAN_MTU + TAG_SIZE;
+	here->master = wire->peer->master;
+	give_address(here->peer, wire->segment, 91);
+}
+
+/* A routed link to the world. */
+static void add_ip_tunnel(struct grammar *g)
+{
+	static const enum kind kinds[] = {KIND_GRE, KIND_IPIP, KIND_SIT};
+	unsigned int which = random_below(g->random, 3);
+	struct device *here;
+	char name[NAME_SIZE];
+
+	if (!has(g, kinds[which]) || world_find(g->world, HOST, name_of(name, "t%u", which)))
+		return;
+	here = add_tunnel_pair(g, kinds[which], name);
+	give_address(here, IP_TUNNEL_SEGMENT + which, 1);
+	give_address(here->peer, IP_TUNNEL_SEGMENT + which, 90);
+}
+
+void kinds_add_devices(struct grammar *g)
+{
+	static const struct {
+		unsigned int percent;
+		void (*add)(struct grammar *g);
+	} kinds[] = {
+		{40, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
+		{40, add_trunk_lan}, {50, add_tagged_lan},	{40, add_ipvlans},
+		{40, add_far_port},  {40, add_ip_tunnel},	{40, add_ip_tunnel},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (random_chance(g->random, kinds[i].percent) && !is_full(g))
+			kinds[i].add(g);
+}
