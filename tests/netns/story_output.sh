@@ -145,6 +145,10 @@ once_disk_is_full() {
 	expect_equal 'flows of 5 packets' 100 "$(last_report host | grep -c " Bytes: $((5 * 128))\$")"
 }
 
+has_open() { # PID FILE
+	readlink "/proc/$1/fd/"* | grep -qxF "$2"
+}
+
 once_reader_dies() {
 	local reader
 
@@ -162,9 +166,9 @@ once_reader_dies() {
 	signal_agent host USR1
 	wait_for_log host 'cannot write the report'
 	packets 4
-	cat "$WORK/pipe" >"$WORK/host.report" &
+	cat "$WORK/pipe" >>"$WORK/host.report" &
 	# open(2) of the reader returns as the agent holds the other end
-	wait_for 'the new reader' test -e "$WORK/pipe" -a -e "/proc/$!/fd/0"
+	wait_for 'the new reader' has_open "$!" "$WORK/pipe"
 	report_now host
 	expect_packets 6
 	stop_agent host
