@@ -650,7 +650,11 @@ static int flow_maps_by_id(const void *a, const void *b)
 	return (x->map_id > y->map_id) - (x->map_id < y->map_id);
 }
 
-/* All slots that have a map, by the map's id. */
+/*
+ * All slots that have a map, by the map's id. A slot that none was ever made for is not looked at:
+ * before Linux 6.8 each look waits for a grace period (kernel/bpf/syscall.c: bpf_map_copy_value()),
+ * minutes for all of them.
+ */
 static struct flow_map_slot *flow_maps_list_slots(const struct flow_maps *maps, size_t *count)
 {
 	struct flow_map_slot *slots = calloc(FLOW_SLOTS, sizeof(*slots));
@@ -659,6 +663,8 @@ static struct flow_map_slot *flow_maps_list_slots(const struct flow_maps *maps, 
 	for (uint32_t slot = 0; slots && slot < SLOT_SPARE; slot++) {
 		struct flow_map_slot *at = &slots[*count];
 
+		if (!program_slot_was_used(maps->program, slot))
+			continue;
 		at->slot = slot;
 		if (!bpf_map_lookup_elem(program_flow_maps_fd(maps->program), &slot, &at->map_id))
 			++*count;

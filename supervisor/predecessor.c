@@ -29,13 +29,15 @@ struct predecessor_flows {
 	uint32_t id, phase;
 };
 
+#define UNKNOWN UINT32_MAX
+
 struct predecessor {
 	const struct pins *pins;	     /* borrowed */
 	const struct generation *generation; /* borrowed */
 	struct predecessor_map slots, cpus, control, trains, flow_maps, turners;
 	struct predecessor_flows *flows; /* owned; those that are pinned, by their ids */
 	size_t flow_count, flow_capacity;
-	uint32_t *phases; /* owned; by slot, 0: none */
+	uint32_t *phases; /* owned; by slot, 0: none, UNKNOWN: nobody asked */
 	int err;	  /* while they are looked for */
 };
 
@@ -149,8 +151,8 @@ static int predecessor_by_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Which phase is counted in each slot. */
-static int predecessor_find_phases(struct predecessor *predecessor)
+/* What it takes to tell which phase is counted in a slot. */
+static int predecessor_list_flows(struct predecessor *predecessor)
 {
 	int err = pins_each(predecessor->pins, predecessor_see_pin, predecessor);
 
@@ -162,19 +164,11 @@ static int predecessor_find_phases(struct predecessor *predecessor)
 		calloc(predecessor->flow_maps.entries + 1, sizeof(*predecessor->phases));
 	if (!predecessor->phases)
 		return -ENOMEM;
+	for (uint32_t slot = 0; slot < predecessor->flow_maps.entries; slot++)
+		predecessor->phases[slot] = UNKNOWN;
 	if (predecessor->flow_count)
 		qsort(predecessor->flows, predecessor->flow_count, sizeof(*predecessor->flows),
 		      predecessor_by_id);
-	for (uint32_t slot = 0; slot < predecessor->flow_maps.entries && predecessor->flow_count;
-	     slot++) {
-		struct predecessor_flows wanted = {0}, *found;
-
-		if (bpf_map_lookup_elem(predecessor->flow_maps.fd, &slot, &wanted.id))
-			continue;
-		found = bsearch(&wanted, predecessor->flows, predecessor->flow_count,
-				sizeof(*predecessor->flows), predecessor_by_id);
-		predecessor->phases[slot] = found ? found->phase : 0;
-	}
 	return 0;
 }
 
@@ -192,7 +186,7 @@ int predecessor_new(struct predecessor **ret, const struct pins *pins,
 	predecessor->trains.fd = predecessor->flow_maps.fd = predecessor->turners.fd = -1;
 	err = predecessor_open_maps(predecessor);
 	if (!err)
-		err = predecessor_find_phases(predecessor);
+		err = predecessor_list_flows(predecessor);
 	if (err) {
 		predecessor_free(predecessor);
 		return err;
@@ -223,10 +217,27 @@ void predecessor_free(struct predecessor *predecessor)
 	free(predecessor);
 }
 
-/* 0: none that is known. */
+static uint32_t predecessor_look_up_phase(const struct predecessor *predecessor, uint32_t slot)
+{
+	struct predecessor_flows wanted = {0}, *found;
+
+	if (!predecessor->flow_count ||
+	    bpf_map_lookup_elem(predecessor->flow_maps.fd, &slot, &wanted.id))
+		return 0;
+	found = bsearch(&wanted, predecessor->flows, predecessor->flow_count,
+			sizeof(*predecessor->flows), predecessor_by_id);
+	return found ? found->phase : 0;
+}
+
+/* 0: none that is known. Only slots that something tells of are looked at, as each look takes a
+ * grace period before Linux 6.8 (flow_map.c). */
 static uint32_t predecessor_phase(const struct predecessor *predecessor, uint32_t slot)
 {
-	return slot < predecessor->flow_maps.entries ? predecessor->phases[slot] : 0;
+	if (slot >= predecessor->flow_maps.entries)
+		return 0;
+	if (predecessor->phases[slot] == UNKNOWN)
+		predecessor->phases[slot] = predecessor_look_up_phase(predecessor, slot);
+	return predecessor->phases[slot];
 }
 
 static uint32_t predecessor_bank(const struct predecessor *predecessor)

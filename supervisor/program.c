@@ -472,6 +472,11 @@ uint64_t program_fill(const struct program *program, uint32_t slot)
 	return __atomic_load_n(&program->fill[slot].inserted, __ATOMIC_ACQUIRE);
 }
 
+bool program_slot_was_used(const struct program *program, uint32_t slot)
+{
+	return __atomic_load_n(&program->fill[slot].signal_at, __ATOMIC_RELAXED);
+}
+
 void program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at)
 {
 	struct flow_fill *fill = &program->fill[slot];

@@ -88,6 +88,8 @@ int program_take_full(struct program *program, void (*found)(void *data, uint32_
  * forgotten would make it look empty.
  */
 uint64_t program_fill(const struct program *program, uint32_t slot);
+/* Whether a map was ever made for it: program_reset_fill(). */
+bool program_slot_was_used(const struct program *program, uint32_t slot);
 /* signal_at: how many entries make it near its limit. */
 void program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at);
 /* Makes the map in the slot look used. */
