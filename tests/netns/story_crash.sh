@@ -581,3 +581,27 @@ story_taken_over_under_traffic() {
 	stop_agent host
 	expect_equal 'bytes of all reports' "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
 }
+
+# Before Linux 6.8 each look at the map of maps takes a grace period, and it has thousands of slots. What comes
+# next looks at those that were in use: whether it is of the same version or of another one.
+once_looks_at_few_slots_after_a_crash() {
+	local version looks
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host
+	for version in "$FLOWTALLY" "$LATER"; do
+		send 10
+		kill_agent host
+		# shellcheck disable=SC2016
+		printf '#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec strace -D -qq -o "%s" -e trace=bpf "%s" "$@"\n' \
+			"$WORK/calls" "$version" >"$WORK/flowtally"
+		chmod +x "$WORK/flowtally"
+		FLOWTALLY=$WORK/flowtally
+		start_agent host
+		looks=$(grep -c BPF_MAP_LOOKUP_ELEM "$WORK/calls") || true
+		((looks < 200)) || fail "$looks looks"
+	done
+	stop_agent host
+	expect_report host 20 "$(flow 20)"
+}
