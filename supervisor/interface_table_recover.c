@@ -18,6 +18,8 @@ static size_t table_count_phases(struct interface_table *table)
 {
 	size_t count = table->count;
 
+	for (const struct interface *gone = table->gone; gone; gone = gone->next)
+		count++;
 	for (const struct interface *ended = table->ended; ended; ended = ended->next)
 		count++;
 	return count;
@@ -50,6 +52,19 @@ static void table_describe_attachment(struct interface_table *table, const struc
 		attach_describe(&now->attachment, &phase->attachment);
 }
 
+/* Behind the n that are there, if it is to be remembered. */
+static int table_describe_phase(const struct interface *interface, struct checkpoint_phase *phases,
+				size_t *n)
+{
+	int err;
+
+	if (!table_is_remembered(interface))
+		return 0;
+	err = interface_describe(interface, &phases[*n]);
+	*n += !err;
+	return err;
+}
+
 static int table_describe_phases(struct interface_table *table, bool silent_too,
 				 struct checkpoint_phase **ret, size_t *count)
 {
@@ -64,12 +79,11 @@ static int table_describe_phases(struct interface_table *table, bool silent_too,
 		if (!err)
 			table_describe_attachment(table, ended, &phases[n++]);
 	}
-	FOR_EACH_INTERFACE (table, interface) {
-		if (err || !table_is_remembered(interface))
-			continue;
-		err = interface_describe(interface, &phases[n]);
-		n += !err;
-	}
+	/* their lives have not ended yet in our eyes */
+	for (const struct interface *gone = table->gone; gone && !err; gone = gone->next)
+		err = table_describe_phase(gone, phases, &n);
+	FOR_EACH_INTERFACE (table, interface)
+		err = err ?: table_describe_phase(interface, phases, &n);
 	if (err) {
 		checkpoint_clean_phases(phases, n);
 		return err;
