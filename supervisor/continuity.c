@@ -258,6 +258,14 @@ static bool list_has(const struct checkpoint_list *list, uint64_t number)
 	return false;
 }
 
+static bool phases_have(const struct checkpoint_phase *phases, size_t count, uint32_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (phases[i].id == id)
+			return true;
+	return false;
+}
+
 /* What is in the report in doubt goes into a merge of its own. */
 struct doubtful_map {
 	struct merge *merge;
@@ -276,8 +284,14 @@ static int continuity_take_doubtful(struct continuity *continuity, struct flow_m
 				    struct flow_map *map, const struct continuity_relief *relief)
 {
 	struct doubtful_map target = {.merge = continuity->doubt, .phase = map->phase};
-	int err = flow_maps_read(maps, map, continuity_merge_doubtful, &target);
+	const struct checkpoint_report *report = &continuity->report;
+	int err = 0;
 
+	if (phases_have(report->phases, report->phase_count, map->phase))
+		err = flow_maps_read(maps, map, continuity_merge_doubtful, &target);
+	else
+		log_error("what was counted in phase %" PRIu32 " belongs to no interface",
+			  map->phase);
 	if (!err)
 		err = held_add(continuity->held, map);
 	continuity->report_held += !err;
@@ -308,6 +322,23 @@ static int continuity_sort_maps(struct continuity *continuity, struct flow_maps 
 	return err;
 }
 
+/* Those of phases that the checkpoint does not know can be in no report, which would be a mistake
+ * of ours: it is told. */
+static size_t continuity_keep_known(const struct checkpoint_phase *phases, size_t phase_count,
+				    struct held_train *trains, size_t n)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (phases_have(phases, phase_count, trains[i].phase))
+			trains[known++] = trains[i];
+		else
+			log_error("%llu bytes of phase %" PRIu32 " belong to no interface",
+				  trains[i].train.bytes, trains[i].phase);
+	}
+	return known;
+}
+
 struct train_sets {
 	struct continuity *continuity;
 	struct merge *merge; /* of the interval */
@@ -317,9 +348,10 @@ static int continuity_take_train_set(void *data, uint32_t set)
 {
 	const struct train_sets *sets = data;
 	struct continuity *continuity = sets->continuity;
+	const struct checkpoint_phase *phases = continuity->left.phases;
+	size_t n, phase_count = continuity->left.phase_count;
 	struct merge *merge = sets->merge;
 	struct held_train *trains;
-	size_t n;
 	int err;
 
 	/* the next checkpoint does not know of it any more */
@@ -329,6 +361,8 @@ static int continuity_take_train_set(void *data, uint32_t set)
 	}
 	if (continuity->report.id && set <= continuity->report.last_train_set) {
 		merge = continuity->doubt;
+		phases = continuity->report.phases;
+		phase_count = continuity->report.phase_count;
 	} else if (set <= continuity->left.folded_train_set) {
 		held_forget_trains(continuity->held, set);
 		return 0;
@@ -336,6 +370,7 @@ static int continuity_take_train_set(void *data, uint32_t set)
 	err = held_get_trains(continuity->held, set, &trains, &n);
 	if (err)
 		return err;
+	n = continuity_keep_known(phases, phase_count, trains, n);
 	err = interface_table_merge_trains(merge, trains, n);
 	free(trains);
 	return err;
@@ -405,6 +440,8 @@ static int continuity_take_earlier_set(struct continuity *continuity,
 	if (continuity_has_taken(continuity, set))
 		return 0;
 	err = predecessor_each_train(predecessor, last, continuity_note_train, &trains);
+	trains.count = continuity_keep_known(continuity->left.phases, continuity->left.phase_count,
+					     trains.list, trains.count);
 	if (!err)
 		err = held_put_trains(continuity->held, set, trains.list, trains.count);
 	if (!err)

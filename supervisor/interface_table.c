@@ -68,6 +68,17 @@ void interface_table_free(struct interface_table *table)
 	free(table);
 }
 
+size_t table_count_phases(const struct interface_table *table)
+{
+	size_t count = table->count;
+
+	for (const struct interface *gone = table->gone; gone; gone = gone->next)
+		count++;
+	for (const struct interface *ended = table->ended; ended; ended = ended->next)
+		count++;
+	return count;
+}
+
 struct interface **table_find(struct interface_table *table, uint32_t ifindex)
 {
 	struct interface **at = &table->buckets[ifindex & (TABLE_BUCKETS - 1)];
@@ -276,13 +287,9 @@ void table_push_ended(struct interface_table *table, struct interface *ended)
 	table_push(&table->ended, ended);
 }
 
-int table_end_phase(struct interface_table *table, struct interface *interface)
+void table_move_phase(struct interface_table *table, struct interface *interface,
+		      struct interface *ended)
 {
-	struct interface *ended;
-	int err = interface_new(&ended, &interface->link);
-
-	if (err)
-		return err;
 	ended->life = interface->life;
 	ended->id = interface->id;
 	ended->era = interface->era;
@@ -298,7 +305,16 @@ int table_end_phase(struct interface_table *table, struct interface *interface)
 	interface->has_counted = false;
 	interface->id = 0;
 	table_push_ended(table, ended);
-	return 0;
+}
+
+static int table_end_phase(struct interface_table *table, struct interface *interface)
+{
+	struct interface *ended;
+	int err = interface_new(&ended, &interface->link);
+
+	if (!err)
+		table_move_phase(table, interface, ended);
+	return err;
 }
 
 static int table_end_life(struct interface_table *table, struct interface *interface)
@@ -585,12 +601,8 @@ static struct merge_interface table_merge_interface(const struct interface *inte
 
 struct merge_interface *interface_table_interval(struct interface_table *table, size_t *count)
 {
-	struct merge_interface *list;
-	size_t capacity = table->count;
+	struct merge_interface *list = calloc(table_count_phases(table) + 1, sizeof(*list));
 
-	for (const struct interface *ended = table->ended; ended; ended = ended->next)
-		capacity++;
-	list = calloc(capacity + 1, sizeof(*list));
 	if (!list)
 		return NULL;
 	*count = 0;
@@ -603,6 +615,9 @@ struct merge_interface *interface_table_interval(struct interface_table *table, 
 			list[*count].name = now->link.name;
 		++*count;
 	}
+	for (const struct interface *gone = table->gone; gone; gone = gone->next)
+		if (gone->id)
+			list[(*count)++] = table_merge_interface(gone);
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->id)
 			list[(*count)++] = table_merge_interface(interface);
@@ -627,6 +642,8 @@ int interface_table_tunnels(const struct interface_table *table, struct tunnel_s
 
 	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
 		err = table_add_tunnel(ended, tunnels);
+	for (const struct interface *gone = table->gone; gone && !err; gone = gone->next)
+		err = table_add_tunnel(gone, tunnels);
 	FOR_EACH_INTERFACE (table, interface)
 		if (!err)
 			err = table_add_tunnel(interface, tunnels);

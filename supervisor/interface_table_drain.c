@@ -149,6 +149,21 @@ static int table_merge_train(struct merge *merge, struct truth *truth, uint32_t 
 	return merge_add(merge, phase, &key, &value, 1);
 }
 
+static int table_note_train(void *data, const struct flow_train *train)
+{
+	bool *in_trains = data;
+
+	if (train->slot < FLOW_SLOTS)
+		in_trains[train->slot] = true;
+	return 0;
+}
+
+int table_find_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS])
+{
+	memset(in_trains, 0, FLOW_SLOTS * sizeof(*in_trains));
+	return program_peek_trains(table->monitor->program, table_note_train, in_trains);
+}
+
 int interface_table_merge_trains(struct merge *merge, const struct held_train *trains, size_t n)
 {
 	int err = 0;

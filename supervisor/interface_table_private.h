@@ -48,6 +48,9 @@ struct interface_table {
 		for (struct interface *entry = (table)->buckets[bucket_]; entry; \
 		     entry = entry->next)
 
+/* Links, and phases that ended: at most so many have records in this interval. */
+size_t table_count_phases(const struct interface_table *table);
+
 /* The pointer that points to the interface with this index, or to the end of its bucket. */
 struct interface **table_find(struct interface_table *table, uint32_t ifindex);
 
@@ -86,14 +89,19 @@ int selection_new(struct selection *selection, size_t capacity);
 void selection_clean(struct selection *selection);
 void selection_add(struct selection *selection, struct interface *interface);
 
+/* For which slots CPUs hold something, in either set. 0 or negative errno. */
+int table_find_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS]);
+
 /* Reads the maps of ended phases before their time, when there are many. */
 void table_settle_ended(struct interface_table *table);
 
 /*
  * What was counted under an id goes into the report with the role of that time. It becomes an
- * object of its own, so that the interface may go on under another id in the same interval.
+ * object of its own, ended, a new one of the same link, so that the interface may go on under
+ * another id in the same interval.
  */
-int table_end_phase(struct interface_table *table, struct interface *interface);
+void table_move_phase(struct interface_table *table, struct interface *interface,
+		      struct interface *ended);
 
 /* Its counting ended: what it was compared with is told when all has been read. */
 void table_end_truth(struct interface *interface);

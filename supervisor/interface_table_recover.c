@@ -5,6 +5,7 @@
  * end was told.
  */
 #include "lib/log.h"
+#include "netlink/rtnl.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
@@ -13,17 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-static size_t table_count_phases(struct interface_table *table)
-{
-	size_t count = table->count;
-
-	for (const struct interface *gone = table->gone; gone; gone = gone->next)
-		count++;
-	for (const struct interface *ended = table->ended; ended; ended = ended->next)
-		count++;
-	return count;
-}
 
 static bool table_is_remembered(const struct interface *interface)
 {
@@ -113,6 +103,7 @@ struct recovery {
 	const struct checkpoint *checkpoint;
 	struct flow_map *maps;
 	size_t map_count;
+	const bool *in_trains; /* by slot: whether CPUs hold something for it */
 };
 
 static struct flow_map *recovery_map_in_slot(const struct recovery *recovery,
@@ -166,25 +157,81 @@ static void recovery_go_on(struct recovery *recovery, struct interface *interfac
 	table->count++;
 }
 
-/* It was attached, and had not begun to count: what it carried since its birth is still to be told
- * when it begins. */
-static void recovery_begin_again(struct recovery *recovery, struct interface *interface,
-				 const struct checkpoint_phase *phase, const struct flow_slot *word)
+static int recovery_note_records(void *data, const struct flow_key *keys,
+				 const struct flow_value *values, size_t n)
+{
+	bool *found = data;
+
+	(void)keys;
+	for (size_t i = 0; i < n; i++)
+		*found |= flow_value_counts(&values[i]);
+	return 0;
+}
+
+/* Whether anything was counted in that phase, as far as maps and CPUs tell. */
+static int recovery_find_records(const struct recovery *recovery, uint32_t phase, bool *found)
+{
+	int err = 0;
+
+	*found = false;
+	for (size_t i = 0; i < recovery->map_count && !err && !*found; i++) {
+		const struct flow_map *map = &recovery->maps[i];
+
+		if (map->fd < 0 || map->phase != phase)
+			continue;
+		*found = map->slot != FLOW_MAP_NO_SLOT && recovery->in_trains[map->slot];
+		if (!*found)
+			err = flow_maps_read(recovery->table->monitor->maps, map,
+					     recovery_note_records, found);
+	}
+	return err;
+}
+
+static bool recovery_is_gone(const struct recovery *recovery, const struct interface *interface)
+{
+	struct link_stats stats;
+
+	return rtnl_get_stats(recovery->table->monitor->rtnl, interface->link.ifindex, &stats) ==
+	       -ENODEV;
+}
+
+/*
+ * It was attached, and does not count. It had not begun to, and what it carried since its birth is
+ * still to be told when it begins; or it began and ended again before that was written down, and
+ * what there is of its phase is to be told.
+ */
+static int recovery_begin_again(struct recovery *recovery, struct interface *before,
+				const struct checkpoint_phase *phase, const struct flow_slot *word)
 {
 	struct interface_table *table = recovery->table;
+	struct interface *interface;
+	bool counted, adopted;
+	int err = recovery_find_records(recovery, phase->id, &counted);
 
-	if (!attach_adopt(table->monitor->attacher, phase->ifindex, phase->life, &phase->attachment,
-			  &interface->attachment))
-		interface_detach_each(&interface, 1, table->monitor);
-	interface->id = interface->life = 0;
+	if (!err)
+		err = interface_from_description(&interface, phase);
+	if (err)
+		return err;
+	interface->id = 0;
 	interface->slot = *word;
+	interface->before_attach = (struct flow_count){0};
 	topology_role_clean(&interface->interval_role);
+	if (counted)
+		interface->wanted_from_birth = false;
+	else if (!recovery_is_gone(recovery, interface))
+		before->before_attach = (struct flow_count){0};
+	adopted = !attach_adopt(table->monitor->attacher, phase->ifindex, phase->life,
+				&phase->attachment, &interface->attachment);
+	if (adopted)
+		interface_detach_each(&interface, 1, table->monitor);
+	interface->recalled = !adopted;
 	if (*table_find(table, phase->ifindex)) {
 		interface_free(interface);
-		return;
+		return 0;
 	}
 	table_push(table_find(table, phase->ifindex), interface);
 	table->count++;
+	return 0;
 }
 
 /* Its phase ended, and it may be there yet: if it is monitored again it is the same interface. Of
@@ -256,13 +303,14 @@ static int recovery_take_phase(struct recovery *recovery, const struct checkpoin
 
 	if (err)
 		return err;
-	if (recovery_is_last_phase(recovery, phase, map))
+	if (recovery_is_last_phase(recovery, phase, map)) {
 		recovery_go_on(recovery, interface, phase, &word, map);
-	else if (phase->live && !phase->counting)
-		recovery_begin_again(recovery, interface, phase, &word);
-	else
-		table_push_ended(table, interface);
-	return 0;
+		return 0;
+	}
+	if (phase->live && !phase->counting)
+		err = recovery_begin_again(recovery, interface, phase, &word);
+	table_push_ended(table, interface);
+	return err;
 }
 
 /* An end that was not finished: the map is in a slot yet, and CPUs may hold what belongs to it. */
@@ -319,11 +367,13 @@ static bool recovery_keeps_slot(void *data, const struct flow_slot *slot)
 int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
 			    struct flow_map *maps, size_t map_count)
 {
+	bool in_trains[FLOW_SLOTS];
 	struct recovery recovery = {.table = table,
 				    .checkpoint = checkpoint,
 				    .maps = maps,
-				    .map_count = map_count};
-	int err = 0;
+				    .map_count = map_count,
+				    .in_trains = in_trains};
+	int err = table_find_trains(table, in_trains);
 
 	table->admission.last_id = checkpoint->last_id;
 	table->era = checkpoint->era;

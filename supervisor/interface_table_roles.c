@@ -250,23 +250,14 @@ static void table_apply_roles(struct interface_table *table)
 	}
 }
 
-static int table_note_train(void *data, const struct flow_train *train)
-{
-	bool *in_trains = data;
-
-	if (train->slot < FLOW_SLOTS)
-		in_trains[train->slot] = true;
-	return 0;
-}
-
 /*
  * Notes which of the changed interfaces have counted nothing in their maps, nor will before the
  * program has the new roles: a packet that came until then would be taken for one of the new phase.
  */
 static int table_find_idle(struct interface_table *table)
 {
-	bool in_trains[FLOW_SLOTS] = {false};
-	int err = program_peek_trains(table->monitor->program, table_note_train, in_trains);
+	bool in_trains[FLOW_SLOTS];
+	int err = table_find_trains(table, in_trains);
 
 	if (err)
 		return err;
@@ -308,20 +299,22 @@ static int table_begin_phase(struct interface_table *table, struct interface *in
 	struct flow_maps *maps = table->monitor->maps;
 	uint32_t id = table->admission.last_id + 1;
 	struct flow_map map = interface->map;
-	int err =
-		interface->idle ? flow_maps_rename(maps, &map, id) : flow_maps_take(maps, id, &map);
+	struct interface *ended = NULL;
+	int err = 0;
 
-	if (err)
+	if (interface->recorded || !interface->idle)
+		err = interface_new(&ended, &interface->link);
+	if (!err)
+		err = interface->idle ? flow_maps_rename(maps, &map, id)
+				      : flow_maps_take(maps, id, &map);
+	if (err) {
+		interface_free(ended);
 		return err;
+	}
 	if (interface->idle)
 		interface->map.fd = -1;
-	err = interface->recorded || !interface->idle ? table_end_phase(table, interface) : 0;
-	if (err && interface->idle)
-		interface->map = map; /* of a phase that the checkpoint does not know: no harm */
-	else if (err)
-		flow_maps_put_back(maps, &map);
-	if (err)
-		return err;
+	if (ended)
+		table_move_phase(table, interface, ended);
 	topology_role_clean(&interface->interval_role);
 	table->admission.last_id = interface->id = id;
 	interface->map = map;
