@@ -415,11 +415,15 @@ has_died_or_reported() { # NS REPORTS
 	has_died "$1" || has_reports "$1" "$2"
 }
 
-# From now on it is killed on entering its COUNTth system call of that name.
+has_died_or_is_traced() { # NS TRACER
+	has_died "$1" || grep -q "^TracerPid:[[:space:]]*$2\$" "/proc/${AGENT[$1]}/status"
+}
+
+# From now on it is killed on entering its COUNTth system call of that name, which may be at once.
 trace_until_call() { # NS NAME COUNT
 	strace -qq -o "$WORK/strace" -p "${AGENT[$1]}" -e inject="$2":signal=KILL:when="$3" 2>/dev/null &
 	TRACER=$!
-	wait_for 'the tracer' grep -q "^TracerPid:[[:space:]]*$TRACER\$" "/proc/${AGENT[$1]}/status"
+	wait_for 'the tracer' has_died_or_is_traced "$1" "$TRACER"
 }
 
 end_trace() {

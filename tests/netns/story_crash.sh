@@ -509,10 +509,6 @@ story_killed_while_it_recovers() {
 	expect_equal "bytes of all reports, killed $killed times" "$((sent * 128))" "$(sum_of_reports host)"
 }
 
-has_died_or_said() { # NS TEXT BEFORE
-	has_died "$1" || agent_said "$@"
-}
-
 has_died_or_read_again() { # NS TIMES
 	has_died "$1" || (($(grep -cF 'configuration is read again' "$WORK/$1.log") > $2))
 }
@@ -550,44 +546,91 @@ once_killed_while_roles_change() {
 	expect_equal "bytes, killed $killed times" "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
 }
 
-# Fault injection into the end of a link that the checkpoint says not to have begun to count: the agent is killed
-# on its way to the next checkpoint. What the link carried is in its map and in trains. The next agent, of the same
-# version or another one, dies too.
-story_killed_while_a_link_goes() {
-	local name call attached gone sent=0 killed=0
+# What may happen to s0, and how it is watched again after that.
+s0_goes() {
+	ip_in host link delete s0
+}
+
+s0_is_there_again() {
+	wire host s0 peer s1
+}
+
+s0_is_excluded() {
+	printf '[interfaces]\nexclude = s0\n' >"$WORK/flowtally.conf"
+	signal_agent host HUP 2>/dev/null || has_died host
+}
+
+s0_is_watched_again() {
+	: >"$WORK/flowtally.conf"
+	signal_agent host HUP
+}
+
+s0_is_enslaved() {
+	ip_in host link set s0 master br0
+}
+
+s0_is_free_again() {
+	ip_in host link set s0 nomaster
+}
+
+s0_counts() {
+	in_ns host "$FLOWTALLY" interfaces --json | jq -e '.interfaces[] | select(.name == "s0") | .state == "monitored"' >/dev/null
+}
+
+# Two flows, of which a CPU can hold one.
+stray_both() {
+	stray 5 peer s1
+	frames peer s1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 "$(udp_payload 40001 5001 100)")")"
+	SENT=$((SENT + 6))
+}
+
+# Kills the agent on its first, second, ... call on its way through what happens, until it gets through alive. A
+# successor of the same version or another one dies as well.
+kill_at_each_call_of() { # NAME EVENT UNDO
+	local call=$((RANDOM % ${CRASH_STEP:-4} + 1))
+
+	while true; do
+		wait_for 's0 to count' s0_counts
+		stray_both
+		trace_until_call host "$1" "$call"
+		"$2"
+		# it is dead, or answers when all is done; the first answer may be older than the event
+		in_ns host "$FLOWTALLY" status >/dev/null 2>&1 || true
+		in_ns host "$FLOWTALLY" status >/dev/null 2>&1 || true
+		end_trace
+		has_died host || break
+		KILLED=$((KILLED + 1)) call=$((call + ${CRASH_STEP:-4}))
+		((KILLED % 2)) && FLOWTALLY=$LATER || FLOWTALLY=$BUILD/flowtally
+		start_agent host -c "$WORK/flowtally.conf"
+		kill_agent host
+		start_agent host -c "$WORK/flowtally.conf"
+		"$3"
+	done
+	"$3"
+}
+
+# Fault injection into what happens to a link that began to count after the last checkpoint, so that it says that the
+# link is attached and does not count. What the link carried is in its map and in trains.
+story_killed_while_a_link_changes() {
+	local name
 
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
 	topology_wire
-	start_agent host -v
-	for name in bpf sendto renameat; do
-		call=1
-		while true; do
-			attached=$(agent_log_count host 's0: attached') gone=$(agent_log_count host 's0: gone')
-			wire host s0 peer s1
-			wait_for_log host 's0: attached' "$attached"
-			stray 5 peer s1
-			frames peer s1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 "$(udp_payload 40001 5001 100)")")"
-			sent=$((sent + 6))
-			trace_until_call host "$name" "$call"
-			ip_in host link delete s0
-			wait_for 'death or the end of s0' has_died_or_said host 's0: gone' "$gone"
-			# it is dead, or answers when all is done
-			in_ns host "$FLOWTALLY" status >/dev/null 2>&1 || true
-			end_trace
-			has_died host || break
-			killed=$((killed + 1)) call=$((call + 1))
-			((killed % 2)) && FLOWTALLY=$LATER || FLOWTALLY=$BUILD/flowtally
-			start_agent host -v
-			kill_agent host
-			start_agent host -v
-		done
-		kill_agent host
-		start_agent host -v
+	ip_in host link add br0 type bridge mcast_snooping 0
+	ip_in host link set br0 addrgenmode none up
+	: >"$WORK/flowtally.conf"
+	wire host s0 peer s1
+	SENT=0 KILLED=0
+	start_agent host -c "$WORK/flowtally.conf"
+	for name in bpf sendto renameat unlinkat; do
+		kill_at_each_call_of "$name" s0_goes s0_is_there_again
+		kill_at_each_call_of "$name" s0_is_excluded s0_is_watched_again
+		kill_at_each_call_of "$name" s0_is_enslaved s0_is_free_again
 	done
-	((killed >= 3)) || fail "killed only $killed times"
+	((KILLED >= 8)) || fail "killed only $KILLED times"
 	stop_agent host
-	expect_equal "bytes of all reports, killed $killed times" "$((sent * 128))" "$(sum_of_reports host)"
-	echo "killed $killed times"
+	expect_equal "bytes of all reports, killed $KILLED times" "$((SENT * 128))" "$(sum_of_reports host)"
+	echo "killed $KILLED times"
 }
 
 # What a link carried that went before the death is not the agent's to lose.
