@@ -117,22 +117,54 @@ static __always_inline bool is_made_anew(struct __sk_buff *skb, const struct pac
 	return unlikely(p->ipv6_fragment) && !skb->sk;
 }
 
-static __always_inline bool is_born_repeat(struct __sk_buff *skb, const struct flow_slot *own,
-					   __u32 bank, const struct packet *p)
+static __always_inline void origin_key_of(const struct packet *p, struct fragment_key *key)
 {
-	return own->flags & FLOW_SLOT_BORN_REPEAT ||
-	       (is_made_anew(skb, p) && control.all_covered[bank % FLOW_BANKS]);
+	*key = (struct fragment_key){
+		.source = {p->key.addr[0].halves[0], p->key.addr[0].halves[1]},
+		.destination = {p->key.addr[1].halves[0], p->key.addr[1].halves[1]},
+		.of_origin = 1,
+	};
+}
+
+/* Fragments that are made anew have another id than those that were received. */
+static __noinline int note_origin(__u32 ifindex, const struct packet *p)
+{
+	struct fragment fragment = {.seen_ns = bpf_ktime_get_ns(), .ifindex = ifindex};
+	struct fragment_key key;
+
+	origin_key_of(p, &key);
+	/* without room they are taken for what was received where nobody looked */
+	return bpf_map_update_elem(&fragments, &key, &fragment, BPF_ANY);
+}
+
+/* Where a watched interface received fragments between these ends last; 0: none did. */
+static __noinline __u32 origin_of(const struct packet *p)
+{
+	const struct fragment *fragment;
+	struct fragment_key key;
+
+	origin_key_of(p, &key);
+	fragment = find_fragment(&key);
+	return fragment ? fragment->ifindex : 0;
 }
 
 static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
 						    const struct flow_slot *own, __u32 bank,
 						    const struct packet *p, __u8 *unsure)
 {
+	__u32 ifindex = skb->ingress_ifindex;
 	struct flow_slot received;
 
-	if (!skb->ingress_ifindex)
-		return is_born_repeat(skb, own, bank, p) ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
-	if (!find_slot(skb->ingress_ifindex, bank, &received))
+	if (!ifindex) {
+		if (own->flags & FLOW_SLOT_BORN_REPEAT)
+			return FLOW_EGRESS_REPEAT;
+		if (likely(!is_made_anew(skb, p)))
+			return FLOW_EGRESS;
+		if (control.all_covered[bank % FLOW_BANKS])
+			return FLOW_EGRESS_REPEAT;
+		ifindex = origin_of(p);
+	}
+	if (!find_slot(ifindex, bank, &received))
 		return FLOW_EGRESS;
 	if (received.flags & FLOW_SLOT_COVERED)
 		return FLOW_EGRESS_REPEAT;
@@ -361,10 +393,14 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 	if (!find_slot(skb->ifindex, bank, &own) || !(own.flags & FLOW_SLOT_COUNTED))
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, &own, egress, &p);
-	if (egress)
+	if (egress) {
 		class = egress_class(skb, &own, bank, &p, &unsure);
-	else if (unlikely(own.flags & FLOW_SLOT_TURNS))
-		unsure = is_turned_back(skb);
+	} else {
+		if (unlikely(own.flags & FLOW_SLOT_TURNS))
+			unsure = is_turned_back(skb);
+		if (unlikely(p.ipv6_fragment))
+			note_origin(skb->ifindex, &p);
+	}
 	if (unlikely(unsure))
 		p.key.unsure = 1;
 	count(own.slot, class, cpu, &p);

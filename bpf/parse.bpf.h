@@ -112,19 +112,24 @@ struct network {
 	__u8 family;
 };
 
-/* Only the first fragment has the ports; the later ones are told them here. */
+/* Only the first fragment has the ports; the later ones are told them here. And where fragments
+ * from one address to another were received, whatever their id: see origin_of(). */
 struct fragment_key {
 	__u64 source[2];
 	__u64 destination[2];
 	__be32 id;
 	__u8 protocol;
 	__u8 family;
-	__u8 zero[2];
+	__u8 of_origin; /* else of ports */
+	__u8 zero;
 };
 
 struct fragment {
 	__u64 seen_ns;
-	struct ports ports;
+	union {
+		struct ports ports;
+		__u32 ifindex;
+	};
 	__u8 protocol;
 	__u8 zero[3];
 };
@@ -200,7 +205,7 @@ static __always_inline void fragment_key_of(const struct network *n, struct frag
 	key->id = n->fragment_id;
 	key->protocol = n->fragment_protocol;
 	key->family = n->family;
-	key->zero[0] = key->zero[1] = 0;
+	key->of_origin = key->zero = 0;
 }
 
 static __always_inline void remember_fragment(const struct network *n)
@@ -217,14 +222,23 @@ static __always_inline void remember_fragment(const struct network *n)
 	(void)bpf_map_update_elem(&fragments, &key, &fragment, BPF_ANY);
 }
 
+static __always_inline const struct fragment *find_fragment(const struct fragment_key *key)
+{
+	const struct fragment *fragment = bpf_map_lookup_elem(&fragments, key);
+
+	if (!fragment || bpf_ktime_get_ns() - fragment->seen_ns > FRAGMENT_LIFETIME_NS)
+		return NULL;
+	return fragment;
+}
+
 static __always_inline void recall_fragment(struct network *n)
 {
 	const struct fragment *first;
 	struct fragment_key key;
 
 	fragment_key_of(n, &key);
-	first = bpf_map_lookup_elem(&fragments, &key);
-	if (!first || bpf_ktime_get_ns() - first->seen_ns > FRAGMENT_LIFETIME_NS)
+	first = find_fragment(&key);
+	if (!first)
 		return;
 	n->protocol = first->protocol;
 	n->source.port = first->ports.source;

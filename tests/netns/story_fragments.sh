@@ -53,6 +53,10 @@ story_rebuilt_fragments() {
 	topology_rebuilt
 	expect_rebuilt ''
 	expect_rebuilt '-x br0'
+	# nobody shows what may come in there: where these did is told by what came in
+	expect_rebuilt '-x wan'
+	expect_rebuilt '-x wan -x br0'
+	expect_rebuilt '-i p1 -i vx0'
 }
 
 # Where nobody shows what came in, it is a first sight when it leaves.
