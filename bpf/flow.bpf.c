@@ -107,6 +107,18 @@ static __always_inline bool find_slot(__u32 ifindex, __u32 bank, struct flow_slo
 	       read_slot(flow_slot_place(ifindex, 1), bank, ifindex, ret);
 }
 
+/* The factors are odd and have no pattern; the high bits of a product depend on all bits of the
+ * number. */
+static __always_inline __u64 hash_flow(const struct flow_key *key, __u32 salt)
+{
+	__u64 hash = (key->addr[0].halves[0] + salt) * 0x9e3779b97f4a7c15ULL;
+
+	hash += key->addr[0].halves[1] * 0xc2b2ae3d27d4eb4fULL;
+	hash += key->addr[1].halves[0] * 0x165667b19e3779f9ULL;
+	hash += key->addr[1].halves[1] * 0x27d4eb2f165667c5ULL;
+	return hash + key->tail * 0x85ebca77c2b2ae63ULL;
+}
+
 /*
  * An IPv6 fragment that the kernel has made of a datagram that conntrack put together does not say
  * where that was received (ip6_copy_metadata() in net/ipv6/ip6_output.c), so it looks born here.
@@ -148,18 +160,48 @@ static __noinline __u32 origin_of(const struct packet *p)
 	return fragment ? fragment->ifindex : 0;
 }
 
+/* In metadata or still in the frame. */
+static __always_inline bool is_tagged(struct __sk_buff *skb)
+{
+	return skb->vlan_present || is_vlan((__be16)skb->protocol);
+}
+
+/*
+ * A frame that is born at a bridge, bond or team comes to the egress hook of a port from that of
+ * the master, on the same CPU and with no other between. One with a VLAN tag may have come from a
+ * VLAN of another network namespace over the port instead, past the master's hook.
+ */
+static __noinline int is_noted(struct flow_cpu *cpu, const struct packet *p, bool note)
+{
+	__u32 flow = hash_flow(&p->key, 0) >> 32;
+
+	if (note)
+		cpu->tagged = flow;
+	return cpu->tagged == flow;
+}
+
+static __always_inline enum flow_class born_class(struct __sk_buff *skb,
+						  const struct flow_slot *own, struct flow_cpu *cpu,
+						  const struct packet *p)
+{
+	bool repeat = own->flags & FLOW_SLOT_BORN_REPEAT;
+
+	if (unlikely(own->flags & FLOW_SLOT_TAGS) && is_tagged(skb))
+		return is_noted(cpu, p, !repeat) && repeat ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
+	return repeat ? FLOW_EGRESS_REPEAT : FLOW_EGRESS;
+}
+
 static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
-						    const struct flow_slot *own, __u32 bank,
+						    const struct flow_slot *own,
+						    struct flow_cpu *cpu, __u32 bank,
 						    const struct packet *p, __u8 *unsure)
 {
 	__u32 ifindex = skb->ingress_ifindex;
 	struct flow_slot received;
 
 	if (!ifindex) {
-		if (own->flags & FLOW_SLOT_BORN_REPEAT)
-			return FLOW_EGRESS_REPEAT;
-		if (likely(!is_made_anew(skb, p)))
-			return FLOW_EGRESS;
+		if (likely(!is_made_anew(skb, p)) || own->flags & FLOW_SLOT_BORN_REPEAT)
+			return born_class(skb, own, cpu, p);
 		if (control.all_covered[bank % FLOW_BANKS])
 			return FLOW_EGRESS_REPEAT;
 		ifindex = origin_of(p);
@@ -267,23 +309,14 @@ static __always_inline bool same_flow(const struct flow_key *a, const struct flo
 	return !(differ | (x[0] ^ y[0]) | (x[1] ^ y[1]) | (a->tail ^ b->tail));
 }
 
-/*
- * Where the CPU keeps the flow. The factors are odd and have no pattern; the high bits of a product
- * depend on all bits of the number, and choose the place. That flows collide costs time, no more.
- */
+/* Where the CPU keeps the flow. That flows collide costs time, no more. */
 static __always_inline struct flow_train *find_train(const struct flow_key *key, __u32 slot,
 						     enum flow_class class, __u32 places)
 {
 	__u32 set = bpf_get_smp_processor_id() * FLOW_EPOCHS + (control.epoch & (FLOW_EPOCHS - 1));
-	__u64 hash =
-		(key->addr[0].halves[0] + (slot * FLOW_CLASSES + class)) * 0x9e3779b97f4a7c15ULL;
-	__u32 index;
+	__u64 hash = hash_flow(key, slot * FLOW_CLASSES + class);
+	__u32 index = set * places + ((hash >> 32) * places >> 32);
 
-	hash += key->addr[0].halves[1] * 0xc2b2ae3d27d4eb4fULL;
-	hash += key->addr[1].halves[0] * 0x165667b19e3779f9ULL;
-	hash += key->addr[1].halves[1] * 0x27d4eb2f165667c5ULL;
-	hash += key->tail * 0x85ebca77c2b2ae63ULL;
-	index = set * places + ((hash >> 32) * places >> 32);
 	return bpf_map_lookup_elem(&trains, &index);
 }
 
@@ -394,7 +427,7 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, &own, egress, &p);
 	if (egress) {
-		class = egress_class(skb, &own, bank, &p, &unsure);
+		class = egress_class(skb, &own, cpu, bank, &p, &unsure);
 	} else {
 		if (unlikely(own.flags & FLOW_SLOT_TURNS))
 			unsure = is_turned_back(skb);

@@ -15,7 +15,7 @@
  * (supervisor/layout.h): what a struct has is described there, and what is in an enum or a flag
  * keeps its number.
  */
-#define FLOW_LAYOUT 5
+#define FLOW_LAYOUT 6
 
 /* What a key describes: a flow of one IP version, or packets of no flow. */
 enum flow_family {
@@ -197,7 +197,9 @@ struct flow_cpu {
 	__u32 in_vain; /* trains of one packet that ended; each packet more that one carried makes
 			  up for FLOW_WORTH of them */
 	__u32 alone;   /* how many packets more go into the map at once */
-	__u32 unused[13];
+	__u32 tagged;  /* a hash of the flow that was last born with a VLAN tag where
+			  FLOW_SLOT_TAGS says to note it */
+	__u32 unused[12];
 };
 
 #define FLOW_WORTH     5
@@ -234,7 +236,13 @@ struct flow_fill {
  */
 #define FLOW_SLOT_FRAMES 0x40
 
-#define FLOW_SLOT_FLAGS 0x7f /* all of them */
+/*
+ * With FLOW_SLOT_BORN_REPEAT: what is born here with a VLAN tag was seen at the master only if it
+ * was noted there a moment before. Without, this is such a master: note it.
+ */
+#define FLOW_SLOT_TAGS 0x80
+
+#define FLOW_SLOT_FLAGS 0xff /* all of them */
 
 /* A macvlan that is not watched, or a device of another network namespace: its address, and the
  * device that knows by the source of a frame that it did not come from the wire. */

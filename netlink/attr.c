@@ -39,6 +39,14 @@ int attr_each_nested(const struct nlattr *nest, attr_callback each, void *data)
 	return each_in(mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest), each, data);
 }
 
+int attr_u8(const struct nlattr *attr, uint8_t *number)
+{
+	if (mnl_attr_get_payload_len(attr) != sizeof(*number))
+		return -EBADMSG;
+	*number = mnl_attr_get_u8(attr);
+	return 0;
+}
+
 int attr_u32(const struct nlattr *attr, uint32_t *number)
 {
 	if (mnl_attr_get_payload_len(attr) != sizeof(*number))

@@ -20,6 +20,7 @@ int attr_each(const struct nlmsghdr *message, size_t header_size, attr_callback 
 int attr_each_nested(const struct nlattr *nest, attr_callback each, void *data);
 
 /* 0, or -EBADMSG if the attribute has not the size of one. */
+int attr_u8(const struct nlattr *attr, uint8_t *number);
 int attr_u32(const struct nlattr *attr, uint32_t *number);
 int attr_be16(const struct nlattr *attr, __be16 *number);
 

@@ -33,6 +33,29 @@ static int parse_macvlan(const struct nlattr *attr, void *data)
 	return r;
 }
 
+static int parse_bridge(const struct nlattr *attr, void *data)
+{
+	struct link *link = data;
+	uint8_t filtering;
+	int r;
+
+	if (mnl_attr_get_type(attr) != IFLA_BR_VLAN_FILTERING)
+		return 0;
+	r = attr_u8(attr, &filtering);
+	link->vlan_filtering = !r && filtering;
+	return r;
+}
+
+/* One that is down has "noop", and sends nothing. */
+static int parse_qdisc(struct link *link, const struct nlattr *attr)
+{
+	char qdisc[16]; /* IFNAMSIZ of the kernel (include/net/sch_generic.h: struct Qdisc_ops) */
+	int r = attr_string(attr, qdisc, sizeof(qdisc));
+
+	link->no_queue = !r && (!strcmp(qdisc, "noqueue") || !strcmp(qdisc, "noop"));
+	return r;
+}
+
 static int parse_kind_data(const struct nlattr *attr, void *data)
 {
 	struct link *link = data;
@@ -41,6 +64,8 @@ static int parse_kind_data(const struct nlattr *attr, void *data)
 		return 0;
 	if (!strcmp(link->kind, "macvlan") || !strcmp(link->kind, "macvtap"))
 		return attr_each_nested(attr, parse_macvlan, link);
+	if (!strcmp(link->kind, "bridge"))
+		return attr_each_nested(attr, parse_bridge, link);
 	return link_tunnel_parse(&link->tunnel, link->kind, attr);
 }
 
@@ -116,6 +141,8 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 		/* The id is signed and may be unknown (-1); that it is told is what counts. */
 		link->lower_abroad = true;
 		return 0;
+	case IFLA_QDISC:
+		return parse_qdisc(link, attr);
 	case IFLA_LINKINFO:
 		return parse_linkinfo(link, attr);
 	case IFLA_PROP_LIST:

@@ -702,7 +702,8 @@ static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32
 	return err;
 }
 
-/* A port below its monitored master: what is born there is never in the class that is judged. */
+/* A port below its monitored master: what is born there is in the class that is judged only if the
+ * master shows nothing of it. */
 static bool is_below_master(const struct judge *judge, uint32_t j)
 {
 	const struct judged *judged = &judge->judged[j];

@@ -30,7 +30,7 @@ struct node {
 	size_t first_lower, lower_count;
 	size_t first_upper, upper_count;
 	size_t position; /* lower devices come first */
-	bool covered, partial, born_repeat;
+	bool covered, partial, born_repeat, tags;
 	unsigned int level;
 	struct references below; /* unmonitored: hooks that show first what is received on it */
 	struct references above; /* unmonitored or born_repeat: that show first what is sent */
@@ -405,6 +405,24 @@ static bool is_born_repeat(const struct graph *g, const struct node *node)
 	return true;
 }
 
+/* Whether it notes at its egress what is born with a VLAN tag. One that is a port itself would know
+ * what it noted again, as if its master had. */
+static bool notes_tags(const struct graph *g, size_t i)
+{
+	return is_monitored(g, i) && kind_shows_born(g->links[i].kind) && g->links[i].keeps_tags &&
+	       !g->nodes[i].born_repeat;
+}
+
+/* A VLAN of another network namespace may stand on a port, and nothing here tells of it but the
+ * tags of frames that its master has not sent. Those of a VLAN of this namespace are not noted. */
+static bool has_tags(const struct graph *g, size_t i)
+{
+	const struct node *node = &g->nodes[i];
+
+	return notes_tags(g, i) ||
+	       (node->born_repeat && node->upper_count == 1 && notes_tags(g, node->master));
+}
+
 static void resolve_flags(struct graph *g)
 {
 	for (size_t i = 0; i < g->count; i++)
@@ -424,6 +442,8 @@ static void resolve_flags(struct graph *g)
 				node->level = g->nodes[lower].level + 1;
 		}
 	}
+	for (size_t i = 0; i < g->count; i++)
+		g->nodes[i].tags = has_tags(g, i);
 }
 
 /* The hooks nearest to node i that show what is received on it, i itself included. */
@@ -708,6 +728,7 @@ static int resolve_role(struct graph *g, size_t i, struct topology_role *role)
 				       .covered = g->nodes[i].covered,
 				       .partial = g->nodes[i].partial,
 				       .born_repeat = g->nodes[i].born_repeat,
+				       .tags = g->nodes[i].tags,
 				       .level = g->nodes[i].level};
 	if (!role->id)
 		return 0;

@@ -20,6 +20,8 @@ struct topology_link {
 	bool lower_abroad; /* IFLA_LINK names a device of another namespace */
 	bool strangers;	   /* macvlans or ipvlans of other namespaces stand on it */
 	bool preceded;	   /* its ingress hook may miss what others take away in front of it */
+	bool keeps_tags;   /* as a master it hands what is born on it to its ports at once, and with
+			      the VLAN tags that it has */
 	const char *kind;  /* borrowed; as link_kind() says */
 };
 
@@ -65,8 +67,10 @@ struct topology_role {
 	bool partial; /* some of what is received on it may be: FLOW_SLOT_PARTIAL */
 	bool turns;   /* it receives what devices above, which nobody here watches, send to each
 			 other: FLOW_SLOT_TURNS */
-	bool born_repeat;	/* what is born here was shown at its monitored master's egress:
-				   FLOW_SLOT_BORN_REPEAT */
+	bool born_repeat; /* what is born here was shown at its monitored master's egress:
+			     FLOW_SLOT_BORN_REPEAT */
+	bool tags; /* what is born with a VLAN tag is noted at such a master, and at its port a
+		      repeat only if it was: FLOW_SLOT_TAGS */
 	unsigned int level;	/* height in the stack: 0 has no device below it */
 	unsigned int swap_rank; /* its map is swapped after those of lower ranks (swap_order.h) */
 	struct topology_hook hook[HOOKS];

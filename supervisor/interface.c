@@ -76,8 +76,9 @@ static bool interface_same_link(const struct link *a, const struct link *b)
 {
 	return !strcmp(a->name, b->name) && !strcmp(a->kind, b->kind) && a->master == b->master &&
 	       a->lower == b->lower && a->lower_abroad == b->lower_abroad && a->type == b->type &&
-	       a->bridges == b->bridges && !memcmp(a->address, b->address, sizeof(a->address)) &&
-	       interface_same_altnames(a, b);
+	       a->bridges == b->bridges && a->no_queue == b->no_queue &&
+	       a->vlan_filtering == b->vlan_filtering &&
+	       !memcmp(a->address, b->address, sizeof(a->address)) && interface_same_altnames(a, b);
 }
 
 bool interface_resembles(const struct interface *interface, const struct link *link)
@@ -323,6 +324,8 @@ int interface_apply_role(struct interface *interface, const struct monitor *moni
 		flags |= FLOW_SLOT_COUNTED;
 		if (interface->role.born_repeat)
 			flags |= FLOW_SLOT_BORN_REPEAT;
+		if (interface->role.tags)
+			flags |= FLOW_SLOT_TAGS;
 		if (interface_is_ethernet(&interface->link))
 			flags |= FLOW_SLOT_ETHERNET;
 		if (interface->role.turns)

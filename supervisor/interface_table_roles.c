@@ -43,6 +43,7 @@ static void table_describe(const struct interface *interface, struct topology_li
 		.lower_abroad = interface->link.lower_abroad,
 		.strangers = table_has_strangers(interface),
 		.preceded = monitored && table_is_preceded(interface),
+		.keeps_tags = interface->link.no_queue && !interface->link.vlan_filtering,
 		.kind = link_kind(&interface->link),
 	};
 }
@@ -50,7 +51,8 @@ static void table_describe(const struct interface *interface, struct topology_li
 /*
  * Whether a hook is judged by what others saw, in a class that is not empty: that takes counts of
  * one instant, and what a CPU holds in a train would be of another. A port below its monitored
- * master is judged only for what came from where nobody looked.
+ * master is judged only for what came from where nobody looked, and for tagged frames of which its
+ * master shows nothing.
  */
 static bool table_is_judged(const struct topology_role *role, bool all_covered)
 {

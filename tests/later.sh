@@ -64,7 +64,7 @@ edit bpf/flow_types.h \
 	"$(define flow_control '	__u64 later;\
 	__u8 all_covered[FLOW_BANKS], zero[6];\
 	__u32 bank, trains, epoch;')" \
-	"$(define flow_cpu '	__u32 in_vain, alone, unused[13];\
+	"$(define flow_cpu '	__u32 tagged, in_vain, alone, unused[12];\
 	volatile __u32 bank;')" \
 	"$(define flow_turner '	__u8 address[6], zero[2];\
 	__u32 ifindex;')" \

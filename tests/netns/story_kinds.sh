@@ -279,6 +279,73 @@ story_vlan_in_a_container() {
 	expect_abroad host c1
 }
 
+# host m0, a bridge or bond with the port v0, which is wired to peer v1; peer has VLAN 5 of it. What is added first
+# is a device of the host or of c1.
+topology_tagged() { # KIND NS LOWER
+	topology_bare_wire
+	make_ns c1
+	if [[ $1 == bridge ]]; then
+		add_link host m0 type bridge mcast_snooping 0
+	else
+		add_link host m0 type bond mode active-backup
+	fi
+	enslave host m0 v0
+	ip_in host link set m0 addrgenmode none up
+	add_link host link "$3" name vlan5 netns "$PREFIX-$2" type vlan id 5
+	add_link peer link v1 name vlan5 type vlan id 5
+	device_up "$2" vlan5 10.4.0.1/24 fd04::1/64
+	device_up peer vlan5 10.4.0.2/24 fd04::2/64
+	make_neighbours "$2" vlan5 peer vlan5
+}
+
+# Past the master, so that frames seem to be born there.
+expect_past_master() { # KIND
+	topology_tagged "$1" c1 v0
+	HOST=c1 expect_exact '' '-x m0' '-i v0 -i m0'
+}
+
+story_vlan_in_a_container_over_a_port() {
+	expect_past_master bridge
+}
+
+story_vlan_in_a_container_over_a_slave() {
+	expect_past_master bond
+}
+
+# Frames with the same tag that the master has shown.
+expect_by_master() { # KIND NS
+	topology_tagged "$1" "$2" m0
+	HOST=$2 expect_exact '' '-x v0' '-x m0'
+}
+
+story_vlan_over_a_bridge() {
+	expect_by_master bridge host
+}
+
+story_vlan_over_a_bond() {
+	expect_by_master bond host
+}
+
+story_vlan_in_a_container_over_a_bridge() {
+	expect_by_master bridge c1
+}
+
+story_vlan_in_a_container_over_a_bond() {
+	expect_by_master bond c1
+}
+
+# What is born at a bridge gets its tag on the way to the port.
+story_vlan_of_a_filtering_bridge() {
+	topology_tagged bridge c1 v0
+	ip_in c1 link delete vlan5
+	ip_in host link set m0 type bridge vlan_filtering 1
+	in_ns host bridge vlan add dev v0 vid 5
+	in_ns host bridge vlan add dev m0 vid 5 pvid untagged self
+	device_up host m0 10.4.0.1/24 fd04::1/64
+	make_neighbours host m0 peer vlan5
+	expect_exact '' '-x v0' '-x m0'
+}
+
 story_macvlan_in_a_container() {
 	topology_abroad mv0 macvlan mode bridge
 	expect_abroad host c1

@@ -405,6 +405,50 @@ static void test_egress_classes(void **state)
 	expect_egress(h, LOOPBACK, FLOW_EGRESS_REPEAT);
 }
 
+/* Of a VLAN, born here. They run on one CPU, as a frame does from its master to the port. */
+static void expect_tagged(struct harness *h, uint8_t flags, uint16_t port, enum flow_class class)
+{
+	const struct item items[] = {ETHERNET, TAG(0x8100), V4(), UDP(port, 2), {0}};
+	const struct want want = FLOW4(17, port, 2, 28);
+	struct entry e = counted_entry(items, &want, class);
+	struct packet p;
+
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED | flags);
+	packet_build(&p, items);
+	run_program(h->out, &p, NULL);
+	expect_entries(h, &e, 1);
+	harness_clear(h);
+}
+
+static void test_tags(void **state)
+{
+	const uint8_t master = FLOW_SLOT_TAGS, port = FLOW_SLOT_TAGS | FLOW_SLOT_BORN_REPEAT;
+	struct harness *h = *state;
+	cpu_set_t one, all;
+
+	skip_if_denied();
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	expect_tagged(h, master, 1, FLOW_EGRESS);
+	/* a flood leaves by several ports */
+	expect_tagged(h, port, 1, FLOW_EGRESS_REPEAT);
+	expect_tagged(h, port, 1, FLOW_EGRESS_REPEAT);
+	/* past the master, again and again */
+	expect_tagged(h, port, 3, FLOW_EGRESS);
+	expect_tagged(h, port, 3, FLOW_EGRESS);
+	expect_tagged(h, master, 3, FLOW_EGRESS);
+	expect_tagged(h, port, 3, FLOW_EGRESS_REPEAT);
+	expect_tagged(h, port, 1, FLOW_EGRESS);
+	expect_tagged(h, FLOW_SLOT_BORN_REPEAT, 1, FLOW_EGRESS_REPEAT);
+	/* without a tag it comes from the master, noted or not */
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED | port);
+	expect_egress(h, 0, FLOW_EGRESS_REPEAT);
+	harness_set_slot(h, LOOPBACK, LOOPBACK, COUNTED);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
 /* Unattributed packets obey the same rule; ingress knows one class whatever the flags. */
 static void test_classes_elsewhere(void **state)
 {
@@ -705,6 +749,7 @@ static const struct CMUnitTest stories[] = {
 	cmocka_unit_test_setup_teardown(test_ipv6_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_old_fragments, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_egress_classes, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_tags, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_turned_back, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_classes_elsewhere, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_slot_places, setup, teardown),

@@ -785,6 +785,62 @@ static void test_macvlan(void **state)
 	assert_int_equal(link_parse(&link, put_tunnel("macvlan", put_short_mode)), -EBADMSG);
 }
 
+static void put_filtering(struct nlmsghdr *message)
+{
+	mnl_attr_put_u8(message, IFLA_BR_VLAN_FILTERING, 1);
+}
+
+static void put_no_filtering(struct nlmsghdr *message)
+{
+	mnl_attr_put_u8(message, IFLA_BR_VLAN_FILTERING, 0);
+}
+
+static void put_long_filtering(struct nlmsghdr *message)
+{
+	mnl_attr_put_u32(message, IFLA_BR_VLAN_FILTERING, 1);
+}
+
+static bool filters(const char *kind, void (*put_data)(struct nlmsghdr *message))
+{
+	struct link link;
+
+	assert_int_equal(link_parse(&link, put_tunnel(kind, put_data)), 0);
+	link_clean(&link);
+	return link.vlan_filtering;
+}
+
+static void test_vlan_filtering(void **state)
+{
+	struct link link;
+
+	(void)state;
+	assert_true(filters("bridge", put_filtering));
+	assert_false(filters("bridge", put_no_filtering));
+	assert_false(filters("bond", put_filtering));
+	assert_int_equal(link_parse(&link, put_tunnel("bridge", put_long_filtering)), -EBADMSG);
+}
+
+static bool has_no_queue(const char *qdisc)
+{
+	struct nlmsghdr *message = put_named_link();
+	struct link link;
+
+	if (qdisc)
+		mnl_attr_put_strz(message, IFLA_QDISC, qdisc);
+	assert_int_equal(link_parse(&link, message), 0);
+	link_clean(&link);
+	return link.no_queue;
+}
+
+static void test_queue(void **state)
+{
+	(void)state;
+	assert_true(has_no_queue("noqueue"));
+	assert_true(has_no_queue("noop"));
+	assert_false(has_no_queue("fq_codel"));
+	assert_false(has_no_queue(NULL));
+}
+
 static void test_address(void **state)
 {
 	static const uint8_t bytes[20] = {2, 0, 0, 0, 0, 7}, none[6];
@@ -832,6 +888,8 @@ int main(void)
 		cmocka_unit_test(test_bad_tunnels),
 		cmocka_unit_test(test_damaged_tunnels),
 		cmocka_unit_test(test_macvlan),
+		cmocka_unit_test(test_vlan_filtering),
+		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_address),
 	};
 

@@ -291,6 +291,43 @@ static void born_repeat_needs_all_uppers(void **state)
 	assert_sights("eth0", "first", "br.out");
 }
 
+static void tags_tell_of_vlans_abroad(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "bd", "bond")->keeps_tags = true;
+	stack_add(&stack, "br", "bridge")->keeps_tags = true;
+	stack_port(&stack, "eth0", "bd");
+	stack_resolve(&stack);
+	assert_true(role("bd")->tags && role("eth0")->tags);
+	/* what a port noted it would take for its master's */
+	stack_port(&stack, "bd", "br");
+	stack_resolve(&stack);
+	assert_true(role("br")->tags && role("bd")->tags);
+	assert_true(role("eth0")->born_repeat);
+	assert_false(role("eth0")->tags);
+}
+
+static void tags_tell_nothing(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "br", "bridge");
+	stack_port(&stack, "eth0", "br");
+	stack_resolve(&stack);
+	/* the bridge gives tags itself, or a queue is between */
+	assert_false(role("br")->tags || role("eth0")->tags);
+	stack.links[stack_find(&stack, "br")].keeps_tags = true;
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_resolve(&stack);
+	/* what eth0.5 sends has got its tag behind its hook */
+	assert_true(role("eth0")->born_repeat && role("br")->tags);
+	assert_false(role("eth0")->tags);
+	stack_exclude(&stack, "br");
+	stack_resolve(&stack);
+	assert_false(role("br")->tags || role("eth0")->tags);
+}
+
 /* The kernel has told of one end only, or what it told of the other is from before that end came
  * here. */
 static void veth_pair_known_from_one_end(void **state)
@@ -757,6 +794,8 @@ int main(void)
 		test(bond_under_bridge),
 		test(vlan_as_bridge_port),
 		test(born_repeat_needs_all_uppers),
+		test(tags_tell_of_vlans_abroad),
+		test(tags_tell_nothing),
 		test(veth_pair),
 		test(veth_pair_known_from_one_end),
 		test(unsure_through_a_stack),
