@@ -39,17 +39,25 @@ reconfigure() { # MAP_ENTRIES INTERVAL
 	configure "/proc/$MACHINE/root/etc/flowtally/flowtally.conf" "$@"
 }
 
-# What a package brings.
+# What a package brings, and one unit more: the same one, but it probes what the unit forbids.
 make_files() { # MAP_ENTRIES INTERVAL
 	local lib=$WORK/machine/files/usr/lib etc=$WORK/machine/files/etc sbin=$WORK/machine/files/usr/sbin
 
 	mkdir -p "$WORK/machine/root" "$sbin" "$lib"/{systemd/system,sysusers.d,tmpfiles.d} \
-		"$etc/flowtally"
+		"$etc"/{flowtally,systemd/system/probe.service.d}
 	cp "$FLOWTALLY" "$TOOLS/bpf_objects" "$sbin/"
 	cp packaging/flowtally.service "$lib/systemd/system/"
 	cp packaging/flowtally.sysusers "$lib/sysusers.d/flowtally.conf"
 	cp packaging/flowtally.tmpfiles "$lib/tmpfiles.d/flowtally.conf"
 	configure "$etc/flowtally/flowtally.conf" "$@"
+	cp packaging/flowtally.service "$lib/systemd/system/probe.service"
+	cat >"$etc/systemd/system/probe.service.d/probe.conf" <<-'END'
+		[Service]
+		Type=oneshot
+		ExecStart=
+		ExecStart=/bin/sh /etc/probe
+		Restart=no
+	END
 }
 
 # Not where its namespaces, mounts and control groups are refused, as they are in most containers.
@@ -237,4 +245,45 @@ once_systemd_restart_with_a_mistake() {
 	rm "$WORK/host.report"
 	cat <&"$reports" >"$WORK/host.report"
 	expect_report host 31 "10.2.0.3:40000 - 10.3.0.2:5001 Bytes: $((31 * 128))"
+}
+
+# Each of these is allowed to root in the machine, and nothing of it to the service.
+FORBIDDEN='touch /dev/shm/probe
+touch /etc/flowtally/probe
+touch /home/probe
+touch /run/probe
+touch /usr/sbin/probe
+touch /var/lib/probe
+mkdir /sys/fs/bpf/probe
+mkdir /sys/fs/cgroup/probe
+cat /proc/1/status
+mknod /tmp/null c 1 3
+install -m 4711 /dev/null /tmp/probe
+chown 1 /etc/flowtally
+mount -t tmpfs probe /mnt
+unshare --user true
+unshare --net true
+unshare --uts true
+setarch --addr-no-randomize true
+setpriv --reuid 1 true
+chrt --fifo 1 true
+renice -n -1 $$
+hostname probe'
+
+# Prints those that succeed.
+probe_script() {
+	local command
+
+	while read -r command; do
+		printf "! %s >/dev/null 2>&1 || echo '%s'\n" "$command" "$command"
+	done <<<"$FORBIDDEN"
+}
+
+once_systemd_forbids() {
+	topology_wire
+	start_machine 1024 3600
+	probe_script >"/proc/$MACHINE/root/etc/probe"
+	machine systemctl start probe
+	expect_equal 'allowed to the service' '' "$(journal --identifier sh)"
+	expect_equal 'allowed to root' "$FORBIDDEN" "$(machine sh /etc/probe)"
 }
