@@ -234,14 +234,15 @@ static int flow_maps_make(struct flow_maps *maps, struct flow_map *map)
 {
 	int err;
 
-	map->fd = flow_maps_create(maps->entries);
+	map->entries = maps->entries;
+	map->fd = flow_maps_create(map->entries);
 	if (map->fd < 0)
 		return map->fd;
 	err = map->phase ? flow_maps_hold(maps, map) : 0;
 	if (err)
 		flow_maps_discard(maps, map);
 	else
-		program_reset_fill(maps->program, map->slot, flow_maps_nearly_full(maps->entries));
+		program_reset_fill(maps->program, map->slot, flow_maps_nearly_full(map->entries));
 	return err;
 }
 
@@ -457,6 +458,11 @@ bool flow_value_counts(const struct flow_value *value)
 	static const struct flow_value nothing;
 
 	return memcmp(value, &nothing, sizeof(nothing)) != 0;
+}
+
+bool flow_maps_is_sized(const struct flow_maps *maps, const struct flow_map *map)
+{
+	return map->entries == maps->entries;
 }
 
 bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
@@ -731,6 +737,7 @@ static int flow_maps_find_slot(struct flow_map *map, struct flow_map_slot *slots
 	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != flow_maps_key_size(map) ||
 	    info.value_size != flow_maps_value_size(map))
 		return -EBADMSG;
+	map->entries = info.max_entries;
 	wanted.map_id = info.id;
 	slot = bsearch(&wanted, slots, count, sizeof(*slots), flow_maps_by_id);
 	if (slot) {

@@ -32,6 +32,7 @@ struct program;
 struct flow_map {
 	uint32_t slot;
 	int fd;		     /* owned by whoever took it */
+	uint32_t entries;    /* that it has room for */
 	uint32_t phase;	     /* of whose interface (interface.h) it holds what was counted */
 	uint64_t serial;     /* no other map has it */
 	uint32_t generation; /* of maps that it is one of: the program's (program.h), or */
@@ -93,6 +94,9 @@ int flow_maps_synchronize(struct flow_maps *maps);
 
 /* Whether the slot has this map: nobody else took it out. */
 bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map);
+
+/* Whether it has the room that maps are made with now (flow_maps_set_entries()). */
+bool flow_maps_is_sized(const struct flow_maps *maps, const struct flow_map *map);
 
 /* Whether anything at all was put into it. (What a CPU still holds of its flows was not:
  * program_take_trains().) */

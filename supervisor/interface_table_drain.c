@@ -269,14 +269,34 @@ static void table_note_unread(int err)
 			  strerror(-err));
 }
 
-/*
- * An idle map need not be swapped, unless a hook is judged by what others saw: the next packet may
- * pass a reference while maps are made for the swap, and a judged hook before its map is swapped.
- */
-static bool table_takes_part(const struct interface_table *table, const struct interface *interface)
+static bool table_is_outdated(const struct interface_table *table,
+			      const struct interface *interface)
 {
 	return interface->state == INTERFACE_COUNTING &&
-	       (table->judged || !flow_maps_idle(table->monitor->maps, &interface->map));
+	       !flow_maps_is_sized(table->monitor->maps, &interface->map);
+}
+
+/* Whether there are maps of another size than they are made with now, and memory for as many. */
+static bool table_can_renew(const struct interface_table *table)
+{
+	size_t outdated = 0;
+
+	FOR_EACH_INTERFACE (table, interface)
+		outdated += table_is_outdated(table, interface);
+	return outdated && flow_maps_have_memory(table->monitor->maps, outdated);
+}
+
+/*
+ * An idle map need not be swapped, unless it is to be renewed or a hook is judged by what others
+ * saw: the next packet may pass a reference while maps are made for the swap, and a judged hook
+ * before its map is swapped.
+ */
+static bool table_takes_part(const struct interface_table *table, const struct interface *interface,
+			     bool renew)
+{
+	return interface->state == INTERFACE_COUNTING &&
+	       (table->judged || (renew && table_is_outdated(table, interface)) ||
+		!flow_maps_idle(table->monitor->maps, &interface->map));
 }
 
 /* Keeps the interfaces in the selection whose maps could not be swapped. */
@@ -380,8 +400,10 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 
 	table_read_counters(table, 0);
 	if (!err) {
+		bool renew = table_can_renew(table);
+
 		FOR_EACH_INTERFACE (table, interface)
-			if (table_takes_part(table, interface))
+			if (table_takes_part(table, interface, renew))
 				selection_add(&selection, interface);
 		err = table_drain_by_rounds(table, &selection, for_long);
 	}

@@ -514,6 +514,11 @@ footprint() { # NS
 		"$(awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[$1]}/status")" "$(agent_objects "$1" | wc -l)"
 }
 
+# The room of each flow map that is held. Other agents of this machine may have pins, too.
+pinned_maps() { # NS
+	in_ns "$1" "$TOOLS/bpf_objects" entries flows-
+}
+
 are_gone() { # OBJECT...
 	[[ -z $("$TOOLS/bpf_objects" alive "$@") ]]
 }

@@ -44,6 +44,17 @@ clean_ns() { # NS
 	ip netns del "$1"
 }
 
+# Those that a story made, and those in them. What ran there may be about to end.
+clean_cgroups() {
+	local cgroup end=$((SECONDS + 10 * PATIENCE))
+
+	while read -r cgroup; do
+		until [[ ! -d $cgroup ]] || ((SECONDS >= end)); do
+			find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.02
+		done
+	done < <(find /sys/fs/cgroup -maxdepth 2 -type d -name "$PREFIX" 2>/dev/null)
+}
+
 clean_story() {
 	local ns
 
@@ -51,7 +62,7 @@ clean_story() {
 		clean_ns "$ns"
 	done
 	awk -v work="$WORK/" 'index($2, work) == 1 { print $2 }' /proc/mounts | xargs -r umount -l
-	find /sys/fs/cgroup -maxdepth 2 -type d -name "$PREFIX" -exec rmdir {} + 2>/dev/null || true
+	clean_cgroups
 	rm -rf "$WORK"
 }
 

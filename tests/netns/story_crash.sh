@@ -212,11 +212,6 @@ story_doubtful_report_with_sums() {
 	expect_equal 'bytes of the last report' 0 "$(header_field host bytes)"
 }
 
-# Other agents of this machine may have pins, too.
-pinned_maps() { # NS
-	in_ns "$1" "$TOOLS/bpf_objects" entries flows-
-}
-
 # What is held for a crash of flows beyond max_flows is what the merge holds, and no map that they came in.
 story_sums_are_held_for_a_crash() {
 	local count=60000

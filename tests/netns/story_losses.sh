@@ -7,6 +7,26 @@ start_agent_with_entries() { # ENTRIES
 	start_agent host -c "$WORK/flowtally.conf"
 }
 
+expect_entries() { # WHEN ENTRIES
+	report_now host
+	expect_equal "entries of all maps $1" "$2" "$(pinned_maps host | sort -u)"
+}
+
+# Nothing is put into them: who waits for that meets the burst with the room of before.
+story_entries_of_idle_maps() {
+	topology_wire
+	start_agent_with_entries 1024
+	expect_entries 'at the start' 1024
+	printf '[flows]\nmap_entries = 4096\n' >"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again'
+	expect_entries 'after a reload' 4096
+	kill_agent host
+	start_agent_with_entries 2048
+	expect_entries 'after a start that goes on' 2048
+	stop_agent host
+}
+
 # However many flows come, map_entries bounds what is open between two swaps, not the report.
 story_more_flows_than_entries() {
 	local count=${FLOOD_FLOWS:-100000}

@@ -184,13 +184,13 @@ story_gone_before_it_is_attached() {
 	} >"$WORK/batch"
 	start_agent host -vv
 	stray 5 peer v1
-	maps=$(in_ns host "$TOOLS/bpf_objects" entries flows- | wc -l)
+	maps=$(pinned_maps host | wc -l)
 	signal_agent host STOP
 	ip_in host -batch "$WORK/batch"
 	signal_agent host CONT
 	wait_for_log host 'late0: attached'
 	agent_log_has host 'gone0: ifindex' || fail 'it was not told of gone0'
-	expect_equal 'maps that are held' $((maps + 1)) "$(in_ns host "$TOOLS/bpf_objects" entries flows- | wc -l)"
+	expect_equal 'maps that are held' $((maps + 1)) "$(pinned_maps host | wc -l)"
 	stray 7 peer v1
 	stop_agent host
 	expect_equal 'bytes of all reports' $((12 * 128)) "$(sum_of_reports host)"
