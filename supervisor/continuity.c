@@ -825,13 +825,19 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 	return 0;
 }
 
-void continuity_cancel_report(struct continuity *continuity)
+void continuity_cancel_report(struct continuity *continuity, struct interface_table *table,
+			      const struct checkpoint_interval *interval)
 {
-	if (continuity->owed != continuity->report.owed)
-		continuity_drop_bytes(continuity, "owed", continuity->owed);
-	continuity->owed = continuity->report.owed;
+	uint64_t owing = continuity->owed, paid = continuity->report.owed;
+
+	if (!continuity->report.id)
+		return;
+	continuity->owed = paid;
 	continuity->folded = continuity->report.folded;
 	continuity_forget_report(continuity);
+	/* what the last checkpoint names stays */
+	if (!continuity_write(continuity, table, interval) && owing != paid)
+		continuity_drop_bytes(continuity, "owed", owing);
 }
 
 bool continuity_has_sent(const struct continuity *continuity)

@@ -374,7 +374,8 @@ static int reporter_write_interval(struct reporter *reporter)
 	if (!err) {
 		err = reporter_send(reporter);
 		if (err)
-			continuity_cancel_report(reporter->continuity);
+			continuity_cancel_report(reporter->continuity, reporter->table,
+						 &reporter->interval);
 	}
 	exporter_end_stage(reporter->exporter, METRICS_WRITE, made_ns);
 	exporter_add_report(reporter->exporter, err ? NULL : &report);

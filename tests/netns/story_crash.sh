@@ -261,8 +261,28 @@ story_broken_output_holds_little() {
 	expect_equal 'maps of full size' 3 "$(pinned_maps host | awk '$1 == 65536' | wc -l)"
 	kill_agent host
 	start_agent host
-	expect_equal 'bytes and packets' "$((6 * 20000 * 29)) $((6 * 20000))" "$(accounted host)"
 	stop_agent host
+	expect_equal 'bytes and packets' "$((6 * 20000 * 29)) $((6 * 20000))" "$(accounted host)"
+}
+
+# A report that could not be written is not in doubt: the interval goes on, with what it is owed.
+story_killed_after_a_report_failed() {
+	topology_wire
+	# what leaves below it is judged
+	add_link host m0 link v0 type macvlan mode bridge
+	ip_in host link set m0 up
+	fill_small_disk
+	start_agent host -o "$WORK/small/report"
+	send 10
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	send 5
+	kill_agent host
+	start_agent host
+	expect_equal 'reports' 0 "$(report_count host)"
+	! agent_log_has host 'cannot be read' || fail 'not all that it needs is there'
+	stop_agent host
+	expect_report host 15 "$(flow 15)"
 }
 
 # What went and had nothing to tell is not kept for the next agent; what had is.
