@@ -802,6 +802,7 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 					  .interval = *interval,
 					  .owed = continuity->owed,
 					  .folded = continuity->folded};
+	const struct checkpoint_interval next = checkpoint_interval_after(interval);
 	int err;
 
 	if (!continuity->pins)
@@ -821,7 +822,7 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
 	continuity->folded = 0;
-	continuity_save(continuity, table, interval);
+	continuity_save(continuity, table, &next);
 	return 0;
 }
 

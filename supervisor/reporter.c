@@ -326,10 +326,7 @@ static void reporter_next_interval(struct reporter *reporter,
 	interface_table_next_interval(reporter->table);
 	translation_next_interval(reporter->translation);
 	live_next_interval(reporter->live);
-	reporter->interval = (struct checkpoint_interval){
-		.start_ns = ended->end_ns,
-		.start_wall_ns = ended->end_wall_ns,
-	};
+	reporter->interval = checkpoint_interval_after(ended);
 }
 
 /* It is written: it has its number for good, and the next interval has begun. */

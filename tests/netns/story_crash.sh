@@ -193,6 +193,19 @@ story_doubtful_report_is_handed_over() {
 	expect_equal 'bytes of all reports' "$((10 * 128))" "$(sum_of_reports host)"
 }
 
+# It ends its interval, whoever writes it.
+once_interval_after_a_doubtful_report() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host --format json
+	kill_at_system_call host write 1
+	has_died host || fail 'it wrote its report'
+	start_agent host --format json
+	stop_agent host
+	expect_equal 'whether the second begins where the first ends' true "$(jq -s '
+		[.[].event | [.start, .end]] | unique | length == 2 and .[0][1] == .[1][0]' "$WORK/host.report")"
+}
+
 # A report in doubt is bounded, too, by whoever writes it again.
 story_doubtful_report_with_sums() {
 	local count=40000
