@@ -379,14 +379,10 @@ static int continuity_take_train_set(void *data, uint32_t set)
 /* The quiet set was emptied if it is held, or is to be. */
 static int continuity_settle_quiet_set(struct continuity *continuity, struct program *program)
 {
-	struct held_train *trains;
-	size_t n;
-	int err = held_get_trains(continuity->held, program_quiet_set(program), &trains, &n);
+	bool held;
+	int err = held_has_trains(continuity->held, program_quiet_set(program), &held);
 
-	if (err)
-		return err == -ENOENT ? 0 : err;
-	free(trains);
-	return program_empty_trains(program);
+	return err || !held ? err : program_empty_trains(program);
 }
 
 /* What an earlier generation's CPUs hold is taken as a set of ours. */
@@ -414,19 +410,13 @@ static int continuity_note_train(void *data, uint32_t phase, const struct flow_t
 }
 
 /* Whether it was taken before an agent died, and is read as what is held, or was. */
-static bool continuity_has_taken(struct continuity *continuity, uint32_t set)
+static int continuity_has_taken(const struct continuity *continuity, uint32_t set, bool *taken)
 {
 	const struct checkpoint *left = &continuity->left;
-	struct held_train *trains;
-	size_t n;
 
-	if (set <= left->reported_train_set || set <= left->folded_train_set ||
-	    set <= continuity->report.last_train_set)
-		return true;
-	if (held_get_trains(continuity->held, set, &trains, &n))
-		return false;
-	free(trains);
-	return true;
+	*taken = set <= left->reported_train_set || set <= left->folded_train_set ||
+		 set <= continuity->report.last_train_set;
+	return *taken ? 0 : held_has_trains(continuity->held, set, taken);
 }
 
 static int continuity_take_earlier_set(struct continuity *continuity,
@@ -435,10 +425,11 @@ static int continuity_take_earlier_set(struct continuity *continuity,
 {
 	uint32_t set = predecessor_last_set(predecessor) - !last;
 	struct earlier_trains trains = {0};
-	int err;
+	bool taken;
+	int err = continuity_has_taken(continuity, set, &taken);
 
-	if (continuity_has_taken(continuity, set))
-		return 0;
+	if (err || taken)
+		return err;
 	err = predecessor_each_train(predecessor, last, continuity_note_train, &trains);
 	trains.count = continuity_keep_known(continuity->left.phases, continuity->left.phase_count,
 					     trains.list, trains.count);
