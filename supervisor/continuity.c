@@ -304,17 +304,18 @@ static int continuity_take_doubtful(struct continuity *continuity, struct flow_m
 /* Those of the last report are done with, those of a report in doubt are its own, the rest stays.
  */
 static int continuity_sort_maps(struct continuity *continuity, struct flow_maps *maps,
-				struct flow_map *found, size_t count,
-				const struct continuity_relief *relief)
+				struct recovery *recovery, const struct continuity_relief *relief)
 {
 	const struct checkpoint *left = &continuity->left;
 	int err = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (list_has(&left->done_maps, found[i].serial)) {
-			flow_maps_discard(maps, &found[i]);
-		} else if (list_has(&continuity->report.maps, found[i].serial)) {
-			int map_err = continuity_take_doubtful(continuity, maps, &found[i], relief);
+	for (size_t i = 0; i < recovery->map_count; i++) {
+		struct flow_map *map = &recovery->maps[i];
+
+		if (list_has(&left->done_maps, map->serial)) {
+			flow_maps_discard(maps, map);
+		} else if (list_has(&continuity->report.maps, map->serial)) {
+			int map_err = continuity_take_doubtful(continuity, maps, map, relief);
 
 			err = err ?: map_err;
 		}
@@ -629,8 +630,7 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 {
 	struct train_sets sets = {.continuity = continuity, .merge = merge};
 	struct orphans orphans = {.continuity = continuity, .table = table};
-	_free_ struct flow_map *found = NULL;
-	size_t count = 0;
+	struct recovery recovery = {.table = table, .checkpoint = &continuity->left};
 	int err = continuity_take_report(continuity);
 
 	continuity->owed = continuity->left.owed;
@@ -641,22 +641,24 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 		err = continuity_take_folded(continuity, continuity->folded, merge);
 	if (!err)
 		err = flow_maps_recover(maps, continuity->left.earlier,
-					continuity->left.earlier_count, &found, &count);
+					continuity->left.earlier_count, &recovery.maps,
+					&recovery.map_count);
 	if (!err)
-		err = continuity_sort_maps(continuity, maps, found, count, relief);
+		err = continuity_sort_maps(continuity, maps, &recovery, relief);
 	if (!err)
 		err = continuity_settle_quiet_set(continuity, program);
 	if (!err)
 		err = held_each_train_set(continuity->held, continuity_take_train_set, &sets);
 	if (!err)
-		err = interface_table_recover(table, &continuity->left, found, count);
+		err = interface_table_recover(&recovery);
 	if (!err)
 		err = continuity_take_all_earlier(continuity, maps, merge);
 	if (!err)
-		err = interface_table_recover_maps(table, &continuity->left, found, count);
+		err = interface_table_recover_maps(&recovery);
 	if (!err)
 		err = pins_each(continuity->pins, continuity_drop_orphan, &orphans);
 	continuity->recovered = !err;
+	recovery_clean(&recovery);
 	return err;
 }
 
