@@ -44,6 +44,18 @@ static int continuity_load(struct continuity *continuity)
 	return err;
 }
 
+/* Why there is nothing to go on with, by what loading came to. */
+static const char *continuity_why_afresh(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "it had not come far enough to say what it is";
+	case -EPROTO:
+		return "it was a version that this one cannot read";
+	}
+	return "its checkpoint cannot be read";
+}
+
 int continuity_new(struct continuity **ret)
 {
 	struct continuity *continuity = calloc(1, sizeof(*continuity));
@@ -52,15 +64,16 @@ int continuity_new(struct continuity **ret)
 	if (!continuity)
 		return -ENOMEM;
 	continuity->pins_error = pins_new(&continuity->pins);
-	err = continuity->pins ? continuity_load(continuity) : -ENOENT;
+	err = continuity->pins_error ?: continuity_load(continuity);
+	/* what is there can be read another time */
+	if (err == -ENOMEM) {
+		continuity_free(continuity);
+		return err;
+	}
 	continuity->found = !err;
 	continuity->recovered = err;
-	if (continuity->pins && err == -ENOENT)
-		continuity_start_afresh(continuity, "it had not come far enough to say what it is");
-	else if (err == -EPROTO)
-		continuity_start_afresh(continuity, "it was a version that this one cannot read");
-	else if (err && err != -ENOENT)
-		continuity_start_afresh(continuity, "its checkpoint cannot be read");
+	if (continuity->pins && err)
+		continuity_start_afresh(continuity, continuity_why_afresh(err));
 	*ret = continuity;
 	return 0;
 }
