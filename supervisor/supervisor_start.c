@@ -234,12 +234,13 @@ static int supervisor_find_links(struct supervisor *sup)
 
 	if (!err)
 		err = supervisor_sweep(sup);
-	if (!err)
-		err = rtnl_dump(sup->rtnl);
+	if (err)
+		return err;
+	err = rtnl_dump(sup->rtnl);
 	/* links change faster than they can be read: the monitor goes on trying */
-	if (err == -EAGAIN)
-		err = 0;
-	return err ? supervisor_fail("cannot read the links of this host", err) : 0;
+	if (!err || err == -EAGAIN)
+		return 0;
+	return supervisor_fail("cannot read the links of this host", err);
 }
 
 /* Attaches to all that is wanted before the first interval begins. */
@@ -287,13 +288,11 @@ static void supervisor_settle(struct supervisor *sup)
 	(void)reporter_write_doubtful(sup->reporter);
 }
 
-int supervisor_start(struct supervisor *sup)
+/* What depends on nothing of this host. */
+static int supervisor_open_basis(struct supervisor *sup)
 {
-	int err;
+	int err = supervisor_block_signals(sup);
 
-	supervisor_raise_descriptors();
-	client_ports_read(&sup->client_ports);
-	err = supervisor_block_signals(sup);
 	if (!err)
 		err = loop_new(&sup->loop);
 	if (!err)
@@ -305,27 +304,14 @@ int supervisor_start(struct supervisor *sup)
 	if (!err)
 		err = translation_new(&sup->translation, sup->loop, &sup->client_ports,
 				      sup->config.nat);
-	if (err)
-		return supervisor_fail("cannot start", err);
-	err = supervisor_open_instance(sup);
-	if (!err)
-		err = supervisor_open_continuity(sup);
-	if (!err)
-		err = supervisor_open_program(sup);
-	if (!err)
-		err = supervisor_open_links(sup);
-	if (!err)
-		err = supervisor_open_table(sup);
-	if (!err)
-		err = supervisor_open_output(sup);
-	if (!err)
-		err = supervisor_find_links(sup);
-	if (!err)
-		err = supervisor_open_loop(sup);
-	if (!err)
-		err = supervisor_attach_all(sup);
-	if (err)
-		return err;
+	return err ? supervisor_fail("cannot start", err) : 0;
+}
+
+/* All is attached: the interval begins, or goes on that an agent has left that died. */
+static int supervisor_begin(struct supervisor *sup)
+{
+	int err;
+
 	translation_look(sup->translation);
 	sup->began_ns = clock_boottime_ns();
 	sup->began_wall_ns = clock_realtime_ns();
@@ -343,4 +329,32 @@ int supervisor_start(struct supervisor *sup)
 	if (!err && log_on_terminal())
 		err = timer_set(sup->live_timer, clock_boottime_ns() + NSEC_PER_SEC, 0);
 	return err ? supervisor_fail("cannot set a timer", err) : 0;
+}
+
+int supervisor_start(struct supervisor *sup)
+{
+	int err;
+
+	supervisor_raise_descriptors();
+	client_ports_read(&sup->client_ports);
+	err = supervisor_open_basis(sup);
+	if (!err)
+		err = supervisor_open_instance(sup);
+	if (!err)
+		err = supervisor_open_continuity(sup);
+	if (!err)
+		err = supervisor_open_program(sup);
+	if (!err)
+		err = supervisor_open_links(sup);
+	if (!err)
+		err = supervisor_open_table(sup);
+	if (!err)
+		err = supervisor_open_output(sup);
+	if (!err)
+		err = supervisor_find_links(sup);
+	if (!err)
+		err = supervisor_open_loop(sup);
+	if (!err)
+		err = supervisor_attach_all(sup);
+	return err ? err : supervisor_begin(sup);
 }
