@@ -225,7 +225,6 @@ static int supervisor_reload(struct supervisor *sup)
 
 	notify_reloading();
 	err = options_load_config(sup->options, &sup->config, supervisor_complain, NULL);
-
 	if (err) {
 		log_error("configuration is not changed");
 		notify("READY=1");
@@ -450,19 +449,28 @@ int supervisor_open_loop(struct supervisor *sup)
 	return err ? supervisor_fail("cannot wait for events", err) : 0;
 }
 
+/* A failure leaves nothing, and is described in problem. */
+static int supervisor_serve(struct supervisor *sup, char *problem, size_t size)
+{
+	int err = control_server_new(&sup->control, supervisor_answer, sup, problem, size);
+
+	if (err)
+		return err;
+	err = loop_add(sup->loop, control_server_fd(sup->control), EPOLLIN, supervisor_on_control,
+		       sup);
+	if (err) {
+		snprintf(problem, size, "%s", strerror(-err));
+		control_server_free(sup->control);
+		sup->control = NULL;
+	}
+	return err;
+}
+
 void supervisor_open_control(struct supervisor *sup)
 {
 	char problem[256];
-	int err =
-		control_server_new(&sup->control, supervisor_answer, sup, problem, sizeof(problem));
 
-	if (!err) {
-		err = loop_add(sup->loop, control_server_fd(sup->control), EPOLLIN,
-			       supervisor_on_control, sup);
-		if (err)
-			snprintf(problem, sizeof(problem), "%s", strerror(-err));
-	}
-	if (err)
+	if (supervisor_serve(sup, problem, sizeof(problem)))
 		log_warning("no control socket, so status, interfaces and top cannot ask this "
 			    "agent: %s",
 			    problem);
