@@ -44,6 +44,12 @@ static int continuity_load(struct continuity *continuity)
 	return err;
 }
 
+bool continuity_can_wait(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EPERM ||
+	       err == -EACCES;
+}
+
 /* Why there is nothing to go on with, by what loading came to. */
 static const char *continuity_why_afresh(int err)
 {
@@ -65,8 +71,7 @@ int continuity_new(struct continuity **ret)
 		return -ENOMEM;
 	continuity->pins_error = pins_new(&continuity->pins);
 	err = continuity->pins_error ?: continuity_load(continuity);
-	/* what is there can be read another time */
-	if (err == -ENOMEM) {
+	if (err == -ENOMEM || (continuity->pins && continuity_can_wait(err))) {
 		continuity_free(continuity);
 		return err;
 	}

@@ -34,7 +34,8 @@ struct pins;
 struct program;
 struct report;
 
-/* Looks for what a dead agent left in this network namespace. -ENOMEM is the only error. */
+/* Looks for what a dead agent left in this network namespace. 0; -ENOMEM; or a negative errno for
+ * which what is there cannot be read now. */
 int continuity_new(struct continuity **ret);
 void continuity_free(struct continuity *continuity);
 

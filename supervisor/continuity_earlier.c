@@ -56,7 +56,7 @@ int continuity_part(struct continuity *continuity, uint32_t *generation)
 {
 	int err = continuity_open_predecessor(continuity);
 
-	if (err == -ENOMEM)
+	if (continuity_can_wait(err))
 		return err;
 	if (err == -EPROTO)
 		continuity_start_afresh(continuity, "it was a version that this one does not know "

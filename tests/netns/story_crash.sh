@@ -167,21 +167,29 @@ story_start_fails_after_a_death() {
 	expect_report host 20 "$(flow 20)"
 }
 
-# Nor is it thrown away when there is no memory to read it.
-once_start_without_memory_after_a_death() {
+start_refused() { # ERROR
 	local status=0
+
+	# its first look at a pin is at the checkpoint
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 timeout "$((5 * PATIENCE))" \
+		strace -D -qq -o "$WORK/strace" -e inject=bpf:error="$1":when=1 \
+		ip netns exec "$PREFIX-host" "$FLOWTALLY" run -o "$WORK/host.report" 2>"$WORK/errors" || status=$?
+	expect_equal "exit status of the start with $1" 1 "$status"
+	grep -q 'BPF_OBJ_GET.*INJECTED' "$WORK/strace" || fail 'that was another call:' "$(grep INJECTED "$WORK/strace")"
+}
+
+# Nor is it thrown away when it cannot be read by one who lacks memory, descriptors or privileges.
+once_start_without_means_after_a_death() {
+	local error
 
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
 	topology_wire
 	start_agent host
 	send 10
 	kill_agent host
-	# its first look at a pin is at the checkpoint
-	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 timeout "$((5 * PATIENCE))" \
-		strace -D -qq -o "$WORK/strace" -e inject=bpf:error=ENOMEM:when=1 \
-		ip netns exec "$PREFIX-host" "$FLOWTALLY" run -o "$WORK/host.report" 2>"$WORK/errors" || status=$?
-	expect_equal 'exit status of the start' 1 "$status"
-	grep -q 'BPF_OBJ_GET.*INJECTED' "$WORK/strace" || fail 'that was another call:' "$(grep INJECTED "$WORK/strace")"
+	for error in ENOMEM EMFILE EPERM; do
+		start_refused "$error"
+	done
 	send 10
 	start_agent host
 	stop_agent host
