@@ -74,7 +74,7 @@ static void supervisor_on_dump_begin(void *data)
 {
 	struct supervisor *sup = data;
 
-	local_set_clear(sup->locals);
+	local_set_dump_begin(sup->locals);
 	interface_table_dump_begin(sup->table);
 }
 
@@ -82,6 +82,7 @@ static void supervisor_on_dump_end(void *data)
 {
 	struct supervisor *sup = data;
 
+	local_set_dump_end(sup->locals);
 	interface_table_dump_end(sup->table);
 }
 
