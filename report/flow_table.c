@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define SLOTS_FIRST   1024
 #define ENTRIES_LIMIT ((size_t)1 << 31) /* an entry's index plus 1 fits 32 bits */
@@ -15,9 +14,7 @@
 void flow_table_init(struct flow_table *table)
 {
 	*table = (struct flow_table){0};
-	/* Without randomness (early boot) all is right but the guard against chosen keys. */
-	if (getrandom(table->seed, sizeof(table->seed), GRND_NONBLOCK) < 0)
-		memset(table->seed, 0x5a, sizeof(table->seed));
+	flow_hash_init(&table->hash);
 }
 
 void flow_table_clean(struct flow_table *table)
@@ -82,23 +79,9 @@ void flow_table_reset(struct flow_table *table)
 	table->cell_count = 0;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/* Folded products, as wyhash does; both factors hold a secret. */
 uint32_t flow_table_hash(const struct flow_table *table, const struct flow_key *key)
 {
-	const uint64_t *seed = table->seed;
-	uint64_t word[5], a, b;
-
-	memcpy(word, key, sizeof(word));
-	a = mix(word[0] ^ seed[0], word[1] ^ seed[1]);
-	b = mix(word[2] ^ seed[2], word[3] ^ seed[3]);
-	return (uint32_t)(mix(a ^ word[4] ^ seed[1], b ^ seed[0]) >> 16);
+	return flow_hash_key(&table->hash, key);
 }
 
 static size_t free_slot(const struct flow_slot_hash *slots, size_t count, uint32_t hash)

@@ -8,6 +8,7 @@
 #define FLOWTALLY_FLOW_TABLE_H
 
 #include "bpf/flow_types.h"
+#include "report/flow_hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,9 +38,9 @@ struct flow_slot_hash {
 	uint32_t entry; /* plus 1; 0: free */
 };
 
-/* Zeroed but for the seed it is empty. */
+/* Zeroed but for the secret of its hash it is empty. */
 struct flow_table {
-	uint64_t seed[4]; /* keys come from strangers: they shall not choose their slots */
+	struct flow_hash hash;
 	struct flow_slot_hash *slots; /* owned */
 	size_t slot_count;	      /* a power of two, or 0 */
 	struct flow_entry *entries;   /* owned */
@@ -51,7 +52,7 @@ struct flow_table {
 void flow_table_init(struct flow_table *table);
 void flow_table_clean(struct flow_table *table);
 
-/* *to is overwritten; it has the same seed, so one hash serves both. 0, or -ENOMEM, then it is
+/* *to is overwritten; it has the same secret, so one hash serves both. 0, or -ENOMEM, then it is
  * empty. */
 int flow_table_copy(struct flow_table *to, const struct flow_table *from);
 

@@ -14,7 +14,8 @@
 struct local {
 	uint8_t addr[16];
 	uint32_t ifindex;
-	uint32_t uses; /* 0: free slot */
+	uint32_t uses;	/* 0: free slot */
+	bool mentioned; /* a pair: since the last dump began */
 };
 
 struct local_set {
@@ -98,6 +99,7 @@ static void use_slot(struct local_set *set, uint32_t ifindex, const uint8_t addr
 	if (!local->uses++) {
 		memcpy(local->addr, addr, 16);
 		local->ifindex = ifindex;
+		local->mentioned = true;
 		set->used++;
 	}
 }
@@ -124,12 +126,15 @@ static void release_slot(struct local_set *set, struct local *local)
 
 int local_set_add(struct local_set *set, uint32_t ifindex, const uint8_t addr[16])
 {
+	struct local *known = find_slot(set, ifindex, addr);
 	int err;
 
 	if (!ifindex)
 		return -EINVAL;
-	if (find_slot(set, ifindex, addr)->uses)
+	if (known->uses) {
+		known->mentioned = true;
 		return 0;
+	}
 	err = reserve_two(set);
 	if (err)
 		return err;
@@ -148,7 +153,21 @@ void local_set_remove(struct local_set *set, uint32_t ifindex, const uint8_t add
 	release_slot(set, find_slot(set, 0, addr));
 }
 
-void local_set_remove_interface(struct local_set *set, uint32_t ifindex)
+static bool is_of(const struct local *local, uint32_t ifindex)
+{
+	return local->ifindex == ifindex;
+}
+
+static bool is_unmentioned(const struct local *local, uint32_t ifindex)
+{
+	(void)ifindex;
+	return !local->mentioned;
+}
+
+/* Removes the pairs that go. */
+static void remove_pairs(struct local_set *set,
+			 bool (*goes)(const struct local *local, uint32_t ifindex),
+			 uint32_t ifindex)
 {
 	bool found;
 
@@ -158,18 +177,28 @@ void local_set_remove_interface(struct local_set *set, uint32_t ifindex)
 		for (size_t i = 0; i < set->slot_count; i++) {
 			struct local local = set->slots[i];
 
-			if (!local.uses || local.ifindex != ifindex || !ifindex)
+			if (!local.uses || !local.ifindex || !goes(&local, ifindex))
 				continue;
-			local_set_remove(set, ifindex, local.addr);
+			local_set_remove(set, local.ifindex, local.addr);
 			found = true;
 		}
 	} while (found);
 }
 
-void local_set_clear(struct local_set *set)
+void local_set_remove_interface(struct local_set *set, uint32_t ifindex)
 {
-	memset(set->slots, 0, set->slot_count * sizeof(*set->slots));
-	set->used = 0;
+	remove_pairs(set, is_of, ifindex);
+}
+
+void local_set_dump_begin(struct local_set *set)
+{
+	for (size_t i = 0; i < set->slot_count; i++)
+		set->slots[i].mentioned = false;
+}
+
+void local_set_dump_end(struct local_set *set)
+{
+	remove_pairs(set, is_unmentioned, 0);
 }
 
 bool local_set_has(const struct local_set *set, const uint8_t addr[16])

@@ -51,7 +51,7 @@ int merge_new(struct merge **ret)
 
 	if (!merge)
 		return -ENOMEM;
-	/* one seed, so that one hash of a flow serves all tables */
+	/* one secret, so that one hash of a flow serves all tables */
 	flow_table_init(&merge->flows);
 	merge->owed.flows = merge->flows;
 	merge->owing.flows = merge->flows;
@@ -91,7 +91,7 @@ int merge_copy(struct merge **ret, const struct merge *from)
 		merge_free(merge);
 		return err;
 	}
-	memcpy(merge->owing.flows.seed, merge->flows.seed, sizeof(merge->flows.seed));
+	merge->owing.flows.hash = merge->flows.hash;
 	*ret = merge;
 	return 0;
 }

@@ -2,11 +2,11 @@
 #include "report/nat.h"
 
 #include "netlink/conntrack_entry.h"
+#include "report/flow_hash.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #define RECORDS_FIRST 256
@@ -50,7 +50,7 @@ struct claim {
 };
 
 struct nat_table {
-	uint64_t seed[2]; /* strangers choose addresses and ports, they shall not choose slots */
+	struct flow_hash hash;
 	struct record *records; /* owned */
 	uint32_t capacity;	/* of records; slots follow from it */
 	uint32_t used;		/* records ever used are below that */
@@ -72,9 +72,7 @@ int nat_table_new(struct nat_table **ret)
 	if (!table)
 		return -ENOMEM;
 	table->first_free = NO_RECORD;
-	/* Without randomness (early boot) all is right but the guard against chosen keys. */
-	if (getrandom(table->seed, sizeof(table->seed), GRND_NONBLOCK) < 0)
-		memset(table->seed, 0xa5, sizeof(table->seed));
+	flow_hash_init(&table->hash);
 	*ret = table;
 	return 0;
 }
@@ -101,19 +99,6 @@ size_t nat_table_plain(const struct nat_table *table)
 uint64_t nat_table_refused(const struct nat_table *table)
 {
 	return table->refused;
-}
-
-static uint32_t hash_key(const struct nat_table *table, const struct flow_key *key)
-{
-	uint64_t hash = table->seed[0], word[sizeof(*key) / sizeof(uint64_t)];
-	unsigned __int128 product;
-
-	memcpy(word, key, sizeof(word));
-	for (size_t i = 0; i < sizeof(word) / sizeof(word[0]); i++) {
-		product = (unsigned __int128)(hash ^ word[i]) * (table->seed[1] | 1);
-		hash = (uint64_t)product ^ (uint64_t)(product >> 64);
-	}
-	return (uint32_t)(hash >> 32);
 }
 
 /* Returns which end of the key is the client. */
@@ -309,7 +294,7 @@ static void claim_keys(struct nat_table *table, const struct record *record)
 		if (!has_face(record, face))
 			continue;
 		make_key(&key, record, face);
-		claim.hash = hash_key(table, &key);
+		claim.hash = flow_hash_key(&table->hash, &key);
 		claim.owner = claim_owner(table, record, face);
 		if (record->life == LIFE_HERE)
 			replace_others(table, record, face, claim.hash);
@@ -328,7 +313,8 @@ static void drop_keys(struct nat_table *table, const struct record *record)
 		if (!has_face(record, face))
 			continue;
 		make_key(&key, record, face);
-		drop_claim(table, hash_key(table, &key), claim_owner(table, record, face));
+		drop_claim(table, flow_hash_key(&table->hash, &key),
+			   claim_owner(table, record, face));
 	}
 }
 
@@ -441,7 +427,7 @@ static struct record *find_record(const struct nat_table *table, const struct re
 	if (!table->slots)
 		return NULL;
 	make_key(&key, wanted, face);
-	hash = hash_key(table, &key);
+	hash = flow_hash_key(&table->hash, &key);
 	for (const struct claim *claim = first_claim(table, hash, &i); claim;
 	     claim = next_claim(table, hash, &i)) {
 		struct record *record = claim_record(table, claim);
@@ -617,7 +603,7 @@ static const struct claim *next_right_claim(const struct nat_table *table,
 static const struct record *find_claimant(const struct nat_table *table, const struct flow_key *key,
 					  unsigned int *face)
 {
-	uint32_t hash = hash_key(table, key), i = hash & table->slot_mask;
+	uint32_t hash = flow_hash_key(&table->hash, key), i = hash & table->slot_mask;
 	const struct record *best = NULL;
 	const struct claim *claim;
 	unsigned int best_strength = 0;
@@ -674,7 +660,7 @@ int nat_table_client(const struct nat_table *table, const struct flow_key *key)
 
 	if (!table->plain)
 		return -1;
-	hash = hash_key(table, key);
+	hash = flow_hash_key(&table->hash, key);
 	i = hash & table->slot_mask;
 	while ((claim = next_right_claim(table, key, true, hash, &i))) {
 		const struct record *record = claim_record(table, claim);

@@ -110,11 +110,13 @@ static int clsact_finish(struct attacher *attacher, struct attachment *attachmen
 	return err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS] : err[TC_HOOK_EGRESS];
 }
 
-/* One of a link that is attached to. */
+/* Filters of ours that an agent has left on a link. */
 struct clsact_leftovers {
-	struct attacher *attacher;
-	struct attachment *attachment;
-	int err;
+	struct tc *tc;
+	uint32_t ifindex;
+	int removed;
+	bool created; /* it had created the qdisc */
+	int err;      /* one that was gone already is none */
 };
 
 static void clsact_remove_leftover(void *data, const struct tc_filter *filter)
@@ -124,22 +126,32 @@ static void clsact_remove_leftover(void *data, const struct tc_filter *filter)
 
 	if (!clsact_is_ours(filter))
 		return;
-	err = tc_filter_delete(leftovers->attacher->tc, leftovers->attachment->ifindex,
-			       filter->hook, filter->priority, filter->handle);
-	if (err && err != -ENOENT)
+	err = tc_filter_delete(leftovers->tc, leftovers->ifindex, filter->hook, filter->priority,
+			       filter->handle);
+	if (!err)
+		leftovers->removed++;
+	else if (err != -ENOENT)
 		leftovers->err = err;
 	if (filter->handle == CLSACT_HANDLE_CREATED)
-		leftovers->attachment->clsact.created = true;
+		leftovers->created = true;
+}
+
+static int clsact_remove_leftovers(struct clsact_leftovers *leftovers)
+{
+	int err = tc_filter_each(leftovers->tc, leftovers->ifindex, clsact_remove_leftover,
+				 leftovers);
+
+	return err ? err : leftovers->err;
 }
 
 /* What stands on a qdisc that was there: a second filter beside it would count all twice. */
-static int clsact_remove_leftovers(struct attacher *attacher, struct attachment *attachment)
+static int clsact_make_room(struct attacher *attacher, struct attachment *attachment)
 {
-	struct clsact_leftovers leftovers = {.attacher = attacher, .attachment = attachment};
-	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_remove_leftover,
-				 &leftovers);
+	struct clsact_leftovers leftovers = {.tc = attacher->tc, .ifindex = attachment->ifindex};
+	int err = clsact_remove_leftovers(&leftovers);
 
-	return err ? err : leftovers.err;
+	attachment->clsact.created |= leftovers.created;
+	return err;
 }
 
 /* Sets the results of the jobs whose qdisc is not there. */
@@ -156,7 +168,7 @@ static void clsact_add_qdiscs(struct attacher *attacher, struct attach_job *cons
 		jobs[i]->result = changes[i].result == -EEXIST ? 0 : changes[i].result;
 		jobs[i]->attachment->clsact.created = !changes[i].result;
 		if (changes[i].result == -EEXIST)
-			jobs[i]->result = clsact_remove_leftovers(attacher, jobs[i]->attachment);
+			jobs[i]->result = clsact_make_room(attacher, jobs[i]->attachment);
 	}
 }
 
@@ -411,40 +423,21 @@ struct clsact_sweep {
 	struct tc *tc;
 	bool (*keep)(void *data, uint32_t ifindex);
 	void *keep_data;
-	uint32_t ifindex;
-	bool created; /* the dead agent had created the qdisc */
 	int removed;
 	int err;
 };
 
-static void clsact_sweep_filter(void *data, const struct tc_filter *filter)
-{
-	struct clsact_sweep *sweep = data;
-	int err;
-
-	if (!clsact_is_ours(filter))
-		return;
-	err = tc_filter_delete(sweep->tc, sweep->ifindex, filter->hook, filter->priority,
-			       filter->handle);
-	if (!err)
-		sweep->removed++;
-	else if (!clsact_is_gone(err))
-		sweep->err = err;
-	if (filter->handle == CLSACT_HANDLE_CREATED)
-		sweep->created = true;
-}
-
 static void clsact_sweep_link(void *data, uint32_t ifindex)
 {
 	struct clsact_sweep *sweep = data;
+	struct clsact_leftovers leftovers = {.tc = sweep->tc, .ifindex = ifindex};
 	int err;
 
 	if (sweep->keep && sweep->keep(sweep->keep_data, ifindex))
 		return;
-	sweep->ifindex = ifindex;
-	sweep->created = false;
-	err = tc_filter_each(sweep->tc, ifindex, clsact_sweep_filter, sweep);
-	if (!err && sweep->created)
+	err = clsact_remove_leftovers(&leftovers);
+	sweep->removed += leftovers.removed;
+	if (!err && leftovers.created)
 		err = clsact_delete_unused(sweep->tc, ifindex);
 	if (err && !clsact_is_gone(err))
 		sweep->err = err;

@@ -58,6 +58,16 @@ struct checkpoint_interval {
 	int64_t end_ns, end_wall_ns; /* of one that is over */
 };
 
+/* The one that begins where that one ends. */
+static inline struct checkpoint_interval
+checkpoint_interval_after(const struct checkpoint_interval *ended)
+{
+	return (struct checkpoint_interval){
+		.start_ns = ended->end_ns,
+		.start_wall_ns = ended->end_wall_ns,
+	};
+}
+
 /* A numbered thing that was read, and is kept until the report that contains it is written. */
 struct checkpoint_list {
 	uint64_t *numbers; /* owned */

@@ -34,7 +34,8 @@ struct pins;
 struct program;
 struct report;
 
-/* Looks for what a dead agent left in this network namespace. -ENOMEM is the only error. */
+/* Looks for what a dead agent left in this network namespace. 0; -ENOMEM; or a negative errno for
+ * which what is there cannot be read now. */
 int continuity_new(struct continuity **ret);
 void continuity_free(struct continuity *continuity);
 
@@ -94,16 +95,16 @@ void continuity_fold(struct continuity *continuity, struct interface_table *tabl
 
 /*
  * A report of that size, made of merge, is about to be written to the sink; all that was read until
- * now is in it.
- * Then it could not be written, or it is, and all of it, and the interval is the next one. 0 or
- * -ENOMEM.
+ * now is in it. interval: with its end. 0 or -ENOMEM.
  */
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
 			    const struct merge *merge, const struct report *report,
 			    const struct checkpoint_interval *interval, const struct sink *sink,
 			    size_t size);
-void continuity_cancel_report(struct continuity *continuity);
-/* Does nothing unless one was sent. */
+/* Nothing of it could be written, so the interval goes on. */
+void continuity_cancel_report(struct continuity *continuity, struct interface_table *table,
+			      const struct checkpoint_interval *interval);
+/* All of it is written, and interval is the next one. Does nothing unless one was sent. */
 void continuity_end_report(struct continuity *continuity, struct interface_table *table,
 			   const struct checkpoint_interval *interval);
 /* Whether one was sent and did not end. */

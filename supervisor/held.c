@@ -2,6 +2,7 @@
 #include "supervisor/held.h"
 #include "lib/array.h"
 #include "lib/buffer.h"
+#include "lib/cleanup.h"
 #include "lib/record.h"
 #include "report/flow_bytes.h"
 #include "supervisor/flow_map.h"
@@ -149,6 +150,15 @@ static int held_decode_trains(const struct buffer *bytes, struct held_train **re
 	*ret = trains;
 	*n = head.count;
 	return 0;
+}
+
+int held_has_trains(const struct held *held, uint32_t set, bool *has)
+{
+	struct held_pin pin = held_train_pin(set);
+	_close_ int fd = pins_get(held->pins, pin.name);
+
+	*has = fd >= 0;
+	return fd < 0 && fd != -ENOENT ? fd : 0;
 }
 
 int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, size_t *n)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/interface_table.h"
 #include "config/config.h"
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -65,6 +66,7 @@ void interface_table_free(struct interface_table *table)
 		table_free_list(table->buckets[i]);
 	table_free_list(table->gone);
 	table_free_list(table->ended);
+	free(table->faded);
 	free(table);
 }
 
@@ -117,9 +119,8 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	if (err)
 		return err;
 	interface->wanted_from_birth = table->started;
-	if (table->unswept)
-		interface->slot =
-			slot_table_get(program_slots(table->monitor->program), link->ifindex);
+	/* that of one that had its index, or of a dead agent */
+	interface->slot = slot_table_get(program_slots(table->monitor->program), link->ifindex);
 	if (!table->started && table->recovered && link->ifindex > table->known_ifindex) {
 		/* it came while nobody looked, and none of its traffic is in a report */
 		interface->wanted_from_birth = true;
@@ -380,6 +381,24 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
+/*
+ * Frees a link that went and was not monitored. Others may have seen what was received on it, and
+ * some of that may be on its way: the slot table says so until the report.
+ */
+static void table_fade(struct interface_table *table, struct interface *interface)
+{
+	if (!interface->slot.flags) {
+		interface_free(interface);
+		return;
+	}
+	if (array_reserve(&table->faded, &table->faded_capacity, sizeof(*table->faded),
+			  table->faded_count + 1))
+		interface_stop(interface, table->monitor, false);
+	else
+		table->faded[table->faded_count++] = interface->link.ifindex;
+	interface_free(interface);
+}
+
 /* Ends the monitoring of all that went, or has left. */
 static int table_end_stopping(struct interface_table *table)
 {
@@ -418,7 +437,7 @@ static int table_end_stopping(struct interface_table *table)
 		if (interface->id)
 			table_push_ended(table, interface);
 		else
-			interface_free(interface);
+			table_fade(table, interface);
 	}
 	return err;
 }
@@ -688,6 +707,20 @@ static void table_forget(struct interface_table *table, struct interface *ended)
 	interface_free(ended);
 }
 
+static void table_forget_faded(struct interface_table *table)
+{
+	for (size_t i = 0; i < table->faded_count; i++) {
+		const struct flow_slot nothing = {.ifindex = table->faded[i]};
+
+		/* to forget cannot fail */
+		if (!*table_find(table, nothing.ifindex))
+			(void)slot_table_set(program_slots(table->monitor->program), &nothing);
+	}
+	free(table->faded);
+	table->faded = NULL;
+	table->faded_count = table->faded_capacity = 0;
+}
+
 void interface_table_next_interval(struct interface_table *table)
 {
 	struct interface *ended = table->ended;
@@ -705,6 +738,7 @@ void interface_table_next_interval(struct interface_table *table)
 		}
 		ended = next;
 	}
+	table_forget_faded(table);
 	FOR_EACH_INTERFACE (table, interface) {
 		interface->before_attach = (struct flow_count){0};
 		interface->was_up = interface->link.flags & IFF_UP;

@@ -34,15 +34,22 @@ int interface_table_describe(struct interface_table *table, struct checkpoint_ph
 /* The table's part of a checkpoint that is empty. 0 or -ENOMEM. */
 int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint);
 
+/* What an agent that died has left of its interval, on its way into the table. */
+struct recovery {
+	struct interface_table *table;	     /* borrowed */
+	const struct checkpoint *checkpoint; /* borrowed */
+	struct flow_map *maps;		     /* owned; a descriptor that was taken over is -1 */
+	size_t map_count;
+};
+void recovery_clean(struct recovery *recovery);
+
 /*
- * Goes on where the checkpoint ends; before the first dump. maps are what was found of the
- * interval, their descriptors are taken over. First those that are counted in: then our program is
- * on all hooks of theirs; second all others. 0 or negative errno: not all of it could be.
+ * Goes on where the checkpoint ends; before the first dump. First with the maps that are counted
+ * in: then our program is on all hooks of theirs. Second with all others. 0 or negative errno: not
+ * all of it could be.
  */
-int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
-			    struct flow_map *maps, size_t map_count);
-int interface_table_recover_maps(struct interface_table *table, const struct checkpoint *checkpoint,
-				 struct flow_map *maps, size_t map_count);
+int interface_table_recover(struct recovery *recovery);
+int interface_table_recover_maps(struct recovery *recovery);
 /* Whether a hook is judged by what others saw (report/judge.h). */
 bool interface_table_judges(const struct interface_table *table);
 

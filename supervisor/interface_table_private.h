@@ -41,6 +41,9 @@ struct interface_table {
 	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
+	/* the indices of links that went unwatched, in the slot table until the report */
+	uint32_t *faded; /* owned */
+	size_t faded_count, faded_capacity;
 };
 
 #define FOR_EACH_INTERFACE(table, entry)                                         \

@@ -4,6 +4,7 @@
  * ours: the same phases in the same slots. What is not there any more ends like an interface whose
  * end was told.
  */
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
 #include "supervisor/checkpoint.h"
@@ -97,14 +98,12 @@ int interface_table_save(struct interface_table *table, struct checkpoint *check
 	return table_describe_phases(table, false, &checkpoint->phases, &checkpoint->phase_count);
 }
 
-/* What there is of a phase. */
-struct recovery {
-	struct interface_table *table;
-	const struct checkpoint *checkpoint;
-	struct flow_map *maps;
-	size_t map_count;
-	const bool *in_trains; /* by slot: whether CPUs hold something for it */
-};
+void recovery_clean(struct recovery *recovery)
+{
+	for (size_t i = 0; i < recovery->map_count; i++)
+		cleanup_close(&recovery->maps[i].fd);
+	free(recovery->maps);
+}
 
 static struct flow_map *recovery_map_in_slot(const struct recovery *recovery,
 					     const struct flow_slot *word)
@@ -168,8 +167,10 @@ static int recovery_note_records(void *data, const struct flow_key *keys,
 	return 0;
 }
 
-/* Whether anything was counted in that phase, as far as maps and CPUs tell. */
-static int recovery_find_records(const struct recovery *recovery, uint32_t phase, bool *found)
+/* Whether anything was counted in that phase, as far as maps and CPUs tell. in_trains: by slot,
+ * whether CPUs hold something for it. */
+static int recovery_find_records(const struct recovery *recovery, const bool *in_trains,
+				 uint32_t phase, bool *found)
 {
 	int err = 0;
 
@@ -179,7 +180,7 @@ static int recovery_find_records(const struct recovery *recovery, uint32_t phase
 
 		if (map->fd < 0 || map->phase != phase)
 			continue;
-		*found = map->slot != FLOW_MAP_NO_SLOT && recovery->in_trains[map->slot];
+		*found = map->slot != FLOW_MAP_NO_SLOT && in_trains[map->slot];
 		if (!*found)
 			err = flow_maps_read(recovery->table->monitor->maps, map,
 					     recovery_note_records, found);
@@ -200,13 +201,14 @@ static bool recovery_is_gone(const struct recovery *recovery, const struct inter
  * still to be told when it begins; or it began and ended again before that was written down, and
  * what there is of its phase is to be told.
  */
-static int recovery_begin_again(struct recovery *recovery, struct interface *before,
-				const struct checkpoint_phase *phase, const struct flow_slot *word)
+static int recovery_begin_again(struct recovery *recovery, const bool *in_trains,
+				struct interface *before, const struct checkpoint_phase *phase,
+				const struct flow_slot *word)
 {
 	struct interface_table *table = recovery->table;
 	struct interface *interface;
 	bool counted, adopted;
-	int err = recovery_find_records(recovery, phase->id, &counted);
+	int err = recovery_find_records(recovery, in_trains, phase->id, &counted);
 
 	if (!err)
 		err = interface_from_description(&interface, phase);
@@ -292,7 +294,8 @@ static bool recovery_is_last_phase(const struct recovery *recovery,
 	       !recovery_rename_maps(recovery, map, phase->id);
 }
 
-static int recovery_take_phase(struct recovery *recovery, const struct checkpoint_phase *phase)
+static int recovery_take_phase(struct recovery *recovery, const bool *in_trains,
+			       const struct checkpoint_phase *phase)
 {
 	struct interface_table *table = recovery->table;
 	struct flow_slot word =
@@ -308,7 +311,7 @@ static int recovery_take_phase(struct recovery *recovery, const struct checkpoin
 		return 0;
 	}
 	if (phase->live && !phase->counting)
-		err = recovery_begin_again(recovery, interface, phase, &word);
+		err = recovery_begin_again(recovery, in_trains, interface, phase, &word);
 	table_push_ended(table, interface);
 	return err;
 }
@@ -364,15 +367,11 @@ static bool recovery_keeps_slot(void *data, const struct flow_slot *slot)
 	       (interface && interface->state == INTERFACE_COUNTING);
 }
 
-int interface_table_recover(struct interface_table *table, const struct checkpoint *checkpoint,
-			    struct flow_map *maps, size_t map_count)
+int interface_table_recover(struct recovery *recovery)
 {
+	struct interface_table *table = recovery->table;
+	const struct checkpoint *checkpoint = recovery->checkpoint;
 	bool in_trains[FLOW_SLOTS];
-	struct recovery recovery = {.table = table,
-				    .checkpoint = checkpoint,
-				    .maps = maps,
-				    .map_count = map_count,
-				    .in_trains = in_trains};
 	int err = table_find_trains(table, in_trains);
 
 	table->admission.last_id = checkpoint->last_id;
@@ -381,24 +380,20 @@ int interface_table_recover(struct interface_table *table, const struct checkpoi
 	table->recovered = table->untaken = table->unswept = true;
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		if (checkpoint->phases[i].id)
-			err = recovery_take_phase(&recovery, &checkpoint->phases[i]);
+			err = recovery_take_phase(recovery, in_trains, &checkpoint->phases[i]);
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
-		err = recovery_recall(&recovery, &checkpoint->phases[i]);
+		err = recovery_recall(recovery, &checkpoint->phases[i]);
 	return err;
 }
 
-int interface_table_recover_maps(struct interface_table *table, const struct checkpoint *checkpoint,
-				 struct flow_map *maps, size_t map_count)
+int interface_table_recover_maps(struct recovery *recovery)
 {
-	struct recovery recovery = {.table = table,
-				    .checkpoint = checkpoint,
-				    .maps = maps,
-				    .map_count = map_count};
+	struct interface_table *table = recovery->table;
 	int err = 0;
 
-	for (size_t i = 0; i < map_count && !err; i++)
-		if (maps[i].fd >= 0)
-			err = recovery_take_map(&recovery, &maps[i]);
+	for (size_t i = 0; i < recovery->map_count && !err; i++)
+		if (recovery->maps[i].fd >= 0)
+			err = recovery_take_map(recovery, &recovery->maps[i]);
 	slot_table_sweep(program_slots(table->monitor->program), recovery_keeps_slot, table);
 	/* the patterns may be others, and the links are not what they were */
 	interface_table_rematch(table);

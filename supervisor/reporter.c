@@ -326,10 +326,7 @@ static void reporter_next_interval(struct reporter *reporter,
 	interface_table_next_interval(reporter->table);
 	translation_next_interval(reporter->translation);
 	live_next_interval(reporter->live);
-	reporter->interval = (struct checkpoint_interval){
-		.start_ns = ended->end_ns,
-		.start_wall_ns = ended->end_wall_ns,
-	};
+	reporter->interval = checkpoint_interval_after(ended);
 }
 
 /* It is written: it has its number for good, and the next interval has begun. */
@@ -374,7 +371,8 @@ static int reporter_write_interval(struct reporter *reporter)
 	if (!err) {
 		err = reporter_send(reporter);
 		if (err)
-			continuity_cancel_report(reporter->continuity);
+			continuity_cancel_report(reporter->continuity, reporter->table,
+						 &reporter->interval);
 	}
 	exporter_end_stage(reporter->exporter, METRICS_WRITE, made_ns);
 	exporter_add_report(reporter->exporter, err ? NULL : &report);

@@ -167,6 +167,35 @@ story_start_fails_after_a_death() {
 	expect_report host 20 "$(flow 20)"
 }
 
+start_refused() { # ERROR
+	local status=0
+
+	# its first look at a pin is at the checkpoint
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 timeout "$((5 * PATIENCE))" \
+		strace -D -qq -o "$WORK/strace" -e inject=bpf:error="$1":when=1 \
+		ip netns exec "$PREFIX-host" "$FLOWTALLY" run -o "$WORK/host.report" 2>"$WORK/errors" || status=$?
+	expect_equal "exit status of the start with $1" 1 "$status"
+	grep -q 'BPF_OBJ_GET.*INJECTED' "$WORK/strace" || fail 'that was another call:' "$(grep INJECTED "$WORK/strace")"
+}
+
+# Nor is it thrown away when it cannot be read by one who lacks memory, descriptors or privileges.
+once_start_without_means_after_a_death() {
+	local error
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host
+	send 10
+	kill_agent host
+	for error in ENOMEM EMFILE EPERM; do
+		start_refused "$error"
+	done
+	send 10
+	start_agent host
+	stop_agent host
+	expect_report host 20 "$(flow 20)"
+}
+
 # A 4 KiB file system in $WORK/small, without room for anything more.
 fill_small_disk() {
 	mkdir "$WORK/small"
@@ -191,6 +220,19 @@ story_doubtful_report_is_handed_over() {
 	start_agent host
 	stop_agent host
 	expect_equal 'bytes of all reports' "$((10 * 128))" "$(sum_of_reports host)"
+}
+
+# It ends its interval, whoever writes it.
+once_interval_after_a_doubtful_report() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host --format json
+	kill_at_system_call host write 1
+	has_died host || fail 'it wrote its report'
+	start_agent host --format json
+	stop_agent host
+	expect_equal 'whether the second begins where the first ends' true "$(jq -s '
+		[.[].event | [.start, .end]] | unique | length == 2 and .[0][1] == .[1][0]' "$WORK/host.report")"
 }
 
 # A report in doubt is bounded, too, by whoever writes it again.
@@ -256,8 +298,28 @@ story_broken_output_holds_little() {
 	expect_equal 'maps of full size' 3 "$(pinned_maps host | awk '$1 == 65536' | wc -l)"
 	kill_agent host
 	start_agent host
-	expect_equal 'bytes and packets' "$((6 * 20000 * 29)) $((6 * 20000))" "$(accounted host)"
 	stop_agent host
+	expect_equal 'bytes and packets' "$((6 * 20000 * 29)) $((6 * 20000))" "$(accounted host)"
+}
+
+# A report that could not be written is not in doubt: the interval goes on, with what it is owed.
+story_killed_after_a_report_failed() {
+	topology_wire
+	# what leaves below it is judged
+	add_link host m0 link v0 type macvlan mode bridge
+	ip_in host link set m0 up
+	fill_small_disk
+	start_agent host -o "$WORK/small/report"
+	send 10
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	send 5
+	kill_agent host
+	start_agent host
+	expect_equal 'reports' 0 "$(report_count host)"
+	! agent_log_has host 'cannot be read' || fail 'not all that it needs is there'
+	stop_agent host
+	expect_report host 15 "$(flow 15)"
 }
 
 # What went and had nothing to tell is not kept for the next agent; what had is.

@@ -217,6 +217,57 @@ story_same_index_again() {
 	expect_report host 6 "$(bytes 6)"
 }
 
+# host x0 --- x1 other, with that index and unwatched: what it receives is forwarded through v0, and seen there first.
+forwards_from_index() { # INDEX
+	ip_in host link add x0 index "$1" type veth peer name x1 netns "$PREFIX-other"
+	device_up host x0 10.9.0.1/24
+	device_up other x1 10.9.0.2/24
+	make_neighbours host x0 other x1
+	in_ns host sysctl -qw net.ipv4.ip_forward=1
+	ip_in peer route replace default via 10.1.0.1
+	ip_in other route replace default via 10.9.0.1
+	udp -n 10 -s 100 other 10.9.0.2:40000 peer 10.1.0.2:5001
+	ip_in host link delete x0
+}
+
+FORWARDED='10.9.0.2:40000 - 10.1.0.2:5001 Bytes: 1280'
+
+# What was received on the link that had its index was seen.
+story_index_of_a_watched_link_again() {
+	topology_wire
+	make_ns other
+	start_agent host -v -i v0 -i w0
+	ip_in host link add w0 index 500 type veth peer name w1 netns "$PREFIX-other"
+	wait_for_log host 'w0: attached'
+	ip_in host link delete w0
+	wait_for_log host 'w0: gone'
+	forwards_from_index 500
+	stop_agent host
+	expect_report host 10 "$FORWARDED"
+}
+
+# host w0 --- w1, of which w1 is watched.
+pair_comes_and_goes() { # INDEX OF w0, TIMES BEFORE
+	ip_in host link add w0 index "$1" type veth peer name w1
+	wait_for_log host 'w1: attached' "$2"
+	ip_in host link delete w0
+	wait_for_log host 'w1: gone' "$2"
+}
+
+# The same of one that was not watched, as its peer was. After a report nothing is known of it.
+story_index_of_a_link_with_a_watched_peer_again() {
+	topology_wire
+	make_ns other
+	start_agent host -v -i v0 -i w1
+	pair_comes_and_goes 500 0
+	report_now host
+	! "$TOOLS/unslot" "${AGENT[host]}" word 500 2>"$WORK/unslot" || fail 'the program knows of a link that is gone'
+	pair_comes_and_goes 500 1
+	forwards_from_index 500
+	stop_agent host
+	expect_report host 10 "$FORWARDED"
+}
+
 # From now on the bridge shows again what its port has shown.
 story_port_joins_a_bridge() {
 	make_ns host peer

@@ -337,15 +337,31 @@ static void talk_udp(int from, int to)
 	assert_int_equal(recv(from, &byte, 1, 0), 1);
 }
 
-static void talk_udp_masqueraded(uint16_t port)
-{
-	int from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", port);
-	int to = bound_socket(&server, SOCK_DGRAM, "10.2.0.2", 9000);
+/* An end of a conversation. */
+struct end {
+	const struct space *space;
+	const char *addr;
+	uint16_t port;
+};
 
-	connect_to(from, "10.2.0.2", 9000);
+/* The same between two ends. asked: where the first one takes the other to be. */
+static void converse(const struct end *client_end, const struct end *server_end,
+		     const struct end *asked)
+{
+	int from = bound_socket(client_end->space, SOCK_DGRAM, client_end->addr, client_end->port);
+	int to = bound_socket(server_end->space, SOCK_DGRAM, server_end->addr, server_end->port);
+
+	connect_to(from, asked->addr, asked->port);
 	talk_udp(from, to);
 	close(from);
 	close(to);
+}
+
+static void talk_udp_masqueraded(uint16_t port)
+{
+	const struct end from = {&client, "10.1.0.2", port}, to = {&server, "10.2.0.2", 9000};
+
+	converse(&from, &to, &to);
 }
 
 static void assert_address(const uint8_t address[16], const char *text)
@@ -489,19 +505,14 @@ static void test_udp_masqueraded(void **state)
 
 static void test_udp_masqueraded_v6(void **state)
 {
+	const struct end from = {&client, "fd00:1::2", 4000}, to = {&server, "fd00:2::2", 9000};
 	struct watcher watcher;
-	int from, to;
 
 	(void)state;
 	skip_if_missing();
 	enter(&router);
 	watcher_init(&watcher);
-	from = bound_socket(&client, SOCK_DGRAM, "fd00:1::2", 4000);
-	to = bound_socket(&server, SOCK_DGRAM, "fd00:2::2", 9000);
-	connect_to(from, "fd00:2::2", 9000);
-	talk_udp(from, to);
-	close(from);
-	close(to);
+	converse(&from, &to, &to);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.last.family, AF_INET6);
 	assert_tuple(&watcher.last.original, "fd00:1::2", 4000, "fd00:2::2", 9000);
@@ -551,19 +562,15 @@ static void test_tcp_dnat(void **state)
 /* The router's own conversation: the server never sees the address that was asked for. */
 static void test_dnat_of_own(void **state)
 {
+	const struct end from = {&router, "10.2.0.1", 4002}, to = {&server, "10.2.0.2", 9000};
+	const struct end asked = {.addr = "10.9.9.9", .port = 99};
 	struct watcher watcher;
-	int from, to;
 
 	(void)state;
 	skip_if_missing();
 	enter(&router);
 	watcher_init(&watcher);
-	from = bound_socket(&router, SOCK_DGRAM, "10.2.0.1", 4002);
-	to = bound_socket(&server, SOCK_DGRAM, "10.2.0.2", 9000);
-	connect_to(from, "10.9.9.9", 99);
-	talk_udp(from, to);
-	close(from);
-	close(to);
+	converse(&from, &to, &asked);
 	await(&watcher, &watcher.here, 1);
 	assert_tuple(&watcher.last.original, "10.2.0.1", 4002, "10.9.9.9", 99);
 	assert_tuple(&watcher.last.reply, "10.2.0.2", 9000, "10.2.0.1", 4002);
@@ -574,19 +581,14 @@ static void test_dnat_of_own(void **state)
 
 static void test_zone(void **state)
 {
+	const struct end from = {&client, "10.1.0.2", 4003}, to = {&server, "10.2.0.2", 7777};
 	struct watcher watcher;
-	int from, to;
 
 	(void)state;
 	skip_if_missing();
 	enter(&router);
 	watcher_init(&watcher);
-	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 4003);
-	to = bound_socket(&server, SOCK_DGRAM, "10.2.0.2", 7777);
-	connect_to(from, "10.2.0.2", 7777);
-	talk_udp(from, to);
-	close(from);
-	close(to);
+	converse(&from, &to, &to);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.last.zone[0], 7);
 	assert_int_equal(watcher.last.zone[1], 0);
@@ -599,20 +601,15 @@ static void test_zone(void **state)
  * socket. */
 static void test_untranslated_stay_out(void **state)
 {
+	const struct end from = {&client, "10.1.0.2", 40004}, to = {&router, "10.1.0.1", 9000};
 	struct watcher watcher;
-	int from, to;
 	char byte;
 
 	(void)state;
 	skip_if_missing();
 	enter(&router);
 	watcher_init(&watcher);
-	from = bound_socket(&client, SOCK_DGRAM, "10.1.0.2", 40004);
-	to = bound_socket(&router, SOCK_DGRAM, "10.1.0.1", 9000);
-	connect_to(from, "10.1.0.1", 9000);
-	talk_udp(from, to);
-	close(from);
-	close(to);
+	converse(&from, &to, &to);
 	assert_true(read_sysctl("nf_conntrack_count") > 0);
 	delete_all_entries();
 	assert_int_equal(recv(conntrack_fd(watcher.conntrack), &byte, 1, MSG_DONTWAIT | MSG_PEEK),
@@ -682,19 +679,14 @@ static bool knows_client(const struct nat_table *table, const struct conntrack_e
 /* From a low port to one that the ports' rule would take for a client's. */
 static void test_client_of_untranslated(void **state)
 {
+	const struct end from = {&client, "fd00:1::2", 700}, to = {&router, "fd00:1::1", 50001};
 	struct watcher watcher, later;
-	int from, to;
 
 	(void)state;
 	skip_if_missing();
 	enter(&router);
 	watcher_init(&watcher);
-	from = bound_socket(&client, SOCK_DGRAM, "fd00:1::2", 700);
-	to = bound_socket(&router, SOCK_DGRAM, "fd00:1::1", 50001);
-	connect_to(from, "fd00:1::1", 50001);
-	talk_udp(from, to);
-	close(from);
-	close(to);
+	converse(&from, &to, &to);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.last.status & IPS_NAT_MASK, 0);
 	assert_tuple(&watcher.last.original, "fd00:1::2", 700, "fd00:1::1", 50001);

@@ -544,18 +544,24 @@ static void test_addresses(void **state)
 	assert_false(has_addr(view, "v0", "::ffff:192.0.2.1"));
 }
 
+/* In bytes; the kernel has a minimum. */
+static void set_receive_buffer(const struct view *view, int size)
+{
+	assert_int_equal(setsockopt(rtnl_fd(view->rtnl), SOL_SOCKET, SO_RCVBUF, &size,
+				    sizeof(size)),
+			 0);
+}
+
 /* More changes than a small receive buffer holds, while nobody reads. */
 static void test_an_overrun_is_made_up_for(void **state)
 {
 	struct view *view = *state;
 	FILE *batch;
-	int i, tiny = 1;
+	int i;
 
 	need_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
-	assert_int_equal(setsockopt(rtnl_fd(view->rtnl), SOL_SOCKET, SO_RCVBUF, &tiny,
-				    sizeof(tiny)),
-			 0);
+	set_receive_buffer(view, 1);
 	batch = batch_begin();
 	for (i = 0; i < MANY; i++)
 		fprintf(batch, "link add name v%d type veth peer name w%d\n", i, i);
@@ -660,13 +666,11 @@ static void test_a_change_right_after_an_overrun(void **state)
 {
 	struct view *view = *state;
 	FILE *batch;
-	int i, tiny = 1;
+	int i;
 
 	need_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
-	assert_int_equal(setsockopt(rtnl_fd(view->rtnl), SOL_SOCKET, SO_RCVBUF, &tiny,
-				    sizeof(tiny)),
-			 0);
+	set_receive_buffer(view, 1);
 	batch = batch_begin();
 	for (i = 0; i < MANY / 2; i++)
 		fprintf(batch, "link add name v%d type veth peer name w%d\n", i, i);
@@ -797,13 +801,11 @@ static void change_many_links(void)
 static void test_dumps_while_links_change(void **state)
 {
 	struct view *view = *state;
-	int r, status, small = 20000;
+	int r, status;
 	pid_t pid;
 
 	need_root();
-	assert_int_equal(setsockopt(rtnl_fd(view->rtnl), SOL_SOCKET, SO_RCVBUF, &small,
-				    sizeof(small)),
-			 0);
+	set_receive_buffer(view, 20000);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)

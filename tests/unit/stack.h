@@ -94,6 +94,17 @@ static inline void stack_veth_abroad(struct stack *s, const char *name)
 	link->lower_abroad = true;
 }
 
+/* The host of doc/dedup.md: an uplink, and a bridge with the veths of two containers. */
+static inline void stack_add_container_host(struct stack *s)
+{
+	stack_add(s, "eth0", "physical");
+	stack_add(s, "br0", "bridge");
+	stack_veth_abroad(s, "vc1");
+	stack_veth_abroad(s, "vc2");
+	stack_port(s, "vc1", "br0");
+	stack_port(s, "vc2", "br0");
+}
+
 static inline void stack_veth_pair(struct stack *s, const char *a, const char *b)
 {
 	struct topology_link *x = stack_add(s, a, "veth"), *y = stack_add(s, b, "veth");

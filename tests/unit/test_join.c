@@ -34,12 +34,7 @@ static int setup(void **state)
 	report = (struct report){0};
 	original = stack_key(INSIDE, 700, WORLD, 50000);
 	translated = stack_key(OUTSIDE, 700, WORLD, 50000);
-	stack_add(&stack, "eth0", "physical");
-	stack_add(&stack, "br0", "bridge");
-	stack_veth_abroad(&stack, "vc1");
-	stack_veth_abroad(&stack, "vc2");
-	stack_port(&stack, "vc1", "br0");
-	stack_port(&stack, "vc2", "br0");
+	stack_add_container_host(&stack);
 	stack_resolve(&stack);
 	return 0;
 }

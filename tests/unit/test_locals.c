@@ -98,8 +98,34 @@ static void interface_goes_with_its_addresses(void **state)
 	local_set_remove_interface(set, 2);
 	for (uint32_t i = 0; i < 1000; i++)
 		assert_int_equal(local_set_has(set, address(i)), i % 3 != 1);
-	local_set_clear(set);
+}
+
+/* Every fifth address is mentioned again, and one that is new. */
+static void dump(uint32_t n)
+{
+	local_set_dump_begin(set);
+	for (uint32_t i = 0; i < n; i += 5)
+		assert_int_equal(local_set_add(set, 1 + i % 3, address(i)), 0);
+	assert_int_equal(local_set_add(set, 1, address(n)), 0);
+}
+
+/* One that is not finished takes nothing away: the addresses are needed until the next one is. */
+static void what_a_dump_does_not_mention_goes_when_it_ends(void **state)
+{
+	(void)state;
 	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(local_set_add(set, 1 + i % 3, address(i)), 0);
+	dump(500);
+	dump(1000);
+	for (uint32_t i = 0; i <= 1000; i++)
+		assert_true(local_set_has(set, address(i)));
+	local_set_dump_end(set);
+	for (uint32_t i = 0; i < 1000; i++)
+		assert_int_equal(local_set_has(set, address(i)), i % 5 == 0);
+	assert_true(local_set_has(set, address(1000)));
+	local_set_dump_begin(set);
+	local_set_dump_end(set);
+	for (uint32_t i = 0; i <= 1000; i++)
 		assert_false(local_set_has(set, address(i)));
 	assert_int_equal(local_set_add(set, 1, address(3)), 0);
 	assert_true(local_set_has(set, address(3)));
@@ -144,8 +170,11 @@ static void like_a_plain_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(loopback_is_always_local), test(stays_until_the_last_interface_lost_it),
-		test(no_interface_has_index_0), test(interface_goes_with_its_addresses),
+		test(loopback_is_always_local),
+		test(stays_until_the_last_interface_lost_it),
+		test(no_interface_has_index_0),
+		test(interface_goes_with_its_addresses),
+		test(what_a_dump_does_not_mention_goes_when_it_ends),
 		test(like_a_plain_table),
 	};
 

@@ -17,24 +17,17 @@
 #include <cmocka.h>
 // clang-format on
 
+#include "tests/unit/capture.h"
+
 static char logged[4096];
 
 /* What the log says on standard error. */
 static void log_name(const char *name)
 {
-	FILE *file = tmpfile();
-	int kept = dup(STDERR_FILENO);
-	size_t size;
+	struct capture capture = capture_begin();
 
-	assert_true(file && kept >= 0);
-	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
 	log_warning("%s: cannot attach: %s", name, strerror(ENOMEM));
-	assert_true(dup2(kept, STDERR_FILENO) >= 0);
-	close(kept);
-	rewind(file);
-	size = fread(logged, 1, sizeof(logged) - 1, file);
-	logged[size] = 0;
-	fclose(file);
+	capture_end(&capture, logged, sizeof(logged));
 }
 
 static void assert_logged(const char *name, const char *shown)

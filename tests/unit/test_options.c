@@ -3,7 +3,6 @@
 #include "supervisor/options.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/capture.h"
+
 #define MAX_WORDS 32
 
 /* Parses a command line, words divided by blanks; what was printed on standard error goes to said.
@@ -22,23 +23,16 @@ static int parse(struct options *options, const char *line, char *said, size_t s
 {
 	static char copy[512];
 	char *argv[MAX_WORDS + 1] = {0};
-	int argc = 0, saved = dup(STDERR_FILENO), ends[2], err;
-	ssize_t n;
+	struct capture capture;
+	int argc = 0, err;
 
 	snprintf(copy, sizeof(copy), "%s", line);
 	for (char *word = strtok(copy, " "); word && argc < MAX_WORDS; word = strtok(NULL, " "))
 		argv[argc++] = word;
-	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
-	dup2(ends[1], STDERR_FILENO);
 	optind = 0; /* getopt(3): begin anew */
+	capture = capture_begin();
 	err = options_parse(options, argc, argv);
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	n = read(ends[0], said, size - 1);
-	said[n > 0 ? n : 0] = 0;
-	close(saved);
-	close(ends[0]);
-	close(ends[1]);
+	capture_end(&capture, said, size);
 	return err;
 }
 

@@ -15,6 +15,8 @@
 #include <cmocka.h>
 // clang-format on
 
+#include "tests/unit/capture.h"
+
 static struct rlimit before;
 static char logged[1024];
 
@@ -58,19 +60,10 @@ static void test_room(void **state)
 /* What is logged of err, that many interfaces being left out. */
 static void note(struct shortage *shortage, int err, size_t interfaces)
 {
-	FILE *file = tmpfile();
-	int kept = dup(STDERR_FILENO);
-	size_t size;
+	struct capture capture = capture_begin();
 
-	assert_true(file && kept >= 0);
-	assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
 	shortage_note(shortage, err, interfaces);
-	assert_true(dup2(kept, STDERR_FILENO) >= 0);
-	close(kept);
-	rewind(file);
-	size = fread(logged, 1, sizeof(logged) - 1, file);
-	logged[size] = 0;
-	fclose(file);
+	capture_end(&capture, logged, sizeof(logged));
 }
 
 static void assert_note(int err, const char *words)

@@ -31,12 +31,7 @@ static uint32_t random_below(uint32_t n)
 static void add_container_host(void)
 {
 	stack_add(&stack, "lo", "loopback");
-	stack_add(&stack, "eth0", "physical");
-	stack_add(&stack, "br0", "bridge");
-	stack_veth_abroad(&stack, "vc1");
-	stack_veth_abroad(&stack, "vc2");
-	stack_port(&stack, "vc1", "br0");
-	stack_port(&stack, "vc2", "br0");
+	stack_add_container_host(&stack);
 	stack_resolve(&stack);
 }
 

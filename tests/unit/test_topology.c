@@ -64,12 +64,7 @@ static void assert_sights(const char *name, const char *in, const char *out)
 static void add_container_host(void)
 {
 	stack_add(&stack, "lo", "loopback");
-	stack_add(&stack, "eth0", "physical");
-	stack_add(&stack, "br0", "bridge");
-	stack_veth_abroad(&stack, "vc1");
-	stack_veth_abroad(&stack, "vc2");
-	stack_port(&stack, "vc1", "br0");
-	stack_port(&stack, "vc2", "br0");
+	stack_add_container_host(&stack);
 }
 
 static void container_host(void **state)
