@@ -38,6 +38,9 @@ struct report;
  * which what is there cannot be read now. */
 int continuity_new(struct continuity **ret);
 void continuity_free(struct continuity *continuity);
+/* Whether what could not be read for that reason is there yet for a start with more memory,
+ * descriptors or privileges. */
+bool continuity_can_wait(int err);
 
 /* Why nothing outlives the agent here: a negative errno of pins_new(), or 0. */
 int continuity_error(const struct continuity *continuity);

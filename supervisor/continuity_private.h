@@ -28,10 +28,6 @@ struct continuity {
 	bool fold_failed;
 };
 
-/* Whether what could not be read for that reason is there yet for a start with more memory,
- * descriptors or privileges. */
-bool continuity_can_wait(int err);
-
 /* Pins the checkpoint in place of the last one. 0 or negative errno, then the last one stays. */
 int continuity_put_checkpoint(const struct continuity *continuity,
 			      const struct checkpoint *checkpoint);

@@ -258,10 +258,11 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 {
 	struct train_sets sets = {.continuity = continuity, .merge = merge};
 	struct orphans orphans = {.continuity = continuity, .table = table};
-	struct recovery recovery = {.table = table, .checkpoint = &continuity->left};
+	struct recovery recovery;
 	int report_err = continuity_take_report(continuity);
 	int err = continuity_take_interval(continuity, merge);
 
+	recovery_begin(&recovery, table, &continuity->left);
 	err = report_err ?: err;
 	if (!err)
 		err = flow_maps_recover(maps, continuity->left.earlier,

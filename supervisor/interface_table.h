@@ -41,6 +41,9 @@ struct recovery {
 	struct flow_map *maps;		     /* owned; a descriptor that was taken over is -1 */
 	size_t map_count;
 };
+/* The ids of its phases are not given to others from now on, whatever can be read of them. */
+void recovery_begin(struct recovery *recovery, struct interface_table *table,
+		    const struct checkpoint *checkpoint);
 void recovery_clean(struct recovery *recovery);
 
 /*

@@ -367,6 +367,15 @@ static bool recovery_keeps_slot(void *data, const struct flow_slot *slot)
 	       (interface && interface->state == INTERFACE_COUNTING);
 }
 
+void recovery_begin(struct recovery *recovery, struct interface_table *table,
+		    const struct checkpoint *checkpoint)
+{
+	*recovery = (struct recovery){.table = table, .checkpoint = checkpoint};
+	table->admission.last_id = checkpoint->last_id;
+	table->era = checkpoint->era;
+	table->known_ifindex = checkpoint->known_ifindex;
+}
+
 int interface_table_recover(struct recovery *recovery)
 {
 	struct interface_table *table = recovery->table;
@@ -374,9 +383,6 @@ int interface_table_recover(struct recovery *recovery)
 	bool in_trains[FLOW_SLOTS];
 	int err = table_find_trains(table, in_trains);
 
-	table->admission.last_id = checkpoint->last_id;
-	table->era = checkpoint->era;
-	table->known_ifindex = checkpoint->known_ifindex;
 	table->recovered = table->untaken = table->unswept = true;
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		if (checkpoint->phases[i].id)

@@ -165,8 +165,9 @@ static int supervisor_recover(struct supervisor *sup)
 	if (err)
 		log_error("not all that a dead agent counted could be read: %s", strerror(-err));
 	else
-		log_notice("an agent that died has left its running interval: going on with it");
-	return err == -ENOMEM ? err : 0;
+		log_notice("an agent before this one has left its running interval: going on with "
+			   "it");
+	return continuity_can_wait(err) ? err : 0;
 }
 
 static void supervisor_checkpoint(void *data)
