@@ -32,7 +32,7 @@ tools=(awk bash bridge cat chmod chown cmp cp cut date dd diff dirname echo env 
 	prlimit readlink rm rmdir script sed seq setpriv sh sleep sort stat sysctl tac tail tc tee test timeout
 	touch tr true truncate umount uname uniq unshare wc xargs)
 # What single stories do without.
-extras=(strace taskset teamnl wg)
+extras=(iperf3 strace taskset teamnl wg)
 # What iconv and ncurses look for, where the distribution has it.
 data=(/usr/lib{,64}/{,*-linux-gnu/}gconv/{gconv-modules*,UTF-32.so} {/usr/share,/lib}/terminfo/{d/dumb,x/xterm})
 # Other modules are for hardware that the guest has not.
