@@ -473,10 +473,16 @@ const char *change_to_str(enum change_kind kind)
 	return names[kind];
 }
 
+bool is_uplink(const struct device *device)
+{
+	return device->space <= WORLD && device->segment >= UPLINK_SEGMENT &&
+	       device->segment < UPLINK_SEGMENT + UPLINKS_MAX;
+}
+
 bool is_container_wire(const struct device *device)
 {
 	return device->space > WORLD && kind_is_cable(device->kind) && device->peer->master &&
-	       !device->peer->hairpin;
+	       device->peer->master->kind == KIND_BRIDGE && !device->peer->hairpin;
 }
 
 static bool may_change(const struct device *device, enum change_kind kind)
@@ -511,8 +517,7 @@ static struct device *other_uplink(struct world *world, const struct device *dev
 		struct device *other = &world->devices[i];
 
 		if (other->space == device->space && other->address == device->address &&
-		    other->segment != device->segment && other->segment >= UPLINK_SEGMENT &&
-		    other->segment < UPLINK_SEGMENT + UPLINKS_MAX && !other->gone)
+		    other->segment != device->segment && is_uplink(other) && !other->gone)
 			return other;
 	}
 	return NULL;
@@ -526,7 +531,7 @@ static bool choose_route(struct random *random, struct world *world, struct chan
 
 		change->route = route;
 		change->device = route->device;
-		if (route->space <= WORLD && other_uplink(world, route->device))
+		if (is_uplink(route->device) && other_uplink(world, route->device))
 			return true;
 	}
 	return false;

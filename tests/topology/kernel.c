@@ -31,8 +31,9 @@
 
 #define MESSAGE_SIZE  2048
 #define UP_WAIT_NS    (60 * NSEC_PER_SEC)
-#define RULE_TABLES   1000 /* a table for each rule, by its route's number */
-#define FIRST_IFINDEX 100  /* below are the devices that modules of tunnels make by themselves */
+#define RULE_TABLES   1000	 /* a table for each rule, by its route's number */
+#define LAST_PRIORITY 4278198272 /* as ip-vrf(8) has it */
+#define FIRST_IFINDEX 100 /* below are the devices that modules of tunnels make by themselves */
 
 struct kernel {
 	struct world *world; /* borrowed */
@@ -88,6 +89,16 @@ int kernel_enter(struct kernel *kernel, unsigned int space)
 int kernel_leave(struct kernel *kernel)
 {
 	return setns(kernel->home, CLONE_NEWNET) ? -errno : 0;
+}
+
+int kernel_bind_to_vrf(int fd, const struct device *address)
+{
+	const struct device *vrf = world_vrf(address);
+	int ifindex = vrf ? (int)vrf->ifindex : 0;
+
+	if (!vrf)
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) ? -errno : 0;
 }
 
 int kernel_space_fd(const struct kernel *kernel, unsigned int space)
@@ -319,6 +330,9 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 	case KIND_SIT:
 		put_ends_of_tunnel(header, device, IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE);
 		break;
+	case KIND_VRF:
+		mnl_attr_put_u32(header, IFLA_VRF_TABLE, device->tag);
+		break;
 	case KIND_LOOPBACK:
 	case KIND_TUN:
 	case KIND_TAP:
@@ -414,20 +428,37 @@ static int add_addresses(struct kernel *kernel, const struct device *device)
 	return add_address(kernel, device, AF_INET) ?: add_address(kernel, device, AF_INET6);
 }
 
+/* What a VRF's table has no route for is not looked up in others. */
+static int end_table(struct kernel *kernel, const struct device *vrf, int family)
+{
+	struct request request;
+	struct rtmsg *message = begin(&request, RTM_NEWROUTE, NLM_F_CREATE, sizeof(*message));
+
+	message->rtm_family = (uint8_t)family;
+	message->rtm_table = RT_TABLE_UNSPEC;
+	message->rtm_protocol = RTPROT_STATIC;
+	message->rtm_type = RTN_UNREACHABLE;
+	mnl_attr_put_u32(request.header, RTA_TABLE, vrf->tag);
+	mnl_attr_put_u32(request.header, RTA_PRIORITY, LAST_PRIORITY);
+	return ask(kernel, vrf->space, &request);
+}
+
 /* What can only be told when a link is there; a veth cannot be brought up before its other end. */
 static int set_up_device(struct kernel *kernel, struct device *device)
 {
-	bool slave = device->master && device->master->kind == KIND_BOND;
+	/* a bond takes only what is down, a VRF sets down what it takes */
+	bool first = device->master && device->master->kind != KIND_BRIDGE;
 	int err = 0;
 
-	/* a bond takes only what is down, and brings it up */
-	if (slave)
+	if (first)
 		err = kernel_enslave(kernel, device, device->master);
-	else
+	if (!err)
 		err = set_up(kernel, device->space, device->ifindex);
+	if (!err && device->kind == KIND_VRF)
+		err = end_table(kernel, device, AF_INET) ?: end_table(kernel, device, AF_INET6);
 	if (!err)
 		err = add_addresses(kernel, device);
-	if (!err && device->master && !slave)
+	if (!err && device->master && !first)
 		err = kernel_enslave(kernel, device, device->master);
 	return err;
 }
@@ -519,14 +550,16 @@ static int create_kind(struct kernel *kernel, enum kind kind)
 
 int kernel_create(struct kernel *kernel)
 {
+	static const enum kind masters[] = {KIND_VRF, KIND_BRIDGE, KIND_BOND};
 	struct world *world = kernel->world;
 	int err = 0;
 
 	while (kernel->space_count < world->space_count && !err)
 		err = create_space(kernel);
-	/* bridges first, then bonds, that ports may be enslaved at once; then others, lower ones
-	 * stand first */
-	err = err ?: create_kind(kernel, KIND_BRIDGE) ?: create_kind(kernel, KIND_BOND);
+	/* masters first, that others may be enslaved at once; then others, lower ones stand first
+	 */
+	for (size_t i = 0; i < ARRAY_SIZE(masters) && !err; i++)
+		err = create_kind(kernel, masters[i]);
 	for (size_t i = 0; i < world->device_count && !err; i++)
 		err = create_device(kernel, &world->devices[i]);
 	return kernel_leave(kernel) ?: err;
@@ -639,6 +672,10 @@ static void put_way(struct nlmsghdr *header, const struct device *device,
 
 static uint32_t table_of(const struct kernel *kernel, const struct route *route)
 {
+	const struct device *vrf = world_vrf(route->device);
+
+	if (vrf)
+		return vrf->tag;
 	return route->from ? RULE_TABLES + (uint32_t)(route - kernel->world->routes)
 			   : RT_TABLE_MAIN;
 }
@@ -892,6 +929,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_GENEVE:
 	case KIND_IPIP:
 	case KIND_SIT:
+	case KIND_VRF:
 	case KINDS:
 		break;
 	}
@@ -979,6 +1017,10 @@ static int redirect(const struct device *device)
 	char command[64];
 	int err;
 
+	if (device->queued) {
+		snprintf(command, sizeof(command), "tc qdisc add dev %s root pfifo", device->name);
+		return system(command) ? -EIO : 0;
+	}
 	if (!to && !device->mirror)
 		return 0;
 	snprintf(command, sizeof(command), "tc qdisc add dev %s clsact", device->name);

@@ -34,7 +34,7 @@ int kernel_sync(struct kernel *kernel);
 /* Waits until all links carry packets. */
 int kernel_wait_up(struct kernel *kernel);
 
-/* Tells tc to redirect, shape and mirror as the devices say. */
+/* Tells tc to redirect, shape, mirror and queue as the devices say. */
 int kernel_redirect(struct kernel *kernel);
 
 /* The world asks the kernel from now on which of its two ways a route takes. Whoever asks is not
@@ -48,6 +48,8 @@ int kernel_translate(struct kernel *kernel);
 /* Sockets and processes begin their lives in the space of their creator. */
 int kernel_enter(struct kernel *kernel, unsigned int space);
 int kernel_leave(struct kernel *kernel);
+/* A new socket for that address, which a VRF may have: others do not get its packets. */
+int kernel_bind_to_vrf(int fd, const struct device *address);
 /* Borrowed. */
 int kernel_space_fd(const struct kernel *kernel, unsigned int space);
 

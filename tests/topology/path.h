@@ -35,6 +35,7 @@ struct path {
 	size_t packet_count;
 	unsigned int mtu;     /* the least on the way */
 	unsigned int own_mtu; /* of the sender's own device: where datagrams are cut */
+	bool uncut;	      /* a hook shows datagrams before they are cut */
 	bool chosen;	      /* a route with two ways is on it */
 	bool beyond;	      /* what the agent makes of it is a limit of what it can see */
 };

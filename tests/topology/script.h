@@ -12,6 +12,7 @@
  *   shape DEVICE IFB                          likewise, and back again
  *   mirror DEVICE DEVICE PRIORITY             likewise, of copies
  *   hairpin DEVICE                            a bridge port
+ *   queue DEVICE                              by tc, a VRF
  *   route SPACE SEGMENT DEVICE GATEWAY [or DEVICE GATEWAY] [from DEVICE]
  *   talk FAMILY MASQUERADE SIZE THERE BACK  CLIENT PORT SERVER PORT  and the same as it arrives,
  *                                           then "stream" if it is TCP

@@ -50,7 +50,7 @@ static struct cut cut_packets(const struct conversation *c, const struct path *p
  * device the outer headers cannot be told (doc/dedup.md). */
 static bool can_be_told(const struct conversation *c, const struct path *path)
 {
-	if (path->beyond)
+	if (path->beyond || (path->uncut && !c->stream && cut_packets(c, path).packets > 1))
 		return false;
 	/* of IPv6, fragments are another protocol to whom chooses their way */
 	if (path->chosen && !c->stream && c->sent.family == AF_INET6 &&
@@ -155,19 +155,19 @@ static socklen_t socket_address(const struct tuple *tuple, int end,
 	return sizeof(*v6);
 }
 
-static int open_socket(struct kernel *kernel, unsigned int space, const struct tuple *tuple,
+static int open_socket(struct kernel *kernel, const struct device *owner, const struct tuple *tuple,
 		       int end)
 {
 	bool v4 = tuple->family == AF_INET;
 	int discover = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
 	struct sockaddr_storage address;
 	socklen_t size = socket_address(tuple, end, &address);
-	int fd, err = kernel_enter(kernel, space);
+	int fd, err = kernel_enter(kernel, owner->space);
 
 	if (err)
 		return err;
 	fd = socket(tuple->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
+	if (fd < 0 || kernel_bind_to_vrf(fd, owner) ||
 	    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
 		       &discover, sizeof(discover)) ||
 	    bind(fd, (struct sockaddr *)&address, size)) {
@@ -182,11 +182,11 @@ static int open_socket(struct kernel *kernel, unsigned int space, const struct t
 static int open_sockets(struct kernel *kernel, struct conversation *c)
 {
 	if (c->fd[0] < 0)
-		c->fd[0] = open_socket(kernel, c->client->space, &c->sent, 0);
+		c->fd[0] = open_socket(kernel, c->client, &c->sent, 0);
 	if (c->fd[0] < 0)
 		return c->fd[0];
 	if (c->fd[1] < 0)
-		c->fd[1] = open_socket(kernel, c->server->space, &c->arrives, 1);
+		c->fd[1] = open_socket(kernel, c->server, &c->arrives, 1);
 	return c->fd[1] < 0 ? c->fd[1] : 0;
 }
 

@@ -16,7 +16,7 @@ const char *kind_to_str(enum kind kind)
 		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",	[KIND_IFB] = "ifb",
 		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
 		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
-		[KIND_SIT] = "sit",
+		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -131,6 +131,11 @@ const struct device *world_wire(const struct world *world, const struct device *
 	}
 }
 
+struct device *world_vrf(const struct device *device)
+{
+	return device->master && device->master->kind == KIND_VRF ? device->master : NULL;
+}
+
 bool world_is_service_vlan(const struct world *world, const struct device *device)
 {
 	for (size_t i = 0; i < world->device_count && device->kind == KIND_VLAN; i++)
@@ -180,7 +185,7 @@ static bool received_leads_to(const struct world *world, const struct device *de
 		return false;
 	if (is_above(target, device))
 		return true;
-	if (!device->master)
+	if (!device->master || world_vrf(device))
 		return false;
 	if (is_above(target, device->master))
 		return true;

@@ -39,6 +39,7 @@ enum kind {
 	KIND_GENEVE,
 	KIND_IPIP,
 	KIND_SIT,
+	KIND_VRF,
 	KINDS
 };
 
@@ -50,12 +51,12 @@ struct device {
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
 	struct device *peer;	  /* veth, tun, tap: the other end; tunnels: the other one's end */
-	struct device *master;	  /* a bridge or bond */
+	struct device *master;	  /* a bridge, bond or VRF */
 	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
 				     address the outer packets have */
 	int outer_family;	  /* tunnels: AF_INET or AF_INET6 */
 	uint16_t tag;		  /* vlan: its tag; vxlan, geneve: its network identifier; bond: its
-				     mode */
+				     mode; vrf: its table */
 
 	/* by tc, of all that comes in */
 	struct device *redirect;      /* it leaves there, behind the agent's hook */
@@ -64,6 +65,7 @@ struct device {
 	unsigned int mirror_priority; /* 1: in front of the agent's hook, if it was first */
 
 	bool hairpin; /* a bridge port: frames may leave by the port that they came by */
+	bool queued;  /* a VRF: what its sockets send passes it, by a queue */
 	struct device *former_master; /* that it was released from */
 	bool gone;
 	bool monitored; /* by the agent; only for devices of the host */
@@ -156,6 +158,10 @@ const struct device *world_mac_owner(const struct device *device);
 struct device *world_active_slave(const struct world *world, const struct device *bond);
 /* What a frame leaves by at last: the device itself, or of a VLAN or bond what is below. */
 const struct device *world_wire(const struct world *world, const struct device *device);
+
+/* The VRF by whose table is routed what the device receives, and what is sent from its address;
+ * NULL: by the main one. */
+struct device *world_vrf(const struct device *device);
 
 /* Its frames have the service tag of 802.1ad, as other VLANs stand on it. */
 bool world_is_service_vlan(const struct world *world, const struct device *device);
