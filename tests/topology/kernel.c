@@ -13,6 +13,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/if.h>
+#include <linux/if_bonding.h>
 #include <linux/if_bridge.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
@@ -32,6 +33,7 @@
 #define MESSAGE_SIZE  2048
 #define UP_WAIT_NS    (60 * NSEC_PER_SEC)
 #define RULE_TABLES   1000	 /* a table for each rule, by its route's number */
+#define LOOK_MS	      5		 /* whether a bond's slave has a carrier */
 #define LAST_PRIORITY 4278198272 /* as ip-vrf(8) has it */
 #define FIRST_IFINDEX 100 /* below are the devices that modules of tunnels make by themselves */
 
@@ -192,6 +194,11 @@ int kernel_set_down(struct kernel *kernel, struct device *device)
 	return set_flags(kernel, device->space, device->ifindex, 0);
 }
 
+int kernel_set_up(struct kernel *kernel, struct device *device)
+{
+	return set_up(kernel, device->space, device->ifindex);
+}
+
 static int create_space(struct kernel *kernel)
 {
 	unsigned int space = kernel->space_count;
@@ -313,8 +320,10 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		break;
 	case KIND_BOND:
 		mnl_attr_put_u8(header, IFLA_BOND_MODE, (uint8_t)device->tag);
+		mnl_attr_put_u32(header, IFLA_BOND_MIIMON, LOOK_MS);
 		/* it would tell the neighbours */
 		mnl_attr_put_u8(header, IFLA_BOND_NUM_PEER_NOTIF, 0);
+		mnl_attr_put_u32(header, IFLA_BOND_RESEND_IGMP, 0);
 		break;
 	case KIND_IPVLAN:
 		mnl_attr_put_u16(header, IFLA_IPVLAN_MODE, IPVLAN_MODE_L2);
@@ -631,6 +640,23 @@ int kernel_enslave(struct kernel *kernel, struct device *device, struct device *
 	return !err && master && device->hairpin ? set_hairpin(kernel, device) : err;
 }
 
+int kernel_activate(struct kernel *kernel, const struct device *bond)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+	struct nlattr *link_info, *data;
+
+	info->ifi_index = (int)bond->ifindex;
+	link_info = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
+	mnl_attr_put_str(request.header, IFLA_INFO_KIND, kind_to_str(bond->kind));
+	data = mnl_attr_nest_start(request.header, IFLA_INFO_DATA);
+	mnl_attr_put_u32(request.header, IFLA_BOND_ACTIVE_SLAVE,
+			 world_active_slave(kernel->world, bond)->ifindex);
+	mnl_attr_nest_end(request.header, data);
+	mnl_attr_nest_end(request.header, link_info);
+	return ask(kernel, bond->space, &request);
+}
+
 /* The kernel takes addresses and IFF_UP away. */
 int kernel_move(struct kernel *kernel, struct device *device, unsigned int space)
 {
@@ -936,25 +962,60 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	return state != IF_OPER_UNKNOWN;
 }
 
+/* NULL: there is none. */
+static const struct nlattr *find_attr(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	/* clang-format off */
+	if (nest)
+		mnl_attr_for_each_nested(attr, nest)
+			if (mnl_attr_get_type(attr) == type)
+				return attr;
+	/* clang-format on */
+	return NULL;
+}
+
+static bool is_active(const struct world *world, const struct device *bond,
+		      const struct nlattr *link_info)
+{
+	const struct nlattr *data = find_attr(link_info, IFLA_INFO_DATA);
+	const struct nlattr *active = find_attr(data, IFLA_BOND_ACTIVE_SLAVE);
+
+	return active && mnl_attr_get_u32(active) == world_active_slave(world, bond)->ifindex;
+}
+
+/* Carries packets, or never will. */
+static bool is_ready(const struct world *world, const struct device *device, uint8_t state,
+		     const struct nlattr *link_info)
+{
+	if (device->kind == KIND_BOND && device->tag == BOND_MODE_ACTIVEBACKUP)
+		return state == IF_OPER_UP && is_active(world, device, link_info);
+	return state == IF_OPER_UP || (device->peer && device->peer->down) ||
+	       !will_be_up(world, device, state);
+}
+
 static int look_at_link(void *data, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr, *link_info = NULL;
 	struct up_wait *wait = data;
-	const struct nlattr *attr;
 	uint8_t state = 0;
 
 	/* clang-format off */
 	mnl_attr_for_each(attr, message, sizeof(*info))
 		if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
 			state = mnl_attr_get_u8(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+			link_info = attr;
 	/* clang-format on */
-	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP)
+	if (!(info->ifi_flags & IFF_UP))
 		return 0;
 	for (size_t i = 0; i < wait->world->device_count; i++) {
 		const struct device *device = &wait->world->devices[i];
 
 		if (device->space == wait->space && device->ifindex == (uint32_t)info->ifi_index &&
-		    !device->gone && will_be_up(wait->world, device, state))
+		    !device->gone && !is_ready(wait->world, device, state, link_info))
 			wait->all_up = false;
 	}
 	return 0;

@@ -23,6 +23,9 @@ void kernel_free(struct kernel *kernel);
 int kernel_create(struct kernel *kernel);
 int kernel_delete(struct kernel *kernel, struct device *device);
 int kernel_set_down(struct kernel *kernel, struct device *device);
+int kernel_set_up(struct kernel *kernel, struct device *device);
+/* Tells a bond in active-backup mode which slave is to send and receive. */
+int kernel_activate(struct kernel *kernel, const struct device *bond);
 int kernel_rename(struct kernel *kernel, struct device *device, const char *name);
 int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master);
 int kernel_move(struct kernel *kernel, struct device *device, unsigned int space);
@@ -31,7 +34,7 @@ int kernel_settle(struct kernel *kernel, struct device *device);
 
 /* Tells every space the routes, neighbours and bridge ports that the world has now. */
 int kernel_sync(struct kernel *kernel);
-/* Waits until all links carry packets. */
+/* Waits until all links carry packets, those of bonds by the slave that is active. */
 int kernel_wait_up(struct kernel *kernel);
 
 /* Tells tc to redirect, shape, mirror and queue as the devices say. */

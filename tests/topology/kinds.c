@@ -405,7 +405,7 @@ void kinds_add_devices(struct grammar *g)
 		unsigned int percent;
 		void (*add)(struct grammar *g);
 	} kinds[] = {
-		{40, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
+		{50, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
 		{40, add_trunk_lan}, {50, add_tagged_lan},	{40, add_ipvlans},
 		{40, add_far_port},  {40, add_ip_tunnel},	{40, add_ip_tunnel},
 		{50, add_vrf},

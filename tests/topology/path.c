@@ -43,14 +43,6 @@ static bool is_either(const struct device *device)
 	       device->master->tag == BOND_MODE_ROUNDROBIN;
 }
 
-static const struct device *other_slave(const struct world *world, const struct device *slave)
-{
-	for (size_t i = 0; i < world->device_count; i++)
-		if (world->devices[i].master == slave->master && &world->devices[i] != slave)
-			return &world->devices[i];
-	return slave;
-}
-
 static void see(struct walk *walk, const struct device *device, bool egress,
 		const struct tuple *tuple)
 {
@@ -66,7 +58,7 @@ static void see(struct walk *walk, const struct device *device, bool egress,
 		walk->packet = packet;
 	}
 	if (is_either(device)) {
-		const struct device *other = other_slave(walk->world, device);
+		const struct device *other = world_other_slave(walk->world, device);
 
 		/* which one, only the bond knows */
 		path->beyond |= device->monitored != other->monitored && !device->master->monitored;

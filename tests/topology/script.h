@@ -25,6 +25,8 @@
  *   rename DEVICE NAME, enslave DEVICE MASTER, move DEVICE SPACE, delete DEVICE
  *   settle DEVICE SEGMENT ADDRESS
  *   reroute ROUTE DEVICE GATEWAY
+ *   failover DEVICE          the slave of a bond, and the one that it is wired to: others take over
+ *   unplug DEVICE, plug DEVICE  a slave goes down, and up again
  *   end TALK                 nothing more is sent
  *   seen                     waits until the agent knows
  *   stop                     ends the agent, and compares

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <linux/if_bonding.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,10 +114,41 @@ const struct device *world_mac_owner(const struct device *device)
 
 struct device *world_active_slave(const struct world *world, const struct device *bond)
 {
+	if (bond->active)
+		return bond->active;
 	for (size_t i = 0; i < world->device_count; i++)
 		if (world->devices[i].master == bond)
 			return (struct device *)&world->devices[i];
 	return NULL;
+}
+
+struct device *world_other_slave(const struct world *world, const struct device *slave)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].master == slave->master && &world->devices[i] != slave)
+			return (struct device *)&world->devices[i];
+	return NULL;
+}
+
+bool world_is_backed_up(const struct device *device)
+{
+	return device->master && device->master->kind == KIND_BOND &&
+	       device->master->tag == BOND_MODE_ACTIVEBACKUP;
+}
+
+void world_fail_over(struct world *world, struct device *slave)
+{
+	struct device *other = world_other_slave(world, slave);
+
+	slave->master->active = other;
+	slave->peer->master->active = other->peer;
+}
+
+void world_unplug(struct world *world, struct device *slave)
+{
+	slave->down = true;
+	if (world_active_slave(world, slave->master) == slave)
+		world_fail_over(world, slave);
 }
 
 const struct device *world_wire(const struct world *world, const struct device *device)

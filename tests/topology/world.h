@@ -64,8 +64,11 @@ struct device {
 	struct device *mirror;	      /* a copy leaves there */
 	unsigned int mirror_priority; /* 1: in front of the agent's hook, if it was first */
 
-	bool hairpin; /* a bridge port: frames may leave by the port that they came by */
-	bool queued;  /* a VRF: what its sockets send passes it, by a queue */
+	struct device *active; /* a bond in active-backup mode: its slave that sends and receives;
+				  NULL: the first one */
+	bool down;	       /* a slave's, while it is unplugged */
+	bool hairpin;	       /* a bridge port: frames may leave by the port that they came by */
+	bool queued;	       /* a VRF: what its sockets send passes it, by a queue */
 	struct device *former_master; /* that it was released from */
 	bool gone;
 	bool monitored; /* by the agent; only for devices of the host */
@@ -153,9 +156,16 @@ bool kind_is_ip_tunnel(enum kind kind); /* without link headers inside */
 /* The one whose MAC address the device has: a VLAN or ipvlan has that of the device below. */
 const struct device *world_mac_owner(const struct device *device);
 
-/* Of a bond in active-backup mode the slave that sends and receives, the first one; of another bond
- * the first one as well. */
+/* Of a bond in active-backup mode the slave that sends and receives; of another bond the first one.
+ */
 struct device *world_active_slave(const struct world *world, const struct device *bond);
+struct device *world_other_slave(const struct world *world, const struct device *slave);
+/* It is a slave of a bond in active-backup mode. */
+bool world_is_backed_up(const struct device *device);
+/* At both ends the other wire takes over from the slave's. */
+void world_fail_over(struct world *world, struct device *slave);
+/* The slave goes down, and so does its wire. */
+void world_unplug(struct world *world, struct device *slave);
 /* What a frame leaves by at last: the device itself, or of a VLAN or bond what is below. */
 const struct device *world_wire(const struct world *world, const struct device *device);
 
