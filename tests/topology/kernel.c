@@ -346,6 +346,7 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 	case KIND_TUN:
 	case KIND_TAP:
 	case KIND_IFB:
+	case KIND_DUMMY:
 	case KINDS:
 		break;
 	}
@@ -496,6 +497,7 @@ static int try_kind(struct kernel *kernel, struct device *lower, enum kind kind)
 	struct device *device = world_add(kernel->world, kind, lower->space, "try");
 
 	device->lower = lower;
+	device->tag = 1;
 	if (kind_is_ip_tunnel(kind) || kind == KIND_GRETAP || kind == KIND_GENEVE) {
 		device->peer = world_add(kernel->world, kind, lower->space, "other");
 		device->peer->lower = lower->peer;
@@ -917,6 +919,34 @@ int kernel_sync(struct kernel *kernel)
 	return err;
 }
 
+static int take_sent(void *data, const struct nlmsghdr *message)
+{
+	struct rtnl_link_stats64 stats;
+	const struct nlattr *attr;
+	uint64_t *sent = data;
+
+	/* clang-format off */
+	mnl_attr_for_each(attr, message, sizeof(struct ifinfomsg))
+		if (mnl_attr_get_type(attr) == IFLA_STATS64 &&
+		    mnl_attr_get_payload_len(attr) >= offsetof(struct rtnl_link_stats64, rx_bytes)) {
+			/* aligned to 4 bytes */
+			memcpy(&stats, mnl_attr_get_payload(attr),
+			       offsetof(struct rtnl_link_stats64, rx_bytes));
+			*sent = stats.tx_packets;
+		}
+	/* clang-format on */
+	return 0;
+}
+
+int kernel_count_sent(struct kernel *kernel, const struct device *device, uint64_t *ret)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_GETLINK, 0, sizeof(*info));
+
+	info->ifi_index = (int)device->ifindex;
+	return netlink_ask(kernel->netlinks[device->space], request.header, take_sent, ret);
+}
+
 struct up_wait {
 	const struct world *world;
 	unsigned int space;
@@ -956,6 +986,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_IPIP:
 	case KIND_SIT:
 	case KIND_VRF:
+	case KIND_DUMMY:
 	case KINDS:
 		break;
 	}

@@ -34,6 +34,8 @@ int kernel_settle(struct kernel *kernel, struct device *device);
 
 /* Tells every space the routes, neighbours and bridge ports that the world has now. */
 int kernel_sync(struct kernel *kernel);
+/* How many packets the device has sent. */
+int kernel_count_sent(struct kernel *kernel, const struct device *device, uint64_t *ret);
 /* Waits until all links carry packets, those of bonds by the slave that is active. */
 int kernel_wait_up(struct kernel *kernel);
 

@@ -9,6 +9,7 @@
 #define TAGGED_SEGMENT	  70 /* a VLAN on a LAN's bridge and its containers */
 #define IP_TUNNEL_SEGMENT 80
 #define VRF_SEGMENT	  90 /* the uplink of a VRF; its LANs follow */
+#define DUMMY_SEGMENT	  95
 #define PARTS_MAX	  2  /* of each of them */
 #define SPACES_LEFT	  10 /* for what is added later */
 #define PICKS		  50
@@ -25,7 +26,8 @@
 unsigned int grammar_optional_kinds(void)
 {
 	return 1 << KIND_VLAN | 1 << KIND_BOND | 1 << KIND_IPVLAN | 1 << KIND_GRE |
-	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT | 1 << KIND_VRF;
+	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT |
+	       1 << KIND_VRF | 1 << KIND_DUMMY;
 }
 
 static bool has(const struct grammar *g, enum kind kind)
@@ -350,14 +352,18 @@ static struct device *add_vrf_uplink(struct grammar *g, struct device **there)
 	return bridge;
 }
 
-/* A container on a link of its own, or some on a bridge. Returns what has the host's address. */
+/* A container on a link of its own, some on a bridge, or none. Returns what has the host's address.
+ */
 static struct device *add_vrf_lan(struct grammar *g, unsigned int segment)
 {
 	unsigned int count = random_below(g->random, 3);
 	struct device *gateway, *eth0;
 	char name[NAME_SIZE];
 
-	if (!count) {
+	if (has(g, KIND_DUMMY) && random_chance(g->random, 25)) {
+		gateway = world_add(g->world, KIND_DUMMY, HOST, name_of(name, "vd%u", segment));
+		count = 0;
+	} else if (!count) {
 		eth0 = add_container(g, segment, NULL);
 		gateway = eth0->peer;
 		add_default_route(g, eth0, gateway);
@@ -399,6 +405,19 @@ static void add_vrf(struct grammar *g)
 	}
 }
 
+/* Beside the host's address there is one that nobody answers for. */
+static void add_dummy(struct grammar *g)
+{
+	struct device *here, *sink;
+
+	if (!has(g, KIND_DUMMY))
+		return;
+	here = world_add(g->world, KIND_DUMMY, HOST, "d0");
+	sink = world_add(g->world, KIND_DUMMY, add_container_space(g), "sink");
+	give_address(here, DUMMY_SEGMENT, 1);
+	give_address(sink, DUMMY_SEGMENT, 9);
+}
+
 void kinds_add_devices(struct grammar *g)
 {
 	static const struct {
@@ -408,7 +427,7 @@ void kinds_add_devices(struct grammar *g)
 		{50, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
 		{40, add_trunk_lan}, {50, add_tagged_lan},	{40, add_ipvlans},
 		{40, add_far_port},  {40, add_ip_tunnel},	{40, add_ip_tunnel},
-		{50, add_vrf},
+		{50, add_vrf},	     {40, add_dummy},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

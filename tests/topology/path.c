@@ -369,6 +369,9 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 	case KIND_IPIP:
 	case KIND_SIT:
 		return send_through_tunnel(walk, device, target, tuple);
+	case KIND_DUMMY:
+		walk->path->lost_at = device;
+		return true;
 	case KIND_LOOPBACK:
 	case KIND_IFB:
 	case KIND_VRF:
@@ -577,6 +580,7 @@ bool path_find(const struct world *world, const struct conversation *conversatio
 	path->packet_count = 0;
 	path->mtu = UINT16_MAX;
 	path->own_mtu = 0;
+	path->lost_at = NULL;
 	path->uncut = path->chosen = path->beyond = false;
 	if (from->gone || !send_ip(&walk, from->space, NULL, &tuple))
 		return false;

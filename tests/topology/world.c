@@ -17,7 +17,7 @@ const char *kind_to_str(enum kind kind)
 		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",	[KIND_IFB] = "ifb",
 		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
 		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
-		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",
+		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",	[KIND_DUMMY] = "dummy",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 

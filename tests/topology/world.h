@@ -40,6 +40,7 @@ enum kind {
 	KIND_IPIP,
 	KIND_SIT,
 	KIND_VRF,
+	KIND_DUMMY, /* what it sends is lost */
 	KINDS
 };
 
