@@ -23,6 +23,7 @@
 #include <linux/veth.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,11 +231,15 @@ static bool has_neighbours(const struct device *device)
 static void put_properties(struct nlmsghdr *header, struct ifinfomsg *info,
 			   const struct device *device)
 {
+	/* a team in active-backup mode leaves it to who made it */
+	const struct device *owner =
+		device->master && device->master->kind == KIND_TEAM ? device->master : device;
+
 	info->ifi_index = (int)device->ifindex;
 	info->ifi_flags = IFF_NOARP;
 	info->ifi_change = IFF_NOARP | IFF_MULTICAST;
 	if (has_mac(device))
-		mnl_attr_put(header, IFLA_ADDRESS, sizeof(device->mac), device->mac);
+		mnl_attr_put(header, IFLA_ADDRESS, sizeof(owner->mac), owner->mac);
 	mnl_attr_put_u32(header, IFLA_MTU, device->mtu);
 }
 
@@ -347,11 +352,39 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 	case KIND_TAP:
 	case KIND_IFB:
 	case KIND_DUMMY:
+	case KIND_TEAM:
 	case KINDS:
 		break;
 	}
 	mnl_attr_nest_end(header, data);
 	mnl_attr_nest_end(header, info);
+}
+
+/* By generic netlink; its mode before it has ports. */
+static int set_team_option(struct kernel *kernel, const struct device *team, const char *format,
+			   ...)
+{
+	char option[64], command[128];
+	int err, left;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(option, sizeof(option), format, args);
+	va_end(args);
+	snprintf(command, sizeof(command), "teamnl %s setoption %s >/dev/null 2>&1", team->name,
+		 option);
+	err = kernel_enter(kernel, team->space);
+	if (err)
+		return err;
+	err = system(command) ? -EOPNOTSUPP : 0;
+	left = kernel_leave(kernel);
+	return err ? err : left;
+}
+
+static int set_team_mode(struct kernel *kernel, const struct device *team)
+{
+	return set_team_option(kernel, team, "mode %s",
+			       team->tag == BOND_MODE_ACTIVEBACKUP ? "activebackup" : "roundrobin");
 }
 
 static int create_link(struct kernel *kernel, struct device *device)
@@ -362,6 +395,7 @@ static int create_link(struct kernel *kernel, struct device *device)
 	struct request request;
 	struct ifinfomsg *info =
 		begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
+	int err;
 
 	device->ifindex = FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
 	if (device->kind == KIND_VETH)
@@ -370,7 +404,8 @@ static int create_link(struct kernel *kernel, struct device *device)
 	if (stacked)
 		mnl_attr_put_u32(request.header, IFLA_LINK, device->lower->ifindex);
 	put_kind(kernel, request.header, device);
-	return ask(kernel, space, &request);
+	err = ask(kernel, space, &request);
+	return !err && device->kind == KIND_TEAM ? set_team_mode(kernel, device) : err;
 }
 
 static int open_served(struct kernel *kernel, const struct device *device)
@@ -561,7 +596,7 @@ static int create_kind(struct kernel *kernel, enum kind kind)
 
 int kernel_create(struct kernel *kernel)
 {
-	static const enum kind masters[] = {KIND_VRF, KIND_BRIDGE, KIND_BOND};
+	static const enum kind masters[] = {KIND_VRF, KIND_BRIDGE, KIND_BOND, KIND_TEAM};
 	struct world *world = kernel->world;
 	int err = 0;
 
@@ -644,16 +679,18 @@ int kernel_enslave(struct kernel *kernel, struct device *device, struct device *
 
 int kernel_activate(struct kernel *kernel, const struct device *bond)
 {
+	uint32_t active = world_active_slave(kernel->world, bond)->ifindex;
 	struct request request;
 	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
 	struct nlattr *link_info, *data;
 
+	if (bond->kind == KIND_TEAM)
+		return set_team_option(kernel, bond, "activeport %u", active);
 	info->ifi_index = (int)bond->ifindex;
 	link_info = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
 	mnl_attr_put_str(request.header, IFLA_INFO_KIND, kind_to_str(bond->kind));
 	data = mnl_attr_nest_start(request.header, IFLA_INFO_DATA);
-	mnl_attr_put_u32(request.header, IFLA_BOND_ACTIVE_SLAVE,
-			 world_active_slave(kernel->world, bond)->ifindex);
+	mnl_attr_put_u32(request.header, IFLA_BOND_ACTIVE_SLAVE, active);
 	mnl_attr_nest_end(request.header, data);
 	mnl_attr_nest_end(request.header, link_info);
 	return ask(kernel, bond->space, &request);
@@ -908,6 +945,9 @@ int kernel_sync(struct kernel *kernel)
 		err = sync_neighbours(kernel, device);
 		if (!err && device->kind == KIND_BRIDGE)
 			err = sync_bridge(kernel, device);
+		/* a bond looks for itself, for a team there is a program that does */
+		if (!err && device->kind == KIND_TEAM && device->tag == BOND_MODE_ACTIVEBACKUP)
+			err = kernel_activate(kernel, device);
 	}
 	for (size_t i = 0; i < world->route_count && !err; i++) {
 		const struct route *route = &world->routes[i];
@@ -973,6 +1013,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_VLAN:
 		return will_be_up(world, device->lower, state);
 	case KIND_BOND:
+	case KIND_TEAM:
 		return true;
 	case KIND_LOOPBACK:
 	case KIND_VXLAN:

@@ -24,7 +24,7 @@ int kernel_create(struct kernel *kernel);
 int kernel_delete(struct kernel *kernel, struct device *device);
 int kernel_set_down(struct kernel *kernel, struct device *device);
 int kernel_set_up(struct kernel *kernel, struct device *device);
-/* Tells a bond in active-backup mode which slave is to send and receive. */
+/* Tells a bond or team in active-backup mode which slave is to send and receive. */
 int kernel_activate(struct kernel *kernel, const struct device *bond);
 int kernel_rename(struct kernel *kernel, struct device *device, const char *name);
 int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master);

@@ -27,7 +27,7 @@ unsigned int grammar_optional_kinds(void)
 {
 	return 1 << KIND_VLAN | 1 << KIND_BOND | 1 << KIND_IPVLAN | 1 << KIND_GRE |
 	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT |
-	       1 << KIND_VRF | 1 << KIND_DUMMY;
+	       1 << KIND_VRF | 1 << KIND_DUMMY | 1 << KIND_TEAM;
 }
 
 static bool has(const struct grammar *g, enum kind kind)
@@ -89,15 +89,19 @@ static void add_wires(struct grammar *g, struct device *bond, struct device *the
 	}
 }
 
-/* The wire becomes two, and at both ends a bond of them what it was. */
+/* The wire becomes two, and at both ends a bond or team of them what it was. */
 static void add_bond(struct grammar *g)
 {
 	unsigned int i = random_below(g->random, g->uplink_count);
 	struct device *here = g->wires[i], *there = here->peer;
 
-	if (!has(g, KIND_BOND) || here->kind != KIND_VETH)
+	enum kind kind = has(g, KIND_TEAM) && (!has(g, KIND_BOND) || random_chance(g->random, 40))
+				 ? KIND_TEAM
+				 : KIND_BOND;
+
+	if (!has(g, kind) || here->kind != KIND_VETH)
 		return;
-	here->kind = there->kind = KIND_BOND;
+	here->kind = there->kind = kind;
 	here->peer = there->peer = NULL;
 	here->tag = there->tag =
 		random_chance(g->random, 70) ? BOND_MODE_ACTIVEBACKUP : BOND_MODE_ROUNDROBIN;

@@ -39,7 +39,7 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 /* The slaves of a bond in round-robin mode send and receive in turns. */
 static bool is_either(const struct device *device)
 {
-	return device->master && device->master->kind == KIND_BOND &&
+	return device->master && kind_is_bond(device->master->kind) &&
 	       device->master->tag == BOND_MODE_ROUNDROBIN;
 }
 
@@ -359,6 +359,7 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		}
 		return transmit(walk, device->lower, target, tuple);
 	case KIND_BOND:
+	case KIND_TEAM:
 		return transmit(walk, world_active_slave(walk->world, device), target, tuple);
 	case KIND_IPVLAN:
 		return transmit_ipvlan(walk, device, target, tuple);
@@ -463,7 +464,7 @@ static bool receive_from_port(struct walk *walk, const struct device *device,
 {
 	const struct device *master = device->master, *owner = world_mac_owner(target), *port;
 
-	if (master->kind == KIND_BOND)
+	if (kind_is_bond(master->kind))
 		return (master->tag == BOND_MODE_ROUNDROBIN ||
 			device == world_active_slave(walk->world, master)) &&
 		       receive(walk, master, target, tuple);

@@ -18,6 +18,7 @@ const char *kind_to_str(enum kind kind)
 		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
 		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
 		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",	[KIND_DUMMY] = "dummy",
+		[KIND_TEAM] = "team",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -100,6 +101,11 @@ bool kind_is_cable(enum kind kind)
 	return kind == KIND_VETH || kind_is_served(kind);
 }
 
+bool kind_is_bond(enum kind kind)
+{
+	return kind == KIND_BOND || kind == KIND_TEAM;
+}
+
 bool kind_is_ip_tunnel(enum kind kind)
 {
 	return kind == KIND_GRE || kind == KIND_IPIP || kind == KIND_SIT;
@@ -132,7 +138,7 @@ struct device *world_other_slave(const struct world *world, const struct device 
 
 bool world_is_backed_up(const struct device *device)
 {
-	return device->master && device->master->kind == KIND_BOND &&
+	return device->master && kind_is_bond(device->master->kind) &&
 	       device->master->tag == BOND_MODE_ACTIVEBACKUP;
 }
 
@@ -156,7 +162,7 @@ const struct device *world_wire(const struct world *world, const struct device *
 	for (;;) {
 		if (device->kind == KIND_VLAN)
 			device = device->lower;
-		else if (device->kind == KIND_BOND)
+		else if (kind_is_bond(device->kind))
 			device = world_active_slave(world, device);
 		else
 			return device;
@@ -221,7 +227,7 @@ static bool received_leads_to(const struct world *world, const struct device *de
 		return false;
 	if (is_above(target, device->master))
 		return true;
-	if (device->master->kind == KIND_BOND)
+	if (kind_is_bond(device->master->kind))
 		return received_leads_to(world, device->master, target);
 	for (size_t i = 0; i < world->device_count; i++) {
 		const struct device *port = &world->devices[i];

@@ -41,6 +41,7 @@ enum kind {
 	KIND_SIT,
 	KIND_VRF,
 	KIND_DUMMY, /* what it sends is lost */
+	KIND_TEAM,
 	KINDS
 };
 
@@ -52,12 +53,12 @@ struct device {
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
 	struct device *peer;	  /* veth, tun, tap: the other end; tunnels: the other one's end */
-	struct device *master;	  /* a bridge, bond or VRF */
+	struct device *master;	  /* a bridge, bond, team or VRF */
 	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
 				     address the outer packets have */
 	int outer_family;	  /* tunnels: AF_INET or AF_INET6 */
-	uint16_t tag;		  /* vlan: its tag; vxlan, geneve: its network identifier; bond: its
-				     mode; vrf: its table */
+	uint16_t tag; /* vlan: its tag; vxlan, geneve: its network identifier; bond, team:
+			 its mode, as bonds have it; vrf: its table */
 
 	/* by tc, of all that comes in */
 	struct device *redirect;      /* it leaves there, behind the agent's hook */
@@ -152,6 +153,7 @@ bool world_is_reflected(const struct device *macvlan);
 /* The ends are those of one cable, whoever carries what goes over it. */
 bool kind_is_cable(enum kind kind);
 bool kind_is_served(enum kind kind);	/* by a process */
+bool kind_is_bond(enum kind kind);	/* or a team */
 bool kind_is_ip_tunnel(enum kind kind); /* without link headers inside */
 
 /* The one whose MAC address the device has: a VLAN or ipvlan has that of the device below. */
