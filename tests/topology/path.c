@@ -132,9 +132,12 @@ static const struct route *find_way(const struct world *world, unsigned int spac
 				    const struct device *to, const struct device **device,
 				    const struct device **next)
 {
-	const struct route *route = find_route(world, space, vrf, from, to->segment)
-					    ?: find_route(world, space, vrf, from, ANY_SEGMENT);
+	const struct route *route = NULL;
 
+	/* rules come before links and the main table */
+	if (from)
+		route = find_route(world, space, vrf, from, to->segment)
+				?: find_route(world, space, vrf, from, ANY_SEGMENT);
 	*next = to;
 	*device = route ? NULL : find_neighbour(world, space, vrf, to);
 	if (*device)
