@@ -139,7 +139,7 @@ test-sanitize: deps ## the tests that need root with AddressSanitizer and Undefi
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 all tests
 	$(Q)BUILD=$(BUILD)/sanitize tests/run.sh $${RINGS:-prog netns topology}
 
-test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS, ELEMENTS, CHAOS_S
+test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS, ELEMENTS, KINDS, CHAOS_S
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)

@@ -120,14 +120,14 @@ run_fuzz() {
 }
 
 # First the cases that once failed, then random hosts; SEEDS=FIRST..LAST takes others, or more of
-# them, as make soak does, ELEMENTS=PERCENT makes other hosts of them. They mostly wait for the kernel, so JOBS of them
-# run at once.
+# them, as make soak does, ELEMENTS=PERCENT makes other hosts of them, KINDS=NAME,... hosts with these kinds
+# of devices only. They mostly wait for the kernel, so JOBS of them run at once.
 run_topology() {
 	local topology=$BUILD/tests/topology/topology
 
 	skip_without_root tests/topology && return
 	run_binary "$topology" --replay tests/topology/named/*
-	run_binary "$topology" --join --elements "${ELEMENTS:-50}" --jobs "${JOBS:-$(($(nproc) + 1))}" \
+	run_binary "$topology" --join --elements "${ELEMENTS:-50}" ${KINDS:+--kinds "$KINDS"} --jobs "${JOBS:-$(($(nproc) + 1))}" \
 		--seeds "${SEEDS:-1..300}"
 }
 

@@ -367,11 +367,8 @@ story_ipvlan_l3s_in_a_container() {
 	expect_abroad host
 }
 
-# Sockets bound to the VRF talk to a peer of one slave and to each other; the hooks of the VRF itself fire only for
-# the latter.
-story_vrf() {
-	local options
-
+# host red over v0 --- v1 peer
+topology_vrf() {
 	topology_bare_wire
 	add_link host red type vrf table 10
 	ip_in host link set red up
@@ -379,6 +376,14 @@ story_vrf() {
 	device_up host v0 10.4.0.1/24 fd04::1/64
 	device_up peer v1 10.4.0.2/24 fd04::2/64
 	make_neighbours host v0 peer v1
+}
+
+# Sockets bound to the VRF talk to a peer of one slave and to each other; the hooks of the VRF itself fire only for
+# the latter.
+story_vrf() {
+	local options
+
+	topology_vrf
 	for options in '' '-x red'; do
 		# shellcheck disable=SC2086
 		start_agent host $options
@@ -394,6 +399,13 @@ story_vrf() {
 		stop_agent host
 		expect_report host 44 "10.4.0.1:40000 - 10.4.0.1:5001 Bytes: $((44 * 528))"
 	done
+}
+
+# By its queue the VRF shows what they send, too, and datagrams before they are cut.
+story_vrf_with_a_queue() {
+	topology_vrf
+	in_ns host tc qdisc add dev red root pfifo
+	HOST=host@red expect_exact '' '-x red'
 }
 
 # peer --- v0 host w0 --- world, v0 and w0 in one VRF.

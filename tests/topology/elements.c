@@ -194,7 +194,7 @@ static void add_other_ways(struct grammar *g)
 		struct route *route = &g->world->routes[i];
 		unsigned int other;
 
-		if (route->space > WORLD || !(spaces >> route->space & 1))
+		if (!is_uplink(route->device) || !(spaces >> route->space & 1))
 			continue;
 		other = route->device == (route->space == HOST ? g->uplinks : g->gateways)[0];
 		route->other_device = (route->space == HOST ? g->uplinks : g->gateways)[other];

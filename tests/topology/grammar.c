@@ -467,19 +467,41 @@ const char *change_to_str(enum change_kind kind)
 		[CHANGE_MOVE] = "one more container, moved out of the host, like",
 		[CHANGE_DELETE] = "delete",
 		[CHANGE_ROUTE] = "route over the other uplink, not",
+		[CHANGE_FAIL_OVER] = "the other wire, not",
+		[CHANGE_UNPLUG] = "unplug",
+		[CHANGE_PLUG] = "plug in again",
 	};
 	_Static_assert(ARRAY_SIZE(names) == CHANGES, "every kind has words");
 
 	return names[kind];
 }
 
+bool is_uplink(const struct device *device)
+{
+	return device->space <= WORLD && device->segment >= UPLINK_SEGMENT &&
+	       device->segment < UPLINK_SEGMENT + UPLINKS_MAX;
+}
+
 bool is_container_wire(const struct device *device)
 {
 	return device->space > WORLD && kind_is_cable(device->kind) && device->peer->master &&
-	       !device->peer->hairpin;
+	       device->peer->master->kind == KIND_BRIDGE && !device->peer->hairpin;
 }
 
-static bool may_change(const struct device *device, enum change_kind kind)
+static bool is_plugged(const struct device *slave)
+{
+	return !slave->down && !slave->peer->down;
+}
+
+/* There is another wire that could take over. */
+static bool has_backup(const struct world *world, const struct device *device)
+{
+	return world_is_backed_up(device) && is_plugged(device) &&
+	       is_plugged(world_other_slave(world, device));
+}
+
+static bool may_change(const struct world *world, const struct device *device,
+		       enum change_kind kind)
 {
 	bool in_host = device->space == HOST && device->kind != KIND_LOOPBACK;
 
@@ -496,6 +518,13 @@ static bool may_change(const struct device *device, enum change_kind kind)
 	case CHANGE_MOVE:
 	case CHANGE_DELETE:
 		return is_container_wire(device);
+	case CHANGE_FAIL_OVER:
+		return has_backup(world, device) &&
+		       world_active_slave(world, device->master) == device;
+	case CHANGE_UNPLUG:
+		return has_backup(world, device);
+	case CHANGE_PLUG:
+		return device->down;
 	case CHANGE_LISTS:
 	case CHANGE_ROUTE:
 	case CHANGES:
@@ -511,8 +540,7 @@ static struct device *other_uplink(struct world *world, const struct device *dev
 		struct device *other = &world->devices[i];
 
 		if (other->space == device->space && other->address == device->address &&
-		    other->segment != device->segment && other->segment >= UPLINK_SEGMENT &&
-		    other->segment < UPLINK_SEGMENT + UPLINKS_MAX && !other->gone)
+		    other->segment != device->segment && is_uplink(other) && !other->gone)
 			return other;
 	}
 	return NULL;
@@ -526,7 +554,7 @@ static bool choose_route(struct random *random, struct world *world, struct chan
 
 		change->route = route;
 		change->device = route->device;
-		if (route->space <= WORLD && other_uplink(world, route->device))
+		if (is_uplink(route->device) && other_uplink(world, route->device))
 			return true;
 	}
 	return false;
@@ -537,15 +565,31 @@ static bool choose_device(struct random *random, struct world *world, struct cha
 	for (unsigned int i = 0; i < PICKS; i++) {
 		change->device =
 			&world->devices[random_below(random, (unsigned int)world->device_count)];
-		if (may_change(change->device, change->kind))
+		if (may_change(world, change->device, change->kind))
 			return true;
 	}
 	return false;
 }
 
+bool grammar_has_backup(const struct world *world)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world_is_backed_up(&world->devices[i]))
+			return true;
+	return false;
+}
+
+/* What bonds can do they do often; others do not know of it. */
+static enum change_kind choose_change_kind(struct random *random, const struct world *world)
+{
+	if (grammar_has_backup(world) && random_chance(random, 40))
+		return CHANGE_FAIL_OVER + random_below(random, CHANGES - CHANGE_FAIL_OVER);
+	return random_below(random, CHANGE_FAIL_OVER);
+}
+
 bool grammar_choose_change(struct random *random, struct world *world, struct change *change)
 {
-	*change = (struct change){.kind = random_below(random, CHANGES)};
+	*change = (struct change){.kind = choose_change_kind(random, world)};
 	switch (change->kind) {
 	case CHANGE_LISTS:
 		return true;
@@ -560,6 +604,9 @@ bool grammar_choose_change(struct random *random, struct world *world, struct ch
 	case CHANGE_RELEASE:
 	case CHANGE_ENSLAVE:
 	case CHANGE_DELETE:
+	case CHANGE_FAIL_OVER:
+	case CHANGE_UNPLUG:
+	case CHANGE_PLUG:
 	case CHANGES:
 		break;
 	}

@@ -49,6 +49,9 @@ enum change_kind {
 	CHANGE_MOVE,	/* a container, whose end of the pair is made in the host and then moved */
 	CHANGE_DELETE,	/* a container's link */
 	CHANGE_ROUTE,	/* what the host or the world sends out, to the other uplink */
+	CHANGE_FAIL_OVER, /* a bond is told to use its other wire */
+	CHANGE_UNPLUG,	  /* the slave of a bond, at either end: the bonds see it themselves */
+	CHANGE_PLUG,	  /* the same back again */
 	CHANGES,
 };
 
@@ -60,6 +63,8 @@ struct change {
 };
 
 /* False: there is nothing of that kind to change. */
+/* Whether a bond could fail over to another wire. */
+bool grammar_has_backup(const struct world *world);
 bool grammar_choose_change(struct random *random, struct world *world, struct change *change);
 const char *change_to_str(enum change_kind kind);
 

@@ -37,6 +37,8 @@ unsigned int add_container_space(struct grammar *g);
 struct device *add_container(struct grammar *g, unsigned int segment, struct device *bridge);
 void add_one_armed(struct grammar *g);
 void add_default_route(struct grammar *g, struct device *device, struct device *gateway);
+/* It has the address of an uplink, or of its other end. */
+bool is_uplink(const struct device *device);
 /* Of a container, to a bridge of the host. */
 bool is_container_wire(const struct device *device);
 

@@ -13,6 +13,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/if.h>
+#include <linux/if_bonding.h>
 #include <linux/if_bridge.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
@@ -22,6 +23,7 @@
 #include <linux/veth.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +33,10 @@
 
 #define MESSAGE_SIZE  2048
 #define UP_WAIT_NS    (60 * NSEC_PER_SEC)
-#define RULE_TABLES   1000 /* a table for each rule, by its route's number */
-#define FIRST_IFINDEX 100  /* below are the devices that modules of tunnels make by themselves */
+#define RULE_TABLES   1000	 /* a table for each rule, by its route's number */
+#define LOOK_MS	      5		 /* whether a bond's slave has a carrier */
+#define LAST_PRIORITY 4278198272 /* as ip-vrf(8) has it */
+#define FIRST_IFINDEX 100 /* below are the devices that modules of tunnels make by themselves */
 
 struct kernel {
 	struct world *world; /* borrowed */
@@ -88,6 +92,16 @@ int kernel_enter(struct kernel *kernel, unsigned int space)
 int kernel_leave(struct kernel *kernel)
 {
 	return setns(kernel->home, CLONE_NEWNET) ? -errno : 0;
+}
+
+int kernel_bind_to_vrf(int fd, const struct device *address)
+{
+	const struct device *vrf = world_vrf(address);
+	int ifindex = vrf ? (int)vrf->ifindex : 0;
+
+	if (!vrf)
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &ifindex, sizeof(ifindex)) ? -errno : 0;
 }
 
 int kernel_space_fd(const struct kernel *kernel, unsigned int space)
@@ -181,6 +195,11 @@ int kernel_set_down(struct kernel *kernel, struct device *device)
 	return set_flags(kernel, device->space, device->ifindex, 0);
 }
 
+int kernel_set_up(struct kernel *kernel, struct device *device)
+{
+	return set_up(kernel, device->space, device->ifindex);
+}
+
 static int create_space(struct kernel *kernel)
 {
 	unsigned int space = kernel->space_count;
@@ -212,11 +231,15 @@ static bool has_neighbours(const struct device *device)
 static void put_properties(struct nlmsghdr *header, struct ifinfomsg *info,
 			   const struct device *device)
 {
+	/* a team in active-backup mode leaves it to who made it */
+	const struct device *owner =
+		device->master && device->master->kind == KIND_TEAM ? device->master : device;
+
 	info->ifi_index = (int)device->ifindex;
 	info->ifi_flags = IFF_NOARP;
 	info->ifi_change = IFF_NOARP | IFF_MULTICAST;
 	if (has_mac(device))
-		mnl_attr_put(header, IFLA_ADDRESS, sizeof(device->mac), device->mac);
+		mnl_attr_put(header, IFLA_ADDRESS, sizeof(owner->mac), owner->mac);
 	mnl_attr_put_u32(header, IFLA_MTU, device->mtu);
 }
 
@@ -302,8 +325,10 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		break;
 	case KIND_BOND:
 		mnl_attr_put_u8(header, IFLA_BOND_MODE, (uint8_t)device->tag);
+		mnl_attr_put_u32(header, IFLA_BOND_MIIMON, LOOK_MS);
 		/* it would tell the neighbours */
 		mnl_attr_put_u8(header, IFLA_BOND_NUM_PEER_NOTIF, 0);
+		mnl_attr_put_u32(header, IFLA_BOND_RESEND_IGMP, 0);
 		break;
 	case KIND_IPVLAN:
 		mnl_attr_put_u16(header, IFLA_IPVLAN_MODE, IPVLAN_MODE_L2);
@@ -319,15 +344,47 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 	case KIND_SIT:
 		put_ends_of_tunnel(header, device, IFLA_IPTUN_LOCAL, IFLA_IPTUN_REMOTE);
 		break;
+	case KIND_VRF:
+		mnl_attr_put_u32(header, IFLA_VRF_TABLE, device->tag);
+		break;
 	case KIND_LOOPBACK:
 	case KIND_TUN:
 	case KIND_TAP:
 	case KIND_IFB:
+	case KIND_DUMMY:
+	case KIND_TEAM:
 	case KINDS:
 		break;
 	}
 	mnl_attr_nest_end(header, data);
 	mnl_attr_nest_end(header, info);
+}
+
+/* By generic netlink; its mode before it has ports. */
+static int set_team_option(struct kernel *kernel, const struct device *team, const char *format,
+			   ...)
+{
+	char option[64], command[128];
+	int err, left;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(option, sizeof(option), format, args);
+	va_end(args);
+	snprintf(command, sizeof(command), "teamnl %s setoption %s >/dev/null 2>&1", team->name,
+		 option);
+	err = kernel_enter(kernel, team->space);
+	if (err)
+		return err;
+	err = system(command) ? -EOPNOTSUPP : 0;
+	left = kernel_leave(kernel);
+	return err ? err : left;
+}
+
+static int set_team_mode(struct kernel *kernel, const struct device *team)
+{
+	return set_team_option(kernel, team, "mode %s",
+			       team->tag == BOND_MODE_ACTIVEBACKUP ? "activebackup" : "roundrobin");
 }
 
 static int create_link(struct kernel *kernel, struct device *device)
@@ -338,6 +395,7 @@ static int create_link(struct kernel *kernel, struct device *device)
 	struct request request;
 	struct ifinfomsg *info =
 		begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
+	int err;
 
 	device->ifindex = FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
 	if (device->kind == KIND_VETH)
@@ -346,7 +404,8 @@ static int create_link(struct kernel *kernel, struct device *device)
 	if (stacked)
 		mnl_attr_put_u32(request.header, IFLA_LINK, device->lower->ifindex);
 	put_kind(kernel, request.header, device);
-	return ask(kernel, space, &request);
+	err = ask(kernel, space, &request);
+	return !err && device->kind == KIND_TEAM ? set_team_mode(kernel, device) : err;
 }
 
 static int open_served(struct kernel *kernel, const struct device *device)
@@ -414,20 +473,37 @@ static int add_addresses(struct kernel *kernel, const struct device *device)
 	return add_address(kernel, device, AF_INET) ?: add_address(kernel, device, AF_INET6);
 }
 
+/* What a VRF's table has no route for is not looked up in others. */
+static int end_table(struct kernel *kernel, const struct device *vrf, int family)
+{
+	struct request request;
+	struct rtmsg *message = begin(&request, RTM_NEWROUTE, NLM_F_CREATE, sizeof(*message));
+
+	message->rtm_family = (uint8_t)family;
+	message->rtm_table = RT_TABLE_UNSPEC;
+	message->rtm_protocol = RTPROT_STATIC;
+	message->rtm_type = RTN_UNREACHABLE;
+	mnl_attr_put_u32(request.header, RTA_TABLE, vrf->tag);
+	mnl_attr_put_u32(request.header, RTA_PRIORITY, LAST_PRIORITY);
+	return ask(kernel, vrf->space, &request);
+}
+
 /* What can only be told when a link is there; a veth cannot be brought up before its other end. */
 static int set_up_device(struct kernel *kernel, struct device *device)
 {
-	bool slave = device->master && device->master->kind == KIND_BOND;
+	/* a bond takes only what is down, a VRF sets down what it takes */
+	bool first = device->master && device->master->kind != KIND_BRIDGE;
 	int err = 0;
 
-	/* a bond takes only what is down, and brings it up */
-	if (slave)
+	if (first)
 		err = kernel_enslave(kernel, device, device->master);
-	else
+	if (!err)
 		err = set_up(kernel, device->space, device->ifindex);
+	if (!err && device->kind == KIND_VRF)
+		err = end_table(kernel, device, AF_INET) ?: end_table(kernel, device, AF_INET6);
 	if (!err)
 		err = add_addresses(kernel, device);
-	if (!err && device->master && !slave)
+	if (!err && device->master && !first)
 		err = kernel_enslave(kernel, device, device->master);
 	return err;
 }
@@ -456,6 +532,7 @@ static int try_kind(struct kernel *kernel, struct device *lower, enum kind kind)
 	struct device *device = world_add(kernel->world, kind, lower->space, "try");
 
 	device->lower = lower;
+	device->tag = 1;
 	if (kind_is_ip_tunnel(kind) || kind == KIND_GRETAP || kind == KIND_GENEVE) {
 		device->peer = world_add(kernel->world, kind, lower->space, "other");
 		device->peer->lower = lower->peer;
@@ -519,14 +596,16 @@ static int create_kind(struct kernel *kernel, enum kind kind)
 
 int kernel_create(struct kernel *kernel)
 {
+	static const enum kind masters[] = {KIND_VRF, KIND_BRIDGE, KIND_BOND, KIND_TEAM};
 	struct world *world = kernel->world;
 	int err = 0;
 
 	while (kernel->space_count < world->space_count && !err)
 		err = create_space(kernel);
-	/* bridges first, then bonds, that ports may be enslaved at once; then others, lower ones
-	 * stand first */
-	err = err ?: create_kind(kernel, KIND_BRIDGE) ?: create_kind(kernel, KIND_BOND);
+	/* masters first, that others may be enslaved at once; then others, lower ones stand first
+	 */
+	for (size_t i = 0; i < ARRAY_SIZE(masters) && !err; i++)
+		err = create_kind(kernel, masters[i]);
 	for (size_t i = 0; i < world->device_count && !err; i++)
 		err = create_device(kernel, &world->devices[i]);
 	return kernel_leave(kernel) ?: err;
@@ -598,6 +677,25 @@ int kernel_enslave(struct kernel *kernel, struct device *device, struct device *
 	return !err && master && device->hairpin ? set_hairpin(kernel, device) : err;
 }
 
+int kernel_activate(struct kernel *kernel, const struct device *bond)
+{
+	uint32_t active = world_active_slave(kernel->world, bond)->ifindex;
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+	struct nlattr *link_info, *data;
+
+	if (bond->kind == KIND_TEAM)
+		return set_team_option(kernel, bond, "activeport %u", active);
+	info->ifi_index = (int)bond->ifindex;
+	link_info = mnl_attr_nest_start(request.header, IFLA_LINKINFO);
+	mnl_attr_put_str(request.header, IFLA_INFO_KIND, kind_to_str(bond->kind));
+	data = mnl_attr_nest_start(request.header, IFLA_INFO_DATA);
+	mnl_attr_put_u32(request.header, IFLA_BOND_ACTIVE_SLAVE, active);
+	mnl_attr_nest_end(request.header, data);
+	mnl_attr_nest_end(request.header, link_info);
+	return ask(kernel, bond->space, &request);
+}
+
 /* The kernel takes addresses and IFF_UP away. */
 int kernel_move(struct kernel *kernel, struct device *device, unsigned int space)
 {
@@ -639,6 +737,10 @@ static void put_way(struct nlmsghdr *header, const struct device *device,
 
 static uint32_t table_of(const struct kernel *kernel, const struct route *route)
 {
+	const struct device *vrf = world_vrf(route->device);
+
+	if (vrf)
+		return vrf->tag;
 	return route->from ? RULE_TABLES + (uint32_t)(route - kernel->world->routes)
 			   : RT_TABLE_MAIN;
 }
@@ -843,6 +945,9 @@ int kernel_sync(struct kernel *kernel)
 		err = sync_neighbours(kernel, device);
 		if (!err && device->kind == KIND_BRIDGE)
 			err = sync_bridge(kernel, device);
+		/* a bond looks for itself, for a team there is a program that does */
+		if (!err && device->kind == KIND_TEAM && device->tag == BOND_MODE_ACTIVEBACKUP)
+			err = kernel_activate(kernel, device);
 	}
 	for (size_t i = 0; i < world->route_count && !err; i++) {
 		const struct route *route = &world->routes[i];
@@ -852,6 +957,34 @@ int kernel_sync(struct kernel *kernel)
 				      ?: sync_route(kernel, route, AF_INET6);
 	}
 	return err;
+}
+
+static int take_sent(void *data, const struct nlmsghdr *message)
+{
+	struct rtnl_link_stats64 stats;
+	const struct nlattr *attr;
+	uint64_t *sent = data;
+
+	/* clang-format off */
+	mnl_attr_for_each(attr, message, sizeof(struct ifinfomsg))
+		if (mnl_attr_get_type(attr) == IFLA_STATS64 &&
+		    mnl_attr_get_payload_len(attr) >= offsetof(struct rtnl_link_stats64, rx_bytes)) {
+			/* aligned to 4 bytes */
+			memcpy(&stats, mnl_attr_get_payload(attr),
+			       offsetof(struct rtnl_link_stats64, rx_bytes));
+			*sent = stats.tx_packets;
+		}
+	/* clang-format on */
+	return 0;
+}
+
+int kernel_count_sent(struct kernel *kernel, const struct device *device, uint64_t *ret)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_GETLINK, 0, sizeof(*info));
+
+	info->ifi_index = (int)device->ifindex;
+	return netlink_ask(kernel->netlinks[device->space], request.header, take_sent, ret);
 }
 
 struct up_wait {
@@ -880,6 +1013,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_VLAN:
 		return will_be_up(world, device->lower, state);
 	case KIND_BOND:
+	case KIND_TEAM:
 		return true;
 	case KIND_LOOPBACK:
 	case KIND_VXLAN:
@@ -892,31 +1026,68 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_GENEVE:
 	case KIND_IPIP:
 	case KIND_SIT:
+	case KIND_VRF:
+	case KIND_DUMMY:
 	case KINDS:
 		break;
 	}
 	return state != IF_OPER_UNKNOWN;
 }
 
+/* NULL: there is none. */
+static const struct nlattr *find_attr(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attr;
+
+	/* clang-format off */
+	if (nest)
+		mnl_attr_for_each_nested(attr, nest)
+			if (mnl_attr_get_type(attr) == type)
+				return attr;
+	/* clang-format on */
+	return NULL;
+}
+
+static bool is_active(const struct world *world, const struct device *bond,
+		      const struct nlattr *link_info)
+{
+	const struct nlattr *data = find_attr(link_info, IFLA_INFO_DATA);
+	const struct nlattr *active = find_attr(data, IFLA_BOND_ACTIVE_SLAVE);
+
+	return active && mnl_attr_get_u32(active) == world_active_slave(world, bond)->ifindex;
+}
+
+/* Carries packets, or never will. */
+static bool is_ready(const struct world *world, const struct device *device, uint8_t state,
+		     const struct nlattr *link_info)
+{
+	if (device->kind == KIND_BOND && device->tag == BOND_MODE_ACTIVEBACKUP)
+		return state == IF_OPER_UP && is_active(world, device, link_info);
+	return state == IF_OPER_UP || (device->peer && device->peer->down) ||
+	       !will_be_up(world, device, state);
+}
+
 static int look_at_link(void *data, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr, *link_info = NULL;
 	struct up_wait *wait = data;
-	const struct nlattr *attr;
 	uint8_t state = 0;
 
 	/* clang-format off */
 	mnl_attr_for_each(attr, message, sizeof(*info))
 		if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
 			state = mnl_attr_get_u8(attr);
+		else if (mnl_attr_get_type(attr) == IFLA_LINKINFO)
+			link_info = attr;
 	/* clang-format on */
-	if (!(info->ifi_flags & IFF_UP) || state == IF_OPER_UP)
+	if (!(info->ifi_flags & IFF_UP))
 		return 0;
 	for (size_t i = 0; i < wait->world->device_count; i++) {
 		const struct device *device = &wait->world->devices[i];
 
 		if (device->space == wait->space && device->ifindex == (uint32_t)info->ifi_index &&
-		    !device->gone && will_be_up(wait->world, device, state))
+		    !device->gone && !is_ready(wait->world, device, state, link_info))
 			wait->all_up = false;
 	}
 	return 0;
@@ -979,6 +1150,10 @@ static int redirect(const struct device *device)
 	char command[64];
 	int err;
 
+	if (device->queued) {
+		snprintf(command, sizeof(command), "tc qdisc add dev %s root pfifo", device->name);
+		return system(command) ? -EIO : 0;
+	}
 	if (!to && !device->mirror)
 		return 0;
 	snprintf(command, sizeof(command), "tc qdisc add dev %s clsact", device->name);

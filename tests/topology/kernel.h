@@ -23,6 +23,9 @@ void kernel_free(struct kernel *kernel);
 int kernel_create(struct kernel *kernel);
 int kernel_delete(struct kernel *kernel, struct device *device);
 int kernel_set_down(struct kernel *kernel, struct device *device);
+int kernel_set_up(struct kernel *kernel, struct device *device);
+/* Tells a bond or team in active-backup mode which slave is to send and receive. */
+int kernel_activate(struct kernel *kernel, const struct device *bond);
 int kernel_rename(struct kernel *kernel, struct device *device, const char *name);
 int kernel_enslave(struct kernel *kernel, struct device *device, struct device *master);
 int kernel_move(struct kernel *kernel, struct device *device, unsigned int space);
@@ -31,10 +34,12 @@ int kernel_settle(struct kernel *kernel, struct device *device);
 
 /* Tells every space the routes, neighbours and bridge ports that the world has now. */
 int kernel_sync(struct kernel *kernel);
-/* Waits until all links carry packets. */
+/* How many packets the device has sent. */
+int kernel_count_sent(struct kernel *kernel, const struct device *device, uint64_t *ret);
+/* Waits until all links carry packets, those of bonds by the slave that is active. */
 int kernel_wait_up(struct kernel *kernel);
 
-/* Tells tc to redirect, shape and mirror as the devices say. */
+/* Tells tc to redirect, shape, mirror and queue as the devices say. */
 int kernel_redirect(struct kernel *kernel);
 
 /* The world asks the kernel from now on which of its two ways a route takes. Whoever asks is not
@@ -48,6 +53,8 @@ int kernel_translate(struct kernel *kernel);
 /* Sockets and processes begin their lives in the space of their creator. */
 int kernel_enter(struct kernel *kernel, unsigned int space);
 int kernel_leave(struct kernel *kernel);
+/* A new socket for that address, which a VRF may have: others do not get its packets. */
+int kernel_bind_to_vrf(int fd, const struct device *address);
 /* Borrowed. */
 int kernel_space_fd(const struct kernel *kernel, unsigned int space);
 

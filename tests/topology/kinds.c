@@ -8,21 +8,26 @@
 #define TRUNK_SEGMENT	  60 /* a LAN on a VLAN of an uplink's wire */
 #define TAGGED_SEGMENT	  70 /* a VLAN on a LAN's bridge and its containers */
 #define IP_TUNNEL_SEGMENT 80
+#define VRF_SEGMENT	  90 /* the uplink of a VRF; its LANs follow */
+#define DUMMY_SEGMENT	  95
 #define PARTS_MAX	  2  /* of each of them */
 #define SPACES_LEFT	  10 /* for what is added later */
 #define PICKS		  50
 #define TAG_LAN		  5
 #define TAG_UPLINK	  100
 #define TAG_TRUNK	  200
+#define TAG_VRF		  300
 #define TAG_INNER	  7
 #define TAG_SIZE	  4
+#define VRF_TABLE	  10
 #define GENEVE_ID	  300
 #define LAN_MTU		  1400 /* with tag and VXLAN header not more than a wire takes */
 
 unsigned int grammar_optional_kinds(void)
 {
 	return 1 << KIND_VLAN | 1 << KIND_BOND | 1 << KIND_IPVLAN | 1 << KIND_GRE |
-	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT;
+	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT |
+	       1 << KIND_VRF | 1 << KIND_DUMMY | 1 << KIND_TEAM;
 }
 
 static bool has(const struct grammar *g, enum kind kind)
@@ -84,15 +89,19 @@ static void add_wires(struct grammar *g, struct device *bond, struct device *the
 	}
 }
 
-/* The wire becomes two, and at both ends a bond of them what it was. */
+/* The wire becomes two, and at both ends a bond or team of them what it was. */
 static void add_bond(struct grammar *g)
 {
 	unsigned int i = random_below(g->random, g->uplink_count);
 	struct device *here = g->wires[i], *there = here->peer;
 
-	if (!has(g, KIND_BOND) || here->kind != KIND_VETH)
+	enum kind kind = has(g, KIND_TEAM) && (!has(g, KIND_BOND) || random_chance(g->random, 40))
+				 ? KIND_TEAM
+				 : KIND_BOND;
+
+	if (!has(g, kind) || here->kind != KIND_VETH)
 		return;
-	here->kind = there->kind = KIND_BOND;
+	here->kind = there->kind = kind;
 	here->peer = there->peer = NULL;
 	here->tag = there->tag =
 		random_chance(g->random, 70) ? BOND_MODE_ACTIVEBACKUP : BOND_MODE_ROUNDROBIN;
@@ -326,15 +335,103 @@ static void add_ip_tunnel(struct grammar *g)
 	give_address(here->peer, IP_TUNNEL_SEGMENT + which, 90);
 }
 
+/* A wire to the world, or a VLAN on one of an uplink; perhaps with a bridge over it. Sets *there to
+ * what it reaches. */
+static struct device *add_vrf_uplink(struct grammar *g, struct device **there)
+{
+	struct device *here = g->wires[0], *bridge;
+
+	*there = g->ends[0];
+	if (has(g, KIND_VLAN) && random_chance(g->random, 30)) {
+		add_vlans(g, &here, there, TAG_VRF);
+	} else {
+		here = world_add_pair(g->world, HOST, "vu", WORLD, "vw");
+		*there = here->peer;
+	}
+	if (random_chance(g->random, 60))
+		return here;
+	bridge = world_add(g->world, KIND_BRIDGE, HOST, "vub");
+	bridge->mtu = here->mtu;
+	here->master = bridge;
+	return bridge;
+}
+
+/* A container on a link of its own, some on a bridge, or none. Returns what has the host's address.
+ */
+static struct device *add_vrf_lan(struct grammar *g, unsigned int segment)
+{
+	unsigned int count = random_below(g->random, 3);
+	struct device *gateway, *eth0;
+	char name[NAME_SIZE];
+
+	if (has(g, KIND_DUMMY) && random_chance(g->random, 25)) {
+		gateway = world_add(g->world, KIND_DUMMY, HOST, name_of(name, "vd%u", segment));
+		count = 0;
+	} else if (!count) {
+		eth0 = add_container(g, segment, NULL);
+		gateway = eth0->peer;
+		add_default_route(g, eth0, gateway);
+	} else {
+		gateway = world_add(g->world, KIND_BRIDGE, HOST, name_of(name, "vb%u", segment));
+	}
+	while (count--) {
+		eth0 = add_container(g, segment, gateway);
+		add_default_route(g, eth0, gateway);
+	}
+	return give_address(gateway, segment, 1);
+}
+
+/* An uplink and LANs that the main table has no way to, but perhaps through the world. */
+static void add_vrf(struct grammar *g)
+{
+	unsigned int parts = random_between(g->random, 1, PARTS_MAX), i;
+	struct device *vrf, *top, *there;
+
+	if (!has(g, KIND_VRF))
+		return;
+	vrf = world_add(g->world, KIND_VRF, HOST, "red");
+	vrf->tag = VRF_TABLE;
+	vrf->mtu = UINT16_MAX;
+	vrf->queued = random_chance(g->random, 40);
+	top = give_address(add_vrf_uplink(g, &there), VRF_SEGMENT, 1);
+	give_address(there, VRF_SEGMENT, 2);
+	top->master = vrf;
+	add_default_route(g, top, there);
+	while (parts--) {
+		unsigned int segment = VRF_SEGMENT + 1 + parts;
+
+		add_vrf_lan(g, segment)->master = vrf;
+		world_add_route(g->world, WORLD, (uint8_t)segment, there, top);
+		i = random_below(g->random, g->uplink_count);
+		if (random_chance(g->random, 60))
+			world_add_route(g->world, HOST, (uint8_t)segment, g->uplinks[i],
+					g->gateways[i]);
+	}
+}
+
+/* Beside the host's address there is one that nobody answers for. */
+static void add_dummy(struct grammar *g)
+{
+	struct device *here, *sink;
+
+	if (!has(g, KIND_DUMMY))
+		return;
+	here = world_add(g->world, KIND_DUMMY, HOST, "d0");
+	sink = world_add(g->world, KIND_DUMMY, add_container_space(g), "sink");
+	give_address(here, DUMMY_SEGMENT, 1);
+	give_address(sink, DUMMY_SEGMENT, 9);
+}
+
 void kinds_add_devices(struct grammar *g)
 {
 	static const struct {
 		unsigned int percent;
 		void (*add)(struct grammar *g);
 	} kinds[] = {
-		{40, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
+		{50, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
 		{40, add_trunk_lan}, {50, add_tagged_lan},	{40, add_ipvlans},
 		{40, add_far_port},  {40, add_ip_tunnel},	{40, add_ip_tunnel},
+		{50, add_vrf},	     {40, add_dummy},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

@@ -27,6 +27,7 @@ struct walk {
 	unsigned int tag_count;
 	unsigned int hops;
 	unsigned int ways; /* as path_find() has it */
+	bool in_vrf;	   /* a VRF has routed it */
 	bool judged;	   /* some hook tells only with what others counted of the flow */
 };
 
@@ -38,16 +39,8 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 /* The slaves of a bond in round-robin mode send and receive in turns. */
 static bool is_either(const struct device *device)
 {
-	return device->master && device->master->kind == KIND_BOND &&
+	return device->master && kind_is_bond(device->master->kind) &&
 	       device->master->tag == BOND_MODE_ROUNDROBIN;
-}
-
-static const struct device *other_slave(const struct world *world, const struct device *slave)
-{
-	for (size_t i = 0; i < world->device_count; i++)
-		if (world->devices[i].master == slave->master && &world->devices[i] != slave)
-			return &world->devices[i];
-	return slave;
 }
 
 static void see(struct walk *walk, const struct device *device, bool egress,
@@ -65,7 +58,7 @@ static void see(struct walk *walk, const struct device *device, bool egress,
 		walk->packet = packet;
 	}
 	if (is_either(device)) {
-		const struct device *other = other_slave(walk->world, device);
+		const struct device *other = world_other_slave(walk->world, device);
 
 		/* which one, only the bond knows */
 		path->beyond |= device->monitored != other->monitored && !device->master->monitored;
@@ -103,27 +96,30 @@ static void translate_source(const struct walk *walk, struct tuple *tuple)
 	tuple->port[0] = shown->port[end];
 }
 
-/* from: of a rule for what has that source, NULL: the main table. */
+/* vrf: in its table; from: of a rule for what has that source; both NULL: the main table. */
 static const struct route *find_route(const struct world *world, unsigned int space,
-				      const struct device *from, uint8_t segment)
+				      const struct device *vrf, const struct device *from,
+				      uint8_t segment)
 {
 	for (size_t i = 0; i < world->route_count; i++) {
 		const struct route *route = &world->routes[i];
 
 		if (route->space == space && route->segment == segment && route->from == from &&
-		    !route->device->gone && !route->gateway->gone)
+		    world_vrf(route->device) == vrf && !route->device->gone &&
+		    !route->gateway->gone)
 			return route;
 	}
 	return NULL;
 }
 
 static const struct device *find_neighbour(const struct world *world, unsigned int space,
-					   const struct device *address)
+					   const struct device *vrf, const struct device *address)
 {
 	for (size_t i = 0; i < world->device_count; i++) {
 		const struct device *device = &world->devices[i];
 
-		if (device->space == space && world_are_neighbours(device, address))
+		if (device->space == space && world_vrf(device) == vrf &&
+		    world_are_neighbours(device, address))
 			return device;
 	}
 	return NULL;
@@ -132,19 +128,23 @@ static const struct device *find_neighbour(const struct world *world, unsigned i
 /* Where space sends what has these addresses: by *device to the MAC address of *next. Returns the
  * route, NULL if it needs none, or there is none: then *device is NULL. */
 static const struct route *find_way(const struct world *world, unsigned int space,
-				    const struct device *from, const struct device *to,
-				    const struct device **device, const struct device **next)
+				    const struct device *vrf, const struct device *from,
+				    const struct device *to, const struct device **device,
+				    const struct device **next)
 {
-	const struct route *route = find_route(world, space, from, to->segment)
-					    ?: find_route(world, space, from, ANY_SEGMENT);
+	const struct route *route = NULL;
 
+	/* rules come before links and the main table */
+	if (from)
+		route = find_route(world, space, vrf, from, to->segment)
+				?: find_route(world, space, vrf, from, ANY_SEGMENT);
 	*next = to;
-	*device = route ? NULL : find_neighbour(world, space, to);
+	*device = route ? NULL : find_neighbour(world, space, vrf, to);
 	if (*device)
 		return NULL;
 	if (!route)
-		route = find_route(world, space, NULL, to->segment)
-				?: find_route(world, space, NULL, ANY_SEGMENT);
+		route = find_route(world, space, vrf, NULL, to->segment)
+				?: find_route(world, space, vrf, NULL, ANY_SEGMENT);
 	if (route) {
 		*device = route->device;
 		*next = route->gateway;
@@ -156,7 +156,8 @@ const struct device *path_route_device(const struct world *world, unsigned int s
 				       const struct device *from, const struct device *to)
 {
 	const struct device *device, *next;
-	const struct route *route = find_way(world, space, from, to, &device, &next);
+	const struct route *route =
+		find_way(world, space, world_vrf(from), from, to, &device, &next);
 
 	return route && route->other_device ? NULL : device;
 }
@@ -173,11 +174,31 @@ static int choose_way(struct walk *walk, const struct route *route, const struct
 	return world->choose(world->choose_data, route, in, tuple, walk->conversation->stream);
 }
 
+/* Nothing is translated in a VRF. */
+static bool may_route(const struct walk *walk, const struct device *device)
+{
+	return !world_vrf(device) || !conversation_is_translated(walk->conversation);
+}
+
+/* What delivers packets between addresses of the space that have the same routing table. */
+static const struct device *find_loopback(const struct world *world, unsigned int space,
+					  const struct device *vrf)
+{
+	size_t i = 0;
+
+	if (vrf)
+		return vrf;
+	while (world->devices[i].kind != KIND_LOOPBACK || world->devices[i].space != space)
+		i++;
+	return &world->devices[i];
+}
+
 /* in: where it was received, NULL: it is born in that space. */
 static bool send_ip(struct walk *walk, unsigned int space, const struct device *in,
 		    struct tuple *tuple)
 {
 	const struct device *meant = tuple->address[1], *to = meant, *next, *device;
+	const struct device *at = in ? in : tuple->address[0], *vrf = world_vrf(at);
 	const struct route *route;
 	int other;
 
@@ -186,21 +207,20 @@ static bool send_ip(struct walk *walk, unsigned int space, const struct device *
 		translate_destination(walk, tuple);
 		to = tuple->address[1];
 	}
-	if (to->gone)
+	walk->in_vrf |= !!vrf;
+	if (to->gone || !may_route(walk, at))
 		return false;
 	if (to->space == space) {
-		const struct device *lo = NULL;
+		const struct device *lo = find_loopback(walk->world, space, vrf);
 
-		for (size_t i = 0; !lo; i++)
-			if (walk->world->devices[i].kind == KIND_LOOPBACK &&
-			    walk->world->devices[i].space == space)
-				lo = &walk->world->devices[i];
+		if (world_vrf(to) != vrf)
+			return false;
 		see(walk, lo, true, tuple);
 		see(walk, lo, false, tuple);
 		walk->packet = NULL;
 		return true;
 	}
-	route = find_way(walk->world, space, walk->sourceless ? NULL : tuple->address[0], to,
+	route = find_way(walk->world, space, vrf, walk->sourceless ? NULL : tuple->address[0], to,
 			 &device, &next);
 	if (!device)
 		return false;
@@ -213,6 +233,10 @@ static bool send_ip(struct walk *walk, unsigned int space, const struct device *
 			return false;
 		device = other ? route->other_device : device;
 		next = other ? route->other_gateway : next;
+	}
+	if (vrf && !in && vrf->queued) {
+		see(walk, vrf, true, tuple);
+		walk->path->uncut = true;
 	}
 	if (space == HOST)
 		translate_source(walk, tuple);
@@ -338,6 +362,7 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		}
 		return transmit(walk, device->lower, target, tuple);
 	case KIND_BOND:
+	case KIND_TEAM:
 		return transmit(walk, world_active_slave(walk->world, device), target, tuple);
 	case KIND_IPVLAN:
 		return transmit_ipvlan(walk, device, target, tuple);
@@ -348,18 +373,32 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 	case KIND_IPIP:
 	case KIND_SIT:
 		return send_through_tunnel(walk, device, target, tuple);
+	case KIND_DUMMY:
+		walk->path->lost_at = device;
+		return true;
 	case KIND_LOOPBACK:
 	case KIND_IFB:
+	case KIND_VRF:
 	case KINDS:
 		break;
 	}
 	return false;
 }
 
+/* An address of the host that another table has: as a source it is a martian, and as a target of no
+ * socket there. */
+static bool is_of_other_table(const struct device *address, const struct device *device)
+{
+	return address->space == device->space && world_vrf(address) != world_vrf(device);
+}
+
 static bool receive_ip(struct walk *walk, const struct device *device, struct tuple *tuple)
 {
 	if (device->space == HOST)
 		translate_destination(walk, tuple);
+	if (is_of_other_table(tuple->address[0], device) ||
+	    is_of_other_table(tuple->address[1], device) || !may_route(walk, device))
+		return false;
 	if (tuple->address[1]->space == device->space) {
 		if (device->space == HOST)
 			translate_source(walk, tuple);
@@ -428,7 +467,7 @@ static bool receive_from_port(struct walk *walk, const struct device *device,
 {
 	const struct device *master = device->master, *owner = world_mac_owner(target), *port;
 
-	if (master->kind == KIND_BOND)
+	if (kind_is_bond(master->kind))
 		return (master->tag == BOND_MODE_ROUNDROBIN ||
 			device == world_active_slave(walk->world, master)) &&
 		       receive(walk, master, target, tuple);
@@ -455,7 +494,7 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 		walk->tag_count--;
 		return receive_above(walk, device, vlan, target, tuple);
 	}
-	if (device->master)
+	if (device->master && !world_vrf(device))
 		return receive_from_port(walk, device, target, tuple);
 	if (owner->kind == KIND_MACVLAN && owner->lower == device && !owner->gone)
 		return receive_above(walk, device, owner, target, tuple);
@@ -518,15 +557,16 @@ static bool is_watched_in_part(const struct path *path)
 	return watched && unwatched;
 }
 
-/* What leaves by a bridge and comes back in by the same: one flow and sender over two paths at
- * once, and where a part is watched one of them is judged by the other. */
-static bool comes_back_to_bridge(const struct world *world, const struct path *path)
+/* What leaves by a bridge and comes back in by the same, or goes through the world from a VRF to
+ * the main table or back: one flow and sender over two paths at once, and where a part is watched
+ * one of them is judged by the other. */
+static bool comes_back(const struct walk *walk, const struct path *path)
 {
-	bool bridged = false;
+	bool back = walk->in_vrf;
 
 	for (size_t i = 0; i + 1 < path->packet_count; i++)
-		bridged |= !path->packets[i].copy && was_bridged_out(world, &path->packets[i]);
-	return bridged && count_stays(path, false) > 1 && is_watched_in_part(path);
+		back |= !path->packets[i].copy && was_bridged_out(walk->world, &path->packets[i]);
+	return back && count_stays(path, false) > 1 && is_watched_in_part(path);
 }
 
 bool path_find(const struct world *world, const struct conversation *conversation, int sender,
@@ -544,12 +584,13 @@ bool path_find(const struct world *world, const struct conversation *conversatio
 	path->packet_count = 0;
 	path->mtu = UINT16_MAX;
 	path->own_mtu = 0;
-	path->chosen = path->beyond = false;
+	path->lost_at = NULL;
+	path->uncut = path->chosen = path->beyond = false;
 	if (from->gone || !send_ip(&walk, from->space, NULL, &tuple))
 		return false;
 	path->beyond |=
 		walk.judged && (count_stays(path, false) > 1 || count_stays(path, true) > 1);
-	path->beyond |= comes_back_to_bridge(world, path);
+	path->beyond |= comes_back(&walk, path);
 	if (!path->own_mtu)
 		path->own_mtu = UINT16_MAX;
 	return tuples_equal(&tuple, &meant);

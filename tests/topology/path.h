@@ -33,15 +33,18 @@ struct packet {
 struct path {
 	struct packet packets[PACKETS_MAX];
 	size_t packet_count;
-	unsigned int mtu;     /* the least on the way */
-	unsigned int own_mtu; /* of the sender's own device: where datagrams are cut */
-	bool chosen;	      /* a route with two ways is on it */
-	bool beyond;	      /* what the agent makes of it is a limit of what it can see */
+	unsigned int mtu;	      /* the least on the way */
+	unsigned int own_mtu;	      /* of the sender's own device: where datagrams are cut */
+	const struct device *lost_at; /* the dummy that it ends at; NULL: it arrives */
+	bool uncut;		      /* a hook shows datagrams before they are cut */
+	bool chosen;		      /* a route with two ways is on it */
+	bool beyond;		      /* what the agent makes of it is a limit of what it can see */
 };
 
 /*
- * The path of what the client (sender 0) or the server (1) sends. False: it does not arrive.
- * ways: where a route has two and world->choose is not set, bit SPACE says whether it is the other.
+ * The path of what the client (sender 0) or the server (1) sends. False: it does not arrive, nor is
+ * it lost at a dummy. ways: where a route has two and world->choose is not set, bit SPACE says
+ * whether it is the other.
  */
 bool path_find(const struct world *world, const struct conversation *conversation, int sender,
 	       unsigned int ways, struct path *path);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MORE_CHANGES 2 /* of a host that has more that can change */
+
 struct plan {
 	const struct plan_options *options; /* borrowed */
 	struct buffer *script;		    /* borrowed */
@@ -137,6 +139,24 @@ static void plan_reroute(struct plan *plan, struct route *route)
 		      number_of(plan, route->device), number_of(plan, route->gateway));
 }
 
+static void plan_fail_over(struct plan *plan, struct device *slave)
+{
+	world_fail_over(&plan->world, slave);
+	buffer_printf(plan->script, "failover %d\n", number_of(plan, slave));
+}
+
+static void plan_unplug(struct plan *plan, struct device *slave)
+{
+	world_unplug(&plan->world, slave);
+	buffer_printf(plan->script, "unplug %d\n", number_of(plan, slave));
+}
+
+static void plan_plug(struct plan *plan, struct device *slave)
+{
+	slave->down = false;
+	buffer_printf(plan->script, "plug %d\n", number_of(plan, slave));
+}
+
 static void plan_change(struct plan *plan)
 {
 	struct change change;
@@ -170,6 +190,15 @@ static void plan_change(struct plan *plan)
 	case CHANGE_ROUTE:
 		plan_reroute(plan, change.route);
 		break;
+	case CHANGE_FAIL_OVER:
+		plan_fail_over(plan, change.device);
+		break;
+	case CHANGE_UNPLUG:
+		plan_unplug(plan, change.device);
+		break;
+	case CHANGE_PLUG:
+		plan_plug(plan, change.device);
+		break;
 	case CHANGES:
 		break;
 	}
@@ -200,6 +229,8 @@ int plan_write(struct buffer *script, uint64_t seed, const struct plan_options *
 	faces = !options->join && world_translates(&plan->world);
 	plan_begin(plan, faces);
 	changes = faces ? 0 : random_below(&plan->random, 5);
+	if (!faces && grammar_has_backup(&plan->world))
+		changes += MORE_CHANGES;
 	while (changes--) {
 		plan_report(plan, 40);
 		plan_change(plan);

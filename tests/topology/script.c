@@ -79,6 +79,8 @@ static void describe_detours(struct buffer *script, const struct world *world,
 			      script_device(world, device->mirror), device->mirror_priority);
 	if (device->hairpin)
 		buffer_printf(script, "hairpin %d\n", number);
+	if (device->queued)
+		buffer_printf(script, "queue %d\n", number);
 }
 
 static void describe_route(struct buffer *script, const struct world *world,
@@ -217,6 +219,18 @@ static bool read_hairpin(struct world *world, const char *line)
 	return true;
 }
 
+static bool read_queue(struct world *world, const char *line)
+{
+	struct device *device;
+	int number;
+
+	if (sscanf(line, "queue %d", &number) != 1 || !find_device(world, number, &device) ||
+	    !device)
+		return false;
+	device->queued = true;
+	return true;
+}
+
 static bool read_route(struct world *world, const char *line)
 {
 	int device, gateway, other = -1, other_gateway = -1, from = -1;
@@ -283,7 +297,7 @@ int script_read_world(struct world *world, const char *line)
 	} words[] = {
 		{"space ", read_space}, {"device ", read_device},     {"redirect ", read_redirect},
 		{"shape ", read_shape}, {"mirror ", read_mirror},     {"hairpin ", read_hairpin},
-		{"route ", read_route}, {"talk ", read_conversation},
+		{"route ", read_route}, {"talk ", read_conversation}, {"queue ", read_queue},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

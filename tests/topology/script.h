@@ -12,6 +12,7 @@
  *   shape DEVICE IFB                          likewise, and back again
  *   mirror DEVICE DEVICE PRIORITY             likewise, of copies
  *   hairpin DEVICE                            a bridge port
+ *   queue DEVICE                              by tc, a VRF
  *   route SPACE SEGMENT DEVICE GATEWAY [or DEVICE GATEWAY] [from DEVICE]
  *   talk FAMILY MASQUERADE SIZE THERE BACK  CLIENT PORT SERVER PORT  and the same as it arrives,
  *                                           then "stream" if it is TCP
@@ -24,6 +25,8 @@
  *   rename DEVICE NAME, enslave DEVICE MASTER, move DEVICE SPACE, delete DEVICE
  *   settle DEVICE SEGMENT ADDRESS
  *   reroute ROUTE DEVICE GATEWAY
+ *   failover DEVICE          the slave of a bond, and the one that it is wired to: others take over
+ *   unplug DEVICE, plug DEVICE  a slave goes down, and up again
  *   end TALK                 nothing more is sent
  *   seen                     waits until the agent knows
  *   stop                     ends the agent, and compares

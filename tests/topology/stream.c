@@ -21,15 +21,15 @@
 #define TCP_HEADER	 32 /* with timestamps, as all segments have them ... */
 #define TCP_FIRST_HEADER 40 /* ... but the first one each way has more */
 
-static int new_socket(struct kernel *kernel, unsigned int space,
+static int new_socket(struct kernel *kernel, const struct device *owner,
 		      const struct sockaddr_storage *address, socklen_t size)
 {
-	int err = kernel_enter(kernel, space), fd, one = 1;
+	int err = kernel_enter(kernel, owner->space), fd, one = 1;
 
 	if (err)
 		return err;
 	fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	err = fd < 0 ? -errno : 0;
+	err = fd < 0 ? -errno : kernel_bind_to_vrf(fd, owner);
 	if (!err && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 		     bind(fd, (const struct sockaddr *)address, size)))
 		err = -errno;
@@ -70,12 +70,12 @@ int stream_open(struct conversation *c, struct kernel *kernel,
 
 	if (c->fd[0] >= 0)
 		return 0;
-	listener = new_socket(kernel, c->server->space, &from[1], size);
+	listener = new_socket(kernel, c->server, &from[1], size);
 	if (listener < 0)
 		return listener;
 	if (listen(listener, 1))
 		return -errno;
-	c->fd[0] = new_socket(kernel, c->client->space, &from[0], size);
+	c->fd[0] = new_socket(kernel, c->client, &from[0], size);
 	if (c->fd[0] < 0)
 		return c->fd[0];
 	err = connect_to(c->fd[0], to, size) ?: wait_ready(listener, POLLIN);

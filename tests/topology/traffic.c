@@ -4,6 +4,7 @@
 #include "tests/topology/stream.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define WAIT_MS		20000
 #define IPV4_HEADER	20
@@ -50,7 +52,7 @@ static struct cut cut_packets(const struct conversation *c, const struct path *p
  * device the outer headers cannot be told (doc/dedup.md). */
 static bool can_be_told(const struct conversation *c, const struct path *path)
 {
-	if (path->beyond)
+	if (path->beyond || (path->uncut && !c->stream && cut_packets(c, path).packets > 1))
 		return false;
 	/* of IPv6, fragments are another protocol to whom chooses their way */
 	if (path->chosen && !c->stream && c->sent.family == AF_INET6 &&
@@ -83,8 +85,12 @@ static bool find_path(const struct world *world, const struct conversation *conv
 bool traffic_paths(const struct world *world, const struct conversation *conversation,
 		   struct path paths[2])
 {
-	return find_path(world, conversation, 0, &paths[0]) &&
-	       find_path(world, conversation, 1, &paths[1]);
+	if (!find_path(world, conversation, 0, &paths[0]))
+		return false;
+	if (!paths[0].lost_at)
+		return find_path(world, conversation, 1, &paths[1]);
+	paths[1] = (struct path){0};
+	return !conversation->stream;
 }
 
 static struct tally_end tally_end_of(const struct tuple *tuple, int end)
@@ -155,19 +161,19 @@ static socklen_t socket_address(const struct tuple *tuple, int end,
 	return sizeof(*v6);
 }
 
-static int open_socket(struct kernel *kernel, unsigned int space, const struct tuple *tuple,
+static int open_socket(struct kernel *kernel, const struct device *owner, const struct tuple *tuple,
 		       int end)
 {
 	bool v4 = tuple->family == AF_INET;
 	int discover = v4 ? IP_PMTUDISC_DONT : IPV6_PMTUDISC_DONT;
 	struct sockaddr_storage address;
 	socklen_t size = socket_address(tuple, end, &address);
-	int fd, err = kernel_enter(kernel, space);
+	int fd, err = kernel_enter(kernel, owner->space);
 
 	if (err)
 		return err;
 	fd = socket(tuple->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
+	if (fd < 0 || kernel_bind_to_vrf(fd, owner) ||
 	    setsockopt(fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER,
 		       &discover, sizeof(discover)) ||
 	    bind(fd, (struct sockaddr *)&address, size)) {
@@ -182,11 +188,11 @@ static int open_socket(struct kernel *kernel, unsigned int space, const struct t
 static int open_sockets(struct kernel *kernel, struct conversation *c)
 {
 	if (c->fd[0] < 0)
-		c->fd[0] = open_socket(kernel, c->client->space, &c->sent, 0);
+		c->fd[0] = open_socket(kernel, c->client, &c->sent, 0);
 	if (c->fd[0] < 0)
 		return c->fd[0];
 	if (c->fd[1] < 0)
-		c->fd[1] = open_socket(kernel, c->server->space, &c->arrives, 1);
+		c->fd[1] = open_socket(kernel, c->server, &c->arrives, 1);
 	return c->fd[1] < 0 ? c->fd[1] : 0;
 }
 
@@ -205,9 +211,36 @@ static int receive(int fd, unsigned int size, struct sockaddr_storage *from, soc
 	return got == (ssize_t)size ? 0 : -EBADMSG;
 }
 
+/* Until the dummy has sent so many packets. */
+static int wait_lost(struct kernel *kernel, const struct device *dummy, uint64_t count)
+{
+	int64_t end_ns = clock_boottime_ns() + WAIT_MS * NSEC_PER_MSEC;
+	const struct timespec pause = {.tv_nsec = NSEC_PER_MSEC / 10};
+	uint64_t sent = 0;
+
+	for (;;) {
+		int err = kernel_count_sent(kernel, dummy, &sent);
+
+		if (err || sent == count)
+			return err;
+		if (sent > count || clock_boottime_ns() > end_ns)
+			return sent > count ? -EBADMSG : -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int rest(const struct traffic *traffic)
 {
 	return traffic->pause ? traffic->pause(traffic->pause_data) : 0;
+}
+
+static struct sent count_datagrams(const struct conversation *c, int sender,
+				   const struct path *path)
+{
+	struct cut cut = cut_packets(c, path);
+
+	return (struct sent){.packets = (uint64_t)c->count[sender] * cut.packets,
+			     .bytes = (uint64_t)c->count[sender] * cut.bytes};
 }
 
 static int send_datagrams(const struct traffic *traffic, const struct conversation *c,
@@ -216,7 +249,6 @@ static int send_datagrams(const struct traffic *traffic, const struct conversati
 	static const char data[65536];
 	struct sockaddr_storage to[2], seen;
 	socklen_t to_size[2], seen_size;
-	struct cut cut;
 
 	to_size[0] = socket_address(&c->sent, 1, &to[0]);
 	for (int sender = 0; sender < 2; sender++) {
@@ -235,11 +267,30 @@ static int send_datagrams(const struct traffic *traffic, const struct conversati
 			to[1] = seen;
 			to_size[1] = seen_size;
 		}
-		cut = cut_packets(c, &paths[sender]);
-		sent[sender].packets = (uint64_t)c->count[sender] * cut.packets;
-		sent[sender].bytes = (uint64_t)c->count[sender] * cut.bytes;
+		sent[sender] = count_datagrams(c, sender, &paths[sender]);
 	}
 	return 0;
+}
+
+/* What the client sends is lost, and nobody replies. */
+static int send_in_vain(const struct traffic *traffic, const struct conversation *c,
+			const struct path *path, struct sent sent[2])
+{
+	static const char data[65536];
+	struct sockaddr_storage to;
+	socklen_t to_size = socket_address(&c->sent, 1, &to);
+	uint64_t lost;
+	int err = kernel_count_sent(traffic->kernel, path->lost_at, &lost);
+
+	sent[0] = count_datagrams(c, 0, path);
+	sent[1] = (struct sent){0};
+	for (unsigned int i = 0; i < c->count[0] && !err; i++) {
+		if (sendto(c->fd[0], data, c->size, 0, (struct sockaddr *)&to, to_size) < 0)
+			return -errno;
+		lost += cut_packets(c, path).packets;
+		err = wait_lost(traffic->kernel, path->lost_at, lost) ?: rest(traffic);
+	}
+	return err;
 }
 
 static int send_conversation(const struct traffic *traffic, struct conversation *c,
@@ -249,7 +300,9 @@ static int send_conversation(const struct traffic *traffic, struct conversation 
 	socklen_t size = socket_address(&c->sent, 0, &from[0]);
 
 	if (!c->stream)
-		return open_sockets(traffic->kernel, c) ?: send_datagrams(traffic, c, paths, sent);
+		return open_sockets(traffic->kernel, c)
+			       ?: (paths[0].lost_at ? send_in_vain(traffic, c, &paths[0], sent)
+						    : send_datagrams(traffic, c, paths, sent));
 	socket_address(&c->arrives, 1, &from[1]);
 	socket_address(&c->sent, 1, &to);
 	return stream_open(c, traffic->kernel, from, &to, size)

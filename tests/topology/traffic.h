@@ -8,7 +8,8 @@
 
 struct kernel;
 
-/* Where the packets of a conversation go, both ways. False: not both arrive. */
+/* Where the packets of a conversation go, both ways. False: not both arrive. Nobody answers what is
+ * lost at a dummy. */
 bool traffic_paths(const struct world *world, const struct conversation *conversation,
 		   struct path paths[2]);
 

@@ -298,6 +298,48 @@ static int trial_reroute(struct trial *trial, const char *line)
 	return 0;
 }
 
+static struct device *slave_at(struct trial *trial, const char *line)
+{
+	struct device *device;
+	int number;
+
+	if (sscanf(line, "%d", &number) != 1)
+		return NULL;
+	device = device_at(trial, number);
+	return device && world_is_backed_up(device) ? device : NULL;
+}
+
+static int trial_fail_over(struct trial *trial, const char *line)
+{
+	struct device *slave = slave_at(trial, line);
+
+	if (!slave)
+		return -EINVAL;
+	world_fail_over(&trial->world, slave);
+	return kernel_activate(trial->kernel, slave->master)
+		       ?: kernel_activate(trial->kernel, slave->peer->master);
+}
+
+static int trial_unplug(struct trial *trial, const char *line)
+{
+	struct device *slave = slave_at(trial, line);
+
+	if (!slave)
+		return -EINVAL;
+	world_unplug(&trial->world, slave);
+	return kernel_set_down(trial->kernel, slave);
+}
+
+static int trial_plug(struct trial *trial, const char *line)
+{
+	struct device *slave = slave_at(trial, line);
+
+	if (!slave)
+		return -EINVAL;
+	slave->down = false;
+	return kernel_set_up(trial->kernel, slave);
+}
+
 static int trial_end(struct trial *trial, const char *line)
 {
 	unsigned int number;
@@ -341,16 +383,17 @@ static const struct verb {
 	bool is_change;
 	bool needs_agent;
 } verbs[] = {
-	{"join", trial_join, false, false},	  {"attach", trial_attach, false, false},
-	{"include", trial_include, false, false}, {"exclude", trial_exclude, false, false},
-	{"start", trial_start, false, false},	  {"create", trial_create, true, true},
-	{"send", trial_send, false, true},	  {"report", trial_report, false, true},
-	{"reload", trial_reload, true, true},	  {"storm", trial_storm, false, true},
-	{"seen", trial_seen, false, true},	  {"rename", trial_rename, true, true},
-	{"enslave", trial_enslave, true, true},	  {"move", trial_move, true, true},
-	{"settle", trial_settle, false, true},	  {"delete", trial_delete, true, true},
-	{"reroute", trial_reroute, true, true},	  {"end", trial_end, false, false},
-	{"stop", trial_stop, false, true},
+	{"join", trial_join, false, false},	   {"attach", trial_attach, false, false},
+	{"include", trial_include, false, false},  {"exclude", trial_exclude, false, false},
+	{"start", trial_start, false, false},	   {"create", trial_create, true, true},
+	{"send", trial_send, false, true},	   {"report", trial_report, false, true},
+	{"reload", trial_reload, true, true},	   {"storm", trial_storm, false, true},
+	{"seen", trial_seen, false, true},	   {"rename", trial_rename, true, true},
+	{"enslave", trial_enslave, true, true},	   {"move", trial_move, true, true},
+	{"settle", trial_settle, false, true},	   {"delete", trial_delete, true, true},
+	{"reroute", trial_reroute, true, true},	   {"end", trial_end, false, false},
+	{"failover", trial_fail_over, true, true}, {"unplug", trial_unplug, true, true},
+	{"plug", trial_plug, true, true},	   {"stop", trial_stop, false, true},
 };
 
 static const struct verb *find_verb(const char *line, const char **rest)

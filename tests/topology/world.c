@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <linux/if_bonding.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ const char *kind_to_str(enum kind kind)
 		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",	[KIND_IFB] = "ifb",
 		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
 		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
-		[KIND_SIT] = "sit",
+		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",	[KIND_DUMMY] = "dummy",
+		[KIND_TEAM] = "team",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -99,6 +101,11 @@ bool kind_is_cable(enum kind kind)
 	return kind == KIND_VETH || kind_is_served(kind);
 }
 
+bool kind_is_bond(enum kind kind)
+{
+	return kind == KIND_BOND || kind == KIND_TEAM;
+}
+
 bool kind_is_ip_tunnel(enum kind kind)
 {
 	return kind == KIND_GRE || kind == KIND_IPIP || kind == KIND_SIT;
@@ -113,10 +120,41 @@ const struct device *world_mac_owner(const struct device *device)
 
 struct device *world_active_slave(const struct world *world, const struct device *bond)
 {
+	if (bond->active)
+		return bond->active;
 	for (size_t i = 0; i < world->device_count; i++)
 		if (world->devices[i].master == bond)
 			return (struct device *)&world->devices[i];
 	return NULL;
+}
+
+struct device *world_other_slave(const struct world *world, const struct device *slave)
+{
+	for (size_t i = 0; i < world->device_count; i++)
+		if (world->devices[i].master == slave->master && &world->devices[i] != slave)
+			return (struct device *)&world->devices[i];
+	return NULL;
+}
+
+bool world_is_backed_up(const struct device *device)
+{
+	return device->master && kind_is_bond(device->master->kind) &&
+	       device->master->tag == BOND_MODE_ACTIVEBACKUP;
+}
+
+void world_fail_over(struct world *world, struct device *slave)
+{
+	struct device *other = world_other_slave(world, slave);
+
+	slave->master->active = other;
+	slave->peer->master->active = other->peer;
+}
+
+void world_unplug(struct world *world, struct device *slave)
+{
+	slave->down = true;
+	if (world_active_slave(world, slave->master) == slave)
+		world_fail_over(world, slave);
 }
 
 const struct device *world_wire(const struct world *world, const struct device *device)
@@ -124,11 +162,16 @@ const struct device *world_wire(const struct world *world, const struct device *
 	for (;;) {
 		if (device->kind == KIND_VLAN)
 			device = device->lower;
-		else if (device->kind == KIND_BOND)
+		else if (kind_is_bond(device->kind))
 			device = world_active_slave(world, device);
 		else
 			return device;
 	}
+}
+
+struct device *world_vrf(const struct device *device)
+{
+	return device->master && device->master->kind == KIND_VRF ? device->master : NULL;
 }
 
 bool world_is_service_vlan(const struct world *world, const struct device *device)
@@ -180,11 +223,11 @@ static bool received_leads_to(const struct world *world, const struct device *de
 		return false;
 	if (is_above(target, device))
 		return true;
-	if (!device->master)
+	if (!device->master || world_vrf(device))
 		return false;
 	if (is_above(target, device->master))
 		return true;
-	if (device->master->kind == KIND_BOND)
+	if (kind_is_bond(device->master->kind))
 		return received_leads_to(world, device->master, target);
 	for (size_t i = 0; i < world->device_count; i++) {
 		const struct device *port = &world->devices[i];

@@ -39,6 +39,9 @@ enum kind {
 	KIND_GENEVE,
 	KIND_IPIP,
 	KIND_SIT,
+	KIND_VRF,
+	KIND_DUMMY, /* what it sends is lost */
+	KIND_TEAM,
 	KINDS
 };
 
@@ -50,12 +53,12 @@ struct device {
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
 	struct device *peer;	  /* veth, tun, tap: the other end; tunnels: the other one's end */
-	struct device *master;	  /* a bridge or bond */
+	struct device *master;	  /* a bridge, bond, team or VRF */
 	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
 				     address the outer packets have */
 	int outer_family;	  /* tunnels: AF_INET or AF_INET6 */
-	uint16_t tag;		  /* vlan: its tag; vxlan, geneve: its network identifier; bond: its
-				     mode */
+	uint16_t tag; /* vlan: its tag; vxlan, geneve: its network identifier; bond, team:
+			 its mode, as bonds have it; vrf: its table */
 
 	/* by tc, of all that comes in */
 	struct device *redirect;      /* it leaves there, behind the agent's hook */
@@ -63,7 +66,11 @@ struct device {
 	struct device *mirror;	      /* a copy leaves there */
 	unsigned int mirror_priority; /* 1: in front of the agent's hook, if it was first */
 
-	bool hairpin; /* a bridge port: frames may leave by the port that they came by */
+	struct device *active; /* a bond in active-backup mode: its slave that sends and receives;
+				  NULL: the first one */
+	bool down;	       /* a slave's, while it is unplugged */
+	bool hairpin;	       /* a bridge port: frames may leave by the port that they came by */
+	bool queued;	       /* a VRF: what its sockets send passes it, by a queue */
 	struct device *former_master; /* that it was released from */
 	bool gone;
 	bool monitored; /* by the agent; only for devices of the host */
@@ -146,16 +153,28 @@ bool world_is_reflected(const struct device *macvlan);
 /* The ends are those of one cable, whoever carries what goes over it. */
 bool kind_is_cable(enum kind kind);
 bool kind_is_served(enum kind kind);	/* by a process */
+bool kind_is_bond(enum kind kind);	/* or a team */
 bool kind_is_ip_tunnel(enum kind kind); /* without link headers inside */
 
 /* The one whose MAC address the device has: a VLAN or ipvlan has that of the device below. */
 const struct device *world_mac_owner(const struct device *device);
 
-/* Of a bond in active-backup mode the slave that sends and receives, the first one; of another bond
- * the first one as well. */
+/* Of a bond in active-backup mode the slave that sends and receives; of another bond the first one.
+ */
 struct device *world_active_slave(const struct world *world, const struct device *bond);
+struct device *world_other_slave(const struct world *world, const struct device *slave);
+/* It is a slave of a bond in active-backup mode. */
+bool world_is_backed_up(const struct device *device);
+/* At both ends the other wire takes over from the slave's. */
+void world_fail_over(struct world *world, struct device *slave);
+/* The slave goes down, and so does its wire. */
+void world_unplug(struct world *world, struct device *slave);
 /* What a frame leaves by at last: the device itself, or of a VLAN or bond what is below. */
 const struct device *world_wire(const struct world *world, const struct device *device);
+
+/* The VRF by whose table is routed what the device receives, and what is sent from its address;
+ * NULL: by the main one. */
+struct device *world_vrf(const struct device *device);
 
 /* Its frames have the service tag of 802.1ad, as other VLANs stand on it. */
 bool world_is_service_vlan(const struct world *world, const struct device *device);
