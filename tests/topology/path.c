@@ -31,6 +31,19 @@ struct walk {
 	bool judged;	   /* some hook tells only with what others counted of the flow */
 };
 
+/* Whether what a VLAN of a container sends over that port seems to be born at the master whatever
+ * its tag (doc/dedup.md, Limits). */
+static bool hides_tags(const struct world *world, const struct device *port)
+{
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *device = &world->devices[i];
+
+		if (device->space == HOST && device->kind == KIND_VLAN && device->lower == port)
+			return true;
+	}
+	return port->master->master;
+}
+
 static bool transmit(struct walk *walk, const struct device *device, const struct device *target,
 		     struct tuple *tuple);
 static bool receive(struct walk *walk, const struct device *device, const struct device *target,
@@ -357,8 +370,9 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		walk->tags[walk->tag_count++] = device->tag;
 		if (device->lower->space != device->space) {
 			walk->packet = NULL;
-			/* it seems to be born at the master (doc/dedup.md, Limits) */
-			walk->path->beyond |= device->lower->space == HOST && device->lower->master;
+			walk->path->beyond |= device->lower->space == HOST &&
+					      device->lower->master &&
+					      hides_tags(walk->world, device->lower);
 		}
 		return transmit(walk, device->lower, target, tuple);
 	case KIND_BOND:

@@ -28,19 +28,23 @@ struct cut {
 	unsigned int largest;
 };
 
+/* All parts but the last are of whole 8 bytes (RFC 791, 3.2). */
 static struct cut cut_datagram(unsigned int size, int family, unsigned int mtu)
 {
 	unsigned int header = family == AF_INET ? IPV4_HEADER : IPV6_HEADER;
-	unsigned int load = size + UDP_HEADER, part;
+	unsigned int load = size + UDP_HEADER, part, last, count;
 
 	if (header + load <= mtu)
 		return (struct cut){1, header + load, header + load};
 	if (family == AF_INET6)
 		header += FRAGMENT_HEADER;
-	part = (mtu - header) & ~7u;
-	return (struct cut){.packets = (load + part - 1) / part,
-			    .bytes = load + (load + part - 1) / part * header,
-			    .largest = header + part};
+	last = mtu - header;
+	part = last & ~7u;
+	count = 1 + (load - last + part - 1) / part;
+	last = load - (count - 1) * part;
+	return (struct cut){.packets = count,
+			    .bytes = load + count * header,
+			    .largest = header + (part > last ? part : last)};
 }
 
 static struct cut cut_packets(const struct conversation *c, const struct path *path)
