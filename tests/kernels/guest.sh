@@ -22,6 +22,8 @@ ip link set lo up
 modprobe tun
 # shellcheck disable=SC1091
 . /guest.conf
+# modules that a story loads make devices in all network namespaces to come, as on few hosts
+sysctl -qw net.core.fb_tunnels_only_for_init_net=1
 # as systemd raises it
 ulimit -Hn 524288
 cd /flowtally || exit

@@ -107,7 +107,7 @@ once_another_user_with_capabilities() {
 	STATE_DIRECTORY=$WORK/theirs ip netns exec "$PREFIX-host" setpriv --reuid=65534 --regid=65534 \
 		--clear-groups --inh-caps=-all,+bpf,+perfmon,+net_admin \
 		--ambient-caps=-all,+bpf,+perfmon,+net_admin "$WORK/flowtally" run -t 3600 \
-		-o "$WORK/theirs/report" 2>>"$WORK/host.log" </dev/null &
+		-i lo -i v0 -i later -i other -o "$WORK/theirs/report" 2>>"$WORK/host.log" </dev/null &
 	AGENT[host]=$!
 	wait_for 'the agent' agent_is_decided host
 	agent_log_has host 'first report' || fail 'the agent does not start'
@@ -147,7 +147,7 @@ start_manager() {
 once_service_manager_is_told() {
 	topology_wire
 	start_manager
-	start_agent host
+	start_agent host -i lo -i v0
 	wait_for READY=1 told READY=1
 	told 'STATUS=watching 2 of 2 interfaces'
 	signal_agent host HUP
