@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Out of the maps and the CPUs' trains into the merge. */
 #include "lib/array.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/held.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
+#include "supervisor/slot_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -252,6 +254,93 @@ static int table_swap(struct interface_table *table, struct selection *selection
 			      selection->count, moment, table);
 }
 
+/* Empty maps for the phases that the selected interfaces are in. 0 or negative errno, then there
+ * are none. */
+static int table_take_maps(struct interface_table *table, const struct selection *selection,
+			   struct flow_map *taken)
+{
+	struct flow_maps *maps = table->monitor->maps;
+	int err = flow_maps_prepare(maps, selection->count);
+	size_t n = 0;
+
+	while (!err && n < selection->count) {
+		err = flow_maps_take(maps, selection->interfaces[n]->map.phase, &taken[n]);
+		n += !err;
+	}
+	while (err && n--)
+		flow_maps_put_back(maps, &taken[n]);
+	return err;
+}
+
+/* From the next change of the slot table on it counts in that map. Its word is there and grows by
+ * nothing, so that cannot fail. */
+static void table_move_to(struct interface_table *table, struct interface *interface,
+			  const struct flow_map *map)
+{
+	interface->map = *map;
+	interface->nearly_full = false;
+	interface->slot.slot = (uint16_t)map->slot;
+	(void)slot_table_stage(program_slots(table->monitor->program), &interface->slot);
+}
+
+/*
+ * As table_swap(), but at one instant for each CPU, between two packets: all go on in other slots.
+ * 0 or negative errno, then nothing has changed.
+ */
+static int table_exchange(struct interface_table *table, struct selection *selection,
+			  flow_maps_moment moment)
+{
+	struct flow_maps *maps = table->monitor->maps;
+	_free_ struct flow_map *taken = calloc(selection->count + 1, sizeof(*taken));
+	_free_ struct flow_map **old = calloc(selection->count + 1, sizeof(*old));
+	int err = taken && old ? table_take_maps(table, selection, taken) : -ENOMEM;
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < selection->count; i++) {
+		selection->old[i] = selection->interfaces[i]->map;
+		old[i] = &selection->old[i];
+		table_move_to(table, selection->interfaces[i], &taken[i]);
+	}
+	moment(table);
+	slot_table_show(program_slots(table->monitor->program));
+	err = flow_maps_retire(maps, old, selection->count);
+	if (err) {
+		log_error("flow maps could not be taken out of their slots, which stay in use: %s",
+			  strerror(-err));
+		(void)flow_maps_synchronize(maps);
+	}
+	for (size_t i = 0; i < selection->count; i++)
+		selection->old[i].slot = FLOW_MAP_NO_SLOT;
+	return 0;
+}
+
+/* Whether CPUs hold anything, or nobody knows. */
+static bool table_has_trains(struct interface_table *table)
+{
+	bool in_trains[FLOW_SLOTS], any = table_find_trains(table, in_trains);
+
+	for (size_t slot = 0; slot < FLOW_SLOTS; slot++)
+		any |= in_trains[slot];
+	return any;
+}
+
+/*
+ * At the end of an interval. What is judged by what others showed takes maps of one instant: hooks
+ * are judged by others above them and below, so no order of swapping one after the other is right,
+ * and before Linux 6.8 the kernel waits for a grace period after each. Where there is no room for
+ * as many maps again in other slots, that is all that can be done; also where CPUs hold what is
+ * known by its slot, from before a hook was judged.
+ */
+static int table_swap_all(struct interface_table *table, struct selection *selection,
+			  flow_maps_moment moment)
+{
+	if (table->judged && selection->count && !table_has_trains(table) &&
+	    !table_exchange(table, selection, moment))
+		return 0;
+	return table_swap(table, selection, moment);
+}
+
 static void table_read_selected(struct interface_table *table, const struct selection *selection,
 				bool for_long)
 {
@@ -363,7 +452,7 @@ static int table_drain(struct interface_table *table, struct selection *selectio
 		err = table_take_trains(table);
 	if (!err) {
 		table->untaken = true;
-		err = table_swap(table, selection, table_flip_epoch);
+		err = table_swap_all(table, selection, table_flip_epoch);
 		/* without a grace period the set is not quiet: it waits for the next time */
 		if (!err)
 			err = table_take_trains(table);
