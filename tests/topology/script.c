@@ -207,28 +207,32 @@ static bool read_mirror(struct world *world, const char *line)
 	return true;
 }
 
-static bool read_hairpin(struct world *world, const char *line)
+/* The device that the number is of, or NULL. */
+static struct device *read_number(struct world *world, const char *text)
 {
 	struct device *device;
 	int number;
 
-	if (sscanf(line, "hairpin %d", &number) != 1 || !find_device(world, number, &device) ||
-	    !device)
-		return false;
-	device->hairpin = true;
-	return true;
+	return sscanf(text, "%d", &number) == 1 && find_device(world, number, &device) ? device
+										       : NULL;
+}
+
+static bool read_hairpin(struct world *world, const char *line)
+{
+	struct device *device = read_number(world, line + strlen("hairpin "));
+
+	if (device)
+		device->hairpin = true;
+	return device;
 }
 
 static bool read_queue(struct world *world, const char *line)
 {
-	struct device *device;
-	int number;
+	struct device *device = read_number(world, line + strlen("queue "));
 
-	if (sscanf(line, "queue %d", &number) != 1 || !find_device(world, number, &device) ||
-	    !device)
-		return false;
-	device->queued = true;
-	return true;
+	if (device)
+		device->queued = true;
+	return device;
 }
 
 static bool read_route(struct world *world, const char *line)

@@ -763,13 +763,14 @@ static void put_short_mode(struct nlmsghdr *message)
 	mnl_attr_put_u16(message, IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE);
 }
 
-static bool bridges(const char *kind, void (*put_data)(struct nlmsghdr *message))
+/* It owns nothing. */
+static struct link parse_data(const char *kind, void (*put_data)(struct nlmsghdr *message))
 {
 	struct link link;
 
 	assert_int_equal(link_parse(&link, put_tunnel(kind, put_data)), 0);
 	link_clean(&link);
-	return link.bridges;
+	return link;
 }
 
 /* Whether its frames to siblings come back in below. */
@@ -778,10 +779,10 @@ static void test_macvlan(void **state)
 	struct link link;
 
 	(void)state;
-	assert_true(bridges("macvlan", put_bridge_mode));
-	assert_true(bridges("macvtap", put_bridge_mode));
-	assert_false(bridges("macvlan", put_vepa_mode));
-	assert_false(bridges("ipvlan", put_bridge_mode));
+	assert_true(parse_data("macvlan", put_bridge_mode).bridges);
+	assert_true(parse_data("macvtap", put_bridge_mode).bridges);
+	assert_false(parse_data("macvlan", put_vepa_mode).bridges);
+	assert_false(parse_data("ipvlan", put_bridge_mode).bridges);
 	assert_int_equal(link_parse(&link, put_tunnel("macvlan", put_short_mode)), -EBADMSG);
 }
 
@@ -800,23 +801,14 @@ static void put_long_filtering(struct nlmsghdr *message)
 	mnl_attr_put_u32(message, IFLA_BR_VLAN_FILTERING, 1);
 }
 
-static bool filters(const char *kind, void (*put_data)(struct nlmsghdr *message))
-{
-	struct link link;
-
-	assert_int_equal(link_parse(&link, put_tunnel(kind, put_data)), 0);
-	link_clean(&link);
-	return link.vlan_filtering;
-}
-
 static void test_vlan_filtering(void **state)
 {
 	struct link link;
 
 	(void)state;
-	assert_true(filters("bridge", put_filtering));
-	assert_false(filters("bridge", put_no_filtering));
-	assert_false(filters("bond", put_filtering));
+	assert_true(parse_data("bridge", put_filtering).vlan_filtering);
+	assert_false(parse_data("bridge", put_no_filtering).vlan_filtering);
+	assert_false(parse_data("bond", put_filtering).vlan_filtering);
 	assert_int_equal(link_parse(&link, put_tunnel("bridge", put_long_filtering)), -EBADMSG);
 }
 
