@@ -195,7 +195,8 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 	*err = 0;
 	if (!n)
 		return 0;
-	/* one grace period for all of them (kernel/bpf/syscall.c: maybe_wait_bpf_programs) */
+	/* one grace period for all of them from Linux 6.8 on (kernel/bpf/syscall.c:
+	 * generic_map_update_batch()), before that one each */
 	if (!maps->no_batch_update && n > 1) {
 		if (!bpf_map_update_batch(outer, slots, fds, &count, NULL))
 			return n;

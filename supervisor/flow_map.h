@@ -47,9 +47,9 @@ void flow_maps_free(struct flow_maps *maps);
 void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries);
 
 /*
- * Makes n maps ready in their slots, if there are fewer: one RCU grace period for all of them
- * instead of one for each flow_maps_take(). On failure there may be fewer; -ENOSPC: all FLOW_SLOTS
- * are in use then; -ENOMEM: some of the last memory was given back (headroom.h).
+ * Makes n maps ready in their slots, if there are fewer: from Linux 6.8 on one RCU grace period
+ * for all of them instead of one for each flow_maps_take(). On failure there may be fewer; -ENOSPC:
+ * all FLOW_SLOTS are in use then; -ENOMEM: some of the last memory was given back (headroom.h).
  */
 int flow_maps_prepare(struct flow_maps *maps, size_t n);
 
