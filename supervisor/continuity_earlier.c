@@ -4,7 +4,6 @@
  * (predecessor.h), and what it counted is read. Its maps go by their generation (program.h) as long
  * as one of them is held.
  */
-#include "lib/array.h"
 #include "lib/log.h"
 #include "supervisor/continuity_private.h"
 #include "supervisor/flow_map.h"
@@ -115,28 +114,9 @@ int continuity_replace(struct continuity *continuity, struct program *program,
 	return continuity_put_checkpoint(continuity, left);
 }
 
-/* What an earlier generation's CPUs hold is taken as a set of ours. */
-struct earlier_trains {
-	struct held_train *list; /* owned */
-	size_t count, capacity;
-};
-
 static int continuity_note_train(void *data, uint32_t phase, const struct flow_train *train)
 {
-	struct earlier_trains *trains = data;
-	int err;
-
-	if (!phase) {
-		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
-			  train->slot);
-		return 0;
-	}
-	err = array_reserve(&trains->list, &trains->capacity, sizeof(*trains->list),
-			    trains->count + 1);
-	if (!err)
-		trains->list[trains->count++] =
-			(struct held_train){.phase = phase, .train = *train};
-	return err;
+	return held_trains_add(data, phase, train);
 }
 
 /* Whether it was taken before an agent died, and is read as what is held, or was. */
@@ -149,12 +129,13 @@ static int continuity_has_taken(const struct continuity *continuity, uint32_t se
 	return *taken ? 0 : held_has_trains(continuity->held, set, taken);
 }
 
+/* What an earlier generation's CPUs hold is taken as a set of ours. */
 static int continuity_take_earlier_set(struct continuity *continuity,
 				       const struct predecessor *predecessor, bool last,
 				       struct merge *merge)
 {
 	uint32_t set = predecessor_last_set(predecessor) - !last;
-	struct earlier_trains trains = {0};
+	struct held_trains trains = {0};
 	bool taken;
 	int err = continuity_has_taken(continuity, set, &taken);
 

@@ -3,6 +3,7 @@
 #include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 #include "lib/record.h"
 #include "report/flow_bytes.h"
 #include "supervisor/flow_map.h"
@@ -59,6 +60,23 @@ void held_free(struct held *held)
 		return;
 	free(held->list);
 	free(held);
+}
+
+int held_trains_add(struct held_trains *trains, uint32_t phase, const struct flow_train *train)
+{
+	int err;
+
+	if (!phase) {
+		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
+			  train->slot);
+		return 0;
+	}
+	err = array_reserve(&trains->list, &trains->capacity, sizeof(*trains->list),
+			    trains->count + 1);
+	if (!err)
+		trains->list[trains->count++] =
+			(struct held_train){.phase = phase, .train = *train};
+	return err;
 }
 
 int held_add(struct held *held, const struct flow_map *map)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/interface_table.h"
 #include "config/config.h"
-#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -66,7 +65,7 @@ void interface_table_free(struct interface_table *table)
 		table_free_list(table->buckets[i]);
 	table_free_list(table->gone);
 	table_free_list(table->ended);
-	free(table->faded);
+	table_free_list(table->faded);
 	free(table);
 }
 
@@ -381,22 +380,14 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
-/*
- * Frees a link that went and was not monitored. Others may have seen what was received on it, and
- * some of that may be on its way: the slot table says so until the report.
- */
+/* A link that went and was not monitored: others may have seen what was received on it, and some of
+ * that may be on its way. */
 static void table_fade(struct interface_table *table, struct interface *interface)
 {
-	if (!interface->slot.flags) {
-		interface_free(interface);
-		return;
-	}
-	if (array_reserve(&table->faded, &table->faded_capacity, sizeof(*table->faded),
-			  table->faded_count + 1))
-		interface_stop(interface, table->monitor, false);
+	if (interface->slot.flags)
+		table_push(&table->faded, interface);
 	else
-		table->faded[table->faded_count++] = interface->link.ifindex;
-	interface_free(interface);
+		interface_free(interface);
 }
 
 /* Ends the monitoring of all that went, or has left. */
@@ -700,25 +691,21 @@ void interface_table_add_totals(struct interface_table *table, const struct repo
 
 /* The slot table may still say that what was received on a vanished interface was seen: for packets
  * that were on their way. */
-static void table_forget(struct interface_table *table, struct interface *ended)
+static void table_forget(struct interface_table *table, struct interface *vanished)
 {
-	if (ended->slot.flags && !*table_find(table, ended->link.ifindex))
-		interface_stop(ended, table->monitor, false);
-	interface_free(ended);
+	if (vanished->slot.flags && !*table_find(table, vanished->link.ifindex))
+		interface_stop(vanished, table->monitor, false);
+	interface_free(vanished);
 }
 
 static void table_forget_faded(struct interface_table *table)
 {
-	for (size_t i = 0; i < table->faded_count; i++) {
-		const struct flow_slot nothing = {.ifindex = table->faded[i]};
+	while (table->faded) {
+		struct interface *vanished = table->faded;
 
-		/* to forget cannot fail */
-		if (!*table_find(table, nothing.ifindex))
-			(void)slot_table_set(program_slots(table->monitor->program), &nothing);
+		table->faded = vanished->next;
+		table_forget(table, vanished);
 	}
-	free(table->faded);
-	table->faded = NULL;
-	table->faded_count = table->faded_capacity = 0;
 }
 
 void interface_table_next_interval(struct interface_table *table)

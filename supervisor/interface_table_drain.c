@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Out of the maps and the CPUs' trains into the merge. */
-#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "report/merge.h"
@@ -160,7 +159,7 @@ static int table_note_train(void *data, const struct flow_train *train)
 	return 0;
 }
 
-int table_find_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS])
+int table_mark_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS])
 {
 	memset(in_trains, 0, FLOW_SLOTS * sizeof(*in_trains));
 	return program_peek_trains(table->monitor->program, table_note_train, in_trains);
@@ -179,8 +178,7 @@ int interface_table_merge_trains(struct merge *merge, const struct held_train *t
 struct table_trains {
 	struct interface **owners;
 	struct merge *merge; /* that looks at them */
-	struct held_train *list;
-	size_t count, capacity;
+	struct held_trains held;
 };
 
 static struct interface *table_train_owner(const struct table_trains *trains,
@@ -194,21 +192,11 @@ static int table_find_train(void *data, const struct flow_train *train)
 {
 	struct table_trains *trains = data;
 	struct interface *interface = table_train_owner(trains, train);
-	int err;
+	int err = held_trains_add(&trains->held, interface ? interface->map.phase : 0, train);
 
-	if (!interface) {
-		log_error("%llu bytes in slot %u belong to no interface", train->bytes,
-			  train->slot);
-		return 0;
-	}
-	err = array_reserve(&trains->list, &trains->capacity, sizeof(*trains->list),
-			    trains->count + 1);
-	if (err)
-		return err;
-	interface->recorded = interface->has_counted = true;
-	trains->list[trains->count++] =
-		(struct held_train){.phase = interface->map.phase, .train = *train};
-	return 0;
+	if (!err && interface)
+		interface->recorded = interface->has_counted = true;
+	return err;
 }
 
 /* Of the quiet set: held under its number first, so that it is in one place at least, then emptied.
@@ -222,21 +210,28 @@ static int table_take_trains(struct interface_table *table)
 
 	if (!err)
 		err = held_put_trains(monitor->held, program_quiet_set(monitor->program),
-				      trains.list, trains.count);
-	if (!err && trains.count)
+				      trains.held.list, trains.held.count);
+	if (!err && trains.held.count)
 		err = program_empty_trains(monitor->program);
 	table->untaken = err;
-	for (size_t i = 0; i < trains.count && !err; i++) {
-		const struct held_train *held = &trains.list[i];
+	for (size_t i = 0; i < trains.held.count && !err; i++) {
+		const struct held_train *held = &trains.held.list[i];
 		const struct interface *owner = table_train_owner(&trains, &held->train);
 
 		if (owner) /* each has one, see table_find_train() */
 			err = table_merge_train(monitor->merge, owner->truth, held->phase,
 						&held->train);
 	}
-	free(trains.list);
+	free(trains.held.list);
 	free(trains.owners);
 	return err;
+}
+
+static void table_flip_epoch(void *data)
+{
+	struct interface_table *table = data;
+
+	program_flip_epoch(table->monitor->program);
 }
 
 /* Swaps the maps of the selected interfaces, and waits for a grace period even if there are none.
@@ -287,8 +282,7 @@ static void table_move_to(struct interface_table *table, struct interface *inter
  * As table_swap(), but at one instant for each CPU, between two packets: all go on in other slots.
  * 0 or negative errno, then nothing has changed.
  */
-static int table_exchange(struct interface_table *table, struct selection *selection,
-			  flow_maps_moment moment)
+static int table_exchange(struct interface_table *table, struct selection *selection)
 {
 	struct flow_maps *maps = table->monitor->maps;
 	_free_ struct flow_map *taken = calloc(selection->count + 1, sizeof(*taken));
@@ -302,7 +296,7 @@ static int table_exchange(struct interface_table *table, struct selection *selec
 		old[i] = &selection->old[i];
 		table_move_to(table, selection->interfaces[i], &taken[i]);
 	}
-	moment(table);
+	table_flip_epoch(table);
 	slot_table_show(program_slots(table->monitor->program));
 	err = flow_maps_retire(maps, old, selection->count);
 	if (err) {
@@ -315,14 +309,21 @@ static int table_exchange(struct interface_table *table, struct selection *selec
 	return 0;
 }
 
+static int table_note_any_train(void *data, const struct flow_train *train)
+{
+	bool *any = data;
+
+	(void)train;
+	*any = true;
+	return 0;
+}
+
 /* Whether CPUs hold anything, or nobody knows. */
 static bool table_has_trains(struct interface_table *table)
 {
-	bool in_trains[FLOW_SLOTS], any = table_find_trains(table, in_trains);
+	bool any = false;
 
-	for (size_t slot = 0; slot < FLOW_SLOTS; slot++)
-		any |= in_trains[slot];
-	return any;
+	return program_peek_trains(table->monitor->program, table_note_any_train, &any) || any;
 }
 
 /*
@@ -332,13 +333,12 @@ static bool table_has_trains(struct interface_table *table)
  * as many maps again in other slots, that is all that can be done; also where CPUs hold what is
  * known by its slot, from before a hook was judged.
  */
-static int table_swap_all(struct interface_table *table, struct selection *selection,
-			  flow_maps_moment moment)
+static int table_swap_all(struct interface_table *table, struct selection *selection)
 {
 	if (table->judged && selection->count && !table_has_trains(table) &&
-	    !table_exchange(table, selection, moment))
+	    !table_exchange(table, selection))
 		return 0;
-	return table_swap(table, selection, moment);
+	return table_swap(table, selection, table_flip_epoch);
 }
 
 static void table_read_selected(struct interface_table *table, const struct selection *selection,
@@ -399,13 +399,6 @@ static void selection_keep_unswapped(struct selection *selection)
 	selection->count = kept;
 }
 
-static void table_flip_epoch(void *data)
-{
-	struct interface_table *table = data;
-
-	program_flip_epoch(table->monitor->program);
-}
-
 /*
  * The maps of ended phases: out of their slots, into the merge. Nobody counts for them, and no CPU
  * holds anything of them that could still be put into their maps.
@@ -452,7 +445,7 @@ static int table_drain(struct interface_table *table, struct selection *selectio
 		err = table_take_trains(table);
 	if (!err) {
 		table->untaken = true;
-		err = table_swap_all(table, selection, table_flip_epoch);
+		err = table_swap_all(table, selection);
 		/* without a grace period the set is not quiet: it waits for the next time */
 		if (!err)
 			err = table_take_trains(table);

@@ -16,6 +16,7 @@ struct interface_table {
 	size_t count;
 	struct interface *gone;	 /* links that went, not looked at yet */
 	struct interface *ended; /* phases that ended in this interval, for its report */
+	struct interface *faded; /* links that went unwatched, in the slot table until the report */
 	size_t waiting;		 /* of them have a map that is not read yet */
 	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
 	bool monitored_changed;	 /* who is monitored changed since the last of them */
@@ -41,9 +42,6 @@ struct interface_table {
 	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
-	/* the indices of links that went unwatched, in the slot table until the report */
-	uint32_t *faded; /* owned */
-	size_t faded_count, faded_capacity;
 };
 
 #define FOR_EACH_INTERFACE(table, entry)                                         \
@@ -93,7 +91,7 @@ void selection_clean(struct selection *selection);
 void selection_add(struct selection *selection, struct interface *interface);
 
 /* For which slots CPUs hold something, in either set. 0 or negative errno. */
-int table_find_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS]);
+int table_mark_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS]);
 
 /* Reads the maps of ended phases before their time, when there are many. */
 void table_settle_ended(struct interface_table *table);

@@ -131,6 +131,27 @@ static struct interface *table_find_ended(struct interface_table *table, uint32_
 	return NULL;
 }
 
+static void table_enter(struct interface_table *table, struct interface *interface)
+{
+	table_push(table_find(table, interface->link.ifindex), interface);
+	table->count++;
+}
+
+/* Of which there is no phase any more, or not yet. */
+static int recovery_new_interface(struct interface **ret, const struct checkpoint_phase *phase,
+				  const struct flow_slot *word)
+{
+	int err = interface_from_description(ret, phase);
+
+	if (err)
+		return err;
+	(*ret)->id = 0;
+	(*ret)->slot = *word;
+	(*ret)->before_attach = (struct flow_count){0};
+	topology_role_clean(&(*ret)->interval_role);
+	return 0;
+}
+
 /* Goes on counting in the map that the slot table names. */
 static void recovery_go_on(struct recovery *recovery, struct interface *interface,
 			   const struct checkpoint_phase *phase, const struct flow_slot *word,
@@ -152,8 +173,7 @@ static void recovery_go_on(struct recovery *recovery, struct interface *interfac
 		return;
 	}
 	interface->state = INTERFACE_COUNTING;
-	table_push(table_find(table, phase->ifindex), interface);
-	table->count++;
+	table_enter(table, interface);
 }
 
 static int recovery_note_records(void *data, const struct flow_key *keys,
@@ -211,13 +231,9 @@ static int recovery_begin_again(struct recovery *recovery, const bool *in_trains
 	int err = recovery_find_records(recovery, in_trains, phase->id, &counted);
 
 	if (!err)
-		err = interface_from_description(&interface, phase);
+		err = recovery_new_interface(&interface, phase, word);
 	if (err)
 		return err;
-	interface->id = 0;
-	interface->slot = *word;
-	interface->before_attach = (struct flow_count){0};
-	topology_role_clean(&interface->interval_role);
 	if (counted)
 		interface->wanted_from_birth = false;
 	else if (!recovery_is_gone(recovery, interface))
@@ -231,8 +247,7 @@ static int recovery_begin_again(struct recovery *recovery, const bool *in_trains
 		interface_free(interface);
 		return 0;
 	}
-	table_push(table_find(table, phase->ifindex), interface);
-	table->count++;
+	table_enter(table, interface);
 	return 0;
 }
 
@@ -242,22 +257,19 @@ static int recovery_recall(struct recovery *recovery, const struct checkpoint_ph
 {
 	struct interface_table *table = recovery->table;
 	struct interface *interface;
+	struct flow_slot word;
 	int err;
 
 	if (!phase->id || *table_find(table, phase->ifindex))
 		return 0;
-	err = interface_from_description(&interface, phase);
+	word = slot_table_get(program_slots(table->monitor->program), phase->ifindex);
+	err = recovery_new_interface(&interface, phase, &word);
 	if (err)
 		return err;
-	interface->id = 0;
-	interface->before_attach = (struct flow_count){0};
-	topology_role_clean(&interface->interval_role);
-	interface->slot = slot_table_get(program_slots(table->monitor->program), phase->ifindex);
 	/* what it carried meanwhile nobody was to count */
 	interface->wanted_from_birth = false;
 	interface->recalled = true;
-	table_push(table_find(table, phase->ifindex), interface);
-	table->count++;
+	table_enter(table, interface);
 	return 0;
 }
 
@@ -381,7 +393,7 @@ int interface_table_recover(struct recovery *recovery)
 	struct interface_table *table = recovery->table;
 	const struct checkpoint *checkpoint = recovery->checkpoint;
 	bool in_trains[FLOW_SLOTS];
-	int err = table_find_trains(table, in_trains);
+	int err = table_mark_trains(table, in_trains);
 
 	table->recovered = table->untaken = table->unswept = true;
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)

@@ -259,7 +259,7 @@ static void table_apply_roles(struct interface_table *table)
 static int table_find_idle(struct interface_table *table)
 {
 	bool in_trains[FLOW_SLOTS];
-	int err = table_find_trains(table, in_trains);
+	int err = table_mark_trains(table, in_trains);
 
 	if (err)
 		return err;
