@@ -8,7 +8,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
-#include <netinet/in.h>
+#include <linux/in.h>
 #include <string.h>
 
 /* 4 bytes or 16, whichever IP version the device runs over. */

@@ -34,7 +34,7 @@ choose_debian() {
 	test_packages=(libcmocka-dev iproute2 nftables iperf3 tcpdump shellcheck cppcheck clang-format
 		jq procps util-linux iputils-ping strace wireguard-tools libteam-utils kmod cpio
 		qemu-system-x86 systemd logrotate bash-completion zsh groff-base libclang-rt-dev
-		valgrind)
+		valgrind musl-tools)
 	bench_packages=(softflowd pmacct)
 	analyse_packages=(clang-tidy)
 	is_installed() {

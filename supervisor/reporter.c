@@ -24,8 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What so many interfaces and their phases took lies all over the heap, and the C library gives
- * back none but its end. */
 #define STORM_INTERFACES 1000
 
 struct reporter {
@@ -344,6 +342,15 @@ static void reporter_commit(struct reporter *reporter, const struct report *repo
 	       report_flow_total(report), report->total.bytes);
 }
 
+/* What many interfaces and their phases took lies all over the heap, and glibc gives back none but
+ * its end. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+	(void)malloc_trim(0);
+#endif
+}
+
 /*
  * Writes the report of what is in the merge. If that fails, the merge and the interval stay open,
  * so the next report covers this one, and nothing is lost.
@@ -382,7 +389,7 @@ static int reporter_write_interval(struct reporter *reporter)
 	storm = report.interface_count >= STORM_INTERFACES;
 	report_clean(&report);
 	if (storm)
-		(void)malloc_trim(0);
+		give_memory_back();
 	return err;
 }
 

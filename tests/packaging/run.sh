@@ -35,6 +35,23 @@ test_old_libbpf_is_refused() {
 	! grep -q error: "$WORK/out" || fail 'compiled all the same' "$(cat "$WORK/out")"
 }
 
+# As on Alpine: what glibc alone has, or has elsewhere, is not needed. The libraries' headers are this distribution's.
+test_compiles_with_musl() {
+	local header found
+
+	need musl-gcc musl-tools
+	mkdir "$WORK/include"
+	for header in linux asm asm-generic mtd bpf libmnl libelf.h gelf.h zlib.h zconf.h ini.h jansson.h jansson_config.h \
+		curses.h ncurses.h ncurses_dll.h unctrl.h microhttpd.h cap-ng.h cmocka.h; do
+		for found in /usr/include{/"$(gcc -print-multiarch)",}/$header; do
+			[[ ! -e $found || -e $WORK/include/$header ]] || ln -s "$found" "$WORK/include/$header"
+		done
+	done
+	find lib netlink config report metrics control supervisor tests -name '*.c' ! -name '*.bpf.c' -print0 |
+		xargs -0 -n 8 -P "$(nproc)" musl-gcc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I. -D_GNU_SOURCE \
+			-DFLOWTALLY_VERSION='""' -isystem "$WORK/include"
+}
+
 # The unit
 
 test_unit_is_well_formed() {

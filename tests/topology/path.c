@@ -3,7 +3,7 @@
 
 #include <assert.h>
 #include <linux/if_bonding.h>
-#include <net/ethernet.h>
+#include <linux/if_ether.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -277,7 +277,7 @@ static unsigned int outer_header_size(const struct walk *walk, const struct devi
 		size += GRE_HEADER;
 	if (kind_is_ip_tunnel(device->kind))
 		return size;
-	return size + ETHER_HDR_LEN + walk->tag_count * TAG_SIZE;
+	return size + ETH_HLEN + walk->tag_count * TAG_SIZE;
 }
 
 /* The datagram becomes the load of another packet, born here, and comes out at the other end. */

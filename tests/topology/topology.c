@@ -26,6 +26,7 @@
 #include "lib/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -72,32 +73,52 @@ static int misuse(void)
 	return 2;
 }
 
+/* What is said from now on goes to a file of its own. Returns its descriptor, or -1. */
+static int hold_output(int *out)
+{
+	int held = memfd_create("output", MFD_CLOEXEC);
+
+	fflush(stdout);
+	*out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (held < 0 || *out < 0 || dup2(held, STDOUT_FILENO) < 0) {
+		close(held);
+		close(*out);
+		return -1;
+	}
+	return held;
+}
+
+static void release_output(int held, int out)
+{
+	char part[4096];
+	ssize_t size;
+
+	fflush(stdout);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	lseek(held, 0, SEEK_SET);
+	while ((size = read(held, part, sizeof(part))) > 0)
+		fwrite(part, 1, (size_t)size, stdout);
+	close(held);
+}
+
 /* Returns whether it was good. What a case says is written at once, whatever others say. */
 static bool play(struct tap *tap, const char *name, const char *script,
 		 const struct options *options)
 {
 	int64_t begin_ns = clock_boottime_ns();
-	FILE *out = stdout;
-	char *said = NULL;
-	size_t size = 0;
-	bool good;
+	int out, held = options->jobs > 1 ? hold_output(&out) : -1;
+	bool good = trial_play(script, &options->trial);
 
-	if (options->jobs > 1)
-		stdout = open_memstream(&said, &size) ?: out;
-	good = trial_play(script, &options->trial);
-	if (stdout != out)
-		fclose(stdout);
-	stdout = out;
 	sem_wait(&tap->turn);
-	if (said)
-		fwrite(said, 1, size, stdout);
+	if (held >= 0)
+		release_output(held, out);
 	tap->number++;
 	tap->failed += !good;
 	printf("%sok %" PRIu64 " - %s (%.2f s)\n", good ? "" : "not ", tap->number, name,
 	       (double)(clock_boottime_ns() - begin_ns) / NSEC_PER_SEC);
 	fflush(stdout);
 	sem_post(&tap->turn);
-	free(said);
 	return good;
 }
 
