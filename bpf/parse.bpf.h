@@ -22,8 +22,11 @@
 
 #include "bpf/flow_types.h"
 
+/* bpf_helpers.h has them since libbpf 1.6 */
+#ifndef likely
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
 
 #define VLAN_TAGS	     3
 #define EXTENSION_HEADERS    8

@@ -700,7 +700,7 @@ static void test_client_of_untranslated(void **state)
 	assert_int_equal(conntrack_dump(later.conntrack), 0);
 	assert_int_equal(later.ended, 2);
 	/* kernels before 5.15 tell all of them each time */
-	assert_in_range(later.here, 1, 3);
+	assert_true(later.here >= 1 && later.here <= 3);
 	for (int i = 0; i < 2; i++) {
 		nat_table_next_interval(later.table);
 		assert_true(knows_client(later.table, &watcher.last));

@@ -86,7 +86,7 @@ static int on_link(void *data, const struct link *link)
 	struct view *view = data;
 	struct seen_link *seen;
 
-	assert_in_range(link->ifindex, 1, MAX_IFINDEX - 1);
+	assert_true(link->ifindex >= 1 && link->ifindex <= MAX_IFINDEX - 1);
 	seen = &view->links[link->ifindex];
 	view->told++;
 	if (link->gone) {

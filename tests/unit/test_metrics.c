@@ -188,7 +188,7 @@ static void test_interfaces_that_went_are_bounded(void **state)
 		all = text_now();
 		series = lines_with(all, "flowtally_interface_bytes_total{");
 		/* and eth0, two names of this report, /gone; both directions */
-		assert_in_range(series, 1, 2 * (METRICS_GONE_MAX + 4));
+		assert_true(series >= 1 && series <= 2 * (METRICS_GONE_MAX + 4));
 		assert_int_equal(value_of(all, "flowtally_interface_bytes_total{interface=\"eth0\","
 					       "direction=\"receive\"}"),
 				 (i + 1) * 10);
