@@ -183,9 +183,7 @@ lint: ## clang-format, static analyser, shellcheck
 	$(call say,CPPCHECK,$(words $(SOURCES)) files)
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/cppcheck.suppressions -I. -D_GNU_SOURCE \
-		-DFLOWTALLY_VERSION='""' '-DLIBBPF_OPTS(TYPE,NAME,...)=struct TYPE NAME={0}' \
-		'-Djson_array_foreach(a,i,v)=for(i=0;(v=json_array_get(a,i));i++)' \
-		'-Djson_object_foreach(o,k,v)=for(k="";(v=json_object_get(o,k));)' \
+		-DFLOWTALLY_VERSION='""' --include=tests/cppcheck.h \
 		$(SOURCES)
 	$(call say,SHELL,$(words $(SHELL_FILES)) files)
 	$(Q)shellcheck -x $(SHELL_FILES)

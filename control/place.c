@@ -44,8 +44,8 @@ static const char *place_directory(int *length)
 	return directory;
 }
 
-static int __attribute__((format(printf, 2, 3)))
-place_address(struct sockaddr_un *address, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int place_address(struct sockaddr_un *address,
+							       const char *format, ...)
 {
 	va_list args;
 	int size;

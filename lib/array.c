@@ -11,7 +11,7 @@
 int array_reserve(void *array, size_t *capacity, size_t size, size_t needed)
 {
 	size_t wanted = *capacity ? *capacity : ARRAY_FIRST;
-	void *elements;
+	void *elements, *grown;
 
 	if (needed <= *capacity)
 		return 0;
@@ -21,10 +21,10 @@ int array_reserve(void *array, size_t *capacity, size_t size, size_t needed)
 		wanted *= 2;
 	/* whatever type of pointer it is */
 	memcpy(&elements, array, sizeof(elements));
-	elements = reallocarray(elements, wanted, size);
-	if (!elements)
+	grown = reallocarray(elements, wanted, size);
+	if (!grown)
 		return -ENOMEM;
-	memcpy(array, &elements, sizeof(elements));
+	memcpy(array, &grown, sizeof(grown));
 	*capacity = wanted;
 	return 0;
 }

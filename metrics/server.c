@@ -122,8 +122,8 @@ static enum MHD_Result server_on_request(void *data, struct MHD_Connection *conn
 	return server_tell(data, connection);
 }
 
-static void __attribute__((format(printf, 2, 0)))
-server_log(void *data, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void server_log(void *data, const char *format,
+							     va_list args)
 {
 	(void)data;
 	log_vline(LOG_LEVEL_DEBUG, format, args);

@@ -8,12 +8,14 @@
 
 #define ID_MAP_NONE UINT32_MAX
 
+struct id_map_slot {
+	uint32_t id; /* 0: free */
+	uint32_t value;
+};
+
 /* Open addressing, never more than half full. */
 struct id_map {
-	struct id_map_slot {
-		uint32_t id; /* 0: free */
-		uint32_t value;
-	} * slots; /* owned */
+	struct id_map_slot *slots; /* owned */
 	size_t slot_count, used;
 };
 

@@ -151,7 +151,7 @@ static void add_record(struct merge *merge, uint32_t id, const struct flow_key *
 	/* then there is no cell to look for: to see that would be to wait for the memory of one */
 	all_new = merge->added_last_once && entry->first_id != id;
 	for (unsigned int sender = 0; sender < 2; sender++) {
-		for (unsigned int class = 0; class < FLOW_CLASSES; class ++) {
+		for (unsigned int class = 0; class < FLOW_CLASSES; ++class) {
 			const struct flow_count *count = &value->count[sender][class];
 			unsigned int sight = record_sight(key, class);
 

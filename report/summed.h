@@ -13,13 +13,15 @@
 
 struct buffer;
 
+struct summed_interface {
+	struct report_interface shown; /* of these flows; known by its id */
+	struct report_sum other, tunnel;
+};
+
 /* Zeroed it is empty. */
 struct summed {
-	struct id_map by_id; /* to list */
-	struct summed_interface {
-		struct report_interface shown; /* of these flows; known by its id */
-		struct report_sum other, tunnel;
-	} * list; /* owned */
+	struct id_map by_id;	       /* to list */
+	struct summed_interface *list; /* owned */
 	size_t count, capacity;
 	size_t flows; /* in all others; one that came again counts again */
 	struct report_filtered filtered;

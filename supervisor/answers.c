@@ -178,8 +178,8 @@ struct problems {
 	bool failed; /* no memory */
 };
 
-static void __attribute__((format(printf, 2, 3)))
-add_problem(struct problems *problems, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void add_problem(struct problems *problems,
+							      const char *format, ...)
 {
 	char text[512];
 	va_list args;

@@ -263,7 +263,8 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 	int err = continuity_take_interval(continuity, merge);
 
 	recovery_begin(&recovery, table, &continuity->left);
-	err = report_err ?: err;
+	if (report_err)
+		err = report_err;
 	if (!err)
 		err = flow_maps_recover(maps, continuity->left.earlier,
 					continuity->left.earlier_count, &recovery.maps,

@@ -5,18 +5,13 @@
 #include <stddef.h>
 #include <string.h>
 
-#define NUMBER(number)         \
-	{                      \
-		.at = (number) \
-	}
-#define STRUCT(type)                        \
-	{                                   \
-		.size = sizeof(struct type) \
-	}
-#define FIELD(type, member)                                                                      \
-	{                                                                                        \
-		.at = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member), \
-	}
+/* Versions of clang-format differ in braces. */
+/* clang-format off */
+#define NUMBER(number) {.at = (number)}
+#define STRUCT(type)   {.size = sizeof(struct type)}
+#define FIELD(type, member) \
+	{.at = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)}
+/* clang-format on */
 /* The counts of what an end sent, by class. */
 #define COUNTS(end, member)                                        \
 	FIELD(flow_value, count[end][FLOW_INGRESS].member),        \
@@ -197,7 +192,7 @@ bool layout_get_flow(const struct layout *layout, const void *key_bytes, const v
 	/* which end is the first one is for the reader to say */
 	turned = flow_key_order(&sent, key);
 	for (uint32_t end = 0; end < 2; end++)
-		for (uint32_t class = 0; class < FLOW_CLASSES; class ++) {
+		for (uint32_t class = 0; class < FLOW_CLASSES; ++class) {
 			uint32_t cell = end * FLOW_CLASSES + class;
 
 			value->count[end ^ turned][class] = (struct flow_count){
@@ -217,7 +212,7 @@ bool layout_get_train(const struct layout *layout, const void *bytes, struct flo
 		.bytes = layout_get(&layout->train_bytes, bytes),
 		.packets = layout_get(&layout->train_packets, bytes),
 		.slot = (uint16_t)slot,
-		.class = (uint16_t) class,
+		.class = class,
 	};
 	return layout_get_key(layout, (const char *)bytes + layout->train_key.at, &train->key) &&
 	       slot == train->slot && class < FLOW_CLASSES;

@@ -80,7 +80,7 @@ void truth_add(struct truth *truth, const struct flow_key *keys, const struct fl
 		bool frames = flow_key_is_frames(&keys[i]);
 
 		for (int sender = 0; sender < 2; sender++)
-			for (int class = 0; class < FLOW_CLASSES; class ++) {
+			for (int class = 0; class < FLOW_CLASSES; ++class) {
 				struct truth_seen *seen =
 					&truth->seen[class == FLOW_INGRESS ? TRUTH_IN : TRUTH_OUT];
 

@@ -28,22 +28,17 @@ struct packet_case {
 	bool no_ethernet; /* on an interface without FLOW_SLOT_ETHERNET */
 };
 
-#define PACKET(...)         \
-	{                   \
-		__VA_ARGS__ \
-	}
-#define FLOW(family_, protocol_, source, destination, bytes_, ...)                             \
-	{                                                                                      \
-		.reason = ATTRIBUTED, .family = (family_), .protocol = (protocol_),            \
-		.source_port = (source), .destination_port = (destination), .bytes = (bytes_), \
-		##__VA_ARGS__                                                                  \
-	}
+/* Versions of clang-format differ in braces. */
+/* clang-format off */
+#define PACKET(...) {__VA_ARGS__}
+#define FLOW(family_, protocol_, source, destination, bytes_, ...)                    \
+	{.reason = ATTRIBUTED, .family = (family_), .protocol = (protocol_),          \
+	 .source_port = (source), .destination_port = (destination),                  \
+	 .bytes = (bytes_), ##__VA_ARGS__}
 #define FLOW4(...) FLOW(FLOW_IPV4, __VA_ARGS__)
 #define FLOW6(...) FLOW(FLOW_IPV6, __VA_ARGS__)
-#define NO_FLOW(reason_, bytes_, ...)                                      \
-	{                                                                  \
-		.reason = FLOW_##reason_, .bytes = (bytes_), ##__VA_ARGS__ \
-	}
+#define NO_FLOW(reason_, bytes_, ...) {.reason = FLOW_##reason_, .bytes = (bytes_), ##__VA_ARGS__}
+/* clang-format on */
 
 #define ICMP  UPPER(1, 8)
 #define ICMP6 UPPER(58, 8)

@@ -42,44 +42,20 @@ struct item {
 	int first; /* first byte of IP; word length of TCP; option type of hop-by-hop */
 };
 
-#define ETHERNET                      \
-	{                             \
-		.kind = ITEM_ETHERNET \
-	}
-#define ETHERTYPE(t)                               \
-	{                                          \
-		.kind = ITEM_ETHERNET, .next = (t) \
-	}
-#define TAG(t)                              \
-	{                                   \
-		.kind = ITEM_TAG, .is = (t) \
-	}
-#define V4(...)                                           \
-	{                                                 \
-		.kind = ITEM_IPV4, .is = 4, ##__VA_ARGS__ \
-	}
-#define V6(...)                                            \
-	{                                                  \
-		.kind = ITEM_IPV6, .is = 41, ##__VA_ARGS__ \
-	}
-#define EXTENSION(p, n, ...)                                                  \
-	{                                                                     \
-		.kind = ITEM_EXTENSION, .is = (p), .size = (n), ##__VA_ARGS__ \
-	}
-#define FRAGMENT(f, i, ...)                                                                \
-	{                                                                                  \
-		.kind = ITEM_FRAGMENT, .is = 44, .fragment = (f), .id = (i), ##__VA_ARGS__ \
-	}
-#define UPPER(p, n, ...)                                                  \
-	{                                                                 \
-		.kind = ITEM_UPPER, .is = (p), .size = (n), ##__VA_ARGS__ \
-	}
-#define TCP(s, d, ...) UPPER(6, 20, .source = (s), .destination = (d), ##__VA_ARGS__)
-#define UDP(s, d)      UPPER(17, 8, .source = (s), .destination = (d))
-#define DATA(n)                                \
-	{                                      \
-		.kind = ITEM_DATA, .size = (n) \
-	}
+/* Versions of clang-format differ in braces. */
+/* clang-format off */
+#define ETHERNET	     {.kind = ITEM_ETHERNET}
+#define ETHERTYPE(t)	     {.kind = ITEM_ETHERNET, .next = (t)}
+#define TAG(t)		     {.kind = ITEM_TAG, .is = (t)}
+#define V4(...)		     {.kind = ITEM_IPV4, .is = 4, ##__VA_ARGS__}
+#define V6(...)		     {.kind = ITEM_IPV6, .is = 41, ##__VA_ARGS__}
+#define EXTENSION(p, n, ...) {.kind = ITEM_EXTENSION, .is = (p), .size = (n), ##__VA_ARGS__}
+#define FRAGMENT(f, i, ...)  {.kind = ITEM_FRAGMENT, .is = 44, .fragment = (f), .id = (i), ##__VA_ARGS__}
+#define UPPER(p, n, ...)     {.kind = ITEM_UPPER, .is = (p), .size = (n), ##__VA_ARGS__}
+#define TCP(s, d, ...)	     UPPER(6, 20, .source = (s), .destination = (d), ##__VA_ARGS__)
+#define UDP(s, d)	     UPPER(17, 8, .source = (s), .destination = (d))
+#define DATA(n)		     {.kind = ITEM_DATA, .size = (n)}
+/* clang-format on */
 
 struct packet {
 	uint8_t data[PACKET_MAX];

@@ -131,7 +131,7 @@ static int add_records_of_port(void *data, const struct flow_key *keys,
 
 	for (size_t i = 0; i < n; i++)
 		for (int sender = 0; sender < 2; sender++)
-			for (int class = 0; class < FLOW_CLASSES; class ++)
+			for (int class = 0; class < FLOW_CLASSES; ++class)
 				found->packets[sender][ntohs(keys[i].port[0])] +=
 					values[i].count[sender][class].packets;
 	return 0;

@@ -24,7 +24,7 @@ static struct flow_value value_of(uint64_t first)
 	struct flow_value value;
 
 	for (uint32_t end = 0; end < 2; end++)
-		for (uint32_t class = 0; class < FLOW_CLASSES; class ++) {
+		for (uint32_t class = 0; class < FLOW_CLASSES; ++class) {
 			value.count[end][class].bytes = first++;
 			value.count[end][class].packets = first++ << 40;
 		}
@@ -83,10 +83,11 @@ struct other_slot {
 	uint64_t ifindex;
 };
 
-#define PLACE(type, member)                                                                      \
-	{                                                                                        \
-		.at = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member), \
-	}
+/* Versions of clang-format differ in braces. */
+/* clang-format off */
+#define PLACE(type, member) \
+	{.at = offsetof(struct type, member), .size = sizeof(((struct type *)0)->member)}
+/* clang-format on */
 
 static struct layout other_layout(void)
 {
