@@ -177,7 +177,7 @@ static void add_tunnel(struct grammar *g, unsigned int i, struct device *bridge)
 
 static bool is_container_port(const struct device *device, const struct device *bridge)
 {
-	return device->master == bridge && device->kind == KIND_VETH && device->space == HOST &&
+	return device->master == bridge && kind_is_pair(device->kind) && device->space == HOST &&
 	       device->peer->space != HOST;
 }
 

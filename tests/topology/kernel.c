@@ -38,6 +38,11 @@
 #define LAST_PRIORITY 4278198272 /* as ip-vrf(8) has it */
 #define FIRST_IFINDEX 100 /* below are the devices that modules of tunnels make by themselves */
 
+/* of linux/if_link.h since Linux 6.7: IFLA_NETKIT_PEER_INFO, IFLA_NETKIT_MODE, NETKIT_L2 */
+#define NETKIT_INFO_PEER 1
+#define NETKIT_INFO_MODE 5
+#define NETKIT_MODE_L2	 0
+
 struct kernel {
 	struct world *world; /* borrowed */
 	int home;	     /* the namespace that the process was in */
@@ -307,6 +312,13 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		put_link(kernel, header, peer_info, device->peer);
 		mnl_attr_nest_end(header, peer);
 		break;
+	case KIND_NETKIT:
+		peer = mnl_attr_nest_start(header, NETKIT_INFO_PEER);
+		peer_info = mnl_nlmsg_put_extra_header(header, sizeof(*peer_info));
+		put_link(kernel, header, peer_info, device->peer);
+		mnl_attr_nest_end(header, peer);
+		mnl_attr_put_u32(header, NETKIT_INFO_MODE, NETKIT_MODE_L2);
+		break;
 	case KIND_BRIDGE:
 		mnl_attr_put_u8(header, IFLA_BR_MCAST_SNOOPING, 0);
 		break;
@@ -398,7 +410,7 @@ static int create_link(struct kernel *kernel, struct device *device)
 	int err;
 
 	device->ifindex = FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
-	if (device->kind == KIND_VETH)
+	if (kind_is_pair(device->kind))
 		device->peer->ifindex = device->ifindex + 1;
 	put_link(kernel, request.header, info, device);
 	if (stacked)
@@ -533,7 +545,8 @@ static int try_kind(struct kernel *kernel, struct device *lower, enum kind kind)
 
 	device->lower = lower;
 	device->tag = 1;
-	if (kind_is_ip_tunnel(kind) || kind == KIND_GRETAP || kind == KIND_GENEVE) {
+	if (kind_is_pair(kind) || kind_is_ip_tunnel(kind) || kind == KIND_GRETAP ||
+	    kind == KIND_GENEVE) {
 		device->peer = world_add(kernel->world, kind, lower->space, "other");
 		device->peer->lower = lower->peer;
 	}
@@ -1006,6 +1019,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 {
 	switch (device->kind) {
 	case KIND_VETH:
+	case KIND_NETKIT:
 	case KIND_MACVLAN:
 		return true;
 	case KIND_BRIDGE:

@@ -27,7 +27,7 @@ unsigned int grammar_optional_kinds(void)
 {
 	return 1 << KIND_VLAN | 1 << KIND_BOND | 1 << KIND_IPVLAN | 1 << KIND_GRE |
 	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT |
-	       1 << KIND_VRF | 1 << KIND_DUMMY | 1 << KIND_TEAM;
+	       1 << KIND_VRF | 1 << KIND_DUMMY | 1 << KIND_TEAM | 1 << KIND_NETKIT;
 }
 
 static bool has(const struct grammar *g, enum kind kind)
@@ -422,6 +422,17 @@ static void add_dummy(struct grammar *g)
 	give_address(sink, DUMMY_SEGMENT, 9);
 }
 
+/* Instead of veths. */
+static void make_netkits(struct grammar *g)
+{
+	for (size_t i = 0; i < g->world->device_count && has(g, KIND_NETKIT); i++) {
+		struct device *eth0 = &g->world->devices[i];
+
+		if (eth0->space > WORLD && eth0->kind == KIND_VETH && random_chance(g->random, 60))
+			eth0->kind = eth0->peer->kind = KIND_NETKIT;
+	}
+}
+
 void kinds_add_devices(struct grammar *g)
 {
 	static const struct {
@@ -431,7 +442,7 @@ void kinds_add_devices(struct grammar *g)
 		{50, add_bond},	     {80, add_uplink_of_kinds}, {60, add_trunk_lan},
 		{40, add_trunk_lan}, {50, add_tagged_lan},	{40, add_ipvlans},
 		{40, add_far_port},  {40, add_ip_tunnel},	{40, add_ip_tunnel},
-		{50, add_vrf},	     {40, add_dummy},
+		{50, add_vrf},	     {40, add_dummy},		{50, make_netkits},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

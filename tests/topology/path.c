@@ -345,6 +345,7 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 		walk->path->mtu = mtu;
 	switch (device->kind) {
 	case KIND_VETH:
+	case KIND_NETKIT:
 		if (device->peer->space != device->space)
 			walk->packet = NULL;
 		return receive(walk, device->peer, target, tuple);

@@ -18,7 +18,7 @@ const char *kind_to_str(enum kind kind)
 		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
 		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
 		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",	[KIND_DUMMY] = "dummy",
-		[KIND_TEAM] = "team",
+		[KIND_TEAM] = "team",	      [KIND_NETKIT] = "netkit",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -96,9 +96,14 @@ bool kind_is_served(enum kind kind)
 	return kind == KIND_TUN || kind == KIND_TAP;
 }
 
+bool kind_is_pair(enum kind kind)
+{
+	return kind == KIND_VETH || kind == KIND_NETKIT;
+}
+
 bool kind_is_cable(enum kind kind)
 {
-	return kind == KIND_VETH || kind_is_served(kind);
+	return kind_is_pair(kind) || kind_is_served(kind);
 }
 
 bool kind_is_bond(enum kind kind)

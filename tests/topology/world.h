@@ -42,6 +42,7 @@ enum kind {
 	KIND_VRF,
 	KIND_DUMMY, /* what it sends is lost */
 	KIND_TEAM,
+	KIND_NETKIT, /* in its mode l2: a pair as of veths */
 	KINDS
 };
 
@@ -52,13 +53,14 @@ struct device {
 	uint8_t mac[6];
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
-	struct device *peer;	  /* veth, tun, tap: the other end; tunnels: the other one's end */
-	struct device *master;	  /* a bridge, bond, team or VRF */
-	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
-				     address the outer packets have */
-	int outer_family;	  /* tunnels: AF_INET or AF_INET6 */
-	uint16_t tag; /* vlan: its tag; vxlan, geneve: its network identifier; bond, team:
-			 its mode, as bonds have it; vrf: its table */
+	struct device
+		*peer; /* veth, netkit, tun, tap: the other end; tunnels: the other one's end */
+	struct device *master; /* a bridge, bond, team or VRF */
+	struct device *lower;  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
+				  address the outer packets have */
+	int outer_family;      /* tunnels: AF_INET or AF_INET6 */
+	uint16_t tag;	       /* vlan: its tag; vxlan, geneve: its network identifier; bond, team:
+				  its mode, as bonds have it; vrf: its table */
 
 	/* by tc, of all that comes in */
 	struct device *redirect;      /* it leaves there, behind the agent's hook */
@@ -150,6 +152,8 @@ bool world_are_neighbours(const struct device *a, const struct device *b);
 /* Whether a macvlan leaves it to the switch to send back to its siblings (VEPA). */
 bool world_is_reflected(const struct device *macvlan);
 
+/* Made as a pair. */
+bool kind_is_pair(enum kind kind);
 /* The ends are those of one cable, whoever carries what goes over it. */
 bool kind_is_cable(enum kind kind);
 bool kind_is_served(enum kind kind);	/* by a process */
