@@ -113,12 +113,13 @@ check: all unit-build lint ## tests that need no root: format, static analysis, 
 	$(Q)BUILD=$(BUILD) tests/run.sh unit
 	$(Q)BUILD=$(BUILD) tests/run.sh packaging
 
-soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of interval ends, 2 million flows at once, chaos (root); SEEDS, STORM_PAIRS, ENDS_S, FLOOD_FLOWS, CHAOS_S
+soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of interval ends, 2 million flows at once, chaos, an hour of one life (root); SEEDS, STORM_PAIRS, ENDS_S, FLOOD_FLOWS, CHAOS_S, LONG_S
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
 	$(Q)BUILD=$(BUILD) STORM_PAIRS=$${STORM_PAIRS:-10000} STORY='*_storm*' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) ENDS_S=$${ENDS_S:-3600} STORY='story_interval_ends_in_a_flood' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) FLOOD_FLOWS=$${FLOOD_FLOWS:-2000000} STORY='story_more_flows_than_entries' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) CHAOS_S=$${CHAOS_S:-600} V=1 STORY='story_chaos' timeout_s=86400 tests/run.sh netns
+	$(Q)BUILD=$(BUILD) LONG_S=$${LONG_S:-3600} V=1 STORY='story_long_life' timeout_s=86400 tests/run.sh netns
 
 fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS) (root)
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
