@@ -507,11 +507,23 @@ agent_objects() { # NS
 		sed -nE 's/^(prog|map)_id:[[:space:]]+([0-9]+)$/\1:\2/p' | sort -u
 }
 
+# How many descriptors of each sort, those of programs and maps among them.
+agent_descriptors() { # NS
+	find "/proc/${AGENT[$1]}/fd" -type l -printf '%l\n' 2>/dev/null | sed 's/:\[.*//' | sort | uniq -c
+}
+
+has_descriptors() { # NS BEFORE
+	[[ $(agent_descriptors "$1") == "$2" ]]
+}
+
+resident_kib() { # NS
+	awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[$1]}/status"
+}
+
 # Descriptors, resident KiB, and what the kernel keeps for the agent.
 footprint() { # NS
 	printf '%d descriptors, %d KiB, %d programs and maps\n' \
-		"$(find "/proc/${AGENT[$1]}/fd" -type l | wc -l)" \
-		"$(awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[$1]}/status")" "$(agent_objects "$1" | wc -l)"
+		"$(find "/proc/${AGENT[$1]}/fd" -type l | wc -l)" "$(resident_kib "$1")" "$(agent_objects "$1" | wc -l)"
 }
 
 # The room of each flow map that is held. Other agents of this machine may have pins, too.

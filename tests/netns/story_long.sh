@@ -81,20 +81,6 @@ long_round() { # ROUND
 	: >"$WORK/host.report"
 }
 
-# Descriptors by what they are, and how many programs and maps.
-what_it_has() {
-	find "/proc/${AGENT[host]}/fd" -type l -printf '%l\n' 2>/dev/null | sed 's/:\[.*//' | sort | uniq -c
-	agent_objects host | wc -l
-}
-
-has_what_it_had() { # BEFORE
-	[[ $(what_it_has) == "$1" ]]
-}
-
-resident() {
-	awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[host]}/status"
-}
-
 story_long_life() {
 	local EXCLUDED=('' lo) round=0 before rss end
 
@@ -104,8 +90,8 @@ story_long_life() {
 	while ((round < FIRST_ROUNDS)); do
 		long_round $((round++))
 	done
-	before=$(what_it_has)
-	rss=$(resident)
+	before=$(agent_descriptors host)
+	rss=$(resident_kib host)
 	echo "after $round rounds: $(footprint host)"
 	end=$((SECONDS + LONG_S))
 	# the lists are those of before
@@ -113,6 +99,6 @@ story_long_life() {
 		long_round $((round++))
 	done
 	echo "after $round rounds: $(footprint host)"
-	wait_for "as before: $before" has_what_it_had "$before"
-	(($(resident) - rss < 512)) || fail "resident memory: $rss KiB, after $round rounds $(resident) KiB"
+	wait_for "the descriptors of before: $before" has_descriptors host "$before"
+	(($(resident_kib host) - rss < 512)) || fail "resident memory, KiB: $rss, after $round rounds $(resident_kib host)"
 }

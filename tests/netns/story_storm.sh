@@ -76,19 +76,6 @@ agrees_with_the_kernel() {
 	[[ $(links) == "$(hooked)" ]]
 }
 
-# Descriptors by what they are, and what the kernel keeps for them.
-agent_descriptors() {
-	find "/proc/${AGENT[host]}/fd" -type l -printf '%l\n' 2>/dev/null | sed 's/:\[.*//' | sort | uniq -c
-}
-
-has_descriptors() { # BEFORE
-	[[ $(agent_descriptors) == "$1" ]]
-}
-
-resident_kib() {
-	awk '/^VmRSS:/ { print $2 }' "/proc/${AGENT[host]}/status"
-}
-
 # Links that live just long enough to be attached, one after the other, in the middle of it all.
 short_lives() { # COUNT NAME
 	local i
@@ -110,7 +97,7 @@ story_storm() {
 	start_agent host -v -c "$WORK/flowtally.conf"
 	wait_for 'all links' agrees_with_the_kernel
 	report_now host
-	before=$(agent_descriptors)
+	before=$(agent_descriptors host)
 	echo "before: $(footprint host)"
 	for round in a b c; do
 		stray 20000 peer v1 &
@@ -128,8 +115,8 @@ story_storm() {
 		report_now host
 		sent=$((sent + 20000 + 3 * 5 + 2))
 		expect_equal 'bytes of all reports' $((sent * 128)) "$(sum_of_reports host)"
-		wait_for 'the descriptors of the beginning' has_descriptors "$before"
-		rss+=("$(resident_kib)")
+		wait_for 'the descriptors of the beginning' has_descriptors host "$before"
+		rss+=("$(resident_kib host)")
 		echo "after round $round: $(footprint host)"
 	done
 	((rss[2] - rss[1] < 512)) || fail "resident memory after each round, KiB: ${rss[*]}"
