@@ -35,6 +35,16 @@ test_old_libbpf_is_refused() {
 	! grep -q error: "$WORK/out" || fail 'compiled all the same' "$(cat "$WORK/out")"
 }
 
+# With the warnings of the Makefile.
+compile_all() { # COMPILER [OPTION...]
+	local warnings
+
+	read -r -a warnings < <(sed -n 's/^WARNINGS := //p' Makefile)
+	find lib netlink config report metrics control supervisor tests -name '*.c' ! -name '*.bpf.c' -print0 |
+		xargs -0 -n 8 -P "$(nproc)" "$@" "${warnings[@]}" -std=gnu11 -fsyntax-only -I. \
+			-D_GNU_SOURCE -DFLOWTALLY_VERSION='""'
+}
+
 # As on Alpine: what glibc alone has, or has elsewhere, is not needed. The libraries' headers are this distribution's.
 test_compiles_with_musl() {
 	local header found
@@ -47,9 +57,11 @@ test_compiles_with_musl() {
 			[[ ! -e $found || -e $WORK/include/$header ]] || ln -s "$found" "$WORK/include/$header"
 		done
 	done
-	find lib netlink config report metrics control supervisor tests -name '*.c' ! -name '*.bpf.c' -print0 |
-		xargs -0 -n 8 -P "$(nproc)" musl-gcc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -I. -D_GNU_SOURCE \
-			-DFLOWTALLY_VERSION='""' -isystem "$WORK/include"
+	compile_all musl-gcc -isystem "$WORK/include"
+}
+
+test_compiles_with_clang() {
+	compile_all clang
 }
 
 # The unit

@@ -373,8 +373,8 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 }
 
 /* By generic netlink; its mode before it has ports. */
-static int set_team_option(struct kernel *kernel, const struct device *team, const char *format,
-			   ...)
+__attribute__((format(printf, 3, 4))) static int
+set_team_option(struct kernel *kernel, const struct device *team, const char *format, ...)
 {
 	char option[64], command[128];
 	int err, left;
