@@ -17,18 +17,26 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* What strangers can hold: connections, each for so long, with so much of a request. */
+/* What strangers can hold: connections, each for so long, however busy, with so much of a request.
+ */
 #define SERVER_CONNECTIONS 32U
 #define SERVER_TIMEOUT_S   10U
 #define SERVER_MEMORY	   ((size_t)8192)
 
 #define OPEN_TYPE "application/openmetrics-text"
 
+struct server_connection {
+	int fd;		/* the daemon's */
+	int64_t end_ns; /* 0: none, or it is being ended */
+};
+
 struct metrics_server {
 	struct loop *loop; /* borrowed */
 	struct MHD_Daemon *daemon;
 	int epoll_fd;	     /* the daemon's */
-	struct timer *timer; /* when the daemon wants to look for clients that take too long */
+	struct timer *timer; /* when a client has taken too long, or the daemon wants to run */
+	struct server_connection connections[SERVER_CONNECTIONS];
+	unsigned int connection_count;
 	metrics_tell tell;
 	void *data;
 };
@@ -65,6 +73,9 @@ static enum MHD_Result server_answer(struct MHD_Connection *connection, unsigned
 	}
 	*body = (struct buffer){0};
 	result = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	/* so that the end of a connection's time never meets another request of it */
+	if (result == MHD_YES)
+		result = MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (result == MHD_YES && status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		result = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
 	if (result == MHD_YES)
@@ -129,16 +140,71 @@ __attribute__((format(printf, 2, 0))) static void server_log(void *data, const c
 	log_vline(LOG_LEVEL_DEBUG, format, args);
 }
 
+static void server_on_connection(void *data, struct MHD_Connection *connection, void **slot,
+				 enum MHD_ConnectionNotificationCode what)
+{
+	struct metrics_server *server = data;
+	struct server_connection *place = *slot;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (place) {
+			*place = (struct server_connection){0};
+			server->connection_count--;
+		}
+		return;
+	}
+	for (unsigned int i = 0; i < SERVER_CONNECTIONS; i++) {
+		place = &server->connections[i];
+		if (place->fd > 0)
+			continue;
+		place->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+				    ->connect_fd;
+		place->end_ns = clock_boottime_ns() + SERVER_TIMEOUT_S * NSEC_PER_SEC;
+		server->connection_count++;
+		*slot = place;
+		return;
+	}
+}
+
+/* The daemon's own time-out is for those that say nothing at all. Ends those whose time is up,
+ * which the daemon then sees. Returns when the next one's will be, 0: never. */
+static int64_t server_end_late(struct metrics_server *server)
+{
+	int64_t now_ns = clock_boottime_ns(), next_ns = 0;
+
+	for (unsigned int i = 0; i < SERVER_CONNECTIONS; i++) {
+		struct server_connection *connection = &server->connections[i];
+
+		if (!connection->end_ns)
+			continue;
+		if (connection->end_ns <= now_ns) {
+			shutdown(connection->fd, SHUT_RDWR);
+			connection->end_ns = 0;
+		} else if (!next_ns || connection->end_ns < next_ns) {
+			next_ns = connection->end_ns;
+		}
+	}
+	return next_ns;
+}
+
 /* Lets the daemon do what it can without waiting. */
 static int server_run(struct metrics_server *server)
 {
+	bool was_full = server->connection_count == SERVER_CONNECTIONS;
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	int64_t wake_ns = 0;
+	int64_t wake_ns, daemon_ns;
 
 	if (MHD_run(server->daemon) != MHD_YES)
 		log_debug("metrics: the HTTP server is in trouble");
-	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES)
-		wake_ns = clock_boottime_ns() + (int64_t)wait_ms * NSEC_PER_MSEC + 1;
+	/* when there is room again, it listens from its next run on, and nothing would wake it */
+	if (was_full && server->connection_count < SERVER_CONNECTIONS)
+		(void)MHD_run(server->daemon);
+	wake_ns = server_end_late(server);
+	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES) {
+		daemon_ns = clock_boottime_ns() + (int64_t)wait_ms * NSEC_PER_MSEC + 1;
+		if (!wake_ns || daemon_ns < wake_ns)
+			wake_ns = daemon_ns;
+	}
 	return timer_set(server->timer, wake_ns, 0);
 }
 
@@ -159,13 +225,14 @@ static int server_start(struct metrics_server *server, int listen_fd)
 {
 	const union MHD_DaemonInfo *info;
 
-	server->daemon =
-		MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-				 server_on_request, server, MHD_OPTION_EXTERNAL_LOGGER, server_log,
-				 NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-				 MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS,
-				 MHD_OPTION_CONNECTION_TIMEOUT, SERVER_TIMEOUT_S,
-				 MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVER_MEMORY, MHD_OPTION_END);
+	server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+					  server_on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
+					  server_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+					  MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS,
+					  MHD_OPTION_CONNECTION_TIMEOUT, SERVER_TIMEOUT_S,
+					  MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVER_MEMORY,
+					  MHD_OPTION_NOTIFY_CONNECTION, server_on_connection,
+					  server, MHD_OPTION_END);
 	if (!server->daemon) {
 		close(listen_fd);
 		return -ENOMEM;

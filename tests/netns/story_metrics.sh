@@ -145,6 +145,32 @@ once_metrics_clients_that_say_nothing() {
 	kill "$holder" 2>/dev/null || true
 }
 
+# As many as there may be, who never stop to say something, for longer than any of them is heard.
+once_metrics_clients_that_never_finish() {
+	topology_wire
+	start_agent_with_metrics
+	# shellcheck disable=SC2016
+	in_ns host bash -c '
+		for ((i = 0; i < 32; i++)); do
+			exec {fd[i]}<>"/dev/tcp/${1/://}" && printf "GET /metrics HTTP/1.1\r\nX: " >&"${fd[i]}"
+		done
+		echo connected
+		trap "" PIPE
+		while sleep 1; do
+			for ((i = 0; i < 32; i++)); do
+				printf x >&"${fd[i]}"
+			done
+		done' talker "$LISTEN" >"$WORK/talkers" 2>/dev/null &
+	wait_for 'the clients' grep -q connected "$WORK/talkers"
+	PATIENCE_S=60 wait_for 'room for another client' answers_scrape
+	kill $!
+	stop_agent host
+}
+
+answers_scrape() {
+	[[ $(http 'GET /metrics HTTP/1.1' 2>/dev/null || true) == 'HTTP/1.1 200 OK'* ]]
+}
+
 once_metrics_port_in_use() {
 	local other
 
