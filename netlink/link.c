@@ -90,9 +90,9 @@ static int parse_altname(const struct nlattr *attr, void *data)
 		return -ENOMEM;
 	link->altnames = grown;
 	r = attr_string(attr, link->altnames[link->altname_count], LINK_ALTNAME_SIZE);
-	if (r < 0)
-		return r;
-	link->altname_count++;
+	/* the kernel takes an empty one, too: no reason not to know the link */
+	if (!r)
+		link->altname_count++;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -115,6 +116,19 @@ static int tell_addr(struct rtnl *rtnl, const struct nlmsghdr *message)
 	return r < 0 ? r : 1;
 }
 
+/* Both kinds of messages have it at the same place. 0: it ends before. */
+static uint32_t subject_index(const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *link = mnl_nlmsg_get_payload(message);
+
+	_Static_assert(offsetof(struct ifinfomsg, ifi_index) ==
+			       offsetof(struct ifaddrmsg, ifa_index),
+		       "the index of a link and of an address are at the same place");
+	return mnl_nlmsg_get_payload_len(message) < sizeof(struct ifaddrmsg)
+		       ? 0
+		       : (uint32_t)link->ifi_index;
+}
+
 static int tell(struct rtnl *rtnl, const struct nlmsghdr *message)
 {
 	int r;
@@ -132,8 +146,9 @@ static int tell(struct rtnl *rtnl, const struct nlmsghdr *message)
 		return 0;
 	}
 	if (r == -EBADMSG) {
-		log_warning("malformed message from the kernel (type %u, %u bytes), ignoring it",
-			    message->nlmsg_type, message->nlmsg_len);
+		log_warning("malformed message from the kernel about interface %u (type %u, %u "
+			    "bytes), ignoring it",
+			    subject_index(message), message->nlmsg_type, message->nlmsg_len);
 		return 0;
 	}
 	return r == -ENOENT ? 0 : r;
