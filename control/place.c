@@ -219,13 +219,16 @@ static int place_show(struct control_place *place, const struct sockaddr_un *tem
 static void place_explain(const struct control_place *place, int err, char *problem, size_t size)
 {
 	const char *path = place->address.sun_path;
+	int length = (int)strlen(path);
 
+	if (!length)
+		path = place_directory(&length);
 	if (err == -EEXIST)
 		snprintf(problem, size, "%s: is there and is no socket; remove it", path);
 	else if (err == -EADDRINUSE)
 		snprintf(problem, size, "%s: another program listens there", path);
 	else
-		snprintf(problem, size, "%s: %s", path[0] ? path : "socket", strerror(-err));
+		snprintf(problem, size, "%.*s: %s", length, path, strerror(-err));
 }
 
 int control_place_claim(struct control_place **ret, char *problem, size_t size)
@@ -241,6 +244,7 @@ int control_place_claim(struct control_place **ret, char *problem, size_t size)
 		snprintf(problem, size, "%s", strerror(ENOMEM));
 		return -ENOMEM;
 	}
+	place->fd = -1;
 	err = place_listen(place, &temporary);
 	if (!err)
 		err = place_show(place, &temporary);
