@@ -79,6 +79,14 @@ const char *explain_attach(int err)
 	return strerror(-err);
 }
 
+const char *explain_pins(int err)
+{
+	if (err == -ENOTUNIQ)
+		return "/sys/fs/bpf/flowtally and what is in it must be directories that only root "
+		       "can write to; remove it";
+	return strerror(-err);
+}
+
 const char *explain_output(int err)
 {
 	switch (err) {

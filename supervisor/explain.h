@@ -11,6 +11,9 @@ void explain_program(int err, char *text, size_t size);
 /* Why an interface cannot be attached to. Static, or as of strerror(3). */
 const char *explain_attach(int err);
 
+/* Why nothing can be pinned. Likewise. */
+const char *explain_pins(int err);
+
 /* Why an output cannot be opened or written to. Likewise. */
 const char *explain_output(int err);
 

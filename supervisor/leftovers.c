@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/attach.h"
+#include "supervisor/explain.h"
 #include "supervisor/instance.h"
 #include "supervisor/pins.h"
 
@@ -19,7 +20,7 @@ static int leftovers_remove_pins(size_t *others)
 	int removed = pins_new(&pins);
 
 	if (removed)
-		return removed == -ENOMEM || geteuid() ? removed : 0;
+		return removed == -ENOMEM || removed == -ENOTUNIQ || geteuid() ? removed : 0;
 	*others = pins_count_others(pins);
 	removed = pins_remove_all(pins);
 	pins_free(pins);
@@ -41,7 +42,7 @@ int leftovers_remove(void)
 	removed = attach_sweep(NULL, NULL);
 	pinned = removed < 0 ? removed : leftovers_remove_pins(&others);
 	if (pinned < 0) {
-		log_error("cannot clean up: %s%s", strerror(-pinned),
+		log_error("cannot clean up: %s%s", explain_pins(pinned),
 			  pinned == -EPERM || pinned == -EACCES ? " (needs root)" : "");
 		return pinned;
 	}

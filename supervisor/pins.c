@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PINS_DIRECTORY "flowtally"
 /* Replacements are made under this name first. Names with a dot are not to be had in this file
@@ -36,11 +37,21 @@ struct pins {
 	char own_name[64];
 };
 
+/* Only its owner and root may put anything into it: the file system may be open to all (mode=1777
+ * is what the kernel mounts it with), and whoever can make our directory could have us delete what
+ * is behind a symbolic link. */
 static int pins_open_directory(int at, const char *path)
 {
-	int fd = openat(at, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_close_ int fd = openat(at, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return -ENOTUNIQ;
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return -ENOTUNIQ;
+	return TAKE_FD(fd);
 }
 
 /* A number that no other network namespace has until the next boot; before 5.14 its inode, which

@@ -16,7 +16,8 @@ struct pins;
 
 /*
  * Finds or mounts the BPF file system (supervisor/bpffs.h) and makes the directory. 0; -ENOMEM;
- * another negative errno: there is none to be had, and *ret is not set.
+ * -ENOTUNIQ: the name is taken by what others may write to (explain_pins()); another negative
+ * errno: there is none to be had. Then *ret is not set.
  */
 int pins_new(struct pins **ret);
 /* Leaves the pins where they are, and the file system as long as there are any. */

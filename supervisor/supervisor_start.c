@@ -108,9 +108,10 @@ static int supervisor_open_program(struct supervisor *sup)
 		return err;
 	}
 	if (continuity_error(sup->continuity))
-		log_warning("no BPF file system (/sys/fs/bpf): %s; if the agent is killed, what it "
+		log_warning("nothing can be pinned in the BPF file system (/sys/fs/bpf): %s; if "
+			    "the agent is killed, what it "
 			    "counted since the last report is lost",
-			    strerror(-continuity_error(sup->continuity)));
+			    explain_pins(continuity_error(sup->continuity)));
 	err = flow_maps_new(&sup->maps, sup->program, continuity_pins(sup->continuity),
 			    sup->config.map_entries);
 	if (!err)

@@ -176,10 +176,57 @@ no_mount_to_hand_over_by() {
 	chmod +x "$WORK/flowtally"
 	FLOWTALLY=$WORK/flowtally
 	start_agent host
-	agent_log_has host 'no BPF file system' || fail 'it has one'
+	agent_log_has host 'nothing can be pinned in the BPF file system' || fail 'it has one'
 	send 3
 	signal_agent host USR2
 	wait "${AGENT[host]}" || fail 'the agent does not end well'
 	expect_report host 3 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 384'
 	expect_equal 'own filters' 0 "$(own_filters host v0)"
+}
+
+once_open_mount() {
+	topology_wire
+	with_own_mounts open_mount
+}
+
+as_nobody() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
+# Who may write to the BPF file system makes our directory there, and lets it lead elsewhere.
+open_mount() {
+	local own
+
+	mount -t bpf -o mode=1777 theirs /sys/fs/bpf
+	start_agent host
+	own=$(basename /sys/fs/bpf/flowtally/net*)
+	stop_agent host
+	mkdir "$WORK/precious"
+	touch "$WORK/precious/file"
+
+	as_nobody mkdir /sys/fs/bpf/flowtally
+	as_nobody ln -s "$WORK/precious" "/sys/fs/bpf/flowtally/$own"
+	expect_not_pinned
+	as_nobody rm "/sys/fs/bpf/flowtally/$own"
+	as_nobody rmdir /sys/fs/bpf/flowtally
+
+	as_nobody ln -s "$WORK/precious" /sys/fs/bpf/flowtally
+	expect_not_pinned
+	expect_equal 'what is not ours' "$WORK/precious/file" "$(find "$WORK/precious" -type f)"
+	as_nobody rm /sys/fs/bpf/flowtally
+	start_agent host
+	! agent_log_has host 'nothing can be pinned' || fail 'nothing is pinned where nobody is in the way'
+	stop_agent host
+}
+
+expect_not_pinned() {
+	local what='/sys/fs/bpf/flowtally and what is in it must be directories that only root can write to'
+
+	expect_status 1 "cannot clean up: $what" cleanup
+	start_agent host
+	agent_log_has host "$what" || fail 'it is pinned where others may write'
+	send 3
+	stop_agent host
+	expect_report host 3 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 384'
+	: >"$WORK/host.report"
 }
