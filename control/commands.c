@@ -54,7 +54,9 @@ static int command_show(const json_t *answer, bool json,
 	int err;
 
 	if (json) {
-		if (json_dump_callback(answer, command_put_json, &text, CONTROL_ANSWER_FORMAT))
+		/* no name in it can then steer a terminal */
+		if (json_dump_callback(answer, command_put_json, &text,
+				       CONTROL_ANSWER_FORMAT | JSON_ENSURE_ASCII))
 			text.error = -ENOMEM;
 		buffer_char(&text, '\n');
 	} else {

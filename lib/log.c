@@ -50,9 +50,7 @@ bool log_enabled(enum log_level level)
 	return level <= log_max;
 }
 
-/* A name or a path in a message may hold anything; a terminal or a log must see one harmless line.
- */
-static void log_make_printable(char *text)
+void log_make_printable(char *text)
 {
 	while (*text) {
 		size_t length = utf8_length(text);

@@ -25,6 +25,10 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 void log_vline(enum log_level level, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
+/* A name or a path in a message may hold anything; a terminal or a log must see one harmless line:
+ * what is not printable becomes '?'. Log lines are made so. */
+void log_make_printable(char *text);
+
 /*
  * The live line of a terminal: kept below the log lines, redrawn after each. NULL or "" removes it.
  * Does nothing unless standard error is a terminal, and never waits for one that takes nothing.

@@ -27,7 +27,18 @@
  * NAT's, 3 counts, protocol, and what is between them. */
 #define LINE_REST (4 * FORMAT_ADDRESS_SIZE + 3 * COUNTS_SIZE + 512)
 
-/* A string as RFC 8259 wants it; bytes that are no UTF-8 become U+FFFD. */
+/* By the number of UTF-16, which is two above U+FFFF. */
+static void put_escape(struct buffer *out, uint32_t character)
+{
+	if (character > UINT16_MAX) {
+		buffer_printf(out, "\\u%04x", 0xd800 + ((character - 0x10000) >> 10));
+		character = 0xdc00 + (character & 0x3ff);
+	}
+	buffer_printf(out, "\\u%04x", character);
+}
+
+/* A string as RFC 8259 wants it; bytes that are no UTF-8 become U+FFFD. It may be shown by a
+ * terminal, so what that would obey is escaped, too. */
 static void put_string(struct buffer *out, const char *text)
 {
 	buffer_char(out, '"');
@@ -38,8 +49,8 @@ static void put_string(struct buffer *out, const char *text)
 			put_literal(out, "\xef\xbf\xbd");
 		else if (*text == '"' || *text == '\\')
 			buffer_printf(out, "\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			buffer_printf(out, "\\u%04x", (unsigned int)*text);
+		else if (*text != ' ' && !utf8_is_printable(text, length))
+			put_escape(out, utf8_code(text, length));
 		else
 			buffer_append(out, text, length);
 		text += length ? length : utf8_broken_length(text);

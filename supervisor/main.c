@@ -2,6 +2,7 @@
 #include "config/config.h"
 #include "control/commands.h"
 #include "control/top.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "supervisor/leftovers.h"
 #include "supervisor/options.h"
@@ -15,8 +16,12 @@
 
 static void main_complain(void *data, const char *message)
 {
+	_free_ char *text = strdup(message);
+
 	(void)data;
-	fprintf(stderr, "%s\n", message);
+	if (text)
+		log_make_printable(text);
+	fprintf(stderr, "%s\n", text ?: strerror(ENOMEM));
 }
 
 static int main_check_config(const struct options *options)

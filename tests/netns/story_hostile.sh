@@ -107,7 +107,7 @@ once_hostile_names_in_reports() {
 	done
 
 	hostile_report json
-	iconv -f UTF-8 -t UTF-32 "$WORK/json" >/dev/null || fail 'the JSON report is no UTF-8'
+	expect_harmless "$WORK/json"
 	expect_equal 'objects' $'report\nflow' "$(jq -r .event.action "$WORK/json")"
 	# what is no UTF-8 is U+FFFD, the rest comes back as it is
 	expect_equal 'names in JSON' \
@@ -134,7 +134,7 @@ once_hostile_names_in_views() {
 	done
 	for view in interfaces status; do
 		in_ns host timeout $((30 * PATIENCE)) "$FLOWTALLY" "$view" --json >"$WORK/view" </dev/null
-		iconv -f UTF-8 -t UTF-32 "$WORK/view" >/dev/null || fail "$view --json is no UTF-8"
+		expect_harmless "$WORK/view"
 		jq -e . "$WORK/view" >/dev/null || fail "$view --json is no JSON"
 	done
 	report_now host
@@ -222,4 +222,13 @@ once_output_to_devices() {
 	signal_agent host USR1
 	stop_agent host
 	expect_equal 'reports' 1 "$(report_count host)"
+}
+
+once_hostile_configuration_is_checked() {
+	make_ns host
+	printf '[repo\xc2\x9drt]\nexclude = [\x1b]2;x\n[\xe2\x80\xae]\nx = 1\n' >"$WORK/hostile.conf"
+	! in_ns host "$FLOWTALLY" check-config -c "$WORK/hostile.conf" >"$WORK/checked" 2>&1 ||
+		fail 'it is taken for a good one'
+	expect_harmless "$WORK/checked"
+	[[ $(wc -l <"$WORK/checked") -ge 2 ]] || fail 'no mistake is told of' "$(cat "$WORK/checked")"
 }

@@ -542,14 +542,15 @@ static void names_are_escaped(void **state)
 		{"a\"b", "a\"b", "a\\\"b"},
 		{"a\\b", "a\\x5Cb", "a\\\\b"},
 		{"\x1b[2J", "\\x1B[2J", "\\u001b[2J"},
-		{"a\nb\x7f", "a\\x0Ab\\x7F", "a\\u000ab\x7f"},
+		{"a\nb\x7f", "a\\x0Ab\\x7F", "a\\u000ab\\u007f"},
 		{"\xc3\xa4", "\xc3\xa4", "\xc3\xa4"},
 		{"\xe2\x82\xac", "\xe2\x82\xac", "\xe2\x82\xac"},
 		{"\xf0\x9f\x90\xa7", "\xf0\x9f\x90\xa7", "\xf0\x9f\x90\xa7"},
-		{"\xc2\x9b", "\\xC2\\x9B", "\xc2\x9b"},		     /* CSI */
-		{"\xe2\x80\xae", "\\xE2\\x80\\xAE", "\xe2\x80\xae"}, /* right-to-left override */
-		{"\xd8\x9c", "\\xD8\\x9C", "\xd8\x9c"},		     /* Arabic letter mark */
-		{"a\xe3\x80\x80z", "a\\xE3\\x80\\x80z", "a\xe3\x80\x80z"}, /* wide blank */
+		{"\xc2\x9b", "\\xC2\\x9B", "\\u009b"},		      /* CSI */
+		{"\xe2\x80\xae", "\\xE2\\x80\\xAE", "\\u202e"},	      /* right-to-left override */
+		{"\xd8\x9c", "\\xD8\\x9C", "\\u061c"},		      /* Arabic letter mark */
+		{"a\xe3\x80\x80z", "a\\xE3\\x80\\x80z", "a\\u3000z"}, /* wide blank */
+		{"\xf3\xa0\x81\x81", "\\xF3\\xA0\\x81\\x81", "\\udb40\\udc41"}, /* tag */
 		{"\xe2\x80\xa6", "\xe2\x80\xa6", "\xe2\x80\xa6"},
 		{"a\xff", "a\\xFF", "a\xef\xbf\xbd"},
 		{"\xc3", "\\xC3", "\xef\xbf\xbd"},

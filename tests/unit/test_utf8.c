@@ -64,8 +64,8 @@ static void test_broken(void **state)
 /* What the C library calls no graphic character is never printable, whatever it is. */
 static void test_printable(void **state)
 {
-	static const wchar_t hidden[] = {0xad,	 0x61c,	 0x200b, 0x202e, 0x2066,
-					 0x3000, 0xfeff, 0xfe0f, 0xe0041};
+	static const wchar_t hidden[] = {0xad,	 0x61c,	 0x890,	 0x1d173, 0x200b, 0x202e,
+					 0x2066, 0x3000, 0xfeff, 0xfe0f,  0xe0041};
 	size_t printable = 0;
 	char text[MB_LEN_MAX];
 
