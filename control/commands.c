@@ -43,6 +43,12 @@ static int command_print(const struct buffer *text)
 
 static int command_put_json(const char *data, size_t size, void *out)
 {
+	/* the only control that jansson leaves as it is */
+	for (const char *del; (del = memchr(data, '\x7f', size)); data = del + 1) {
+		buffer_append(out, data, (size_t)(del - data));
+		buffer_str(out, "\\u007f");
+		size -= (size_t)(del + 1 - data);
+	}
 	buffer_append(out, data, size);
 	return 0;
 }
