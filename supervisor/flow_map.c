@@ -201,8 +201,9 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 		if (!bpf_map_update_batch(outer, slots, fds, &count, NULL))
 			return n;
 		*err = -errno;
+		/* who finds no memory to begin with leaves the count as it was */
 		if (*err != -EINVAL && *err != -EOPNOTSUPP && *err != -524 /* ENOTSUPP */)
-			return count;
+			return count < n ? count : 0;
 		maps->no_batch_update = true;
 		*err = 0;
 	}
@@ -748,6 +749,15 @@ static int flow_maps_find_slot(struct flow_map *map, struct flow_map_slot *slots
 	return 0;
 }
 
+/* Who died while he swapped it may have set its count to zero before. */
+static void flow_maps_distrust_fill(const struct flow_maps *maps, const struct flow_map *found,
+				    size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (found[i].slot != FLOW_MAP_NO_SLOT)
+			program_touch_fill(maps->program, found[i].slot);
+}
+
 static void flow_maps_claim_slots(struct flow_maps *maps, const struct flow_map *found, size_t n)
 {
 	bool claimed[FLOW_SLOTS] = {false};
@@ -804,6 +814,7 @@ int flow_maps_recover(struct flow_maps *maps, const struct generation *earlier,
 		return err;
 	}
 	flow_maps_claim_slots(maps, recovery.found, recovery.count);
+	flow_maps_distrust_fill(maps, recovery.found, recovery.count);
 	*ret = recovery.found;
 	*count = recovery.count;
 	return 0;

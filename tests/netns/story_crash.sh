@@ -490,6 +490,72 @@ kill_at_each_call() { # NAME STEP
 	done
 }
 
+# More flows than CPUs hold, so that they are in the map, also where the agent dies between what it does to swap it.
+once_killed_while_a_full_map_is_swapped() {
+	local step=${CRASH_STEP:-4} killed=0 sent=0 call
+
+	call=$((RANDOM % step + 1))
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_flood
+	start_agent host
+	while true; do
+		sent=$((sent + $("$TOOLS/flood" "$PREFIX-host" 10000 200)))
+		kill_at_system_call host bpf "$call"
+		has_died host || break
+		killed=$((killed + 1))
+		start_agent host
+		stop_agent host
+		expect_equal "bytes of all reports, killed at call $call" $((sent * 29)) "$(sum_of_reports host)"
+		start_agent host
+		call=$((call + step))
+	done
+	((killed >= 5)) || fail "killed only $killed times"
+	stop_agent host
+}
+
+own_pins() {
+	printf '/sys/fs/bpf'
+	readlink "/proc/${AGENT[host]}/fd/"* | grep -o '/flowtally/net-[0-9]*$' | head -n 1
+}
+
+# What was counted before is lost, and this is said; what is counted from then on is counted once.
+expect_fresh_start() {
+	start_agent host
+	agent_log_has host 'what a dead agent counted is lost: it cannot be read' || fail 'it is read'
+	two_flows 10
+	stop_agent host
+	expect_equal 'bytes' $((20 * 128)) "$(sum_of_reports host)"
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+}
+
+story_damaged_pin() {
+	local pins
+
+	topology_wire
+	start_agent host
+	two_flows 10
+	pins=$(own_pins)
+	kill_agent host
+	ln "$(compgen -G "$pins/flows-*" | head -n 1)" "$pins/trains-99"
+	expect_fresh_start
+}
+
+# With others that can be read, of interfaces that are not known yet.
+story_damaged_pin_of_a_report_in_doubt() {
+	local pins
+
+	topology_wire
+	fill_small_disk
+	start_agent host -o "$WORK/small/report"
+	pins=$(own_pins)
+	ln "$pins/checkpoint" "$pins/trains-99"
+	two_flows 10
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	kill_agent host
+	expect_fresh_start
+}
+
 story_killed_at_system_calls() {
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
 	topology_wire
