@@ -239,14 +239,18 @@ static void table_flip_epoch(void *data)
 static int table_swap(struct interface_table *table, struct selection *selection,
 		      flow_maps_moment moment)
 {
+	int err;
+
 	qsort(selection->interfaces, selection->count, sizeof(*selection->interfaces),
 	      table_by_swap_rank);
-	for (size_t i = 0; i < selection->count; i++) {
+	for (size_t i = 0; i < selection->count; i++)
 		selection->maps[i] = &selection->interfaces[i]->map;
-		selection->interfaces[i]->nearly_full = false;
-	}
-	return flow_maps_swap(table->monitor->maps, selection->maps, selection->old,
-			      selection->count, moment, table);
+	err = flow_maps_swap(table->monitor->maps, selection->maps, selection->old,
+			     selection->count, moment, table);
+	for (size_t i = 0; i < selection->count; i++)
+		if (selection->old[i].fd >= 0)
+			selection->interfaces[i]->nearly_full = false;
+	return err;
 }
 
 /* Empty maps for the phases that the selected interfaces are in. 0 or negative errno, then there
@@ -255,8 +259,8 @@ static int table_take_maps(struct interface_table *table, const struct selection
 			   struct flow_map *taken)
 {
 	struct flow_maps *maps = table->monitor->maps;
+	size_t ready = flow_maps_ready(maps), n = 0;
 	int err = flow_maps_prepare(maps, selection->count);
-	size_t n = 0;
 
 	while (!err && n < selection->count) {
 		err = flow_maps_take(maps, selection->interfaces[n]->map.phase, &taken[n]);
@@ -264,6 +268,8 @@ static int table_take_maps(struct interface_table *table, const struct selection
 	}
 	while (err && n--)
 		flow_maps_put_back(maps, &taken[n]);
+	if (err)
+		flow_maps_release(maps, ready);
 	return err;
 }
 
@@ -298,7 +304,10 @@ static int table_exchange(struct interface_table *table, struct selection *selec
 	}
 	table_flip_epoch(table);
 	slot_table_show(program_slots(table->monitor->program));
-	err = flow_maps_retire(maps, old, selection->count);
+	/* a program that has read the words of before may still be about to count by them: where
+	 * CPUs are left out of the walk over them (supervisor/cpu_walk.h), or it can be interrupted
+	 */
+	err = flow_maps_synchronize(maps) ?: flow_maps_retire(maps, old, selection->count);
 	if (err) {
 		log_error("flow maps could not be taken out of their slots, which stay in use: %s",
 			  strerror(-err));
