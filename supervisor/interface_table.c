@@ -384,7 +384,7 @@ static void table_stop_selected(struct interface_table *table, struct selection 
  * that may be on its way. */
 static void table_fade(struct interface_table *table, struct interface *interface)
 {
-	if (interface->slot.flags)
+	if (interface->slot.flags || interface->link.tunnel.protocols[0])
 		table_push(&table->faded, interface);
 	else
 		interface_free(interface);
@@ -654,6 +654,8 @@ int interface_table_tunnels(const struct interface_table *table, struct tunnel_s
 		err = table_add_tunnel(ended, tunnels);
 	for (const struct interface *gone = table->gone; gone && !err; gone = gone->next)
 		err = table_add_tunnel(gone, tunnels);
+	for (const struct interface *faded = table->faded; faded && !err; faded = faded->next)
+		err = table_add_tunnel(faded, tunnels);
 	FOR_EACH_INTERFACE (table, interface)
 		if (!err)
 			err = table_add_tunnel(interface, tunnels);

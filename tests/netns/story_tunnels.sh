@@ -98,7 +98,7 @@ story_vxlan_over_ipv6_that_goes() {
 }
 
 # Another VXLAN device with the same port and another remote end, which is not watched, keeps its outer packets.
-story_two_vxlans_one_excluded() {
+topology_two_vxlans() {
 	topology_routed_vxlan
 	add_addresses world w0 10.3.0.3/24
 	ip_in host neighbour replace 10.3.0.3 lladdr "$(ip_in world -j link show dev w0 |
@@ -108,13 +108,37 @@ story_two_vxlans_one_excluded() {
 	ip_in host link set vx1 addrgenmode none up
 	add_addresses host vx1 10.7.0.1/24
 	ip_in host neighbour replace 10.7.0.2 lladdr 02:00:00:00:00:77 dev vx1 nud permanent
-	start_agent host -x vx1
+}
+
+send_by_both_vxlans() {
 	udp -n 100 -s 1000 host 10.6.0.1:40000 world 10.6.0.2:5001
 	in_ns host bash -c 'for i in 1 2 3 4 5; do printf %100s >/dev/udp/10.7.0.2/9; done'
-	stop_agent host
+}
+
+expect_both_vxlans() {
 	expect_report host 105 "10.6.0.1:40000 - 10.6.0.2:5001 Bytes: $((100 * 1028))" \
 		"10.3.0.1:50000 - 10.3.0.3:4789 Bytes: $((5 * 178))" \
 		"# tunnel interface=vx0 flows=1 bytes=$((100 * 1078)) packets=100"
+}
+
+story_two_vxlans_one_excluded() {
+	topology_two_vxlans
+	start_agent host -x vx1
+	send_by_both_vxlans
+	stop_agent host
+	expect_both_vxlans
+}
+
+story_unwatched_vxlan_that_goes() {
+	topology_two_vxlans
+	start_agent host -v -x vx1
+	send_by_both_vxlans
+	ip_in host link delete vx1
+	# what was said before is read by then
+	in_ns host "$FLOWTALLY" interfaces --json >"$WORK/interfaces"
+	! grep -q vx1 "$WORK/interfaces" || fail 'it is still there'
+	stop_agent host
+	expect_both_vxlans
 }
 
 expect_json() { # FILTER EXPECTED
