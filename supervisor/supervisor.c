@@ -479,18 +479,29 @@ void supervisor_open_control(struct supervisor *sup)
 		log_debug("control socket: %s", control_server_path(sup->control));
 }
 
-int supervisor_run(const struct options *options)
+/* 0, or -EINVAL: the mistake is told. */
+static int supervisor_init(struct supervisor *sup, const struct options *options)
 {
-	struct supervisor sup = {
+	*sup = (struct supervisor){
 		.options = options,
 		.instance_fd = -1,
 		.signal_fd = -1,
 	};
-	int err;
+	return options_load_config(options, &sup->config, supervisor_complain, NULL) ? -EINVAL : 0;
+}
 
-	if (options_load_config(options, &sup.config, supervisor_complain, NULL))
+int supervisor_run(const struct options *options)
+{
+	struct supervisor sup;
+	int err = supervisor_init(&sup, options);
+
+	if (err)
 		return SUPERVISOR_MISUSE;
 	err = supervisor_start(&sup);
+	if (err == -EUCLEAN) {
+		supervisor_clean(&sup);
+		err = supervisor_init(&sup, options) ?: supervisor_start(&sup);
+	}
 	/* what a dead agent left is not lost because we could not begin: it waits for the next
 	 * start
 	 */

@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -156,6 +157,7 @@ static int supervisor_sweep(struct supervisor *sup)
 static int supervisor_recover(struct supervisor *sup)
 {
 	const struct continuity_relief relief = {reporter_relieve_doubtful, sup->reporter};
+	char why[128];
 	int err;
 
 	if (!continuity_found(sup->continuity))
@@ -163,12 +165,19 @@ static int supervisor_recover(struct supervisor *sup)
 	reporter_go_on(sup->reporter, continuity_interval(sup->continuity));
 	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge,
 				 &relief);
-	if (err)
-		log_error("not all that a dead agent counted could be read: %s", strerror(-err));
-	else
+	if (!err) {
 		log_notice("an agent before this one has left its running interval: going on with "
 			   "it");
-	return continuity_can_wait(err) ? err : 0;
+		return 0;
+	}
+	if (continuity_can_wait(err)) {
+		log_error("what a dead agent counted cannot be read now: %s", strerror(-err));
+		return err;
+	}
+	/* half of it would be counted twice from now on */
+	snprintf(why, sizeof(why), "it cannot be read (%s)", strerror(-err));
+	continuity_start_afresh(sup->continuity, why);
+	return -EUCLEAN;
 }
 
 static void supervisor_checkpoint(void *data)
