@@ -26,8 +26,13 @@
 #include <unistd.h>
 
 #define BPFFS_PATH "/sys/fs/bpf"
-/* The mount's source says whose it is to unmount. */
-#define BPFFS_SOURCE "flowtally"
+/* The mount's source says whose it is to unmount. Before Linux 5.17 that of all is "none"
+ * (kernel/bpf/inode.c: bpf_parse_param()), so its flags do, which nobody else gives a BPF file
+ * system.
+ */
+#define BPFFS_SOURCE  "flowtally"
+#define BPFFS_FLAGS   (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
+#define BPFFS_OPTIONS ",noatime,nodiratime"
 
 struct bpffs {
 	int root_fd;
@@ -79,9 +84,7 @@ static pid_t bpffs_find_outer(void)
 
 static int bpffs_mount(void)
 {
-	return mount(BPFFS_SOURCE, BPFFS_PATH, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")
-		       ? -errno
-		       : 0;
+	return mount(BPFFS_SOURCE, BPFFS_PATH, "bpf", BPFFS_FLAGS, "mode=0700") ? -errno : 0;
 }
 
 /* Whether it is there because we mounted it, as that process sees it. */
@@ -94,10 +97,11 @@ static bool bpffs_is_ours(const char *process)
 	snprintf(line, sizeof(line), "/proc/%s/mounts", process);
 	mounts = fopen(line, "re");
 	while (mounts && fgets(line, sizeof(line), mounts)) {
-		char source[64], path[64];
+		char source[64], path[64], options[256];
 
-		if (sscanf(line, "%63s %63s", source, path) == 2 && !strcmp(path, BPFFS_PATH))
-			ours = !strcmp(source, BPFFS_SOURCE);
+		if (sscanf(line, "%63s %63s %*s %255s", source, path, options) == 3 &&
+		    !strcmp(path, BPFFS_PATH))
+			ours = !strcmp(source, BPFFS_SOURCE) || strstr(options, BPFFS_OPTIONS);
 	}
 	return ours;
 }
