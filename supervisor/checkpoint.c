@@ -254,6 +254,7 @@ static void code_report(struct codec *codec, struct checkpoint_report *report)
 	code(codec, report->owed);
 	code(codec, report->folded);
 	code_phases(codec, &report->phases, &report->phase_count);
+	code(codec, report->checksum);
 	code_end(codec, record);
 }
 

@@ -78,10 +78,10 @@ struct checkpoint_list {
 struct checkpoint_report {
 	uint64_t id; /* 0: there is none */
 	struct checkpoint_interval interval;
-	/* where in which regular file it begins, and its size; file_size 0: it is no regular file
-	 */
+	/* where in which regular file it begins, its size and checksum (sink.h); file_size 0: it is
+	 * no regular file */
 	struct sink_position position;
-	uint64_t file_size;
+	uint64_t file_size, checksum;
 	struct checkpoint_list maps; /* by their serial numbers */
 	uint64_t last_train_set;     /* sets taken up to this number are in it */
 	uint64_t owed;	 /* what the report before it left to it: that report's id, or 0 for nothing

@@ -332,7 +332,7 @@ void continuity_fold(struct continuity *continuity, struct interface_table *tabl
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
 			    const struct merge *merge, const struct report *report,
 			    const struct checkpoint_interval *interval, const struct sink *sink,
-			    size_t size)
+			    const struct buffer *text)
 {
 	struct checkpoint_report begun = {.id = report->id,
 					  .interval = *interval,
@@ -353,8 +353,10 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 	err = continuity_put_owed(continuity, table, merge, report->id);
 	if (err)
 		log_error("what hooks owe to the next interval cannot be kept: %s", strerror(-err));
-	if (sink_position(sink, &begun.position))
-		begun.file_size = size;
+	if (sink_position(sink, &begun.position)) {
+		begun.file_size = text->size;
+		begun.checksum = sink_checksum(text->data, text->size);
+	}
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
 	continuity->folded = 0;

@@ -97,13 +97,13 @@ void continuity_fold(struct continuity *continuity, struct interface_table *tabl
 		     const struct merge *merge, const struct checkpoint_interval *interval);
 
 /*
- * A report of that size, made of merge, is about to be written to the sink; all that was read until
+ * A report of that text, made of merge, is about to be written to the sink; all that was read until
  * now is in it. interval: with its end. 0 or -ENOMEM.
  */
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
 			    const struct merge *merge, const struct report *report,
 			    const struct checkpoint_interval *interval, const struct sink *sink,
-			    size_t size);
+			    const struct buffer *text);
 /* Nothing of it could be written, so the interval goes on. */
 void continuity_cancel_report(struct continuity *continuity, struct interface_table *table,
 			      const struct checkpoint_interval *interval);

@@ -299,10 +299,14 @@ int reporter_write_doubtful(struct reporter *reporter)
 		reporter_note_output(reporter, err);
 		return err;
 	}
-	if (!left->file_size || !sink_has_whole(reporter->sink, &left->position, left->file_size)) {
+	if (!left->file_size ||
+	    !sink_has_whole(reporter->sink, &left->position, left->file_size, left->checksum)) {
 		err = reporter_make_doubtful(reporter, left, merge, &report);
 		if (!err)
 			err = reporter_finish_report(reporter, &report, id);
+		if (!err && left->file_size)
+			sink_cut_part(reporter->sink, &left->position, reporter->text.data,
+				      reporter->text.size);
 		if (!err)
 			err = reporter_send(reporter);
 		report_clean(&report);
@@ -374,7 +378,7 @@ static int reporter_write_interval(struct reporter *reporter)
 	if (!err)
 		err = continuity_begin_report(reporter->continuity, reporter->table,
 					      reporter->merge, &report, &interval, reporter->sink,
-					      reporter->text.size);
+					      &reporter->text);
 	if (!err) {
 		err = reporter_send(reporter);
 		if (err)

@@ -8,14 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /* A pipe that poll(2) calls writable takes this much without blocking (pipe(7), PIPE_BUF). */
 #define SINK_CHUNK 4096
+#define SINK_PART  65536 /* of a file that is read */
 
 struct sink {
 	struct loop *loop; /* borrowed */
@@ -300,18 +303,86 @@ bool sink_position(const struct sink *sink, struct sink_position *position)
 	return true;
 }
 
-bool sink_has_whole(struct sink *sink, const struct sink_position *position, uint64_t size)
+uint64_t sink_checksum(const char *data, size_t size)
+{
+	return crc32_z(crc32_z(0, NULL, 0), (const uint8_t *)data, size);
+}
+
+/* The bytes behind the position: how many, or 0 if it is another file. */
+static uint64_t sink_behind(const struct sink *sink, const struct sink_position *position)
 {
 	struct stat st;
 
 	if (!sink->regular || fstat(sink->fd, &st) || st.st_dev != position->device ||
 	    st.st_ino != position->inode || (uint64_t)st.st_size <= position->offset)
+		return 0;
+	return (uint64_t)st.st_size - position->offset;
+}
+
+/* Gives the file's bytes from the position on to look, some by some. 1: it saw them all and found
+ * nothing wrong with them; 0; or negative errno: they cannot be read. */
+static int sink_look(const struct sink *sink, const struct sink_position *position, uint64_t size,
+		     bool (*look)(void *data, const char *bytes, size_t size), void *data)
+{
+	_free_ char *part = malloc(SINK_PART);
+	_close_ int fd = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", sink->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !part)
+		return part ? -errno : -ENOMEM;
+	for (uint64_t done = 0; done < size;) {
+		size_t wanted = size - done < SINK_PART ? (size_t)(size - done) : SINK_PART;
+		ssize_t got = pread(fd, part, wanted, (off_t)(position->offset + done));
+
+		if (got < 0)
+			return -errno;
+		if (!got || !look(data, part, (size_t)got))
+			return 0;
+		done += (uint64_t)got;
+	}
+	return 1;
+}
+
+static bool sink_sum_up(void *data, const char *bytes, size_t size)
+{
+	uint64_t *checksum = data;
+
+	*checksum = crc32_z(*checksum, (const uint8_t *)bytes, size);
+	return true;
+}
+
+bool sink_has_whole(const struct sink *sink, const struct sink_position *position, uint64_t size,
+		    uint64_t checksum)
+{
+	uint64_t found = sink_checksum(NULL, 0);
+	int r;
+
+	if (sink_behind(sink, position) < size)
 		return false;
-	if ((uint64_t)st.st_size >= position->offset + size)
-		return true;
-	sink_take_back(sink, (off_t)position->offset,
-		       (size_t)((uint64_t)st.st_size - position->offset));
-	return false;
+	r = sink_look(sink, position, size, sink_sum_up, &found);
+	/* if it cannot be read, its size is all there is to go by */
+	return r < 0 || (r && found == checksum);
+}
+
+/* The text that is looked for, from here on. */
+static bool sink_is_of(void *data, const char *bytes, size_t size)
+{
+	const char **text = data;
+	bool same = !memcmp(*text, bytes, size);
+
+	*text += size;
+	return same;
+}
+
+void sink_cut_part(const struct sink *sink, const struct sink_position *position, const char *text,
+		   size_t size)
+{
+	uint64_t behind = sink_behind(sink, position);
+
+	if (behind && behind < size && sink_look(sink, position, behind, sink_is_of, &text) > 0)
+		sink_take_back(sink, (off_t)position->offset, (size_t)behind);
 }
 
 /* Waits until the output takes something, or tells that it is broken. */

@@ -50,11 +50,16 @@ struct sink_position {
 };
 bool sink_position(const struct sink *sink, struct sink_position *position);
 
-/*
- * What became of a report of that size that was to begin at the position, when the agent that wrote
- * it died: true, it is there; else any part of it is cut off again, if nothing came behind it.
- */
-bool sink_has_whole(struct sink *sink, const struct sink_position *position, uint64_t size);
+/* Of a report's text (CRC-32 of RFC 1952). */
+uint64_t sink_checksum(const char *data, size_t size);
+
+/* Whether a report of that size and checksum, that was to begin at the position when the agent that
+ * wrote it died, is there whole; also if others have written to the file since. */
+bool sink_has_whole(const struct sink *sink, const struct sink_position *position, uint64_t size,
+		    uint64_t checksum);
+/* If the file ends with a part of that text, which begins at the position, it is cut off. */
+void sink_cut_part(const struct sink *sink, const struct sink_position *position, const char *text,
+		   size_t size);
 
 /* Waits up to timeout_ms until everything taken is written. 0, or -ETIMEDOUT or what failed, then
  * the sink stays busy with the rest. */

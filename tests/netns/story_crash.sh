@@ -513,6 +513,54 @@ once_killed_while_a_full_map_is_swapped() {
 	stop_agent host
 }
 
+# The report was written when the agent died, and not yet known to be; of half of it nothing stays.
+story_killed_behind_a_report() {
+	local size
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host
+	two_flows 10
+	kill_at_system_call host pwrite64 1
+	has_died host || fail 'it does not write the number of the report'
+	cp "$WORK/host.report" "$WORK/first"
+	size=$(stat -c %s "$WORK/first")
+	((size > 100)) || fail 'it has not written the report'
+	truncate -s $((size / 2)) "$WORK/host.report"
+	start_agent host
+	expect_equal 'the report' "$(<"$WORK/first")" "$(<"$WORK/host.report")"
+	stop_agent host
+	expect_equal 'bytes' $((20 * 128)) "$(sum_of_reports host)"
+}
+
+# As with StandardOutput=append: and StandardError=append: of the same file.
+start_agent_into_one_file() { # NUMBER
+	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -v -t 3600 -a "$ATTACH" -o - >>"$WORK/both" 2>>"$WORK/both" \
+		</dev/null &
+	AGENT[host]=$!
+	wait_for 'the agent' has_begun_times "$1"
+}
+
+has_begun_times() { # NUMBER
+	(($(grep -c 'first report' "$WORK/both") >= $1))
+}
+
+story_reports_among_messages() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	: >"$WORK/both"
+	start_agent_into_one_file 1
+	two_flows 10
+	trace_until_call host write 1
+	signal_agent host USR1
+	wait_for 'death' has_died host
+	end_trace
+	start_agent_into_one_file 2
+	stop_agent host
+	grep -qF 'an agent before this one has left' "$WORK/both" || fail 'a message is cut off' "$(<"$WORK/both")"
+	expect_equal 'bytes' $((20 * 128)) "$(awk '/ Bytes: / { sum += $NF } END { print sum + 0 }' "$WORK/both")"
+}
+
 own_pins() {
 	printf '/sys/fs/bpf'
 	readlink "/proc/${AGENT[host]}/fd/"* | grep -o '/flowtally/net-[0-9]*$' | head -n 1

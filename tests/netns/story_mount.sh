@@ -199,7 +199,7 @@ open_mount() {
 
 	mount -t bpf -o mode=1777 theirs /sys/fs/bpf
 	start_agent host
-	own=$(basename /sys/fs/bpf/flowtally/net*)
+	own=$(cd /sys/fs/bpf/flowtally && echo net*)
 	stop_agent host
 	mkdir "$WORK/precious"
 	touch "$WORK/precious/file"

@@ -59,6 +59,7 @@ static const struct checkpoint sample = {
 		   .interval = {.start_ns = 1, .start_wall_ns = 2, .end_ns = 3, .end_wall_ns = 4},
 		   .position = {.device = 5, .inode = 6, .offset = 7},
 		   .file_size = 8,
+		   .checksum = 9,
 		   .maps = {.numbers = maps, .count = ARRAY_SIZE(maps)},
 		   .last_train_set = 4,
 		   .owed = 16,

@@ -399,6 +399,46 @@ static void test_closed_standard_output(void **state)
 	assert_int_equal(err, -EBADF);
 }
 
+/* What an agent that died, others, or both have written behind the position where its report was to
+ * begin. */
+static void test_report_of_a_dead_agent(void **state)
+{
+	static const char report[] = "a whole report\n";
+	static const struct {
+		const char *found, *left; /* of the file, when a part was cut off */
+		bool whole;
+	} cases[] = {
+		{"", "", false},
+		{"a whole report\n", "a whole report\n", true},
+		{"a whole report\nmine", "a whole report\nmine", true},
+		{"a whole r", "", false},
+		{"a message", "a message", false},
+		{"a message that is longer", "a message that is longer", false},
+		{"a whole r and a message", "a whole r and a message", false},
+	};
+	struct fixture *f = *state;
+	uint64_t checksum = sink_checksum(report, strlen(report));
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sink_position position;
+		struct sink *sink;
+		char expected[64];
+
+		unlink(f->path);
+		assert_int_equal(sink_new(&sink, f->loop, f->path), 0);
+		assert_int_equal(sink_write(sink, "old\n", 4), 0);
+		assert_true(sink_position(sink, &position));
+		assert_int_equal(sink_write(sink, cases[i].found, strlen(cases[i].found)), 0);
+		assert_int_equal(sink_has_whole(sink, &position, strlen(report), checksum),
+				 cases[i].whole);
+		if (!cases[i].whole)
+			sink_cut_part(sink, &position, report, strlen(report));
+		snprintf(expected, sizeof(expected), "old\n%s", cases[i].left);
+		assert_content(f->path, expected);
+		sink_free(sink);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +458,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reader_goes_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reopened_in_the_middle, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_waits_for_a_terminal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_report_of_a_dead_agent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_closed_standard_output, setup, teardown),
 	};
 
