@@ -561,6 +561,9 @@ static int flow_maps_read_batches(struct flow_map_reading *reading)
 		int err;
 
 		if (failed && !last) {
+			/* the kernel has no memory for a key, or for a bucket */
+			if (first && errno == ENOMEM)
+				return flow_maps_read_one_by_one(reading);
 			if (!first || (errno != EINVAL && errno != EOPNOTSUPP && errno != 524))
 				return -errno;
 			maps->no_batch_read = true;
@@ -742,10 +745,13 @@ static int flow_maps_find_slot(struct flow_map *map, struct flow_map_slot *slots
 	map->entries = info.max_entries;
 	wanted.map_id = info.id;
 	slot = bsearch(&wanted, slots, count, sizeof(*slots), flow_maps_by_id);
-	if (slot) {
-		map->slot = slot->slot;
-		slot->slot = SLOT_SPARE; /* claimed */
-	}
+	if (!slot)
+		return 0;
+	/* it is pinned twice */
+	if (slot->slot == SLOT_SPARE)
+		return -EBADMSG;
+	map->slot = slot->slot;
+	slot->slot = SLOT_SPARE; /* claimed */
 	return 0;
 }
 

@@ -262,6 +262,9 @@ void held_release(struct held *held, size_t first, size_t n, uint64_t after_trai
 			(held->count - first) * sizeof(*held->list));
 	if (after_train_set < held->first_train_set)
 		after_train_set = held->first_train_set;
+	/* what a checkpoint says may be of long ago */
+	if (last_train_set > held->last_train_set)
+		last_train_set = held->last_train_set;
 	for (uint64_t set = after_train_set; set < last_train_set;)
 		held_forget_trains(held, ++set);
 	if (held->first_train_set == after_train_set && last_train_set > after_train_set)
