@@ -14,6 +14,13 @@ export STATE_DIRECTORY=$WORK RUNTIME_DIRECTORY=$WORK/run
 declare -A AGENT=()
 WIRES=0
 
+kernel_is_before() { # MAJOR MINOR
+	local major minor
+
+	IFS=.- read -r major minor _ < <(uname -r)
+	((major < $1 || (major == $1 && minor < $2)))
+}
+
 # Until COMMAND succeeds, with a deadline: PATIENCE_S, or 10 s. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
 	local what=$1 end=$((SECONDS + ${PATIENCE_S:-20} * PATIENCE))

@@ -63,10 +63,9 @@ once_without_tcx_asked_for() {
 
 # Before 5.11 maps are charged against RLIMIT_MEMLOCK, which only CAP_SYS_RESOURCE may raise.
 once_without_locked_memory() {
-	local major minor status=0
+	local status=0
 
-	IFS=.- read -r major minor _ < <(uname -r)
-	((major < 5 || (major == 5 && minor < 11))) ||
+	kernel_is_before 5 11 ||
 		skip 'this kernel does not count the memory of BPF as locked'
 	make_ns host
 	(

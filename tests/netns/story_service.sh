@@ -97,16 +97,18 @@ once_output_moves_to_another_user() {
 
 # Not root, but with the capabilities that the manual names.
 once_another_user_with_capabilities() {
+	local capabilities=-all,+bpf,+perfmon,+net_admin
+
 	topology_wire
 	(($(bpf_capability) == CAP_BPF)) || skip 'this kernel has no CAP_BPF'
+	! kernel_is_before 5 11 || capabilities+=,+sys_resource
 	cp "$FLOWTALLY" "$WORK/flowtally"
 	mkdir -m 700 "$WORK/theirs"
 	chown 65534:65534 "$WORK/theirs"
 	ln -s "$WORK/theirs/report" "$WORK/host.report"
 	: >"$WORK/host.log"
 	STATE_DIRECTORY=$WORK/theirs ip netns exec "$PREFIX-host" setpriv --reuid=65534 --regid=65534 \
-		--clear-groups --inh-caps=-all,+bpf,+perfmon,+net_admin \
-		--ambient-caps=-all,+bpf,+perfmon,+net_admin "$WORK/flowtally" run -t 3600 \
+		--clear-groups --inh-caps="$capabilities" --ambient-caps="$capabilities" "$WORK/flowtally" run -t 3600 \
 		-i lo -i v0 -i later -i other -o "$WORK/theirs/report" 2>>"$WORK/host.log" </dev/null &
 	AGENT[host]=$!
 	wait_for 'the agent' agent_is_decided host
