@@ -563,7 +563,7 @@ story_reports_among_messages() {
 
 own_pins() {
 	printf '/sys/fs/bpf'
-	readlink "/proc/${AGENT[host]}/fd/"* | grep -o '/flowtally/net-[0-9]*$' | head -n 1
+	readlink "/proc/${AGENT[host]}/fd/"* | grep -oE '/flowtally/net(ns)?-[0-9]+$' | head -n 1
 }
 
 # What was counted before is lost, and this is said; what is counted from then on is counted once.
