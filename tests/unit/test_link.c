@@ -257,6 +257,7 @@ static void test_bad_attributes(void **state)
 {
 	char kind[LINK_KIND_SIZE + 1] = {0};
 	struct nlmsghdr *message;
+	struct nlattr *names;
 	unsigned int type;
 
 	(void)state;
@@ -276,6 +277,14 @@ static void test_bad_attributes(void **state)
 	memset(kind, 'k', LINK_KIND_SIZE);
 	message = put_named_link();
 	put_linkinfo(message, kind);
+	assert_malformed(message);
+
+	/* a good alternative name before what is bad must not leak */
+	message = put_named_link();
+	names = mnl_attr_nest_start(message, IFLA_PROP_LIST);
+	mnl_attr_put_strz(message, IFLA_ALT_IFNAME, "good");
+	mnl_attr_nest_end(message, names);
+	mnl_attr_put_u16(message, IFLA_MASTER, 1);
 	assert_malformed(message);
 }
 
