@@ -257,6 +257,17 @@ static void put_link(struct kernel *kernel, struct nlmsghdr *header, struct ifin
 	mnl_attr_put_u32(header, IFLA_NET_NS_FD, (uint32_t)kernel->spaces[device->space]);
 }
 
+/* A pair's other end. */
+static void put_peer(struct kernel *kernel, struct nlmsghdr *header, uint16_t type,
+		     const struct device *peer)
+{
+	struct nlattr *nest = mnl_attr_nest_start(header, type);
+	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(header, sizeof(*info));
+
+	put_link(kernel, header, info, peer);
+	mnl_attr_nest_end(header, nest);
+}
+
 static void put_vxlan(struct nlmsghdr *header, const struct device *device)
 {
 	struct ifla_vxlan_port_range range = {.low = htons(TUNNEL_SOURCE_PORT),
@@ -300,23 +311,16 @@ static void put_ends_of_tunnel(struct nlmsghdr *header, const struct device *dev
 
 static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struct device *device)
 {
-	struct nlattr *info = mnl_attr_nest_start(header, IFLA_LINKINFO), *data, *peer;
-	struct ifinfomsg *peer_info;
+	struct nlattr *info = mnl_attr_nest_start(header, IFLA_LINKINFO), *data;
 
 	mnl_attr_put_str(header, IFLA_INFO_KIND, kind_to_str(device->kind));
 	data = mnl_attr_nest_start(header, IFLA_INFO_DATA);
 	switch (device->kind) {
 	case KIND_VETH:
-		peer = mnl_attr_nest_start(header, VETH_INFO_PEER);
-		peer_info = mnl_nlmsg_put_extra_header(header, sizeof(*peer_info));
-		put_link(kernel, header, peer_info, device->peer);
-		mnl_attr_nest_end(header, peer);
+		put_peer(kernel, header, VETH_INFO_PEER, device->peer);
 		break;
 	case KIND_NETKIT:
-		peer = mnl_attr_nest_start(header, NETKIT_INFO_PEER);
-		peer_info = mnl_nlmsg_put_extra_header(header, sizeof(*peer_info));
-		put_link(kernel, header, peer_info, device->peer);
-		mnl_attr_nest_end(header, peer);
+		put_peer(kernel, header, NETKIT_INFO_PEER, device->peer);
 		mnl_attr_put_u32(header, NETKIT_INFO_MODE, NETKIT_MODE_L2);
 		break;
 	case KIND_BRIDGE:

@@ -53,14 +53,13 @@ struct device {
 	uint8_t mac[6];
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
-	struct device
-		*peer; /* veth, netkit, tun, tap: the other end; tunnels: the other one's end */
-	struct device *master; /* a bridge, bond, team or VRF */
-	struct device *lower;  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
-				  address the outer packets have */
-	int outer_family;      /* tunnels: AF_INET or AF_INET6 */
-	uint16_t tag;	       /* vlan: its tag; vxlan, geneve: its network identifier; bond, team:
-				  its mode, as bonds have it; vrf: its table */
+	struct device *peer;	  /* pairs, tun, tap: the other end; tunnels: the other one's end */
+	struct device *master;	  /* a bridge, bond, team or VRF */
+	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
+				     address the outer packets have */
+	int outer_family;	  /* tunnels: AF_INET or AF_INET6 */
+	uint16_t tag; /* vlan: its tag; vxlan, geneve: its network identifier; bond, team:
+			 its mode, as bonds have it; vrf: its table */
 
 	/* by tc, of all that comes in */
 	struct device *redirect;      /* it leaves there, behind the agent's hook */
