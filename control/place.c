@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/place.h"
 #include "lib/cleanup.h"
+#include "lib/guarded.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -86,7 +87,6 @@ int control_place_candidate(unsigned int number, struct sockaddr_un *address)
 				    : place_own_name(address, directory, length);
 }
 
-/* Only its owner and root may put anything into it, so nobody can change it between two looks. */
 static int place_check_directory(char *problem, size_t size)
 {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -110,8 +110,7 @@ static int place_check_directory(char *problem, size_t size)
 		snprintf(problem, size, "%s: cannot be created: %s", path, strerror(-err));
 		return err;
 	}
-	if (S_ISDIR(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
-	    !(st.st_mode & (S_IWGRP | S_IWOTH)))
+	if (is_guarded_directory(&st))
 		return 0;
 	snprintf(problem, size, "%s: must be a directory that only root can write to", path);
 	return -EPERM;

@@ -2,6 +2,7 @@
 #include "supervisor/pins.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/guarded.h"
 #include "lib/log.h"
 #include "supervisor/bpffs.h"
 
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define PINS_DIRECTORY "flowtally"
 /* Replacements are made under this name first. Names with a dot are not to be had in this file
@@ -37,9 +37,8 @@ struct pins {
 	char own_name[64];
 };
 
-/* Only its owner and root may put anything into it: the file system may be open to all (mode=1777
- * is what the kernel mounts it with), and whoever can make our directory could have us delete what
- * is behind a symbolic link. */
+/* The file system may be open to all (mode=1777 is what the kernel mounts it with), and whoever can
+ * make our directory could have us delete what is behind a symbolic link. */
 static int pins_open_directory(int at, const char *path)
 {
 	_close_ int fd = openat(at, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -49,9 +48,7 @@ static int pins_open_directory(int at, const char *path)
 		return -ENOTUNIQ;
 	if (fd < 0 || fstat(fd, &st))
 		return -errno;
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return -ENOTUNIQ;
-	return TAKE_FD(fd);
+	return is_guarded_directory(&st) ? TAKE_FD(fd) : -ENOTUNIQ;
 }
 
 /* A number that no other network namespace has until the next boot; before 5.14 its inode, which
