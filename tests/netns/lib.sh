@@ -542,6 +542,24 @@ are_gone() { # OBJECT...
 	[[ -z $("$TOOLS/bpf_objects" alive "$@") ]]
 }
 
+# Metrics
+
+LISTEN=127.0.0.1:9464
+
+# What `run` answers on LISTEN, head and all.
+http() { # REQUEST-LINE [HEADER...]
+	# shellcheck disable=SC2016
+	in_ns host bash -c '
+		exec 3<>"/dev/tcp/${1/://}" || exit
+		shift
+		printf "%s\r\n" "$@" "Host: host" "Connection: close" "" >&3
+		timeout $((5 * PATIENCE)) cat <&3' http "$LISTEN" "$@"
+}
+
+scrape() {
+	http 'GET /metrics HTTP/1.1' | sed '1,/^\r$/d'
+}
+
 # Misuse
 
 # `flowtally ARGUMENTS` in the namespace host ends with STATUS, says one line that holds TEXT on standard

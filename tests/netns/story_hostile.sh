@@ -119,7 +119,7 @@ once_hostile_names_in_views() {
 	local view in_reports=("${SHOWN[@]}")
 
 	topology_hostile
-	printf '[metrics]\nlisten = 127.0.0.1:9464\n' >"$WORK/flowtally.conf"
+	printf '[metrics]\nlisten = %s\n' "$LISTEN" >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf" -x lo
 	cross_all
 	# they come as JSON, where what is no UTF-8 is U+FFFD
@@ -138,10 +138,7 @@ once_hostile_names_in_views() {
 		jq -e . "$WORK/view" >/dev/null || fail "$view --json is no JSON"
 	done
 	report_now host
-	# shellcheck disable=SC2016
-	in_ns host bash -c 'exec 3<>/dev/tcp/127.0.0.1/9464
-		printf "GET /metrics HTTP/1.1\r\nHost: host\r\nConnection: close\r\n\r\n" >&3
-		timeout $((5 * PATIENCE)) cat <&3' | tr -d '\r' >"$WORK/metrics"
+	http 'GET /metrics HTTP/1.1' | tr -d '\r' >"$WORK/metrics"
 	expect_harmless "$WORK/metrics"
 	SHOWN=("${in_reports[@]//\\/\\\\}")
 	SHOWN=("${SHOWN[@]//\"/\\\"}")

@@ -25,7 +25,7 @@ topology_long() {
 }
 
 write_lists() { # EXCLUDED
-	printf '[interfaces]\nexclude = %s\n[metrics]\nlisten = 127.0.0.1:9464\n' "$1" >"$WORK/flowtally.conf"
+	printf '[interfaces]\nexclude = %s\n[metrics]\nlisten = %s\n' "$1" "$LISTEN" >"$WORK/flowtally.conf"
 }
 
 long_links() { # ROUND
@@ -64,9 +64,7 @@ long_questions() {
 		in_ns host "$FLOWTALLY" "$question" --json | jq -e . >"$WORK/answer" || fail "flowtally $question"
 	done
 	in_ns host "$FLOWTALLY" top -n 1 >"$WORK/answer" || fail 'flowtally top'
-	# shellcheck disable=SC2016
-	in_ns host bash -c 'exec 3<>/dev/tcp/127.0.0.1/9464; printf "GET /metrics HTTP/1.0\r\n\r\n" >&3
-		grep -c "^flowtally_" <&3' >"$WORK/answer" || fail 'no metrics'
+	scrape | grep -c '^flowtally_' >"$WORK/answer" || fail 'no metrics'
 }
 
 long_round() { # ROUND

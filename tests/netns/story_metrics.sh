@@ -2,22 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Metrics, as a scraper gets them.
 
-LISTEN=127.0.0.1:9464
-
-# What `run` answers on LISTEN, head and all.
-http() { # REQUEST-LINE [HEADER...]
-	# shellcheck disable=SC2016
-	in_ns host bash -c '
-		exec 3<>"/dev/tcp/${1/://}" || exit
-		shift
-		printf "%s\r\n" "$@" "Host: host" "Connection: close" "" >&3
-		timeout $((5 * PATIENCE)) cat <&3' http "$LISTEN" "$@"
-}
-
-scrape() {
-	http 'GET /metrics HTTP/1.1' | sed '1,/^\r$/d'
-}
-
 metric() { # SERIES
 	scrape | awk -v series="$1" 'index($0, series " ") == 1 { print $NF }'
 }
