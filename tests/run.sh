@@ -12,7 +12,14 @@ export BUILD=${BUILD:-build} V=${V:-}
 # an exported timeout_s goes to the stories as it is
 binary_timeout_s=$((${timeout_s:-900} * ${PATIENCE:-1}))
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+fuzzing= # the process that does
+clean() {
+	[[ -z $fuzzing ]] || kill "$fuzzing" 2>/dev/null || true
+	wait
+	rm -rf "$scratch"
+}
+trap clean EXIT
+trap 'exit 1' INT TERM HUP
 # a line a test: "ok", "FAIL" or "SKIP"
 export RESULTS=$scratch/results
 : >"$RESULTS"
@@ -109,14 +116,33 @@ run_packaging() {
 	tests/packaging/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
 }
 
-# Every failed target is in the results. FUZZ_SECONDS and TARGETS: as tests/fuzz/run.sh has them.
-run_fuzz() {
+# In the background. FUZZ_SECONDS and TARGETS: as tests/fuzz/run.sh has them.
+begin_fuzzing() { # NICENESS
+	: >"$scratch/fuzz-results"
 	if ! compgen -G "$BUILD/fuzz/tests/fuzz/fuzz_*" >/dev/null; then
 		echo 'SKIP tests/fuzz: not built, as clang has no libFuzzer here (Debian: libclang-rt-dev)'
 		add_results SKIP 1
 		return
 	fi
-	tests/fuzz/run.sh || [[ -s $RESULTS ]] || add_results FAIL 1
+	RESULTS=$scratch/fuzz-results nice -n "$1" tests/fuzz/run.sh >"$scratch/fuzz-output" 2>&1 </dev/null &
+	fuzzing=$!
+}
+
+# Every failed target is in the results.
+end_fuzzing() {
+	local status=0
+
+	[[ -n $fuzzing ]] || return 0
+	wait "$fuzzing" || status=$?
+	fuzzing=
+	cat "$scratch/fuzz-output"
+	cat "$scratch/fuzz-results" >>"$RESULTS"
+	((!status)) || [[ -s $scratch/fuzz-results ]] || add_results FAIL 1
+}
+
+run_fuzz() {
+	begin_fuzzing 0
+	end_fuzzing
 }
 
 # First the cases that once failed, then random hosts; SEEDS=FIRST..LAST takes others, or more of
@@ -148,11 +174,13 @@ run_ring() { # NAME
 	all)
 		run_unit
 		run_packaging
-		run_fuzz
+		# while others wait, and it gives way to them
+		begin_fuzzing 10
 		run_prog
 		run_netns
 		run_topology
 		run_kernels
+		end_fuzzing
 		;;
 	*)
 		echo 'usage: tests/run.sh unit|packaging|fuzz|prog|netns|topology|kernels|all...' >&2

@@ -12,7 +12,7 @@ set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
-seconds=${FUZZ_SECONDS:-7}
+seconds=${FUZZ_SECONDS:-60}
 RESULTS=${RESULTS:-/dev/null}
 work=$(mktemp -d)
 
@@ -28,13 +28,13 @@ clean() {
 trap clean EXIT
 trap 'exit 1' INT TERM HUP
 
-# What it finds on its way is kept until the end only. A unit that takes 10 s is a finding, as is one that
-# takes 1 GiB.
+# What it finds on its way is kept until the end only. A unit that takes 30 s, beside whatever else runs, is a
+# finding, as is one that takes 1 GiB.
 fuzz() { # TARGET
 	local status=0
 
 	mkdir "$work/$1" "$work/$1/found" "$work/$1/tmp"
-	TMPDIR=$work/$1/tmp FUZZ_CPU_SECONDS=$seconds "$BUILD/fuzz/tests/fuzz/fuzz_$1" -timeout=10 \
+	TMPDIR=$work/$1/tmp FUZZ_CPU_SECONDS=$seconds "$BUILD/fuzz/tests/fuzz/fuzz_$1" -timeout=30 \
 		-rss_limit_mb=1024 -use_value_profile=1 -print_final_stats=1 \
 		-artifact_prefix="$work/$1/input-" "$work/$1/found" "tests/fuzz/corpus/$1" \
 		>"$work/$1/output" 2>&1 </dev/null || status=$?
