@@ -220,11 +220,16 @@ static int create_space(struct kernel *kernel)
 	return err ?: set_sysctls() ?: set_bridge_filter("0") ?: set_up(kernel, space, 1);
 }
 
-/* One of its own. */
+static uint32_t ifindex_of(const struct kernel *kernel, const struct device *device)
+{
+	return FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
+}
+
+/* One that it is given. */
 static bool has_mac(const struct device *device)
 {
 	return device->kind != KIND_TUN && !kind_is_ip_tunnel(device->kind) &&
-	       world_mac_owner(device) == device;
+	       device->kind != KIND_VLAN && device->kind != KIND_IPVLAN;
 }
 
 static bool has_neighbours(const struct device *device)
@@ -237,8 +242,9 @@ static void put_properties(struct nlmsghdr *header, struct ifinfomsg *info,
 			   const struct device *device)
 {
 	/* a team in active-backup mode leaves it to who made it */
-	const struct device *owner =
-		device->master && device->master->kind == KIND_TEAM ? device->master : device;
+	const struct device *owner = device->master && device->master->kind == KIND_TEAM
+					     ? device->master
+					     : world_mac_owner(device);
 
 	info->ifi_index = (int)device->ifindex;
 	info->ifi_flags = IFF_NOARP;
@@ -327,6 +333,7 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 		mnl_attr_put_u8(header, IFLA_BR_MCAST_SNOOPING, 0);
 		break;
 	case KIND_MACVLAN:
+	case KIND_MACVTAP:
 		mnl_attr_put_u32(header, IFLA_MACVLAN_MODE,
 				 world_is_reflected(device) ? MACVLAN_MODE_VEPA
 							    : MACVLAN_MODE_BRIDGE);
@@ -369,6 +376,7 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 	case KIND_IFB:
 	case KIND_DUMMY:
 	case KIND_TEAM:
+	case KIND_WIREGUARD:
 	case KINDS:
 		break;
 	}
@@ -376,12 +384,23 @@ static void put_kind(struct kernel *kernel, struct nlmsghdr *header, const struc
 	mnl_attr_nest_end(header, info);
 }
 
+/* -EOPNOTSUPP: it did not succeed, or there is no such program. */
+static int run_in_space(struct kernel *kernel, unsigned int space, const char *command)
+{
+	int err = kernel_enter(kernel, space), left;
+
+	if (err)
+		return err;
+	err = system(command) ? -EOPNOTSUPP : 0;
+	left = kernel_leave(kernel);
+	return err ? err : left;
+}
+
 /* By generic netlink; its mode before it has ports. */
 __attribute__((format(printf, 3, 4))) static int
 set_team_option(struct kernel *kernel, const struct device *team, const char *format, ...)
 {
 	char option[64], command[128];
-	int err, left;
 	va_list args;
 
 	va_start(args, format);
@@ -389,12 +408,7 @@ set_team_option(struct kernel *kernel, const struct device *team, const char *fo
 	va_end(args);
 	snprintf(command, sizeof(command), "teamnl %s setoption %s >/dev/null 2>&1", team->name,
 		 option);
-	err = kernel_enter(kernel, team->space);
-	if (err)
-		return err;
-	err = system(command) ? -EOPNOTSUPP : 0;
-	left = kernel_leave(kernel);
-	return err ? err : left;
+	return run_in_space(kernel, team->space, command);
 }
 
 static int set_team_mode(struct kernel *kernel, const struct device *team)
@@ -403,9 +417,41 @@ static int set_team_mode(struct kernel *kernel, const struct device *team)
 			       team->tag == BOND_MODE_ACTIVEBACKUP ? "activebackup" : "roundrobin");
 }
 
+/* Each end knows the other one's key and address. */
+static int set_wireguard(struct kernel *kernel, const struct device *device)
+{
+	/* made by wg genkey and wg pubkey, for nothing but this */
+	static const struct {
+		const char *secret, *public;
+	} keys[] = {
+		{"sB0MQrGiATXlPiBzVLkPH1CsN6voPWsgOe9Aphtu6mA=",
+		 "oYSGWCxnS28HEWaoUP8V4hPLSJpOfXSRFV+lm5p/GhI="},
+		{"KDobMz6dJ/rpMDRHw0tCKgZj3AEuAFxI14G9j8XBD2Y=",
+		 "z+HRPkEo9FhhTA+zBspKsxKrvOzCYSDX6J9tET4zXBQ="},
+	};
+	int end = device < device->peer;
+	char address[INET6_ADDRSTRLEN], command[512];
+
+	device_address(device->peer->lower, device->outer_family, address, sizeof(address));
+	snprintf(command, sizeof(command),
+		 "echo %s | wg set %s private-key /dev/stdin listen-port %u peer %s allowed-ips "
+		 "0.0.0.0/0,::/0 endpoint [%s]:%u 2>/dev/null",
+		 keys[end].secret, device->name, WIREGUARD_PORT, keys[!end].public, address,
+		 WIREGUARD_PORT);
+	return run_in_space(kernel, device->space, command);
+}
+
+/* What cannot be told when it is made. */
+static int configure_link(struct kernel *kernel, const struct device *device)
+{
+	if (device->kind == KIND_TEAM)
+		return set_team_mode(kernel, device);
+	return device->kind == KIND_WIREGUARD ? set_wireguard(kernel, device) : 0;
+}
+
 static int create_link(struct kernel *kernel, struct device *device)
 {
-	bool stacked = device->kind == KIND_MACVLAN || device->kind == KIND_VLAN ||
+	bool stacked = kind_is_macvlan(device->kind) || device->kind == KIND_VLAN ||
 		       device->kind == KIND_IPVLAN;
 	unsigned int space = stacked ? device->lower->space : device->space;
 	struct request request;
@@ -413,49 +459,66 @@ static int create_link(struct kernel *kernel, struct device *device)
 		begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*info));
 	int err;
 
-	device->ifindex = FIRST_IFINDEX + (uint32_t)(device - kernel->world->devices);
+	device->ifindex = ifindex_of(kernel, device);
 	if (kind_is_pair(device->kind))
-		device->peer->ifindex = device->ifindex + 1;
+		device->peer->ifindex = ifindex_of(kernel, device->peer);
 	put_link(kernel, request.header, info, device);
 	if (stacked)
 		mnl_attr_put_u32(request.header, IFLA_LINK, device->lower->ifindex);
 	put_kind(kernel, request.header, device);
 	err = ask(kernel, space, &request);
-	return !err && device->kind == KIND_TEAM ? set_team_mode(kernel, device) : err;
+	return err ?: configure_link(kernel, device);
+}
+
+static int set_properties(struct kernel *kernel, const struct device *device)
+{
+	struct request request;
+	struct ifinfomsg *info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
+
+	put_properties(request.header, info, device);
+	return ask(kernel, device->space, &request);
 }
 
 static int open_served(struct kernel *kernel, const struct device *device)
 {
-	struct request request;
-	struct ifinfomsg *info;
-	int err = kernel_enter(kernel, device->space), fd, left;
+	int err = kernel_enter(kernel, device->space), fd;
 
 	if (err)
 		return err;
-	fd = relay_open(device->name, device->ifindex, device->kind == KIND_TAP);
-	left = kernel_leave(kernel);
+	fd = device->kind == KIND_MACVTAP
+		     ? relay_open_macvtap(device->name)
+		     : relay_open(device->name, device->ifindex, device->kind == KIND_TAP);
+	err = kernel_leave(kernel);
 	if (fd < 0)
 		return fd;
-	info = begin(&request, RTM_NEWLINK, 0, sizeof(*info));
-	put_properties(request.header, info, device);
-	err = left ?: ask(kernel, device->space, &request);
+	/* a macvtap was there before */
+	if (!err && device->kind != KIND_MACVTAP)
+		err = set_properties(kernel, device);
 	if (err)
 		close(fd);
 	return err ?: fd;
 }
 
+/* The first end's number is the pair's. */
+static struct relay **find_relay(struct kernel *kernel, const struct device *device)
+{
+	const struct device *first = device < device->peer ? device : device->peer;
+
+	return &kernel->relays[first - kernel->world->devices];
+}
+
 static int create_served_pair(struct kernel *kernel, struct device *device)
 {
-	size_t number = (size_t)(device - kernel->world->devices);
+	struct relay **relay = find_relay(kernel, device);
 	int one, other, err;
 
-	device->ifindex = FIRST_IFINDEX + (uint32_t)number;
-	device->peer->ifindex = device->ifindex + 1;
+	device->ifindex = ifindex_of(kernel, device);
+	device->peer->ifindex = ifindex_of(kernel, device->peer);
 	one = open_served(kernel, device);
 	if (one < 0)
 		return one;
 	other = open_served(kernel, device->peer);
-	err = other < 0 ? other : relay_new(&kernel->relays[number], one, other);
+	err = other < 0 ? other : relay_new(relay, one, other);
 	if (err) {
 		close(one);
 		if (other >= 0)
@@ -626,14 +689,6 @@ int kernel_create(struct kernel *kernel)
 	for (size_t i = 0; i < world->device_count && !err; i++)
 		err = create_device(kernel, &world->devices[i]);
 	return kernel_leave(kernel) ?: err;
-}
-
-/* The first end's number is the pair's. */
-static struct relay **find_relay(struct kernel *kernel, const struct device *device)
-{
-	const struct device *first = device < device->peer ? device : device->peer;
-
-	return &kernel->relays[first - kernel->world->devices];
 }
 
 int kernel_delete(struct kernel *kernel, struct device *device)
@@ -1025,6 +1080,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_VETH:
 	case KIND_NETKIT:
 	case KIND_MACVLAN:
+	case KIND_MACVTAP:
 		return true;
 	case KIND_BRIDGE:
 		return has_ports(world, device);
@@ -1046,6 +1102,7 @@ static bool will_be_up(const struct world *world, const struct device *device, u
 	case KIND_SIT:
 	case KIND_VRF:
 	case KIND_DUMMY:
+	case KIND_WIREGUARD:
 	case KINDS:
 		break;
 	}

@@ -8,6 +8,7 @@
 #define TRUNK_SEGMENT	  60 /* a LAN on a VLAN of an uplink's wire */
 #define TAGGED_SEGMENT	  70 /* a VLAN on a LAN's bridge and its containers */
 #define IP_TUNNEL_SEGMENT 80
+#define WIREGUARD_SEGMENT 85
 #define VRF_SEGMENT	  90 /* the uplink of a VRF; its LANs follow */
 #define DUMMY_SEGMENT	  95
 #define PARTS_MAX	  2  /* of each of them */
@@ -27,7 +28,8 @@ unsigned int grammar_optional_kinds(void)
 {
 	return 1 << KIND_VLAN | 1 << KIND_BOND | 1 << KIND_IPVLAN | 1 << KIND_GRE |
 	       1 << KIND_GRETAP | 1 << KIND_GENEVE | 1 << KIND_IPIP | 1 << KIND_SIT |
-	       1 << KIND_VRF | 1 << KIND_DUMMY | 1 << KIND_TEAM | 1 << KIND_NETKIT;
+	       1 << KIND_VRF | 1 << KIND_DUMMY | 1 << KIND_TEAM | 1 << KIND_NETKIT |
+	       1 << KIND_WIREGUARD | 1 << KIND_MACVTAP;
 }
 
 static bool has(const struct grammar *g, enum kind kind)
@@ -267,11 +269,16 @@ static void add_tagged_lan(struct grammar *g)
 	}
 }
 
-static bool has_macvlans(const struct world *world, const struct device *lower)
+/* Macvlans, or ipvlans: the other ones cannot be on it, too. */
+static bool has_on_it(const struct world *world, const struct device *lower, bool macvlans)
 {
-	for (size_t i = 0; i < world->device_count; i++)
-		if (world->devices[i].kind == KIND_MACVLAN && world->devices[i].lower == lower)
+	for (size_t i = 0; i < world->device_count; i++) {
+		const struct device *device = &world->devices[i];
+
+		if (device->lower == lower &&
+		    (macvlans ? kind_is_macvlan(device->kind) : device->kind == KIND_IPVLAN))
 			return true;
+	}
 	return false;
 }
 
@@ -282,7 +289,7 @@ static void add_ipvlans(struct grammar *g)
 	unsigned int count = random_between(g->random, 1, 2);
 
 	if (!has(g, KIND_IPVLAN) || g->uplinks[i] != g->wires[i] ||
-	    has_macvlans(g->world, g->wires[i]))
+	    has_on_it(g->world, g->wires[i], true))
 		return;
 	while (count--)
 		add_on_wire(g, KIND_IPVLAN, g->wires[i], UPLINK_SEGMENT + i, g->gateways[i]);
@@ -433,6 +440,50 @@ static void make_netkits(struct grammar *g)
 	}
 }
 
+/* A routed link to the world, too, whose ends also say something on their own. */
+static void add_wireguard(struct grammar *g)
+{
+	struct device *here;
+
+	if (!has(g, KIND_WIREGUARD))
+		return;
+	here = add_tunnel_pair(g, KIND_WIREGUARD, "wg0");
+	if (random_chance(g->random, 40))
+		here->outer_family = here->peer->outer_family = AF_INET6;
+	give_address(here, WIREGUARD_SEGMENT, 1);
+	give_address(here->peer, WIREGUARD_SEGMENT, 90);
+}
+
+/* A virtual machine on an uplink's wire. */
+static void add_macvtap(struct grammar *g)
+{
+	unsigned int i = random_below(g->random, g->uplink_count), number = g->container_count;
+	struct device *wire = g->wires[i], *macvtap, *eth0;
+	char name[NAME_SIZE];
+
+	if (!has(g, KIND_MACVTAP) || wire->master || has_on_it(g->world, wire, false))
+		return;
+	macvtap = world_add(g->world, KIND_MACVTAP, HOST, name_of(name, "mt%u", number));
+	eth0 = world_add(g->world, KIND_TAP, add_container_space(g), "eth0");
+	macvtap->lower = wire;
+	macvtap->peer = eth0;
+	eth0->peer = macvtap;
+	macvtap->mtu = eth0->mtu = wire->mtu;
+	give_address(eth0, UPLINK_SEGMENT + i, 10 + number);
+	add_default_route(g, eth0, g->gateways[i]);
+}
+
+/* Instead of macvlans: as long as no process opens them they are nothing else. */
+static void make_macvtaps(struct grammar *g)
+{
+	for (size_t i = 0; i < g->world->device_count && has(g, KIND_MACVTAP); i++) {
+		struct device *device = &g->world->devices[i];
+
+		if (device->kind == KIND_MACVLAN && random_chance(g->random, 40))
+			device->kind = KIND_MACVTAP;
+	}
+}
+
 void kinds_add_devices(struct grammar *g)
 {
 	static const struct {
@@ -443,6 +494,7 @@ void kinds_add_devices(struct grammar *g)
 		{40, add_trunk_lan}, {50, add_tagged_lan},	{40, add_ipvlans},
 		{40, add_far_port},  {40, add_ip_tunnel},	{40, add_ip_tunnel},
 		{50, add_vrf},	     {40, add_dummy},		{50, make_netkits},
+		{50, add_wireguard}, {60, add_macvtap},		{40, make_macvtaps},
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)

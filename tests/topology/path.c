@@ -12,6 +12,7 @@
 #define UDP_HEADER   8
 #define VXLAN_HEADER 8 /* and that of geneve without options */
 #define GRE_HEADER   4
+#define WG_HEADER    32 /* and what tells a forgery */
 #define TAG_SIZE     4
 #define TAGS_MAX     4
 
@@ -21,7 +22,7 @@ struct walk {
 	int sender;
 	struct path *path;
 	struct packet *packet; /* the stay in the host that goes on; NULL: none */
-	unsigned int outer_header;
+	unsigned int outer_header, padded_mtu;
 	bool sourceless;	 /* the packet is routed before it has an address */
 	uint16_t tags[TAGS_MAX]; /* of VLANs, that the frame has now, the outermost last */
 	unsigned int tag_count;
@@ -67,7 +68,8 @@ static void see(struct walk *walk, const struct device *device, bool egress,
 	if (!packet) {
 		assert(path->packet_count < PACKETS_MAX);
 		packet = &path->packets[path->packet_count++];
-		*packet = (struct packet){.outer_header = walk->outer_header};
+		*packet = (struct packet){.outer_header = walk->outer_header,
+					  .padded_mtu = walk->padded_mtu};
 		walk->packet = packet;
 	}
 	if (is_either(device)) {
@@ -273,6 +275,8 @@ static unsigned int outer_header_size(const struct walk *walk, const struct devi
 
 	if (device->kind == KIND_VXLAN || device->kind == KIND_GENEVE)
 		size += UDP_HEADER + VXLAN_HEADER;
+	else if (device->kind == KIND_WIREGUARD)
+		size += UDP_HEADER + WG_HEADER;
 	else if (device->kind == KIND_GRE || device->kind == KIND_GRETAP)
 		size += GRE_HEADER;
 	if (kind_is_ip_tunnel(device->kind))
@@ -280,15 +284,37 @@ static unsigned int outer_header_size(const struct walk *walk, const struct devi
 	return size + ETH_HLEN + walk->tag_count * TAG_SIZE;
 }
 
+static struct tuple outer_tuple(const struct device *device)
+{
+	struct tuple outer = {.address = {device->lower, device->peer->lower},
+			      .family = device->outer_family};
+
+	if (device->kind == KIND_VXLAN) {
+		outer.port[0] = TUNNEL_SOURCE_PORT;
+		outer.port[1] = TUNNEL_PORT;
+	} else if (device->kind == KIND_WIREGUARD) {
+		outer.port[0] = outer.port[1] = WIREGUARD_PORT;
+	} else if (device->kind == KIND_GENEVE) {
+		outer.port[1] = GENEVE_PORT;
+	}
+	return outer;
+}
+
+/* WireGuard does not always send from one address, and so by other rules at times. */
+static bool is_ruled(const struct world *world, const struct device *address)
+{
+	for (size_t i = 0; i < world->route_count; i++)
+		if (world->routes[i].from == address)
+			return true;
+	return false;
+}
+
 /* The datagram becomes the load of another packet, born here, and comes out at the other end. */
 static bool send_through_tunnel(struct walk *walk, const struct device *device,
 				const struct device *target, struct tuple *tuple)
 {
-	struct tuple outer = {
-		.address = {device->lower, device->peer->lower},
-		.port = {TUNNEL_SOURCE_PORT, TUNNEL_PORT},
-		.family = device->outer_family,
-	};
+	struct tuple outer = outer_tuple(device);
+	bool wireguard = device->kind == KIND_WIREGUARD;
 	unsigned int tag_count = walk->tag_count;
 	uint16_t tags[TAGS_MAX];
 	bool arrives;
@@ -296,17 +322,17 @@ static bool send_through_tunnel(struct walk *walk, const struct device *device,
 	if (walk->outer_header || device->gone || device->peer->gone ||
 	    !tunnel_takes(device, tuple->family))
 		return false;
-	if (device->kind != KIND_VXLAN)
-		outer.port[0] = outer.port[1] = 0;
-	if (device->kind == KIND_GENEVE)
-		outer.port[1] = GENEVE_PORT;
+	if (wireguard &&
+	    (is_ruled(walk->world, device->lower) || is_ruled(walk->world, device->peer->lower)))
+		return false;
 	memcpy(tags, walk->tags, sizeof(tags));
 	walk->packet = NULL;
 	walk->outer_header = outer_header_size(walk, device);
-	walk->sourceless = device->kind == KIND_GENEVE;
+	walk->padded_mtu = wireguard ? device->mtu : 0;
+	walk->sourceless = wireguard || device->kind == KIND_GENEVE;
 	walk->tag_count = 0;
 	arrives = send_ip(walk, device->space, NULL, &outer);
-	walk->outer_header = 0;
+	walk->outer_header = walk->padded_mtu = 0;
 	walk->sourceless = false;
 	memcpy(walk->tags, tags, sizeof(tags));
 	walk->tag_count = tag_count;
@@ -353,15 +379,18 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 	case KIND_TAP:
 		/* what the process writes is another packet */
 		walk->packet = NULL;
+		if (device->peer->kind == KIND_MACVTAP)
+			return transmit(walk, device->peer, target, tuple);
 		return receive(walk, device->peer, target, tuple);
 	case KIND_BRIDGE:
 		port = world_bridge_port(walk->world, device, target);
 		return port && transmit(walk, port, target, tuple);
 	case KIND_MACVLAN:
+	case KIND_MACVTAP:
 		if (device->lower->space != device->space)
 			walk->packet = NULL;
 		/* to its siblings over the device below, which receives it, as if from the wire */
-		if (owner->kind == KIND_MACVLAN && owner->lower == device->lower &&
+		if (kind_is_macvlan(owner->kind) && owner->lower == device->lower &&
 		    !world_is_reflected(device))
 			return receive(walk, device->lower, target, tuple);
 		return transmit(walk, device->lower, target, tuple);
@@ -387,6 +416,7 @@ static bool transmit(struct walk *walk, const struct device *device, const struc
 	case KIND_GENEVE:
 	case KIND_IPIP:
 	case KIND_SIT:
+	case KIND_WIREGUARD:
 		return send_through_tunnel(walk, device, target, tuple);
 	case KIND_DUMMY:
 		walk->path->lost_at = device;
@@ -511,8 +541,13 @@ static bool receive(struct walk *walk, const struct device *device, const struct
 	}
 	if (device->master && !world_vrf(device))
 		return receive_from_port(walk, device, target, tuple);
-	if (owner->kind == KIND_MACVLAN && owner->lower == device && !owner->gone)
+	if (kind_is_macvlan(owner->kind) && owner->lower == device && !owner->gone)
 		return receive_above(walk, device, owner, target, tuple);
+	if (device->kind == KIND_MACVTAP && target == device->peer) {
+		/* what the process writes is another packet */
+		walk->packet = NULL;
+		return receive(walk, target, target, tuple);
+	}
 	if (target->kind == KIND_IPVLAN && target->lower == device && !target->gone &&
 	    !walk->tag_count)
 		return receive_above(walk, device, target, target, tuple);

@@ -13,7 +13,8 @@
 
 #define TUNNEL_SOURCE_PORT 50000
 #define TUNNEL_PORT	   4789
-#define GENEVE_PORT	   6081 /* and the source's is 0 here: a hash that nobody knows */
+#define WIREGUARD_PORT	   51820 /* at both ends */
+#define GENEVE_PORT	   6081	 /* and the source's is 0 here: a hash that nobody knows */
 
 struct sight {
 	const struct device *device;
@@ -27,6 +28,7 @@ struct packet {
 	struct sight sights[SIGHTS_MAX];
 	size_t sight_count;
 	unsigned int outer_header; /* bytes that a tunnel puts before the datagram's IP packet */
+	unsigned int padded_mtu;   /* of a WireGuard device, which pads up to it; 0: not padded */
 	bool copy;		   /* of one that comes in, and counts there */
 };
 

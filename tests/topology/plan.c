@@ -44,7 +44,7 @@ static bool all_say(struct plan *plan)
 		const struct device *device = &plan->world.devices[i];
 
 		if (device->space == HOST && !device->gone && strcmp(device->name, SENTINEL_OFF) &&
-		    (!device->monitored || device->kind == KIND_MACVLAN))
+		    (!device->monitored || kind_is_macvlan(device->kind)))
 			return false;
 	}
 	return true;

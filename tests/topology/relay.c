@@ -12,10 +12,13 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* A segmented packet, its link header and what virtio says of it. */
-#define PACKET_SIZE (65536 + 64)
+#define PACKET_SIZE  (65536 + 64)
+#define TAP_OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
 
 struct relay {
 	int fds[3]; /* owned: the devices, and what ends the thread */
@@ -33,9 +36,54 @@ int relay_open(const char *name, uint32_t ifindex, bool frames)
 		return -errno;
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	if (ioctl(fd, TUNSETIFINDEX, &ifindex) || ioctl(fd, TUNSETIFF, &request) ||
-	    (frames && ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)))
+	    (frames && ioctl(fd, TUNSETOFFLOAD, TAP_OFFLOADS)))
 		err = -errno;
 	if (err)
+		close(fd);
+	return err ?: fd;
+}
+
+/* The namespace's own sysfs tells which character device it has; device nodes know no namespaces.
+ */
+static int find_macvtap(const char *name, dev_t *ret)
+{
+	unsigned int major_number, minor_number;
+	char command[160];
+	FILE *output;
+	int count;
+
+	snprintf(command, sizeof(command),
+		 "unshare -m sh -c 'mount -t sysfs none /sys && "
+		 "cat /sys/class/net/%s/macvtap/tap*/dev'",
+		 name);
+	output = popen(command, "re");
+	if (!output)
+		return -errno;
+	count = fscanf(output, "%u:%u", &major_number, &minor_number);
+	if (pclose(output) || count != 2)
+		return -ENODEV;
+	*ret = makedev(major_number, minor_number);
+	return 0;
+}
+
+int relay_open_macvtap(const char *name)
+{
+	char directory[] = "/tmp/topology.tap.XXXXXX", path[64];
+	dev_t number = 0;
+	int err = find_macvtap(name, &number), fd = -1;
+
+	if (err)
+		return err;
+	if (!mkdtemp(directory))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/tap", directory);
+	if (!mknod(path, S_IFCHR | 0600, number))
+		fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, TUNSETOFFLOAD, TAP_OFFLOADS))
+		err = -errno;
+	unlink(path);
+	rmdir(directory);
+	if (err && fd >= 0)
 		close(fd);
 	return err ?: fd;
 }

@@ -20,7 +20,8 @@
 #define IPV6_HEADER	40
 #define FRAGMENT_HEADER 8
 #define UDP_HEADER	8
-#define WAYS_END	4 /* routes of two spaces have two ways each */
+#define WIREGUARD_UNIT	16 /* what it pads to a multiple of */
+#define WAYS_END	4  /* routes of two spaces have two ways each */
 
 /* A datagram as IP packets. */
 struct cut {
@@ -52,6 +53,14 @@ static struct cut cut_packets(const struct conversation *c, const struct path *p
 	return cut_datagram(c->size, c->sent.family, path->own_mtu);
 }
 
+static bool is_padded(const struct path *path)
+{
+	for (size_t i = 0; i < path->packet_count; i++)
+		if (path->packets[i].padded_mtu)
+			return true;
+	return false;
+}
+
 /* Cut again on the way: other sizes on other hooks. And of segments that are cut behind a tunnel
  * device the outer headers cannot be told (doc/dedup.md). */
 static bool can_be_told(const struct conversation *c, const struct path *path)
@@ -63,7 +72,8 @@ static bool can_be_told(const struct conversation *c, const struct path *path)
 	    cut_packets(c, path).packets > 1)
 		return false;
 	if (!c->stream)
-		return cut_packets(c, path).largest <= path->mtu;
+		return cut_packets(c, path).largest <= path->mtu &&
+		       (!is_padded(path) || cut_packets(c, path).packets == 1);
 	for (size_t i = 0; i < path->packet_count; i++)
 		if (path->packets[i].outer_header)
 			return false;
@@ -119,6 +129,20 @@ static void book_sight(struct tally *expected, const struct sight *sight, bool j
 	tally_add(expected, &from, &to, bytes, packets);
 }
 
+static uint64_t count_bytes(const struct packet *packet, const struct sent *sent)
+{
+	uint64_t size, padded;
+
+	if (!packet->padded_mtu || !sent->packets)
+		return sent->bytes + sent->packets * packet->outer_header;
+	/* all are of one size, or could not be told */
+	size = sent->bytes / sent->packets;
+	padded = (size + WIREGUARD_UNIT - 1) / WIREGUARD_UNIT * WIREGUARD_UNIT;
+	if (padded > packet->padded_mtu)
+		padded = packet->padded_mtu;
+	return sent->packets * (padded + packet->outer_header);
+}
+
 static void book_packet(struct tally *expected, const struct packet *packet,
 			const struct conversation *conversation, int sender,
 			const struct sent *sent, bool join)
@@ -131,7 +155,7 @@ static void book_packet(struct tally *expected, const struct packet *packet,
 		if (!sight->device->monitored)
 			continue;
 		book_sight(expected, sight, joined, sender, &conversation->sent,
-			   sent->bytes + sent->packets * packet->outer_header, sent->packets);
+			   count_bytes(packet, sent), sent->packets);
 		return;
 	}
 }

@@ -12,13 +12,28 @@
 const char *kind_to_str(enum kind kind)
 {
 	static const char *const names[] = {
-		[KIND_LOOPBACK] = "loopback", [KIND_VETH] = "veth",	[KIND_BRIDGE] = "bridge",
-		[KIND_MACVLAN] = "macvlan",   [KIND_VXLAN] = "vxlan",	[KIND_VLAN] = "vlan",
-		[KIND_TUN] = "tun",	      [KIND_TAP] = "tap",	[KIND_IFB] = "ifb",
-		[KIND_BOND] = "bond",	      [KIND_IPVLAN] = "ipvlan", [KIND_GRE] = "gre",
-		[KIND_GRETAP] = "gretap",     [KIND_GENEVE] = "geneve", [KIND_IPIP] = "ipip",
-		[KIND_SIT] = "sit",	      [KIND_VRF] = "vrf",	[KIND_DUMMY] = "dummy",
-		[KIND_TEAM] = "team",	      [KIND_NETKIT] = "netkit",
+		[KIND_LOOPBACK] = "loopback",
+		[KIND_VETH] = "veth",
+		[KIND_BRIDGE] = "bridge",
+		[KIND_MACVLAN] = "macvlan",
+		[KIND_VXLAN] = "vxlan",
+		[KIND_VLAN] = "vlan",
+		[KIND_TUN] = "tun",
+		[KIND_TAP] = "tap",
+		[KIND_IFB] = "ifb",
+		[KIND_BOND] = "bond",
+		[KIND_IPVLAN] = "ipvlan",
+		[KIND_GRE] = "gre",
+		[KIND_GRETAP] = "gretap",
+		[KIND_GENEVE] = "geneve",
+		[KIND_IPIP] = "ipip",
+		[KIND_SIT] = "sit",
+		[KIND_VRF] = "vrf",
+		[KIND_DUMMY] = "dummy",
+		[KIND_TEAM] = "team",
+		[KIND_NETKIT] = "netkit",
+		[KIND_WIREGUARD] = "wireguard",
+		[KIND_MACVTAP] = "macvtap",
 	};
 	_Static_assert(ARRAY_SIZE(names) == KINDS, "every kind has a name");
 
@@ -113,13 +128,27 @@ bool kind_is_bond(enum kind kind)
 
 bool kind_is_ip_tunnel(enum kind kind)
 {
-	return kind == KIND_GRE || kind == KIND_IPIP || kind == KIND_SIT;
+	return kind == KIND_GRE || kind == KIND_IPIP || kind == KIND_SIT || kind == KIND_WIREGUARD;
+}
+
+bool kind_is_macvlan(enum kind kind)
+{
+	return kind == KIND_MACVLAN || kind == KIND_MACVTAP;
+}
+
+/* What a device stands on, as a virtual machine on its macvtap; or NULL. */
+static const struct device *device_below(const struct device *device)
+{
+	if (device->kind == KIND_TAP && device->peer->kind == KIND_MACVTAP)
+		return device->peer;
+	return device->lower;
 }
 
 const struct device *world_mac_owner(const struct device *device)
 {
-	while (device->kind == KIND_VLAN || device->kind == KIND_IPVLAN)
-		device = device->lower;
+	while (device->kind == KIND_VLAN || device->kind == KIND_IPVLAN ||
+	       (device->kind == KIND_TAP && device_below(device)))
+		device = device_below(device);
 	return device;
 }
 
@@ -206,7 +235,7 @@ void world_remove(struct world *world, struct device *device)
 
 bool world_is_reflected(const struct device *macvlan)
 {
-	return macvlan->kind == KIND_MACVLAN && macvlan->lower->peer &&
+	return kind_is_macvlan(macvlan->kind) && macvlan->lower->peer &&
 	       macvlan->lower->peer->hairpin;
 }
 
@@ -216,7 +245,7 @@ static bool leads_to(const struct world *world, const struct device *out,
 static bool is_above(const struct device *target, const struct device *device)
 {
 	while (target && target != device)
-		target = target->lower;
+		target = device_below(target);
 	return target;
 }
 

@@ -43,6 +43,8 @@ enum kind {
 	KIND_DUMMY, /* what it sends is lost */
 	KIND_TEAM,
 	KIND_NETKIT, /* in its mode l2: a pair as of veths */
+	KIND_WIREGUARD,
+	KIND_MACVTAP, /* a macvlan, or with a peer: that is a virtual machine's tap */
 	KINDS
 };
 
@@ -53,7 +55,8 @@ struct device {
 	uint8_t mac[6];
 	uint16_t mtu;		  /* but for bridges: see world_mtu() */
 	uint8_t segment, address; /* the last byte of its address in that segment; 0: none */
-	struct device *peer;	  /* pairs, tun, tap: the other end; tunnels: the other one's end */
+	struct device *peer;	  /* pairs, tun, tap: the other end; tunnels: the other one's end;
+				     macvtap: what a process carries its frames to */
 	struct device *master;	  /* a bridge, bond, team or VRF */
 	struct device *lower;	  /* macvlan, vlan, ipvlan: the device below; tunnels: the one whose
 				     address the outer packets have */
@@ -148,6 +151,8 @@ struct device *world_find(struct world *world, unsigned int space, const char *n
 /* Whether two devices with addresses reach each other without a router. */
 bool world_are_neighbours(const struct device *a, const struct device *b);
 
+/* Or a macvtap. */
+bool kind_is_macvlan(enum kind kind);
 /* Whether a macvlan leaves it to the switch to send back to its siblings (VEPA). */
 bool world_is_reflected(const struct device *macvlan);
 
@@ -159,7 +164,8 @@ bool kind_is_served(enum kind kind);	/* by a process */
 bool kind_is_bond(enum kind kind);	/* or a team */
 bool kind_is_ip_tunnel(enum kind kind); /* without link headers inside */
 
-/* The one whose MAC address the device has: a VLAN or ipvlan has that of the device below. */
+/* The one whose MAC address the device has: a VLAN or ipvlan has that of the device below, a
+ * virtual machine that of its macvtap. */
 const struct device *world_mac_owner(const struct device *device);
 
 /* Of a bond in active-backup mode the slave that sends and receives; of another bond the first one.
