@@ -5,6 +5,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 #include <stdbool.h>
 
@@ -228,6 +229,21 @@ static __always_inline bool is_turned_back(struct __sk_buff *skb)
 	return bpf_map_lookup_elem(&turners, &turner);
 }
 
+/*
+ * What a host sends to a group that it listens to itself, and all that it broadcasts, it also
+ * receives on the device that it sends by, as a copy without a link header (dev_loopback_xmit() in
+ * net/core/dev.c) that no driver counts. What a VRF sends to itself is marked alike, but has one.
+ */
+static __always_inline bool is_own_copy(struct __sk_buff *skb)
+{
+	__u64 link, network;
+
+	return unlikely(skb->pkt_type == PACKET_LOOPBACK) &&
+	       !bpf_skb_load_bytes_relative(skb, 0, &link, sizeof(link), BPF_HDR_START_MAC) &&
+	       !bpf_skb_load_bytes_relative(skb, 0, &network, sizeof(network), BPF_HDR_START_NET) &&
+	       link == network;
+}
+
 /* Flows run on several CPUs at once: atomic adds. */
 static __always_inline void add(struct flow_value *value, __u32 cell,
 				const struct flow_train *train)
@@ -424,6 +440,8 @@ static __always_inline int account(struct __sk_buff *skb, bool egress)
 		return TC_ACT_UNSPEC;
 	bank = cpu->bank;
 	if (!find_slot(skb->ifindex, bank, &own) || !(own.flags & FLOW_SLOT_COUNTED))
+		return TC_ACT_UNSPEC;
+	if (!egress && is_own_copy(skb))
 		return TC_ACT_UNSPEC;
 	parse_packet(skb, &own, egress, &p);
 	if (egress) {

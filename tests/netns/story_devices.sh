@@ -53,6 +53,37 @@ story_tap() {
 	expect_with both_ways '-i kind:tun' 65 "${BOTH_WAYS[@]}"
 }
 
+# Who sends to all hosts gets a copy on the device that it leaves by.
+to_all() {
+	local to
+
+	for to in 224.0.0.1 10.1.0.255 ff02::1; do
+		! in_ns host ping -q -c 3 -i 0.01 -W 0.01 -s 100 -b -I "$BY" "$to" || fail 'somebody answers'
+	done
+}
+
+to_all_by() { # DEV
+	local ns
+
+	BY=$1
+	for ns in host peer; do
+		in_ns "$ns" sysctl -qw net.ipv4.icmp_echo_ignore_broadcasts=1 net.ipv6.icmp.echo_ignore_multicast=1
+	done
+	ip_in host address change 10.1.0.1/24 broadcast 10.1.0.255 dev "$1"
+	expect_with to_all '' 9 "10.1.0.1:0 - 224.0.0.1:0 Bytes: $((3 * 128))" \
+		"10.1.0.1:0 - 10.1.0.255:0 Bytes: $((3 * 128))" "[fd01::1]:0 - [ff02::1]:0 Bytes: $((3 * 148))"
+}
+
+story_own_copies_of_what_goes_to_all() {
+	topology_wire
+	to_all_by v0
+}
+
+story_own_copies_without_link_header() {
+	tunnel_to_peer tun
+	to_all_by t0
+}
+
 # A virtual machine: its device is a port of the bridge.
 bridged_tap() {
 	make_ns host peer c1
