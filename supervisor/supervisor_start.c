@@ -58,8 +58,9 @@ static int supervisor_block_signals(struct supervisor *sup)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
-	/* a reader that goes away is an error of write(2) */
+	/* a reader that goes away is an error of write(2), and so is a file that may not grow */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (sigprocmask(SIG_BLOCK, &set, NULL))
 		return -errno;
 	sup->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -112,6 +112,22 @@ once_largest_flows_only() {
 		fail 'the rest is not summed up:' "$(last_report host)"
 }
 
+# RLIMIT_FSIZE is an error like a full disk, and ends nobody. (The log is a file, too.)
+once_file_may_not_grow() {
+	topology_wire
+	printf '#%65536s\n' '' >"$WORK/host.report"
+	start_agent host
+	prlimit --pid "${AGENT[host]}" --fsize=65550:unlimited
+	packets 3
+	signal_agent host USR1
+	wait_for_log host 'cannot write the report'
+	expect_equal 'bytes of the file' 65538 "$(stat -c %s "$WORK/host.report")"
+	prlimit --pid "${AGENT[host]}" --fsize=unlimited
+	packets 4
+	stop_agent host
+	expect_packets 7
+}
+
 # 100 flows make more text than there is room left: the part that fits is taken back.
 once_disk_is_full() {
 	local i packets=()
