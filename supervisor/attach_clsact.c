@@ -90,6 +90,12 @@ static bool clsact_is_gone(int err)
 	return err == -ENODEV || err == -ENOENT || err == -EINVAL;
 }
 
+/* A filter block that several qdiscs share takes no filter by way of one of their links. */
+static int clsact_filter_error(int err)
+{
+	return err == -EOPNOTSUPP ? -ENOTUNIQ : err;
+}
+
 /* Both filters, or none and no qdisc of ours. results: of the first try, by hook. */
 static int clsact_finish(struct attacher *attacher, struct attachment *attachment,
 			 const int results[2])
@@ -107,7 +113,8 @@ static int clsact_finish(struct attacher *attacher, struct attachment *attachmen
 					       clsact_handle(attachment));
 	if (attachment->clsact.created)
 		(void)clsact_delete_unused(attacher->tc, attachment->ifindex);
-	return err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS] : err[TC_HOOK_EGRESS];
+	return clsact_filter_error(err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS]
+							: err[TC_HOOK_EGRESS]);
 }
 
 /* Filters of ours that an agent has left on a link. */

@@ -63,6 +63,9 @@ const char *explain_attach(int err)
 	case -EBUSY:
 		return "an ingress qdisc is where clsact would be; delete it (tc qdisc del dev "
 		       "NAME ingress), or attach by tcx";
+	case -ENOTUNIQ:
+		return "its clsact qdisc shares a filter block (tc qdisc show), which takes no "
+		       "filter for one interface; attach by tcx";
 	case -EOPNOTSUPP:
 		return "the kernel has no such way to attach; tcx takes Linux 6.6, else use "
 		       "attach mode auto or clsact";

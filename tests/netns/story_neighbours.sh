@@ -215,6 +215,19 @@ once_auto_follows_others_to_tcx() {
 	stop_agent host
 }
 
+# tc adds filters to a shared block by its number only.
+once_clsact_with_a_shared_block() {
+	# shellcheck disable=SC2034
+	ATTACH=clsact
+	topology_wire
+	tc_in host qdisc add dev v0 ingress_block 22 clsact
+	start_agent host
+	agent_log_has host 'v0: cannot attach: its clsact qdisc shares a filter block' ||
+		fail 'that v0 shares a block is not said'
+	stop_agent host
+	tc_in host qdisc show dev v0 | grep -q '^qdisc clsact .*ingress_block 22' || fail 'the qdisc is gone'
+}
+
 # An ingress qdisc has the place of clsact.
 once_auto_finds_another_way() {
 	# shellcheck disable=SC2034

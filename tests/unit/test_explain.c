@@ -42,6 +42,7 @@ static void test_attach(void **state)
 {
 	(void)state;
 	assert_non_null(strstr(explain_attach(-EBUSY), "tc qdisc del"));
+	assert_non_null(strstr(explain_attach(-ENOTUNIQ), "block"));
 	assert_non_null(strstr(explain_attach(-EOPNOTSUPP), "6.6"));
 	assert_non_null(strstr(explain_attach(-EPERM), "CAP_NET_ADMIN"));
 	assert_non_null(strstr(explain_attach(-ENOENT), "cls_bpf"));
