@@ -3,9 +3,11 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +37,33 @@ static char *report_id_path(void)
 		       : path;
 }
 
+/* The number in the file, 0 if it is empty. False if something else stands there; *ret is 0 then.
+ */
+static bool report_id_read(const struct report_id *id, uint64_t *ret)
+{
+	char text[32] = "", *end;
+	ssize_t n = id->fd < 0 ? 0 : pread(id->fd, text, sizeof(text) - 1, 0);
+	const char *digits = text + strspn(text, " ");
+	unsigned long long number;
+
+	*ret = 0;
+	if (n <= 0)
+		return true;
+	errno = 0;
+	number = strtoull(digits, &end, 10);
+	/* strtoull(3) takes signs, too; and one more must be a number that others can read */
+	if (!isdigit((unsigned char)*digits) || (*end && *end != '\n') || errno ||
+	    number >= INT64_MAX)
+		return false;
+	*ret = number;
+	return true;
+}
+
 int report_id_new(struct report_id **ret)
 {
 	struct report_id *id = calloc(1, sizeof(*id));
 	_free_ char *path = report_id_path();
+	uint64_t kept;
 
 	if (!id || !path) {
 		free(id);
@@ -47,6 +72,8 @@ int report_id_new(struct report_id **ret)
 	id->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (id->fd < 0)
 		log_warning("%s: %s; report numbers begin at 1", path, strerror(errno));
+	else if (!report_id_read(id, &kept))
+		log_warning("%s: not the number of a report; report numbers begin at 1", path);
 	*ret = id;
 	return 0;
 }
@@ -60,19 +87,11 @@ void report_id_free(struct report_id *id)
 	free(id);
 }
 
-/* What stands in the file; 0 if nothing sensible does. */
-static uint64_t report_id_read(const struct report_id *id)
-{
-	char text[32] = "";
-	ssize_t n = id->fd < 0 ? 0 : pread(id->fd, text, sizeof(text) - 1, 0);
-
-	return n > 0 ? strtoull(text, NULL, 10) : 0;
-}
-
 uint64_t report_id_next(struct report_id *id)
 {
-	uint64_t kept = report_id_read(id);
+	uint64_t kept;
 
+	(void)report_id_read(id, &kept);
 	return (kept > id->last ? kept : id->last) + 1;
 }
 

@@ -75,11 +75,22 @@ static void test_numbers_go_on(void **state)
 
 static void test_file_of_others(void **state)
 {
+	static const char *const texts[] = {
+		"what is this?\n",
+		"-5\n",
+		"+5\n",
+		"5 apples\n",
+		"0x10\n",
+		"9223372036854775807\n",
+		"18446744073709551616\n",
+	};
 	struct report_id *id;
 
 	(void)state;
-	put_file("what is this?\n");
-	assert_int_equal(start_and_give(true), 1);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		put_file(texts[i]);
+		assert_int_equal(start_and_give(true), 1);
+	}
 	put_file("");
 	assert_int_equal(start_and_give(true), 1);
 	/* an agent of another namespace that has the same folder is further */
