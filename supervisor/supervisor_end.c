@@ -110,9 +110,6 @@ void supervisor_clean(struct supervisor *sup)
 	reporter_free(sup->reporter);
 	rtnl_free(sup->rtnl);
 	attacher_free(sup->attacher);
-	if (sup->continuity && !sup->hand_over && !sup->left_report)
-		supervisor_remove_pins(sup);
-	continuity_free(sup->continuity);
 	flow_maps_free(sup->maps);
 	program_free(sup->program);
 	translation_free(sup->translation);
@@ -125,6 +122,10 @@ void supervisor_clean(struct supervisor *sup)
 	loop_free(sup->loop);
 	if (sup->signal_fd >= 0)
 		close(sup->signal_fd);
+	/* as late as this: to list pins takes a descriptor, and there may have been none left */
+	if (sup->continuity && !sup->hand_over && !sup->left_report)
+		supervisor_remove_pins(sup);
+	continuity_free(sup->continuity);
 	/* last: from now on another agent may run here */
 	if (sup->instance_fd >= 0)
 		close(sup->instance_fd);

@@ -70,6 +70,23 @@ story_descriptors_come_back() {
 	expect_report host 4 "$STRAY Bytes: $((4 * 128))"
 }
 
+# A start that fails for want of descriptors takes away what it has pinned: the next one finds nothing.
+story_descriptors_for_no_start() {
+	local files status failed=0
+
+	make_ns host
+	for ((files = 10; files < 40; files += 2)); do
+		status=0
+		in_ns host prlimit --nofile="$files" "$FLOWTALLY" run -a "$ATTACH" -t 1 -n 1 -o /dev/null \
+			2>"$WORK/errors" </dev/null || status=$?
+		((!status)) || failed=$((failed + 1))
+		! grep -F 'pins could be removed' "$WORK/errors" || fail "with $files descriptors"
+	done
+	((failed > 4)) || fail "only $failed starts failed"
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/errors"
+	grep -qF 'removed 0 filters, 0 pins' "$WORK/errors" || fail 'something is left:' "$(<"$WORK/errors")"
+}
+
 # A control group for memory, into which the agent of host goes; FILES: limit and usage.
 memory_group() { # what it may use, in MIB
 	local root
