@@ -102,7 +102,7 @@ int debt_decode(struct debt *debt, const void *bytes, size_t size)
 	hooks = head.count * head.size;
 	err = debt_decode_hooks(debt, at, &head);
 	if (!err)
-		err = flow_table_decode(&debt->flows, at + hooks, size - hooks);
+		err = flow_table_decode(&debt->flows, OWED_KINDS, at + hooks, size - hooks);
 	if (err) {
 		flow_table_reset(&debt->flows);
 		debt_free_hooks(debt);

@@ -4,6 +4,7 @@
 #define FLOWTALLY_DEBT_H
 
 #include "report/flow_table.h"
+#include "report/judge.h"
 #include "report/topology.h"
 
 #include <stddef.h>
@@ -16,10 +17,24 @@ struct hook_id {
 	enum hook hook;
 };
 
+/* Cells of what is owed, beside those of a flow's sights. */
+enum owed_kind {
+	/* in the order of enum hook */
+	OWED_INGRESS = FLOW_SIGHTS, /* by the judged ingress hook of the interface */
+	OWED_EGRESS,
+	OWED_UNSURE,
+	OWED_TURNED,
+	OWED_TURNING, /* by the judged ingress hook: its seen.repeats that did not leave yet */
+	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
+			 anything */
+	OWED_KINDS,
+};
+_Static_assert(OWED_KINDS <= FLOW_CELL_KINDS, "fits a cell");
+
 /*
  * What judged hooks owe for packets that were under way. For a judged hook whose interface showed
- * the flow: cells of its own, of kinds beyond enum flow_class. For others it is all that their
- * references saw: their cells, which all hooks that are judged against them share.
+ * the flow: cells of its own, of an enum owed_kind. For others it is all that their references saw:
+ * their cells, which all hooks that are judged against them share.
  */
 struct debt {
 	struct flow_table flows;

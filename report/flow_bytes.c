@@ -94,7 +94,7 @@ void flow_table_encode(const struct flow_table *table, struct buffer *bytes)
 			encode_cell(&table->entries[i].key, cell, bytes);
 }
 
-int flow_table_decode(struct flow_table *table, const void *bytes, size_t size)
+int flow_table_decode(struct flow_table *table, unsigned int kinds, const void *bytes, size_t size)
 {
 	const char *at = bytes;
 	struct record_head head;
@@ -116,13 +116,14 @@ int flow_table_decode(struct flow_table *table, const void *bytes, size_t size)
 		struct flow_key key;
 
 		record_take(&cell, sizeof(cell), at + i * head.size, head.size);
-		if (cell.kind >= FLOW_CELL_KINDS || cell.sender > 1)
+		if (cell.kind >= kinds || cell.sender > 1)
 			return -EBADMSG;
 		key = key_bytes_to_key(&cell.key);
 		entry = flow_table_insert(table, &key, flow_table_hash(table, &key));
-		flow_table_append(table, entry, cell.id, cell.sender, cell.kind,
-				  (struct flow_count){.bytes = cell.bytes,
-						      .packets = cell.packets});
+		/* nobody else says that no two of them are alike */
+		flow_table_add(table, entry, cell.id, cell.sender, cell.kind,
+			       (struct flow_count){.bytes = cell.bytes, .packets = cell.packets},
+			       false);
 	}
 	return 0;
 }

@@ -32,8 +32,8 @@ struct flow_count count_bytes_to_count(const struct count_bytes *bytes);
 /* Appends all cells; an error is the buffer's. */
 void flow_table_encode(const struct flow_table *table, struct buffer *bytes);
 
-/* Into an empty one. 0; -EBADMSG: these are not the bytes of one; -ENOMEM; then it holds some of
- * it. */
-int flow_table_decode(struct flow_table *table, const void *bytes, size_t size);
+/* Into an empty one, whose cells are of so many kinds. 0; -EBADMSG: these are not the bytes of one;
+ * -ENOMEM; then it holds some of it. */
+int flow_table_decode(struct flow_table *table, unsigned int kinds, const void *bytes, size_t size);
 
 #endif

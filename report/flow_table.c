@@ -2,6 +2,7 @@
 #include "report/flow_table.h"
 #include "lib/array.h"
 #include "lib/cleanup.h"
+#include "report/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -253,6 +254,29 @@ void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flo
 		to->first_id = cell->id;
 	}
 	from->first_cell = FLOW_CELL_NONE;
+}
+
+bool flow_table_keep_ids(struct flow_table *table, struct flow_entry *entry, const uint32_t *ids,
+			 size_t count, struct flow_count *dropped)
+{
+	uint32_t *at = &entry->first_cell;
+	bool any = false;
+
+	while (*at != FLOW_CELL_NONE) {
+		struct flow_cell *cell = &table->cells[*at];
+		const struct flow_count lost = flow_cell_count(cell);
+
+		if (sort_find(ids, count, cell->id)) {
+			at = &cell->next;
+			continue;
+		}
+		flow_count_add(dropped, &lost);
+		*at = cell->next;
+		any = true;
+	}
+	if (any && entry->first_cell != FLOW_CELL_NONE)
+		entry->first_id = table->cells[entry->first_cell].id;
+	return any;
 }
 
 /* The numbers that the cells of entries not marked will have; FLOW_CELL_NONE: it will not be. */

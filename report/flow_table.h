@@ -94,6 +94,11 @@ void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint3
 void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flow_entry *from,
 		     bool turned);
 
+/* Takes out of an entry the cells of all but these ids, which are sorted, and adds up what was in
+ * them. Returns whether there were any. */
+bool flow_table_keep_ids(struct flow_table *table, struct flow_entry *entry, const uint32_t *ids,
+			 size_t count, struct flow_count *dropped);
+
 /* Drops the entries marked, by their numbers, and their cells; the others keep their order. 0, or
  * -ENOMEM, then none is dropped. */
 int flow_table_drop(struct flow_table *table, const bool *marked);

@@ -14,19 +14,6 @@
 #define NONE	  ID_MAP_NONE
 #define NO_REASON FLOW_REASONS /* it is a flow */
 
-/* Cells of the table of what is owed, beside those of an enum flow_class. */
-enum owed_kind {
-	/* in the order of enum hook */
-	OWED_INGRESS = FLOW_SIGHTS, /* by the judged ingress hook of the interface */
-	OWED_EGRESS,
-	OWED_UNSURE,
-	OWED_TURNED,
-	OWED_TURNING, /* by the judged ingress hook: its seen.repeats that did not leave yet */
-	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
-			 anything */
-};
-_Static_assert(OWED_COUNTED < FLOW_CELL_KINDS, "fits a cell");
-
 static const enum hook sight_hooks[FLOW_SIGHTS] = {
 	[FLOW_INGRESS] = HOOK_INGRESS,	     [FLOW_EGRESS] = HOOK_EGRESS,
 	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,  [FLOW_EGRESS_UNSURE] = HOOK_UNSURE,

@@ -259,7 +259,7 @@ static int decode_interval(struct merge *merge, const char *bytes, size_t size)
 	sums = size - sizeof(kept);
 	err = summed_decode(&merge->summed, bytes + sizeof(kept), &sums);
 	if (!err)
-		err = flow_table_decode(&merge->flows, bytes + sizeof(kept) + sums,
+		err = flow_table_decode(&merge->flows, FLOW_SIGHTS, bytes + sizeof(kept) + sums,
 					size - sizeof(kept) - sums);
 	return err ?: note_decoded(merge);
 }
@@ -281,6 +281,18 @@ int merge_decode(struct merge *merge, const void *bytes, size_t size)
 	if (err)
 		empty_interval(merge);
 	return err;
+}
+
+size_t merge_keep_ids(struct merge *merge, const uint32_t *ids, size_t count,
+		      struct flow_count *dropped)
+{
+	struct flow_table *flows = &merge->flows;
+	size_t changed = 0;
+
+	*dropped = (struct flow_count){0};
+	for (size_t i = 0; i < flows->entry_count; i++)
+		changed += flow_table_keep_ids(flows, &flows->entries[i], ids, count, dropped);
+	return changed + summed_keep_ids(&merge->summed, ids, count, dropped);
 }
 
 size_t merge_flow_count(const struct merge *merge)

@@ -194,6 +194,12 @@ int merge_decode_owed(struct merge *merge, const void *bytes, size_t size);
 void merge_encode(const struct merge *merge, struct buffer *bytes);
 int merge_decode(struct merge *merge, const void *bytes, size_t size);
 
+/* Drops what was added or summed under all ids but these, which are sorted: no report could say
+ * where it was. Returns how many flows had something of it; *dropped: what the interfaces showed of
+ * that. */
+size_t merge_keep_ids(struct merge *merge, const uint32_t *ids, size_t count,
+		      struct flow_count *dropped);
+
 /* Flows of the report's total, named or not. */
 static inline size_t report_flow_total(const struct report *report)
 {

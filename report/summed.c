@@ -6,6 +6,7 @@
 #include "lib/record.h"
 #include "report/flow_bytes.h"
 #include "report/flow_table.h"
+#include "report/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -193,6 +194,25 @@ int summed_decode(struct summed *summed, const void *bytes, size_t *size)
 	};
 	*size = (size_t)(at - (const char *)bytes) + head.count * head.size;
 	return 0;
+}
+
+size_t summed_keep_ids(struct summed *summed, const uint32_t *ids, size_t count,
+		       struct flow_count *dropped)
+{
+	size_t flows = 0;
+
+	for (size_t i = 0; i < summed->count; i++) {
+		struct summed_interface *interface = &summed->list[i];
+
+		if (sort_find(ids, count, interface->shown.id))
+			continue;
+		flows += interface->other.flows + interface->tunnel.flows;
+		summed->flows -= interface->other.flows;
+		flow_count_add(dropped, &interface->other.count);
+		flow_count_add(dropped, &interface->tunnel.count);
+		*interface = (struct summed_interface){.shown.id = interface->shown.id};
+	}
+	return flows;
 }
 
 void summed_add(struct summed *summed, const struct report *report)

@@ -37,6 +37,11 @@ void summed_encode(const struct summed *summed, struct buffer *bytes);
  * then it is empty. */
 int summed_decode(struct summed *summed, const void *bytes, size_t *size);
 
+/* Forgets what was summed at all interfaces but those with these ids, which are sorted, and adds it
+ * up. Returns how many flows that were. */
+size_t summed_keep_ids(struct summed *summed, const uint32_t *ids, size_t count,
+		       struct flow_count *dropped);
+
 /* Room for what a report of so many interfaces says. 0 or -ENOMEM. */
 int summed_reserve(struct summed *summed, size_t interfaces);
 /* Adds all flows of a report whose interfaces are as they were counted, phase by phase. */

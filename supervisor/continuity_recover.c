@@ -2,8 +2,10 @@
 /* What a dead agent left: into the table, the merge of its interval and that of a report in doubt.
  */
 #include "lib/buffer.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "report/merge.h"
+#include "report/sort.h"
 #include "supervisor/continuity_private.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/held.h"
@@ -11,6 +13,7 @@
 #include "supervisor/pins.h"
 #include "supervisor/program.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,7 +174,30 @@ static void continuity_take_owed(const struct continuity *continuity, uint64_t i
 			  id, strerror(-err));
 }
 
+/* What no phase is known of can be in no report, which would be a mistake of ours: it is told. */
+static int continuity_keep_known_flows(const struct checkpoint_phase *phases, size_t phase_count,
+				       struct merge *merge)
+{
+	_free_ uint32_t *ids = calloc(phase_count + 1, sizeof(*ids));
+	struct flow_count dropped;
+	size_t flows, n = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < phase_count; i++)
+		if (phases[i].id)
+			ids[n++] = phases[i].id;
+	sort_numbers(ids, n);
+	flows = merge_keep_ids(merge, ids, n, &dropped);
+	if (flows)
+		log_error("%zu flows that a dead agent had summed, %llu bytes, belong to no "
+			  "interface",
+			  flows, dropped.bytes);
+	return 0;
+}
+
 static int continuity_take_folded(const struct continuity *continuity, uint64_t number,
+				  const struct checkpoint_phase *phases, size_t phase_count,
 				  struct merge *merge)
 {
 	struct buffer bytes = {0};
@@ -183,7 +209,7 @@ static int continuity_take_folded(const struct continuity *continuity, uint64_t 
 	if (!err)
 		err = merge_decode(merge, bytes.data, bytes.size);
 	buffer_free(&bytes);
-	return err;
+	return err ? err : continuity_keep_known_flows(phases, phase_count, merge);
 }
 
 /* What is pinned of the running interval beside maps and trains. */
@@ -195,7 +221,8 @@ static int continuity_take_interval(struct continuity *continuity, struct merge 
 	continuity->folded = left->folded;
 	continuity->folded_train_set = left->folded_train_set;
 	continuity_take_owed(continuity, continuity->owed, merge);
-	return continuity_take_folded(continuity, continuity->folded, merge);
+	return continuity_take_folded(continuity, continuity->folded, left->phases,
+				      left->phase_count, merge);
 }
 
 /* What is pinned of the report in doubt, likewise. */
@@ -213,7 +240,8 @@ static int continuity_take_report(struct continuity *continuity)
 		continuity_take_owed(continuity, continuity->report.owed, continuity->doubt);
 	if (!err)
 		err = continuity_take_folded(continuity, continuity->report.folded,
-					     continuity->doubt);
+					     continuity->report.phases,
+					     continuity->report.phase_count, continuity->doubt);
 	return err;
 }
 

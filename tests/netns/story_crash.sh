@@ -604,6 +604,28 @@ story_damaged_pin_of_a_report_in_doubt() {
 	expect_fresh_start
 }
 
+# A sum, and one of the flows beside it (report/summed.c, report/flow_bytes.c), seem to be of interfaces that never were:
+# that is told, and the rest is counted.
+story_damaged_sums() {
+	local count=20000 pins folded lost
+
+	topology_flood
+	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	in_ns host "$FLOWTALLY" status >/dev/null || true
+	pins=$(own_pins)
+	kill_agent host
+	folded=$(basename "$(compgen -G "$pins/folded-*")")
+	in_ns host "$TOOLS/bpf_objects" flip "$folded" 72
+	in_ns host "$TOOLS/bpf_objects" flip "$folded" 256
+	start_agent host -c "$WORK/flowtally.conf"
+	lost=$(sed -nE 's/.* flows that a dead agent had summed, ([0-9]+) bytes, belong to no interface$/\1/p' "$WORK/host.log")
+	((lost > 29)) || fail 'it is not told' "$(<"$WORK/host.log")"
+	stop_agent host
+	expect_equal 'bytes' $((count * 29)) $((lost + $(header_field host bytes)))
+}
+
 story_killed_at_system_calls() {
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
 	topology_wire

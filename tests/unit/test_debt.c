@@ -2,6 +2,7 @@
 /* What an interval leaves to the next goes to a later agent as bytes, and from it. */
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "report/debt.h"
 #include "tests/unit/stack_fixture.h"
 
 #include <errno.h>
@@ -97,26 +98,52 @@ static void test_cut_off_anywhere(void **state)
 	buffer_free(&bytes);
 }
 
-/* Any byte may be wrong: it is refused or taken, never followed out of bounds, and what was refused
- * owes nothing. */
+/* Any byte may be wrong, by one bit or by all: it is refused or taken, never followed out of
+ * bounds, and what was refused owes nothing. */
 static void test_any_byte_is_wrong(void **state)
 {
 	struct buffer bytes = bytes_of_two_packets_under_way();
 
 	(void)state;
-	for (size_t i = 0; i < bytes.size; i++) {
+	for (size_t i = 0; i < 9 * bytes.size; i++) {
+		char *byte = &bytes.data[i / 9], right = *byte;
 		int err;
 
 		begin_again();
-		bytes.data[i] ^= (char)0xff;
+		*byte = (char)(right ^ (i % 9 < 8 ? 1 << i % 9 : 0xff));
 		err = merge_decode_owed(stack.merge, bytes.data, bytes.size);
-		bytes.data[i] ^= (char)0xff;
+		*byte = right;
+		stack_out(&stack, "eth0", "br0", &key, 0, 3);
+		make_report();
 		if (!err)
 			continue;
 		assert_int_equal(err, -EBADMSG);
-		stack_out(&stack, "eth0", "br0", &key, 0, 3);
-		make_report();
 		assert_int_equal(report.total.packets, 3);
+	}
+	buffer_free(&bytes);
+}
+
+/* A cell of no kind that anything is owed in. */
+static void test_unknown_kind(void **state)
+{
+	struct buffer bytes = {0};
+	struct debt debt = {0};
+
+	(void)state;
+	for (unsigned int kind = 0; kind < FLOW_CELL_KINDS; kind++) {
+		flow_table_init(&debt.flows);
+		assert_int_equal(flow_table_reserve(&debt.flows, 1, 1), 0);
+		flow_table_append(&debt.flows,
+				  flow_table_insert(&debt.flows, &key,
+						    flow_table_hash(&debt.flows, &key)),
+				  stack.links[1].id, 0, kind, (struct flow_count){100, 1});
+		buffer_reset(&bytes);
+		debt_encode(&debt, &bytes);
+		debt_clean(&debt);
+		flow_table_init(&debt.flows);
+		assert_int_equal(debt_decode(&debt, bytes.data, bytes.size),
+				 kind < OWED_KINDS ? 0 : -EBADMSG);
+		debt_clean(&debt);
 	}
 	buffer_free(&bytes);
 }
@@ -130,6 +157,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_is_owed, setup, teardown_stack),
 		cmocka_unit_test_setup_teardown(test_cut_off_anywhere, setup, teardown_stack),
 		cmocka_unit_test_setup_teardown(test_any_byte_is_wrong, setup, teardown_stack),
+		cmocka_unit_test_setup_teardown(test_unknown_kind, setup, teardown_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -407,20 +407,79 @@ static void cut_off_anywhere(void **state)
 	buffer_free(&bytes);
 }
 
-/* Any byte may be wrong: it is refused or taken, never followed out of bounds. */
+/* Of all that was decoded what interfaces of the host showed stays. Returns how many flows had
+ * something of the rest. */
+static size_t keep_what_is_known(struct flow_count *dropped)
+{
+	uint32_t ids[STACK_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < stack.count; i++)
+		if (stack.links[i].id)
+			ids[n++] = stack.links[i].id;
+	return merge_keep_ids(stack.merge, ids, n, dropped);
+}
+
+/* Adds up as a report or does not, but it is one. */
+static void make_report_of_anything(void)
+{
+	struct merge_interface interfaces[STACK_MAX];
+	const struct merge_ends ends = stack_ends(&stack);
+	size_t n = stack_interfaces(&stack, interfaces);
+
+	report_clean(&report);
+	assert_int_equal(merge_report(stack.merge, interfaces, n, &ends, &report), 0);
+}
+
+/* Any byte may be wrong, by one bit or by all: it is refused or taken, never followed out of
+ * bounds, and what is taken makes a report. */
 static void any_byte_wrong(void **state)
 {
 	struct buffer bytes = bytes_of_a_merge_with_sums();
 
 	(void)state;
-	for (size_t i = 0; i < bytes.size; i++) {
-		char right = bytes.data[i];
+	for (size_t i = 0; i < 9 * bytes.size; i++) {
+		char *byte = &bytes.data[i / 9], right = *byte;
+		struct flow_count dropped;
 
-		bytes.data[i] = (char)(right ^ 0xff);
-		(void)merge_decode(stack.merge, bytes.data, bytes.size);
+		*byte = (char)(right ^ (i % 9 < 8 ? 1 << i % 9 : 0xff));
+		if (!merge_decode(stack.merge, bytes.data, bytes.size)) {
+			(void)keep_what_is_known(&dropped);
+			make_report_of_anything();
+		}
 		merge_next_interval(stack.merge);
-		bytes.data[i] = right;
+		*byte = right;
 	}
+	buffer_free(&bytes);
+}
+
+/* What is of no interface that is known is in no report, and it is known how much that was. */
+static void of_unknown_interfaces(void **state)
+{
+	struct buffer bytes = bytes_of_a_merge_with_sums();
+	struct flow_key key = flow_number(9);
+	struct flow_count dropped;
+
+	(void)state;
+	merge_set_max_flows(stack.merge, 0);
+	/* one that eth0 shows too */
+	assert_int_equal(merge_decode(stack.merge, bytes.data, bytes.size), 0);
+	stack_in(&stack, "eth0", &key, 0, 5);
+	stack_out(&stack, "vc1", "eth0", &key, 0, 5);
+	stack_exclude(&stack, "vc1");
+	assert_int_equal(keep_what_is_known(&dropped), 1);
+	assert_int_equal(dropped.packets, 5);
+	make_report();
+	assert_other("eth0", 2, 1 + 2);
+	assert_int_equal(report.total.packets, 1 + 2 + 3 + 4 + 5);
+
+	stack_exclude(&stack, "eth0");
+	/* two flows and the sum of two, and the one above */
+	assert_int_equal(keep_what_is_known(&dropped), 5);
+	assert_int_equal(dropped.packets, 1 + 2 + 3 + 4 + 5);
+	make_report();
+	assert_int_equal(report.total.packets, 0);
+	assert_int_equal(report_flow_total(&report), 0);
 	buffer_free(&bytes);
 }
 
@@ -604,6 +663,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(summed_outer_packets, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(summed_and_filtered, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(cut_off_anywhere, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(of_unknown_interfaces, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(any_byte_wrong, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(largest_are_named, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(sums_are_exact, setup_stack, teardown_stack),
