@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/checkpoint.h"
 #include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "report/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -320,6 +322,35 @@ void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes
 	code_checkpoint(&codec, (struct checkpoint *)checkpoint);
 }
 
+/* No id stands for two phases, and none is yet to be given: a merge takes them for one. */
+static int checkpoint_check_ids(const struct checkpoint_phase *phases, size_t count,
+				uint32_t last_id)
+{
+	_free_ uint32_t *ids = calloc(count + 1, sizeof(*ids));
+	size_t n = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (phases[i].id)
+			ids[n++] = phases[i].id;
+	sort_numbers(ids, n);
+	for (size_t i = 1; i < n; i++)
+		if (ids[i] == ids[i - 1])
+			return -EBADMSG;
+	return n && ids[n - 1] > last_id ? -EBADMSG : 0;
+}
+
+static int checkpoint_check(const struct checkpoint *checkpoint)
+{
+	const struct checkpoint_report *report = &checkpoint->report;
+
+	return checkpoint_check_ids(checkpoint->phases, checkpoint->phase_count,
+				    checkpoint->last_id)
+		       ?: checkpoint_check_ids(report->phases, report->phase_count,
+					       checkpoint->last_id);
+}
+
 int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t size)
 {
 	struct codec codec = {.in = bytes, .left = size};
@@ -329,6 +360,8 @@ int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t s
 	if (codec.error)
 		return codec.error;
 	code_checkpoint(&codec, &decoded);
+	if (!codec.error)
+		codec.error = checkpoint_check(&decoded);
 	if (codec.error) {
 		checkpoint_clean(&decoded);
 		return codec.error;

@@ -112,8 +112,8 @@ struct checkpoint {
 /* Appends the bytes; an error is the buffer's. */
 void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes);
 
-/* 0; -EBADMSG: these are not the bytes of a checkpoint; -EPROTO: of one of another version;
- * -ENOMEM. *checkpoint is set on success only. */
+/* 0; -EBADMSG: these are not the bytes of a checkpoint, or an id is that of two phases, or yet to
+ * be given; -EPROTO: of one of another version; -ENOMEM. *checkpoint is set on success only. */
 int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t size);
 void checkpoint_clean(struct checkpoint *checkpoint);
 void checkpoint_clean_phases(struct checkpoint_phase *phases, size_t count);

@@ -224,12 +224,51 @@ static void test_another_version(void **state)
 	buffer_free(&bytes);
 }
 
+static int decode_with_phases(struct checkpoint described)
+{
+	struct buffer bytes = {0};
+	struct checkpoint decoded;
+	int err;
+
+	described.generation = (struct generation){.number = 7, .layout = *layout_own()};
+	checkpoint_encode(&described, &bytes);
+	assert_int_equal(buffer_error(&bytes), 0);
+	err = checkpoint_decode(&decoded, bytes.data, bytes.size);
+	if (!err)
+		checkpoint_clean(&decoded);
+	buffer_free(&bytes);
+	return err;
+}
+
+/* Of interfaces that are not monitored there may be any number. */
+static void test_ids_stand_for_one_phase(void **state)
+{
+	struct checkpoint_phase several[] = {{.id = 9}, {.id = 0}, {.id = 8}, {.id = 0}};
+	struct checkpoint running = {.last_id = 9, .phases = several, .phase_count = 4};
+	struct checkpoint reported = {.last_id = 9,
+				      .report = {.id = 1, .phases = several, .phase_count = 4}};
+
+	(void)state;
+	assert_int_equal(decode_with_phases(running), 0);
+	assert_int_equal(decode_with_phases(reported), 0);
+	several[2].id = 9;
+	assert_int_equal(decode_with_phases(running), -EBADMSG);
+	assert_int_equal(decode_with_phases(reported), -EBADMSG);
+	several[2].id = 10;
+	assert_int_equal(decode_with_phases(running), -EBADMSG);
+	assert_int_equal(decode_with_phases(reported), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_comes_back),	cmocka_unit_test(test_cut_off_anywhere),
-		cmocka_unit_test(test_any_byte_wrong),	cmocka_unit_test(test_later_version),
-		cmocka_unit_test(test_earlier_version), cmocka_unit_test(test_another_version),
+		cmocka_unit_test(test_comes_back),
+		cmocka_unit_test(test_cut_off_anywhere),
+		cmocka_unit_test(test_any_byte_wrong),
+		cmocka_unit_test(test_later_version),
+		cmocka_unit_test(test_earlier_version),
+		cmocka_unit_test(test_another_version),
+		cmocka_unit_test(test_ids_stand_for_one_phase),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

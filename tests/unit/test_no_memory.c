@@ -170,6 +170,7 @@ static void test_checkpoint(void **state)
 	static uint64_t map = 7;
 	struct generation earlier = {.number = 1, .layout = *layout_own()};
 	const struct checkpoint checkpoint = {.generation = {.number = 2, .layout = *layout_own()},
+					      .last_id = 1,
 					      .earlier = &earlier,
 					      .earlier_count = 1,
 					      .report = {.maps = {&map, 1},
