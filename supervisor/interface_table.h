@@ -40,6 +40,9 @@ struct recovery {
 	const struct checkpoint *checkpoint; /* borrowed */
 	struct flow_map *maps;		     /* owned; a descriptor that was taken over is -1 */
 	size_t map_count;
+	/* what maps had of no phase that the checkpoint names; zero to begin with */
+	size_t lost_flows;
+	struct flow_count lost;
 };
 /* The ids of its phases are not given to others from now on, whatever can be read of them. */
 void recovery_begin(struct recovery *recovery, struct interface_table *table,

@@ -7,12 +7,14 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
+#include "report/flow_table.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -337,6 +339,36 @@ static void recovery_wait(struct interface_table *table, struct interface *ended
 	table->waiting++;
 }
 
+static int recovery_add_lost(void *data, const struct flow_key *keys,
+			     const struct flow_value *values, size_t n)
+{
+	struct recovery *recovery = data;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!flow_value_counts(&values[i]) || flow_key_is_frames(&keys[i]))
+			continue;
+		recovery->lost_flows += keys[i].family != FLOW_UNATTRIBUTED;
+		for (int end = 0; end < 2; end++)
+			for (int class = 0; class < FLOW_CLASSES; ++class)
+				flow_count_add(&recovery->lost, &values[i].count[end][class]);
+	}
+	return 0;
+}
+
+/* It was made for a phase that never began: that there is anything in it would be a mistake of
+ * ours, and is told. */
+static void recovery_discard(struct recovery *recovery, struct flow_map *map)
+{
+	struct flow_maps *maps = recovery->table->monitor->maps;
+	int err = flow_maps_read(maps, map, recovery_add_lost, recovery);
+
+	if (err)
+		log_error("what was counted in phase %" PRIu32
+			  " belongs to no interface, and cannot be read: %s",
+			  map->phase, strerror(-err));
+	flow_maps_discard(maps, map);
+}
+
 /* Maps that nobody counts in. */
 static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 {
@@ -359,12 +391,10 @@ static int recovery_take_map(struct recovery *recovery, struct flow_map *map)
 		if (err)
 			return err;
 	}
-	if (interface && map->phase) {
+	if (interface && interface->id == map->phase)
 		table_read_and_close(table, interface, map, true);
-		return 0;
-	}
-	/* it was made for a phase that never began */
-	flow_maps_discard(table->monitor->maps, map);
+	else
+		recovery_discard(recovery, map);
 	return 0;
 }
 
@@ -412,6 +442,10 @@ int interface_table_recover_maps(struct recovery *recovery)
 	for (size_t i = 0; i < recovery->map_count && !err; i++)
 		if (recovery->maps[i].fd >= 0)
 			err = recovery_take_map(recovery, &recovery->maps[i]);
+	if (recovery->lost.packets)
+		log_error("%zu flows that a dead agent had counted, %llu bytes, belong to no "
+			  "interface",
+			  recovery->lost_flows, recovery->lost.bytes);
 	slot_table_sweep(program_slots(table->monitor->program), recovery_keeps_slot, table);
 	/* the patterns may be others, and the links are not what they were */
 	interface_table_rematch(table);

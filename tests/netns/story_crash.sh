@@ -626,6 +626,27 @@ story_damaged_sums() {
 	expect_equal 'bytes' $((count * 29)) $((lost + $(header_field host bytes)))
 }
 
+# A map seems to be of a phase that never was: what was in it is told.
+story_map_of_no_phase() {
+	local count=20000 pins name lost
+
+	topology_flood
+	printf '[flows]\nmap_entries = 4096\n' >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	in_ns host "$FLOWTALLY" status >/dev/null || true
+	pins=$(own_pins)
+	kill_agent host
+	# the first that was read: flows-GENERATION-PHASE-SERIAL
+	name=$(basename "$(compgen -G "$pins/flows-*" | sort -t- -k5n | sed -n 3p)")
+	mv "$pins/$name" "$pins/flows-1-77-${name##*-}"
+	start_agent host -c "$WORK/flowtally.conf"
+	lost=$(sed -nE 's/.* flows that a dead agent had counted, ([0-9]+) bytes, belong to no interface$/\1/p' "$WORK/host.log")
+	((lost >= 29)) || fail 'it is not told' "$(<"$WORK/host.log")"
+	stop_agent host
+	expect_equal 'bytes' $((count * 29)) $((lost + $(header_field host bytes)))
+}
+
 story_killed_at_system_calls() {
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
 	topology_wire
