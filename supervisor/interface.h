@@ -89,6 +89,7 @@ struct interface {
 	enum interface_state state;
 	struct link link;	    /* as last told; owned */
 	bool gone;		    /* the link is */
+	bool old;		    /* it was gone at the last self-check */
 	bool was_up;		    /* at any time of the interval */
 	bool turned;		    /* it began or ceased to count: interface_settle() */
 	bool mentioned;		    /* in the dump that is running */

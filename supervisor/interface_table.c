@@ -382,9 +382,14 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 
 /* A link that went and was not monitored: others may have seen what was received on it, and some of
  * that may be on its way. */
+static bool table_fades(const struct interface *interface)
+{
+	return interface->slot.flags || interface->link.tunnel.protocols[0];
+}
+
 static void table_fade(struct interface_table *table, struct interface *interface)
 {
-	if (interface->slot.flags || interface->link.tunnel.protocols[0])
+	if (table_fades(interface))
 		table_push(&table->faded, interface);
 	else
 		interface_free(interface);
@@ -693,11 +698,43 @@ void interface_table_add_totals(struct interface_table *table, const struct repo
 
 /* The slot table may still say that what was received on a vanished interface was seen: for packets
  * that were on their way. */
-static void table_forget(struct interface_table *table, struct interface *vanished)
+static void table_forget_word(struct interface_table *table, struct interface *vanished)
 {
 	if (vanished->slot.flags && !*table_find(table, vanished->link.ifindex))
 		interface_stop(vanished, table->monitor, false);
+	vanished->slot = (struct flow_slot){0};
+}
+
+static void table_forget(struct interface_table *table, struct interface *vanished)
+{
+	table_forget_word(table, vanished);
 	interface_free(vanished);
+}
+
+static void table_forget_old_word(struct interface_table *table, struct interface *vanished)
+{
+	if (vanished->old)
+		table_forget_word(table, vanished);
+	vanished->old = true;
+}
+
+void table_forget_old_words(struct interface_table *table)
+{
+	struct interface **at = &table->faded;
+
+	for (struct interface *ended = table->ended; ended; ended = ended->next)
+		table_forget_old_word(table, ended);
+	while (*at) {
+		struct interface *vanished = *at;
+
+		table_forget_old_word(table, vanished);
+		if (table_fades(vanished)) {
+			at = &vanished->next;
+			continue;
+		}
+		*at = vanished->next;
+		interface_free(vanished);
+	}
 }
 
 static void table_forget_faded(struct interface_table *table)

@@ -161,12 +161,14 @@ bool interface_table_check(struct interface_table *table)
 
 	FOR_EACH_INTERFACE (table, interface)
 		table_check(table, interface);
+	table_forget_old_words(table);
 	table->check_bucket = TABLE_BUCKETS;
 	return table->monitor->counts->repairs != before;
 }
 
 void interface_table_begin_check(struct interface_table *table)
 {
+	table_forget_old_words(table);
 	table->check_bucket = 0;
 }
 

@@ -16,7 +16,8 @@ struct interface_table {
 	size_t count;
 	struct interface *gone;	 /* links that went, not looked at yet */
 	struct interface *ended; /* phases that ended in this interval, for its report */
-	struct interface *faded; /* links that went unwatched, in the slot table until the report */
+	struct interface *faded; /* links that went unwatched, and are in the slot table yet, or
+				    were tunnels */
 	size_t waiting;		 /* of them have a map that is not read yet */
 	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
 	bool monitored_changed;	 /* who is monitored changed since the last of them */
@@ -92,6 +93,13 @@ void selection_add(struct selection *selection, struct interface *interface);
 
 /* For which slots CPUs hold something, in either set. 0 or negative errno. */
 int table_mark_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS]);
+
+/*
+ * The slot table forgets the links that were gone the last time that this was called: what was
+ * under way then has arrived. It does so with each report that was written, but that may be far
+ * away, or reports cannot be written, and the places are needed.
+ */
+void table_forget_old_words(struct interface_table *table);
 
 /* Reads the maps of ended phases before their time, when there are many. */
 void table_settle_ended(struct interface_table *table);

@@ -203,19 +203,23 @@ indexed_wire() { # NAME IFINDEX
 	ip_in peer link set "${1/v/w}" addrgenmode none up
 }
 
-# Both places that the third index may have in the slot table are taken by others.
-story_no_place() {
+# Both places that the index of v2 may have in the slot table are taken by v0 and v1.
+start_agent_without_a_place() { # OPTIONS...
 	local first=77 third=$((77 + 65536)) second
 
 	make_ns host peer
 	second=$(second_place "$third")
-	start_agent host -v
+	start_agent host -v "$@"
 	indexed_wire v0 "$first"
 	indexed_wire v1 "$second"
 	wait_for_log host 'v0: attached'
 	wait_for_log host 'v1: attached'
 	indexed_wire v2 "$third"
 	wait_for_log host 'v2: cannot attach: others have both places of its index'
+}
+
+story_no_place() {
+	start_agent_without_a_place
 	stray 1 peer w0
 	stray 2 peer w1
 	ip_in host link delete v1
@@ -228,4 +232,25 @@ story_no_place() {
 	stop_agent host
 	grep -q "^$STRAY Bytes: $((4 * 128))$" "$WORK/host.report" || fail 'v2 is not counted'
 	expect_equal 'complaints' 1 "$(agent_log_count host 'cannot attach')"
+}
+
+# Nor may anybody ask when that was two self-checks ago, though there is no report.
+story_place_is_free_without_a_report() {
+	mkdir "$WORK/none"
+	start_agent_without_a_place -o "$WORK/none/report"
+	rm -r "$WORK/none"
+	stray 2 peer w1
+	ip_in host link delete v1
+	wait_for_log host 'v1: gone'
+	for _ in 1 2; do
+		signal_agent host USR1
+		# it answers when that is done
+		in_ns host "$FLOWTALLY" status >/dev/null || true
+	done
+	wait_for_log host 'v2: attached'
+	stray 4 peer w2
+	mkdir "$WORK/none"
+	ln -s "$WORK/none/report" "$WORK/host.report"
+	stop_agent host
+	expect_report host 6 "$STRAY Bytes: $((6 * 128))"
 }
