@@ -19,21 +19,10 @@ enum life {
 	LIFE_WENT_BEFORE, /* in the interval before */
 };
 
-struct record {
-	struct nat_end client[2]; /* as in the original direction, translated */
-	struct nat_end server[2];
-	uint16_t zone[2]; /* of the original direction, of the translated ends */
-	uint32_t id;	  /* of the conntrack entry */
-	uint32_t dump;	  /* number of the last dump that mentioned it */
-	uint32_t entries; /* that stand for it: plain ones without ports are not told apart */
-	uint8_t protocol;
-	uint8_t family; /* enum flow_family */
-	uint8_t life;	/* enum life */
-	bool plain;	/* not translated */
-};
-
-/* A face that packets of a conversation have: which ends are translated. What is not translated at
- * all has a face by itself, as it is only asked for when a key is nobody else's. */
+/*
+ * A face that packets of a conversation have: which ends are translated. What is not translated at
+ * all has a face by itself, as it is only asked for when a key is nobody else's.
+ */
 enum {
 	CLIENT_TRANSLATED = 1,
 	SERVER_TRANSLATED = 2,
@@ -43,23 +32,48 @@ enum {
 #define FACE_ORIGINAL	0
 #define FACE_TRANSLATED (CLIENT_TRANSLATED | SERVER_TRANSLATED)
 
-/* One conversation claims one key. A key may have several claims. */
+/* One conversation claims one key. By the record and the face it has a number, 0 is none; this is
+ * its place in the list of those with its hash. */
 struct claim {
+	uint32_t next, previous;
+};
+
+struct record {
+	struct nat_end client[2]; /* as in the original direction, translated */
+	struct nat_end server[2];
+	uint16_t zone[2]; /* of the original direction, of the translated ends */
+	uint32_t id;	  /* of the conntrack entry */
+	uint32_t dump;	  /* number of the last dump that mentioned it */
+	uint32_t entries; /* that stand for it: those without ports are not told apart */
+	uint8_t protocol;
+	uint8_t family;			 /* enum flow_family */
+	uint8_t life;			 /* enum life */
+	bool plain;			 /* not translated */
+	uint8_t claimed;		 /* a bit for each face by which it claims a key */
+	struct claim claims[FACE_PLAIN]; /* by face; the plain one has no other beside it */
+};
+
+/*
+ * A key may have as many claims as strangers like: pings of all clients behind one address, what
+ * is redirected to one server from one port. So to claim it, or not to any more, does not walk
+ * along them.
+ */
+struct slot {
 	uint32_t hash;
-	uint32_t owner; /* (index of the record + 1) * FACES + face; 0: free slot */
+	uint32_t first; /* the number of the youngest claim; 0: free */
 };
 
 struct nat_table {
 	struct flow_hash hash;
 	struct record *records; /* owned */
-	uint32_t capacity;	/* of records; slots follow from it */
+	uint32_t capacity;	/* of records */
 	uint32_t used;		/* records ever used are below that */
 	uint32_t first_free;	/* index of a record, or NO_RECORD */
 	uint32_t count;
-	uint32_t plain;	     /* of these */
-	struct claim *slots; /* owned */
+	uint32_t plain;	    /* of these */
+	struct slot *slots; /* owned */
 	uint32_t slot_mask;
-	uint32_t claims;
+	uint32_t slots_used;
 	uint32_t dump;
 	bool dumping;
 	uint64_t refused;
@@ -144,81 +158,105 @@ static bool has_face(const struct record *record, unsigned int face)
 				  !same_end(&record->server[0], &record->server[1]));
 }
 
-static struct record *claim_record(const struct nat_table *table, const struct claim *claim)
-{
-	return &table->records[claim->owner / FACES - 1];
-}
-
-static uint32_t claim_owner(const struct nat_table *table, const struct record *record,
-			    unsigned int face)
+static uint32_t claim_number(const struct nat_table *table, const struct record *record,
+			     unsigned int face)
 {
 	return (uint32_t)(record - table->records + 1) * FACES + face;
 }
 
-static void put_claim(struct claim *slots, uint32_t mask, const struct claim *claim)
+static struct record *claim_record(const struct nat_table *table, uint32_t number)
 {
-	uint32_t i = claim->hash & mask;
+	return &table->records[number / FACES - 1];
+}
 
-	while (slots[i].owner)
+static struct claim *find_claim(const struct nat_table *table, uint32_t number)
+{
+	return &claim_record(table, number)->claims[number % FACES % FACE_PLAIN];
+}
+
+static uint32_t next_claim(const struct nat_table *table, uint32_t number)
+{
+	return find_claim(table, number)->next;
+}
+
+static uint32_t hash_face(const struct nat_table *table, const struct record *record,
+			  unsigned int face)
+{
+	struct flow_key key;
+
+	make_key(&key, record, face);
+	return flow_hash_key(&table->hash, &key);
+}
+
+/* The slot of the hash, or the free one where it would be. */
+static struct slot *find_slot(struct slot *slots, uint32_t mask, uint32_t hash)
+{
+	uint32_t i = hash & mask;
+
+	while (slots[i].first && slots[i].hash != hash)
 		i = (i + 1) & mask;
-	slots[i] = *claim;
+	return &slots[i];
+}
+
+/* The first of the claims that may be of the key with that hash; 0: there is none. */
+static uint32_t first_claim(const struct nat_table *table, uint32_t hash)
+{
+	return find_slot(table->slots, table->slot_mask, hash)->first;
 }
 
 /* Empties a slot and moves up what stands behind it only because it was taken. */
 static void empty_slot(struct nat_table *table, uint32_t hole)
 {
-	struct claim *slots = table->slots;
+	struct slot *slots = table->slots;
 	uint32_t mask = table->slot_mask;
 
-	table->claims--;
-	for (uint32_t i = (hole + 1) & mask; slots[i].owner; i = (i + 1) & mask) {
+	table->slots_used--;
+	for (uint32_t i = (hole + 1) & mask; slots[i].first; i = (i + 1) & mask) {
 		if (((i - slots[i].hash) & mask) < ((i - hole) & mask))
 			continue;
 		slots[hole] = slots[i];
 		hole = i;
 	}
-	slots[hole].owner = 0;
+	slots[hole].first = 0;
 }
 
-/* Walks the claims that may be of the key with that hash. */
-static const struct claim *next_claim(const struct nat_table *table, uint32_t hash, uint32_t *i)
+static void put_claim(struct nat_table *table, struct record *record, unsigned int face,
+		      uint32_t hash)
 {
-	while (table->slots[*i].owner) {
-		const struct claim *claim = &table->slots[*i];
+	struct slot *slot = find_slot(table->slots, table->slot_mask, hash);
+	uint32_t number = claim_number(table, record, face);
 
-		*i = (*i + 1) & table->slot_mask;
-		if (claim->hash == hash)
-			return claim;
-	}
-	return NULL;
+	*find_claim(table, number) = (struct claim){.next = slot->first};
+	if (slot->first)
+		find_claim(table, slot->first)->previous = number;
+	else
+		table->slots_used++;
+	*slot = (struct slot){.hash = hash, .first = number};
+	record->claimed |= (uint8_t)(1 << face);
 }
 
-static const struct claim *first_claim(const struct nat_table *table, uint32_t hash, uint32_t *i)
+/* The claim has one behind it, or was the only one of its hash. */
+static void replace_first(struct nat_table *table, uint32_t hash, uint32_t next)
 {
-	*i = hash & table->slot_mask;
-	return next_claim(table, hash, i);
+	struct slot *slot = find_slot(table->slots, table->slot_mask, hash);
+
+	if (next)
+		slot->first = next;
+	else
+		empty_slot(table, (uint32_t)(slot - table->slots));
 }
 
-static void drop_claim(struct nat_table *table, uint32_t hash, uint32_t owner)
+static void drop_claim(struct nat_table *table, struct record *record, unsigned int face)
 {
-	for (uint32_t i = hash & table->slot_mask; table->slots[i].owner;
-	     i = (i + 1) & table->slot_mask) {
-		if (table->slots[i].owner == owner) {
-			empty_slot(table, i);
-			return;
-		}
-	}
-}
+	const struct claim *claim = find_claim(table, claim_number(table, record, face));
 
-static bool has_claim(const struct nat_table *table, uint32_t hash, uint32_t owner)
-{
-	uint32_t i;
-
-	for (const struct claim *claim = first_claim(table, hash, &i); claim;
-	     claim = next_claim(table, hash, &i))
-		if (claim->owner == owner)
-			return true;
-	return false;
+	record->claimed &= (uint8_t) ~(1 << face);
+	if (claim->previous)
+		find_claim(table, claim->previous)->next = claim->next;
+	else
+		replace_first(table, hash_face(table, record, face), claim->next);
+	if (claim->next)
+		find_claim(table, claim->next)->previous = claim->previous;
 }
 
 /* Whether a face shows the original tuple (0), or that of the reply (1). */
@@ -252,79 +290,67 @@ static bool share_tuple(const struct record *a, unsigned int a_face, const struc
 
 /*
  * A tuple is unique within its zone, so whoever else claims it has gone, and its end was not told.
- * Not so without ports: pings of several clients look alike behind one address.
+ * Not so without ports: pings of several clients look alike behind one address. Returns the number
+ * of his claim, or 0.
  */
-static const struct claim *find_replaced(const struct nat_table *table, const struct record *record,
-					 unsigned int face, uint32_t hash)
+static uint32_t find_replaced(const struct nat_table *table, const struct record *record,
+			      unsigned int face, uint32_t hash)
 {
-	uint32_t i;
-
 	if (is_half(face) || !has_ports(record))
-		return NULL;
-	for (const struct claim *claim = first_claim(table, hash, &i); claim;
-	     claim = next_claim(table, hash, &i)) {
-		const struct record *other = claim_record(table, claim);
+		return 0;
+	for (uint32_t number = first_claim(table, hash); number;
+	     number = next_claim(table, number)) {
+		const struct record *other = claim_record(table, number);
 
-		if (other != record && share_tuple(other, claim->owner % FACES, record, face))
-			return claim;
+		if (other != record && share_tuple(other, number % FACES, record, face))
+			return number;
 	}
-	return NULL;
+	return 0;
 }
 
 static void replace_others(struct nat_table *table, const struct record *record, unsigned int face,
 			   uint32_t hash)
 {
-	const struct claim *claim;
+	uint32_t number;
 
-	while ((claim = find_replaced(table, record, face, hash))) {
-		struct record *other = claim_record(table, claim);
+	while ((number = find_replaced(table, record, face, hash))) {
+		struct record *other = claim_record(table, number);
 
 		if (other->life == LIFE_HERE)
 			other->life = LIFE_WENT;
-		empty_slot(table, (uint32_t)(claim - table->slots));
+		drop_claim(table, other, number % FACES);
 	}
 }
 
-static void claim_keys(struct nat_table *table, const struct record *record)
+static void claim_keys(struct nat_table *table, struct record *record)
 {
-	struct flow_key key;
-	struct claim claim;
-
 	for (unsigned int face = 0; face < FACES; face++) {
+		uint32_t hash;
+
 		if (!has_face(record, face))
 			continue;
-		make_key(&key, record, face);
-		claim.hash = flow_hash_key(&table->hash, &key);
-		claim.owner = claim_owner(table, record, face);
+		hash = hash_face(table, record, face);
 		if (record->life == LIFE_HERE)
-			replace_others(table, record, face, claim.hash);
-		if (has_claim(table, claim.hash, claim.owner))
-			continue;
-		put_claim(table->slots, table->slot_mask, &claim);
-		table->claims++;
+			replace_others(table, record, face, hash);
+		if (!(record->claimed & 1 << face))
+			put_claim(table, record, face, hash);
 	}
 }
 
-static void drop_keys(struct nat_table *table, const struct record *record)
+static void drop_claims(struct nat_table *table, struct record *record)
 {
-	struct flow_key key;
-
-	for (unsigned int face = 0; face < FACES; face++) {
-		if (!has_face(record, face))
-			continue;
-		make_key(&key, record, face);
-		drop_claim(table, flow_hash_key(&table->hash, &key),
-			   claim_owner(table, record, face));
-	}
+	for (unsigned int face = 0; face < FACES; face++)
+		if (record->claimed & 1 << face)
+			drop_claim(table, record, face);
 }
 
 /* Room for the claims of one more record, at three quarters full at most. */
 static int reserve_slots(struct nat_table *table)
 {
 	uint32_t count = table->slots ? table->slot_mask + 1 : 4 * RECORDS_FIRST;
-	struct claim *slots;
+	struct slot *slots;
 
-	while (count / 4 * 3 < table->claims + FACES)
+	while (count / 4 * 3 < table->slots_used + FACES)
 		count *= 2;
 	if (table->slots && count == table->slot_mask + 1)
 		return 0;
@@ -332,8 +358,8 @@ static int reserve_slots(struct nat_table *table)
 	if (!slots)
 		return -ENOMEM;
 	for (uint32_t i = 0; table->slots && i <= table->slot_mask; i++)
-		if (table->slots[i].owner)
-			put_claim(slots, count - 1, &table->slots[i]);
+		if (table->slots[i].first)
+			*find_slot(slots, count - 1, table->slots[i].hash) = table->slots[i];
 	free(table->slots);
 	table->slots = slots;
 	table->slot_mask = count - 1;
@@ -371,7 +397,7 @@ static struct record *take_record(struct nat_table *table)
 
 static void release_record(struct nat_table *table, struct record *record)
 {
-	drop_keys(table, record);
+	drop_claims(table, record);
 	table->plain -= record->plain;
 	record->life = LIFE_FREE;
 	record->id = table->first_free;
@@ -408,29 +434,21 @@ static void make_record(struct record *record, const struct conntrack_entry *ent
 }
 
 /* Whether they stand for one conversation. With ports the tuples say it all; without, several
- * entries look alike but for their id. Plain ones of those are one: a stranger may send as many
- * pings as there are ids. */
+ * entries look alike but for their id. Those are one: a stranger may send as many pings as there
+ * are ids. */
 static bool same_conversation(const struct record *a, const struct record *b)
 {
 	return !memcmp(a->client, b->client, sizeof(a->client)) &&
 	       !memcmp(a->server, b->server, sizeof(a->server)) && a->zone[0] == b->zone[0] &&
-	       a->zone[1] == b->zone[1] && a->protocol == b->protocol &&
-	       (has_ports(a) || a->plain || a->id == b->id);
+	       a->zone[1] == b->zone[1] && a->protocol == b->protocol;
 }
 
-static struct record *find_record(const struct nat_table *table, const struct record *wanted,
-				  unsigned int face)
+static struct record *find_claiming(const struct nat_table *table, const struct record *wanted,
+				    unsigned int face)
 {
-	struct flow_key key;
-	uint32_t hash, i;
-
-	if (!table->slots)
-		return NULL;
-	make_key(&key, wanted, face);
-	hash = flow_hash_key(&table->hash, &key);
-	for (const struct claim *claim = first_claim(table, hash, &i); claim;
-	     claim = next_claim(table, hash, &i)) {
-		struct record *record = claim_record(table, claim);
+	for (uint32_t number = first_claim(table, hash_face(table, wanted, face)); number;
+	     number = next_claim(table, number)) {
+		struct record *record = claim_record(table, number);
 
 		if (same_conversation(record, wanted))
 			return record;
@@ -438,10 +456,23 @@ static struct record *find_record(const struct nat_table *table, const struct re
 	return NULL;
 }
 
+/* Its first key may have been taken by a younger entry. That takes ports; without, many may claim
+ * the other key. */
+static struct record *find_record(const struct nat_table *table, const struct record *wanted)
+{
+	struct record *record = NULL;
+
+	if (table->slots)
+		record = find_claiming(table, wanted, FACE_ORIGINAL);
+	if (table->slots && !record && has_ports(wanted))
+		record = find_claiming(table, wanted, FACE_TRANSLATED);
+	return record;
+}
+
 /* The same again: once more among those without ports, but a dump counts them anew. */
 static void note_entry(const struct nat_table *table, struct record *record)
 {
-	if (has_ports(record) || !record->plain || record->life != LIFE_HERE ||
+	if (has_ports(record) || record->life != LIFE_HERE ||
 	    (table->dumping && record->dump != table->dump))
 		record->entries = 0;
 	record->entries++;
@@ -449,7 +480,7 @@ static void note_entry(const struct nat_table *table, struct record *record)
 
 static bool was_last_entry(struct record *record, const struct record *news)
 {
-	if (has_ports(record) || !record->plain)
+	if (has_ports(record))
 		return record->id == news->id;
 	return --record->entries == 0;
 }
@@ -477,6 +508,7 @@ static int add(struct nat_table *table, const struct record *news)
 		return -ENOMEM;
 	record = take_record(table);
 	*record = *news;
+	record->claimed = 0;
 	record->dump = table->dump;
 	table->plain += record->plain;
 	claim_keys(table, record);
@@ -489,10 +521,7 @@ int nat_table_update(struct nat_table *table, const struct conntrack_entry *entr
 	int r;
 
 	make_record(&news, entry);
-	/* one of its keys may have been taken by a younger entry */
-	record = find_record(table, &news, FACE_ORIGINAL);
-	if (!record)
-		record = find_record(table, &news, FACE_TRANSLATED);
+	record = find_record(table, &news);
 	r = reserve_slots(table);
 	if (r == 0 && record)
 		refresh(table, record, &news);
@@ -530,8 +559,8 @@ static void shrink(struct nat_table *table)
 		return;
 	small.records = NULL;
 	small.slots = NULL;
-	small.capacity = small.used = small.count = small.plain = small.claims = small.slot_mask =
-		0;
+	small.capacity = small.used = small.count = small.plain = 0;
+	small.slot_mask = small.slots_used = 0;
 	small.first_free = NO_RECORD;
 	for (uint32_t i = 0; i < table->used; i++) {
 		const struct record *record = &table->records[i];
@@ -578,40 +607,50 @@ static bool same_original(const struct record *a, const struct record *b)
 	       a->zone[0] == b->zone[0];
 }
 
-/* The claim to that very key that stands behind *i: faces of translated conversations, or plain
- * ones. */
-static const struct claim *next_right_claim(const struct nat_table *table,
-					    const struct flow_key *key, bool plain, uint32_t hash,
-					    uint32_t *i)
+/* The first claim to that very key from this one on, or 0: faces of translated conversations, or
+ * plain ones. */
+static uint32_t right_claim(const struct nat_table *table, const struct flow_key *key, bool plain,
+			    uint32_t number)
 {
-	const struct claim *claim;
-	struct flow_key claimed;
-
-	while ((claim = next_claim(table, hash, i))) {
-		unsigned int face = claim->owner % FACES;
+	for (; number; number = next_claim(table, number)) {
+		unsigned int face = number % FACES;
+		struct flow_key claimed;
 
 		if ((face == FACE_PLAIN) != plain)
 			continue;
-		make_key(&claimed, claim_record(table, claim), face);
+		make_key(&claimed, claim_record(table, number), face);
 		if (!memcmp(&claimed, key, sizeof(claimed)))
-			return claim;
+			break;
 	}
-	return NULL;
+	return number;
+}
+
+static uint32_t first_right_claim(const struct nat_table *table, const struct flow_key *key,
+				  bool plain)
+{
+	uint32_t hash = flow_hash_key(&table->hash, key);
+
+	return right_claim(table, key, plain, first_claim(table, hash));
+}
+
+static uint32_t next_right_claim(const struct nat_table *table, const struct flow_key *key,
+				 bool plain, uint32_t number)
+{
+	return right_claim(table, key, plain, next_claim(table, number));
 }
 
 /* NULL: no translated conversation claims the key, or several with equal right. */
 static const struct record *find_claimant(const struct nat_table *table, const struct flow_key *key,
 					  unsigned int *face)
 {
-	uint32_t hash = flow_hash_key(&table->hash, key), i = hash & table->slot_mask;
 	const struct record *best = NULL;
-	const struct claim *claim;
 	unsigned int best_strength = 0;
 	bool disputed = false;
 
-	while ((claim = next_right_claim(table, key, false, hash, &i))) {
-		const struct record *record = claim_record(table, claim);
-		unsigned int claimed_face = claim->owner % FACES;
+	for (uint32_t number = first_right_claim(table, key, false); number;
+	     number = next_right_claim(table, key, false, number)) {
+		const struct record *record = claim_record(table, number);
+		unsigned int claimed_face = number % FACES;
 		unsigned int claim_strength = strength(record, claimed_face);
 
 		if (!best || claim_strength > best_strength) {
@@ -653,17 +692,14 @@ bool nat_table_find(const struct nat_table *table, const struct flow_key *key,
 
 int nat_table_client(const struct nat_table *table, const struct flow_key *key)
 {
-	const struct claim *claim;
 	unsigned int best_strength = 0;
-	uint32_t hash, i;
 	int client = -1;
 
 	if (!table->plain)
 		return -1;
-	hash = flow_hash_key(&table->hash, key);
-	i = hash & table->slot_mask;
-	while ((claim = next_right_claim(table, key, true, hash, &i))) {
-		const struct record *record = claim_record(table, claim);
+	for (uint32_t number = first_right_claim(table, key, true); number;
+	     number = next_right_claim(table, key, true, number)) {
+		const struct record *record = claim_record(table, number);
 		unsigned int claim_strength = strength(record, FACE_PLAIN);
 		struct flow_key claimed;
 		int end = (int)make_key(&claimed, record, FACE_PLAIN);
