@@ -58,10 +58,20 @@ static int table_describe_phase(const struct interface *interface, struct checkp
 	return err;
 }
 
+static size_t table_count_faded(const struct interface_table *table)
+{
+	size_t count = 0;
+
+	for (const struct interface *faded = table->faded; faded; faded = faded->next)
+		count++;
+	return count;
+}
+
 static int table_describe_phases(struct interface_table *table, bool silent_too,
 				 struct checkpoint_phase **ret, size_t *count)
 {
-	struct checkpoint_phase *phases = calloc(table_count_phases(table) + 1, sizeof(*phases));
+	struct checkpoint_phase *phases =
+		calloc(table_count_phases(table) + table_count_faded(table) + 1, sizeof(*phases));
 	size_t n = 0;
 	int err = phases ? 0 : -ENOMEM;
 
@@ -75,6 +85,8 @@ static int table_describe_phases(struct interface_table *table, bool silent_too,
 	/* their lives have not ended yet in our eyes */
 	for (const struct interface *gone = table->gone; gone && !err; gone = gone->next)
 		err = table_describe_phase(gone, phases, &n);
+	for (const struct interface *faded = table->faded; faded && !err; faded = faded->next)
+		err = table_describe_phase(faded, phases, &n);
 	FOR_EACH_INTERFACE (table, interface)
 		err = err ?: table_describe_phase(interface, phases, &n);
 	if (err) {
@@ -275,6 +287,32 @@ static int recovery_recall(struct recovery *recovery, const struct checkpoint_ph
 	return 0;
 }
 
+static bool table_has_faded(const struct interface_table *table,
+			    const struct checkpoint_phase *phase)
+{
+	for (const struct interface *faded = table->faded; faded; faded = faded->next)
+		if (faded->was_up == phase->was_up &&
+		    faded->link.lower_abroad == phase->lower_abroad &&
+		    !memcmp(&faded->link.tunnel, &phase->tunnel, sizeof(phase->tunnel)))
+			return true;
+	return false;
+}
+
+/* A tunnel that nobody watched: its outer packets are not another one's, though it may be gone. */
+static int recovery_fade(struct recovery *recovery, const struct checkpoint_phase *phase)
+{
+	struct interface_table *table = recovery->table;
+	struct interface *interface;
+	int err;
+
+	if (phase->id || table_has_faded(table, phase))
+		return 0;
+	err = interface_from_description(&interface, phase);
+	if (!err)
+		table_push(&table->faded, interface);
+	return err;
+}
+
 /*
  * An idle map went on into a phase that never began: what was counted in it since is of the phase
  * before. Where another version's map was replaced there are two; the one that tells of it comes
@@ -431,6 +469,8 @@ int interface_table_recover(struct recovery *recovery)
 			err = recovery_take_phase(recovery, in_trains, &checkpoint->phases[i]);
 	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
 		err = recovery_recall(recovery, &checkpoint->phases[i]);
+	for (size_t i = 0; i < checkpoint->phase_count && !err; i++)
+		err = recovery_fade(recovery, &checkpoint->phases[i]);
 	return err;
 }
 

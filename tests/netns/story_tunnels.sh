@@ -141,6 +141,20 @@ story_unwatched_vxlan_that_goes() {
 	expect_both_vxlans
 }
 
+# Nor does a death make it forget that, whether the device went before or after.
+story_unwatched_vxlan_that_goes_and_a_death() {
+	topology_two_vxlans
+	start_agent host -x vx1
+	send_by_both_vxlans
+	kill_agent host
+	ip_in host link delete vx1
+	start_agent host -x vx1
+	kill_agent host
+	start_agent host -x vx1
+	stop_agent host
+	expect_both_vxlans
+}
+
 expect_json() { # FILTER EXPECTED
 	expect_equal "$1" "$2" "$(jq -c "$1" "$WORK/host.report")"
 }
