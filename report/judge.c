@@ -37,6 +37,11 @@ struct place {
 	uint64_t counted_flow;
 };
 
+struct era {
+	struct flow_count counted[2]; /* of the flow at hand, by sender, if flow is its number */
+	uint64_t flow;
+};
+
 /* What the references of a judged hook saw of a flow. */
 struct seen {
 	struct flow_count first;   /* INGRESS, EGRESS and UNSURE, but for ... */
@@ -74,9 +79,9 @@ struct judge {
 	size_t judged_count;
 	bool any_judged; /* some are judged against anything */
 	size_t era_count;
-	struct flow_count (*in_era)[2]; /* owned; what was counted of the flow at hand, by sender */
-	uint32_t *judges;		/* owned; runs of numbers of judged hooks */
-	uint32_t *active;		/* owned; numbers of the judged hooks that saw this flow */
+	struct era *eras; /* owned */
+	uint32_t *judges; /* owned; runs of numbers of judged hooks */
+	uint32_t *active; /* owned; numbers of the judged hooks that saw this flow */
 	size_t active_count;
 	struct flow_count (*unattributed)[FLOW_REASONS]; /* owned; by interface */
 
@@ -311,9 +316,9 @@ static int judge_init(struct judge *judge, const struct report_interface *listed
 	judge->judged = calloc(HOOKS * count + 1, sizeof(*judge->judged));
 	judge->active = calloc(HOOKS * count + 1, sizeof(*judge->active));
 	judge->unattributed = calloc(count + 1, sizeof(*judge->unattributed));
-	judge->in_era = calloc(count + 1, sizeof(*judge->in_era));
+	judge->eras = calloc(count + 1, sizeof(*judge->eras));
 	if (!judge->places || !judge->judged || !judge->active || !judge->unattributed ||
-	    !judge->in_era || id_map_reserve(&judge->by_id, places))
+	    !judge->eras || id_map_reserve(&judge->by_id, places))
 		return -ENOMEM;
 	add_places(judge, listed, interfaces, count);
 	add_judged(judge);
@@ -351,7 +356,7 @@ void judge_free(struct judge *judge)
 	free(judge->judges);
 	free(judge->active);
 	free(judge->unattributed);
-	free(judge->in_era);
+	free(judge->eras);
 	free(judge);
 }
 
@@ -390,12 +395,22 @@ static void note_counted_at(struct judge *judge, uint32_t p, uint64_t bytes)
 		judge->counted_at = p;
 }
 
+/* Of the flow at hand, by sender. There may be more eras than a flow is seen in. */
+static struct flow_count *counted_in(struct judge *judge, uint32_t era)
+{
+	struct era *counted = &judge->eras[era];
+
+	if (counted->flow != judge->flow)
+		*counted = (struct era){.flow = judge->flow};
+	return counted->counted;
+}
+
 static void count_first_sight(struct judge *judge, uint32_t place, enum hook hook,
 			      unsigned int sender, const struct flow_count *count)
 {
 	flow_count_add(&judge->counted[sender], count);
 	if (judge->any_judged)
-		flow_count_add(&judge->in_era[judge->places[place].era][sender], count);
+		flow_count_add(&counted_in(judge, judge->places[place].era)[sender], count);
 	note_counted_at(judge, place, count->bytes);
 	flow_count_add(judge->reason == NO_REASON
 			       ? &judge->places[place].first[hook_is_egress(hook)]
@@ -605,7 +620,7 @@ static void settle(struct judge *judge, struct judged *judged, unsigned int send
 		return;
 	complete_owed(judge, judged, sender);
 	seen = references_seen(judged, &judged->seen[sender],
-			       &judge->in_era[judge->places[judged->place].era][sender]);
+			       &counted_in(judge, judge->places[judged->place].era)[sender]);
 	expected = counts_sum(seen, judged->owed[sender]);
 	if (judged->hook == HOOK_INGRESS)
 		arrived = counts_sum(arrived, take_gone_out(judged, sender));
@@ -669,7 +684,7 @@ static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_
 static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32_t hash)
 {
 	const struct flow_key *key = &entry->key;
-	const struct flow_count *last_era = judge->in_era[judge->era_count - 1];
+	const struct flow_count *last_era = counted_in(judge, (uint32_t)judge->era_count - 1);
 	int err = 0;
 
 	flow_table_each_cell (cell, judge->flows, entry) {
@@ -763,8 +778,6 @@ int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_
 	int err = 0;
 
 	memset(judge->counted, 0, sizeof(judge->counted));
-	if (judge->any_judged)
-		memset(judge->in_era, 0, judge->era_count * sizeof(*judge->in_era));
 	judge->flow++;
 	judge->counted_at = NONE;
 	judge->reason = NO_REASON;

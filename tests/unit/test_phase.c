@@ -40,12 +40,18 @@ static const struct flow_key key = {
 		 {.bytes = {[10] = 0xff, 0xff, 10, 0, 0, 2}}},
 };
 
-static void see(uint32_t id, enum flow_class class, uint64_t packets)
+static void see_flow(uint32_t id, const struct flow_key *flow, enum flow_class class,
+		     uint64_t packets)
 {
 	struct flow_value value = {0};
 
 	value.count[0][class] = (struct flow_count){.bytes = 100 * packets, .packets = packets};
-	assert_int_equal(merge_add(merge, id, &key, &value, 1), 0);
+	assert_int_equal(merge_add(merge, id, flow, &value, 1), 0);
+}
+
+static void see(uint32_t id, enum flow_class class, uint64_t packets)
+{
+	see_flow(id, &key, class, packets);
 }
 
 static void make_report(const struct merge_interface *interfaces, size_t count)
@@ -142,6 +148,46 @@ static void test_lives_stay_apart(void **state)
 	assert_int_equal(report.total.packets, 2);
 }
 
+/* However often roles change within an interval, a flow costs what was seen of it, with no look at
+ * all that there was. */
+static void test_flows_of_many_eras(void **state)
+{
+	enum { ERAS = 100000 };
+	struct topology_reference any = {.id = TOPOLOGY_ANY};
+	const struct topology_role judged = {.hook[HOOK_EGRESS] = {SIGHT_JUDGED, &any, 1}};
+	const struct topology_role first = {0};
+	struct merge_interface *phases = calloc(2 * ERAS, sizeof(*phases));
+	struct flow_key flow = key;
+
+	(void)state;
+	assert_non_null(phases);
+	for (uint32_t i = 0; i < ERAS; i++) {
+		phases[2 * i] = (struct merge_interface){.id = 2 * i + 1,
+							 .life = 1,
+							 .era = i,
+							 .ifindex = 7,
+							 .name = "s0",
+							 .role = &judged};
+		phases[2 * i + 1] = (struct merge_interface){.id = 2 * i + 2,
+							     .life = 2,
+							     .era = i,
+							     .ifindex = 8,
+							     .name = "s1",
+							     .role = &first};
+		memcpy(flow.addr[1].bytes + 12, &i, sizeof(i));
+		see_flow(2 * i + 2, &flow, FLOW_INGRESS, 2);
+		see_flow(2 * i + 1, &flow, FLOW_EGRESS, 3);
+		/* of another era */
+		if (i)
+			see_flow(2 * i - 1, &flow, FLOW_EGRESS, 1);
+	}
+	make_report(phases, (size_t)2 * ERAS);
+	assert_int_equal(report.flow_count, ERAS);
+	assert_int_equal(report.interface_count, 2);
+	assert_int_equal(report.total.packets, 3 * ERAS + (ERAS - 1));
+	free(phases);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +195,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_reasons_of_phases_add_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lives_stay_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flows_of_many_eras, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
