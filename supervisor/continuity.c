@@ -17,6 +17,11 @@
 #include <string.h>
 
 #define CHECKPOINT_PIN "checkpoint"
+/* What is pinned is a few KiB with nothing in it, a flow in a copy of the merge some 200 bytes. And
+ * the next agent opens all maps at once. */
+#define FLOWS_A_PIN 16
+#define HELD_FEW    64
+#define HELD_MANY   4096
 
 void continuity_start_afresh(struct continuity *continuity, const char *why)
 {
@@ -278,6 +283,13 @@ static size_t continuity_first_held(const struct continuity *continuity)
 	return continuity->report.id ? continuity->report_held : 0;
 }
 
+/* Maps and sets of trains of the running interval. */
+static size_t continuity_count_held(const struct continuity *continuity)
+{
+	return held_count(continuity->held) - continuity_first_held(continuity) +
+	       held_count_train_sets(continuity->held, continuity->report.last_train_set);
+}
+
 static int continuity_fold_held(struct continuity *continuity, struct interface_table *table,
 				const struct merge *merge,
 				const struct checkpoint_interval *interval)
@@ -319,14 +331,21 @@ void continuity_fold(struct continuity *continuity, struct interface_table *tabl
 	int err;
 
 	/* while it is read what a dead agent has left, the checkpoint is that agent's */
-	if (!continuity->pins || !continuity->recovered ||
-	    held_count(continuity->held) == continuity_first_held(continuity))
+	if (!continuity->pins || !continuity->recovered || !continuity_count_held(continuity))
 		return;
 	err = continuity_fold_held(continuity, table, merge, interval);
 	if (err && !continuity->fold_failed)
 		log_warning("what is held for a crash grows with the flows of the interval: %s",
 			    strerror(-err));
 	continuity->fold_failed = err;
+}
+
+bool continuity_holds_many(const struct continuity *continuity, const struct merge *merge)
+{
+	size_t worth = HELD_FEW + merge_flow_count(merge) / FLOWS_A_PIN;
+
+	return continuity->pins &&
+	       continuity_count_held(continuity) > (worth < HELD_MANY ? worth : HELD_MANY);
 }
 
 int continuity_begin_report(struct continuity *continuity, struct interface_table *table,

@@ -96,6 +96,10 @@ void continuity_save(struct continuity *continuity, struct interface_table *tabl
 void continuity_fold(struct continuity *continuity, struct interface_table *table,
 		     const struct merge *merge, const struct checkpoint_interval *interval);
 
+/* Whether more maps and sets of trains are held of the running interval than a copy of the merge is
+ * worth: it may go on for long, as where reports cannot be written. */
+bool continuity_holds_many(const struct continuity *continuity, const struct merge *merge);
+
 /*
  * A report of that text, made of merge, is about to be written to the sink; all that was read until
  * now is in it. interval: with its end. 0 or -ENOMEM.

@@ -221,6 +221,13 @@ size_t held_count(const struct held *held)
 	return held->count;
 }
 
+size_t held_count_train_sets(const struct held *held, uint64_t after_train_set)
+{
+	if (after_train_set < held->first_train_set)
+		after_train_set = held->first_train_set;
+	return held->last_train_set > after_train_set ? held->last_train_set - after_train_set : 0;
+}
+
 bool held_has_generation(const struct held *held, uint32_t generation)
 {
 	for (size_t i = 0; i < held->count; i++)

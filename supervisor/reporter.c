@@ -218,8 +218,16 @@ void reporter_relieve_doubtful(void *data, struct merge *doubt,
 	reporter_sum_smallest(reporter, doubt, &sources, err);
 }
 
+static void reporter_hold_less(struct reporter *reporter)
+{
+	if (continuity_holds_many(reporter->continuity, reporter->merge))
+		continuity_fold(reporter->continuity, reporter->table, reporter->merge,
+				&reporter->interval);
+}
+
 void reporter_checkpoint(struct reporter *reporter)
 {
+	reporter_hold_less(reporter);
 	continuity_save(reporter->continuity, reporter->table, &reporter->interval);
 }
 
@@ -419,7 +427,11 @@ int reporter_write(struct reporter *reporter)
 {
 	int err = reporter_write_doubtful(reporter);
 
-	return err ? err : reporter_write_interval(reporter);
+	if (!err)
+		err = reporter_write_interval(reporter);
+	if (err)
+		reporter_hold_less(reporter);
+	return err;
 }
 
 /* What waiting for the reader came to. */

@@ -302,6 +302,29 @@ story_broken_output_holds_little() {
 	expect_equal 'bytes and packets' "$((6 * 20000 * 29)) $((6 * 20000))" "$(accounted host)"
 }
 
+# Nor does it grow with the number of reports that could not be written, or that one phase after the other ends.
+story_broken_output_holds_few_pins() {
+	local count=80 pins held i
+
+	topology_wire
+	fill_small_disk
+	start_agent host -o "$WORK/small/report"
+	pins=$(own_pins)
+	for ((i = 0; i < count; i++)); do
+		two_flows 1
+		signal_agent host USR1
+		in_ns host "$FLOWTALLY" status >/dev/null || true
+	done
+	held=$(compgen -G "$pins/*" | grep -cE '/(flows|trains)-[0-9-]+$')
+	((held < count)) || fail "maps and sets of trains that are held: $held"
+	two_flows 1
+	kill_agent host
+	start_agent host
+	two_flows 1
+	stop_agent host
+	expect_equal 'bytes' $(((count + 2) * 2 * 128)) "$(header_field host bytes)"
+}
+
 # A report that could not be written is not in doubt: the interval goes on, with what it is owed.
 story_killed_after_a_report_failed() {
 	topology_wire
