@@ -23,10 +23,12 @@ _flowtally_sort_keys='bytes packets rate sent received'
 _flowtally_terms='net: port: proto:tcp proto:udp proto:icmp proto:icmpv6 interface: or'
 
 _flowtally_interfaces() {
-	local path
+	local path name
 
+	# One like $(reboot) would be expanded here, by compgen, and on the command line, by whoever takes it.
 	for path in /sys/class/net/*; do
-		printf '%s\n' "${path##*/}"
+		name=${path##*/}
+		[[ $name == *[![:alnum:]._:@+-]* ]] || printf '%s\n' "$name"
 	done
 }
 

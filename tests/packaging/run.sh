@@ -124,9 +124,9 @@ in_a_line() {
 # What bash offers for the words of the line; the last one is where the cursor is.
 offered_by_bash() { # LINE WORD...
 	# shellcheck disable=SC2016
-	PATH=$BUILD:$PATH bash -c '
+	COMPLETION=${COMPLETION:-packaging/completion/flowtally.bash} PATH=$BUILD:$PATH bash -c '
 		. /usr/share/bash-completion/bash_completion
-		. packaging/completion/flowtally.bash
+		. "$COMPLETION"
 		COMP_LINE=$1
 		shift
 		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9
@@ -166,6 +166,16 @@ test_bash_completion() {
 	expect_equal files "$WORK/flow.conf" \
 		"$(offered_by_bash "flowtally -c $WORK/fl" flowtally -c "$WORK/fl")"
 	expect_equal 'numbers are not guessed' '' "$(offered_by_bash 'flowtally -t ' flowtally -t '')"
+}
+
+# Whoever names an interface runs no commands of those who complete it.
+test_bash_completion_of_hostile_names() {
+	[[ -r /usr/share/bash-completion/bash_completion ]] || skip 'no bash-completion here'
+	# shellcheck disable=SC2016
+	mkdir -p "$WORK"/net/{br-0.5@x,'$(pwd)','`pwd`','$HOME','~','a;b'}
+	sed "s,/sys/class/net,$WORK/net," packaging/completion/flowtally.bash >"$WORK/flowtally.bash"
+	expect_equal interfaces 'br-0.5@x index: kind:' \
+		"$(COMPLETION=$WORK/flowtally.bash offered_by_bash 'flowtally -i ' flowtally -i '')"
 }
 
 offered_by_zsh() { # LINE
