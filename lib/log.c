@@ -11,8 +11,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+/* Once: who does not take a line in that time may never do. */
+#define LOG_PATIENCE_MS 1000
+
 static enum log_level log_max = LOG_LEVEL_NOTICE;
 static char log_live_text[256];
+static unsigned int log_lost; /* lines since the last one that was taken */
 
 /* systemd names the device and inode of the journal's socket, so a redirected standard error is not
  * mistaken for it. */
@@ -62,6 +66,29 @@ void log_make_printable(char *text)
 	}
 }
 
+/* Whether standard error takes a line: not while ^S holds the terminal, a pipe is full, or whoever
+ * shows it does not read. */
+static bool log_takes_more(int timeout_ms)
+{
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&ready, 1, timeout_ms) != 0;
+}
+
+static void log_put(enum log_level level, const char *text)
+{
+	const char *begin = log_live_text[0] ? "\r\033[K" : "";
+
+	if (log_lost)
+		fprintf(stderr, "%s%s%u lines were lost, as standard error took none\n", begin,
+			log_prefix(LOG_LEVEL_WARNING), log_lost);
+	log_lost = 0;
+	fprintf(stderr, "%s%s%s\n", begin, log_prefix(level), text);
+	if (log_live_text[0])
+		fputs(log_live_text, stderr);
+	fflush(stderr);
+}
+
 void log_vline(enum log_level level, const char *format, va_list args)
 {
 	int saved_errno = errno;
@@ -70,11 +97,10 @@ void log_vline(enum log_level level, const char *format, va_list args)
 	if (log_enabled(level)) {
 		vsnprintf(text, sizeof(text), format, args);
 		log_make_printable(text);
-		fprintf(stderr, "%s%s%s\n", log_live_text[0] ? "\r\033[K" : "", log_prefix(level),
-			text);
-		if (log_live_text[0])
-			fputs(log_live_text, stderr);
-		fflush(stderr);
+		if (log_takes_more(log_lost ? 0 : LOG_PATIENCE_MS))
+			log_put(level, text);
+		else
+			log_lost++;
 	}
 	errno = saved_errno;
 }
@@ -95,14 +121,6 @@ bool log_on_terminal(void)
 	return isatty(STDERR_FILENO) && term && strcmp(term, "dumb");
 }
 
-/* Not while ^S holds the terminal, or whoever shows it does not read. */
-static bool log_takes_more(void)
-{
-	struct pollfd terminal = {.fd = STDERR_FILENO, .events = POLLOUT};
-
-	return poll(&terminal, 1, 0) == 1;
-}
-
 void log_live(const char *text)
 {
 	bool had = log_live_text[0];
@@ -110,7 +128,7 @@ void log_live(const char *text)
 	if (!log_on_terminal())
 		return;
 	snprintf(log_live_text, sizeof(log_live_text), "%s", text ? text : "");
-	if ((had || log_live_text[0]) && log_takes_more())
+	if ((had || log_live_text[0]) && log_takes_more(0))
 		fprintf(stderr, "\r\033[K%s", log_live_text);
 	fflush(stderr);
 }

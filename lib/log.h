@@ -2,6 +2,8 @@
 /*
  * Log lines on standard error, one an event, subject first ("eth0: ..."). With systemd's journal on
  * the other end a line begins with its priority (sd-daemon(3)); elsewhere with "flowtally: ".
+ * Standard error that takes no line is waited for a second; until it takes one, the others are
+ * lost, which is said then.
  */
 #ifndef FLOWTALLY_LOG_H
 #define FLOWTALLY_LOG_H

@@ -363,6 +363,20 @@ once_reader_goes_at_the_end() {
 	grep -qF 'removed 0 filters, 0 pins' "$WORK/cleanup.log" || fail "$(cat "$WORK/cleanup.log")"
 }
 
+# Reports go on while nobody reads the log.
+once_log_is_not_read() {
+	local status=0
+
+	topology_wire
+	mkfifo "$WORK/log"
+	exec 7<>"$WORK/log"
+	dd if=/dev/zero of="$WORK/log" oflag=nonblock bs=4k 2>/dev/null || true
+	in_ns host timeout -s KILL 30 "$FLOWTALLY" run -t 1 -n 2 >"$WORK/host.report" 2>"$WORK/log" || status=$?
+	exec 7<&-
+	expect_equal 'exit status' 0 "$status"
+	expect_equal reports 2 "$(report_count host)"
+}
+
 agent_has_ended() { # NS
 	! kill -0 "${AGENT[$1]}"
 }

@@ -151,6 +151,26 @@ static void test_live_line_of_a_stopped_terminal(void **state)
 	assert_string_equal(logged, "\r\033[K3 flows\r\033[K5 flows\r\033[K");
 }
 
+/* Nor are others, and that they are lost is said when it takes some again. */
+static void test_lines_of_a_stopped_terminal(void **state)
+{
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	begin_terminal();
+	assert_int_equal(tcflow(STDERR_FILENO, TCOOFF), 0);
+	alarm(10);
+	log_warning("eth0: gone");
+	log_warning("eth1: gone");
+	alarm(0);
+	assert_int_equal(tcflow(STDERR_FILENO, TCOON), 0);
+	log_warning("eth2: gone");
+	log_warning("eth3: gone");
+	end_terminal();
+	assert_string_equal(logged, "flowtally: 2 lines were lost, as standard error took none\r\n"
+				    "flowtally: eth2: gone\r\n"
+				    "flowtally: eth3: gone\r\n");
+}
+
 static void test_no_live_line(void **state)
 {
 	(void)state;
@@ -170,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_live_line),
 		cmocka_unit_test(test_live_line_of_a_stopped_terminal),
+		cmocka_unit_test(test_lines_of_a_stopped_terminal),
 		cmocka_unit_test(test_no_live_line),
 	};
 
