@@ -32,8 +32,10 @@ endif
 PACKAGES := libbpf libmnl libelf zlib inih jansson ncursesw libmicrohttpd libcap-ng
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
-ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)
-ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS)
+# files beyond 2 GiB and times beyond 2038 where a long has 32 bits; the kernel's __u64 as long long on all processors
+DIALECT := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -D__SANE_USERSPACE_TYPES__
+ALL_CPPFLAGS = -I. -DFLOWTALLY_VERSION='"$(VERSION)"' $(CPPFLAGS)
+ALL_CFLAGS = $(DIALECT) $(WARNINGS) $(shell $(PKG_CONFIG) --cflags $(PACKAGES)) $(CFLAGS)
 ALL_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES)) $(LDLIBS)
 
 # SANITIZE=1: AddressSanitizer and UndefinedBehaviorSanitizer, in a build folder of its own
@@ -172,7 +174,7 @@ analyse: deps ## gcc -fanalyzer and clang-tidy over the agent: minutes
 $(BUILD)/%.analysed: $(BUILD)/%.o .clang-tidy
 	$(call say,ANALYSE,$*.c)
 	$(Q)gcc $(ALL_CPPFLAGS) $(ALL_CFLAGS) -fanalyzer -Wno-analyzer-malloc-leak -c $*.c -o /dev/null
-	$(Q)clang-tidy --quiet $*.c -- -std=gnu11 $(ALL_CPPFLAGS) >$@.out 2>&1 || { cat $@.out; false; }
+	$(Q)clang-tidy --quiet $*.c -- $(DIALECT) $(ALL_CPPFLAGS) >$@.out 2>&1 || { cat $@.out; false; }
 	$(Q)touch $@
 
 .PHONY: unit-build

@@ -18,9 +18,19 @@ void flow_hash_init(struct flow_hash *hash);
 
 static inline uint64_t flow_hash_mix(uint64_t a, uint64_t b)
 {
+#ifdef __SIZEOF_INT128__
 	unsigned __int128 product = (unsigned __int128)a * b;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+	/* processors of 32 bits: by halves */
+	uint64_t low = (a & UINT32_MAX) * (b & UINT32_MAX);
+	uint64_t middle = (a >> 32) * (b & UINT32_MAX) + (low >> 32);
+	uint64_t other = (a & UINT32_MAX) * (b >> 32) + (middle & UINT32_MAX);
+
+	return (other << 32 | (low & UINT32_MAX)) ^
+	       ((a >> 32) * (b >> 32) + (middle >> 32) + (other >> 32));
+#endif
 }
 
 /* Folded products, as wyhash does; both factors hold a secret. */

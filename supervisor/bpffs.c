@@ -209,7 +209,7 @@ static int bpffs_open_root(const char *path)
 
 	if (fd < 0)
 		return -errno;
-	if (fstatfs(fd, &st) || st.f_type != BPF_FS_MAGIC)
+	if (fstatfs(fd, &st) || (unsigned int)st.f_type != BPF_FS_MAGIC)
 		return -ENODEV;
 	return TAKE_FD(fd);
 }

@@ -35,14 +35,13 @@ test_old_libbpf_is_refused() {
 	! grep -q error: "$WORK/out" || fail 'compiled all the same' "$(cat "$WORK/out")"
 }
 
-# With the warnings of the Makefile.
+# With the dialect and the warnings of the Makefile.
 compile_all() { # COMPILER [OPTION...]
-	local warnings
+	local options
 
-	read -r -a warnings < <(sed -n 's/^WARNINGS := //p' Makefile)
+	read -r -a options < <(sed -nE 's/^(DIALECT|WARNINGS) := //p' Makefile | xargs)
 	find lib netlink config report metrics control supervisor tests -name '*.c' ! -name '*.bpf.c' -print0 |
-		xargs -0 -n 8 -P "$(nproc)" "$@" "${warnings[@]}" -std=gnu11 -fsyntax-only -I. \
-			-D_GNU_SOURCE -DFLOWTALLY_VERSION='""'
+		xargs -0 -n 8 -P "$(nproc)" "$@" "${options[@]}" -fsyntax-only -I. -DFLOWTALLY_VERSION='""'
 }
 
 # As on Alpine: what glibc alone has, or has elsewhere, is not needed. The libraries' headers are this distribution's.
@@ -58,6 +57,22 @@ test_compiles_with_musl() {
 		done
 	done
 	compile_all musl-gcc -isystem "$WORK/include"
+}
+
+# The headers of 64 bits serve both, but for this one.
+test_compiles_for_32_bits() {
+	[[ $(gcc -dumpmachine) == x86_64-* ]] || skip 'gcc here is not for x86-64, and so has no -m32'
+	mkdir -p "$WORK/include/gnu"
+	: >"$WORK/include/gnu/stubs-32.h"
+	compile_all gcc -m32 -isystem "$WORK/include" -isystem "/usr/include/$(gcc -print-multiarch)"
+}
+
+# With headers as powerpc64 and mips64 have them, where __u64 is a long if nothing else is asked for.
+test_compiles_where_u64_is_long() {
+	mkdir -p "$WORK/include/asm"
+	printf '%s\n' '#ifdef __SANE_USERSPACE_TYPES__' '#include <asm-generic/int-ll64.h>' '#else' \
+		'#include <asm-generic/int-l64.h>' '#endif' >"$WORK/include/asm/types.h"
+	compile_all gcc -isystem "$WORK/include"
 }
 
 test_compiles_with_clang() {

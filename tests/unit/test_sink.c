@@ -153,6 +153,27 @@ static void test_takes_back_what_did_not_fit(void **state)
 	sink_free(sink);
 }
 
+/* A long of 32 bits does not reach its end. */
+static void test_large_file(void **state)
+{
+	const off_t size = (off_t)3 << 30;
+	struct fixture *f = *state;
+	struct sink_position position;
+	struct sink *sink;
+	struct stat st;
+
+	assert_int_equal(sink_new(&sink, f->loop, f->path), 0);
+	assert_int_equal(truncate(f->path, size), 0);
+	assert_true(sink_position(sink, &position));
+	assert_true(position.offset == (uint64_t)size);
+	assert_int_equal(sink_write(sink, "report\n", 7), 0);
+	assert_true(sink_has_whole(sink, &position, 7, sink_checksum("report\n", 7)));
+	assert_int_equal(sink_reopen(sink, f->path), 0);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_true(st.st_size == size + 7);
+	sink_free(sink);
+}
+
 static void test_dev_full(void **state)
 {
 	struct fixture *f = *state;
@@ -447,6 +468,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keeps_the_old_output_if_the_new_one_fails,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_takes_back_what_did_not_fit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_large_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dev_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_finishes_what_a_slow_pipe_has_begun, setup,
 						teardown),
