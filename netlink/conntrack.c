@@ -269,7 +269,8 @@ static int take_answer(void *data, const struct nlmsghdr *message)
  * Kernels before 5.15 do not know that and send all. */
 static int ask_for(struct netlink *query, struct dump *dump, uint32_t status, uint32_t mask)
 {
-	char buffer[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)) + 2 * 8];
+	_Alignas(struct nlmsghdr) char
+		buffer[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)) + 2 * 8];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	int r;
 

@@ -9,13 +9,15 @@
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <linux/wireguard.h>
+#include <string.h>
 
 #define REQUEST_SIZE (MNL_NLMSG_HDRLEN + GENL_HDRLEN + 32)
 
+/* Zeroed: libmnl before 1.0.5 does not write the padding behind attributes (tc.c). */
 static struct nlmsghdr *begin_request(void *buffer, uint16_t family, uint16_t flags,
 				      uint8_t command, uint8_t version)
 {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nlmsghdr *request = mnl_nlmsg_put_header(memset(buffer, 0, REQUEST_SIZE));
 	struct genlmsghdr *header;
 
 	request->nlmsg_type = family;
