@@ -87,7 +87,8 @@ choose_arch() {
 		[[ -z $(pacman -T "$1") ]]
 	}
 	install_packages() {
-		pacman -Sy --needed --noconfirm "$@"
+		# fresh lists without an upgrade of all would leave a system of two times
+		{ pacman -Si gcc || pacman -Sy; } && pacman -S --needed --noconfirm "$@"
 	}
 }
 
@@ -101,7 +102,8 @@ choose_alpine() {
 		apk info -q -e "$1"
 	}
 	install_packages() {
-		apk add "$@"
+		# an image comes without lists
+		apk add -U "$@"
 	}
 }
 

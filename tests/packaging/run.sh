@@ -79,6 +79,27 @@ test_compiles_with_clang() {
 	compile_all clang
 }
 
+# What is missing
+
+# Says as which distribution; the program of that name notes what it is asked to do, and has nothing installed.
+install_as() { # ID MANAGER
+	printf 'ID=%s\n' "$1" >"$WORK/os-release"
+	mkdir -p "$WORK/bin"
+	printf '#!/bin/sh\necho 0\n' >"$WORK/bin/id"
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\n%s\n' 'case $1 in info) exit 1 ;; -T) echo "$2" ;; *) echo "$1 $2" >>"$WORK/asked" ;; esac' \
+		>"$WORK/bin/$2"
+	chmod +x "$WORK/bin/"*
+	: >"$WORK/asked"
+	OS_RELEASE=$WORK/os-release PATH=$WORK/bin:$PATH packaging/install-deps.sh >/dev/null
+	cat "$WORK/asked"
+}
+
+test_packages_are_installed_and_no_others() {
+	expect_equal 'what apk is asked' 'add -U' "$(install_as alpine apk)"
+	expect_equal 'what pacman is asked' $'-Si gcc\n-S --needed' "$(install_as arch pacman)"
+}
+
 # The unit
 
 test_unit_is_well_formed() {
