@@ -151,6 +151,25 @@ test_logrotate_moves_reports_away() {
 	expect_equal 'the agent is told' told "$(cat "$WORK/told")"
 }
 
+# Without systemd it goes by command lines; to those who ask the agent SIGHUP would be the end.
+test_logrotate_tells_agents_only() {
+	local name pattern told=()
+
+	need pgrep procps
+	pids=()
+	pattern=$(sed -nE "s/.*pkill -HUP -x -f '(.*)' .*/\1/p" packaging/flowtally.logrotate)
+	trap 'kill "${pids[@]}"' EXIT
+	for name in '/usr/sbin/flowtally run' 'flowtally -t' 'flowtally top -n' 'flowtally status'; do
+		bash -c 'exec -a "$0" sleep 60' "$name" &
+		pids+=($!)
+		until [[ $(tr '\0' ' ' <"/proc/$!/cmdline") == "$name 60 " ]]; do
+			sleep 0.02
+		done
+		told+=("$(pgrep -x -f "$pattern" | grep -cx $! || true)")
+	done
+	expect_equal 'who is told' '1 1 0 0' "${told[*]}"
+}
+
 # Completion
 
 in_a_line() {
