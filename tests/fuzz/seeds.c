@@ -2,13 +2,18 @@
 /*
  * Writes what the fuzzers begin with and this kernel, or this build, makes:
  *
- *   seeds dump CORPUS         every message of a dump of this network namespace's links, addresses,
- *                             qdiscs, filters and connections, a file each
+ *   seeds dump CORPUS         every message of a dump of this network namespace's links, their
+ *                             counters and secondary addresses, addresses, qdiscs, filters and
+ *                             connections, a file each
  *   seeds tunnels CORPUS      links of the kinds of tunnels, which not every kernel has, and what
  *                             generic netlink tells of one of WireGuard
- *   seeds checkpoint CORPUS   a checkpoint of this layout, and one of the next version
+ *   seeds checkpoint CORPUS   a checkpoint of this layout, and one of the next version, and what is
+ *                             pinned of an interval beside it
  */
 #include "lib/buffer.h"
+#include "report/debt.h"
+#include "report/locals.h"
+#include "report/merge.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/layout.h"
 #include "tests/prog/ctnetlink.h"
@@ -86,6 +91,14 @@ static void dump_route(uint16_t type, uint32_t ifindex, uint32_t parent, const c
 		mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
 	} else if (type == RTM_GETADDR) {
 		mnl_nlmsg_put_extra_header(request, sizeof(struct ifaddrmsg));
+	} else if (type == RTM_GETNEIGH) {
+		struct ifinfomsg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+
+		info->ifi_family = AF_BRIDGE;
+	} else if (type == RTM_GETSTATS) {
+		struct if_stats_msg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+
+		info->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
 	} else {
 		struct tcmsg *info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 
@@ -117,6 +130,8 @@ static void dump_all(const char *corpus)
 
 	dump_route(RTM_GETLINK, 0, 0, corpus, "link", "link");
 	dump_route(RTM_GETADDR, 0, 0, corpus, "addr", "addr");
+	dump_route(RTM_GETSTATS, 0, 0, corpus, "stats", "stats");
+	dump_route(RTM_GETNEIGH, 0, 0, corpus, "secondary", "entry");
 	dump_route(RTM_GETQDISC, 0, 0, corpus, "tc", "qdisc");
 	for (struct if_nameindex *link = links; link && link->if_index; link++) {
 		char name[64];
@@ -270,6 +285,76 @@ static void write_checkpoints(const char *corpus)
 	buffer_free(&bytes);
 }
 
+static void check(int err)
+{
+	if (err)
+		errx(1, "%s", strerror(-err));
+}
+
+/* Four flows and what was unattributed; of two of them only the sums are left. */
+static void encode_interval(struct buffer *bytes)
+{
+	const struct topology_role role = {.id = 3};
+	const struct merge_interface interface = {.id = 3,
+						  .ifindex = 41,
+						  .name = "eth0",
+						  .role = &role};
+	struct merge_ends ends = {0};
+	struct local_set *locals;
+	struct merge *merge;
+
+	check(merge_new(&merge));
+	check(local_set_new(&locals));
+	ends.locals = locals;
+	for (uint16_t i = 0; i < 5; i++) {
+		const struct flow_key key = {.family = i ? FLOW_IPV4 : FLOW_UNATTRIBUTED,
+					     .protocol = i ? 17 : FLOW_NON_IP,
+					     .port = {i, i}};
+		const struct flow_value value = {
+			.count[0][FLOW_INGRESS] = {.bytes = 28U * (i + 1), .packets = 1}};
+
+		check(merge_add(merge, 3, &key, &value, 1));
+	}
+	merge_set_max_flows(merge, 2);
+	check(merge_sum_smallest(merge, &interface, 1, &ends));
+	merge_encode(merge, bytes);
+	local_set_free(locals);
+	merge_free(merge);
+}
+
+static void encode_debt(struct buffer *bytes)
+{
+	struct hook_id judged[] = {{.id = 3, .hook = HOOK_INGRESS}, {.id = 7, .hook = HOOK_EGRESS}};
+	const struct flow_key key = {.family = FLOW_IPV6, .protocol = 6, .port = {1, 2}};
+	struct debt debt = {.judged = judged, .judged_count = 2};
+	struct flow_entry *entry;
+
+	flow_table_init(&debt.flows);
+	check(flow_table_reserve(&debt.flows, 1, 1));
+	entry = flow_table_insert(&debt.flows, &key, flow_table_hash(&debt.flows, &key));
+	flow_table_append(&debt.flows, entry, 7, 1, 0,
+			  (struct flow_count){.bytes = 1500, .packets = 2});
+	debt_encode(&debt, bytes);
+	flow_table_clean(&debt.flows);
+}
+
+static void write_folded(const char *corpus)
+{
+	void (*const encode[])(struct buffer * bytes) = {encode_interval, encode_debt};
+	static const char *const names[] = {"interval", "debt"};
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/folded", corpus);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct buffer bytes = {0};
+
+		encode[i](&bytes);
+		check(buffer_error(&bytes));
+		write_seed(path, names[i], 0, bytes.data, bytes.size);
+		buffer_free(&bytes);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "dump")) {
@@ -279,6 +364,7 @@ int main(int argc, char **argv)
 		write_wireguard(argv[2]);
 	} else if (argc == 3 && !strcmp(argv[1], "checkpoint")) {
 		write_checkpoints(argv[2]);
+		write_folded(argv[2]);
 	} else {
 		fputs("usage: seeds dump|tunnels|checkpoint CORPUS\n", stderr);
 		return 2;

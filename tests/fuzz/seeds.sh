@@ -38,6 +38,7 @@ make_host() {
 	ip -n "$ns" address add 10.1.0.1/24 dev v0
 	ip -n "$ns" address add 10.2.0.1 peer 10.2.0.2 dev br0
 	ip -n "$ns" address add fd01::1/64 dev v0 nodad
+	bridge -n "$ns" fdb add 02:00:00:00:00:09 dev v0 self
 	ip -n "$ns" link set v0 up
 	ip netns exec "$ns" nft -f - <<-'NFT'
 		table ip nat {
@@ -74,7 +75,7 @@ capture_answers() {
 		sed -E 's/"netns":[0-9]+/"netns":4026531840/' >"$corpus/view/flows"
 }
 
-mkdir -p "$corpus"/{link,addr,tc,conntrack,wireguard,checkpoint,view}
+mkdir -p "$corpus"/{link,addr,stats,secondary,tc,conntrack,wireguard,checkpoint,folded,view}
 ip netns add "$ns"
 trap clean EXIT
 make_host
