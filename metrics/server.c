@@ -19,9 +19,8 @@
 
 /* What strangers can hold: connections, each for so long, however busy, with so much of a request.
  */
-#define SERVER_CONNECTIONS 32U
-#define SERVER_TIMEOUT_S   10U
-#define SERVER_MEMORY	   ((size_t)8192)
+#define SERVER_TIMEOUT_S 10U
+#define SERVER_MEMORY	 ((size_t)8192)
 
 #define OPEN_TYPE "application/openmetrics-text"
 
@@ -35,7 +34,7 @@ struct metrics_server {
 	struct MHD_Daemon *daemon;
 	int epoll_fd;	     /* the daemon's */
 	struct timer *timer; /* when a client has taken too long, or the daemon wants to run */
-	struct server_connection connections[SERVER_CONNECTIONS];
+	struct server_connection connections[METRICS_CONNECTIONS];
 	unsigned int connection_count;
 	metrics_tell tell;
 	void *data;
@@ -55,7 +54,7 @@ static int server_listen(const char *address)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    (name.ss_family == AF_INET6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
-	    bind(fd, (struct sockaddr *)&name, size) || listen(fd, SERVER_CONNECTIONS))
+	    bind(fd, (struct sockaddr *)&name, size) || listen(fd, METRICS_CONNECTIONS))
 		return -errno;
 	return TAKE_FD(fd);
 }
@@ -153,7 +152,7 @@ static void server_on_connection(void *data, struct MHD_Connection *connection, 
 		}
 		return;
 	}
-	for (unsigned int i = 0; i < SERVER_CONNECTIONS; i++) {
+	for (unsigned int i = 0; i < METRICS_CONNECTIONS; i++) {
 		place = &server->connections[i];
 		if (place->fd > 0)
 			continue;
@@ -172,7 +171,7 @@ static int64_t server_end_late(struct metrics_server *server)
 {
 	int64_t now_ns = clock_boottime_ns(), next_ns = 0;
 
-	for (unsigned int i = 0; i < SERVER_CONNECTIONS; i++) {
+	for (unsigned int i = 0; i < METRICS_CONNECTIONS; i++) {
 		struct server_connection *connection = &server->connections[i];
 
 		if (!connection->end_ns)
@@ -190,14 +189,14 @@ static int64_t server_end_late(struct metrics_server *server)
 /* Lets the daemon do what it can without waiting. */
 static int server_run(struct metrics_server *server)
 {
-	bool was_full = server->connection_count == SERVER_CONNECTIONS;
+	bool was_full = server->connection_count == METRICS_CONNECTIONS;
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	int64_t wake_ns, daemon_ns;
 
 	if (MHD_run(server->daemon) != MHD_YES)
 		log_debug("metrics: the HTTP server is in trouble");
 	/* when there is room again, it listens from its next run on, and nothing would wake it */
-	if (was_full && server->connection_count < SERVER_CONNECTIONS)
+	if (was_full && server->connection_count < METRICS_CONNECTIONS)
 		(void)MHD_run(server->daemon);
 	wake_ns = server_end_late(server);
 	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES) {
@@ -228,7 +227,7 @@ static int server_start(struct metrics_server *server, int listen_fd)
 	server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, NULL, NULL,
 					  server_on_request, server, MHD_OPTION_EXTERNAL_LOGGER,
 					  server_log, NULL, MHD_OPTION_LISTEN_SOCKET, listen_fd,
-					  MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS,
+					  MHD_OPTION_CONNECTION_LIMIT, METRICS_CONNECTIONS,
 					  MHD_OPTION_CONNECTION_TIMEOUT, SERVER_TIMEOUT_S,
 					  MHD_OPTION_CONNECTION_MEMORY_LIMIT, SERVER_MEMORY,
 					  MHD_OPTION_NOTIFY_CONNECTION, server_on_connection,

@@ -8,6 +8,8 @@
 
 #include <stdbool.h>
 
+#define METRICS_CONNECTIONS 32U /* at once */
+
 struct buffer;
 struct loop;
 struct metrics_server;

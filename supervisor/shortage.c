@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/shortage.h"
 #include "bpf/flow_types.h"
+#include "control/server.h"
 #include "lib/log.h"
+#include "metrics/server.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,17 +12,29 @@
 
 /* For all that is not per interface: program, sockets, timers, output, maps made ready. */
 #define DESCRIPTORS_APART 64
+/* For those who ask, strangers among them: who connects must not keep a drain from its maps. Of a
+ * small limit a part, as most of it is for interfaces. */
+#define DESCRIPTORS_CLIENTS (CONTROL_CLIENTS + METRICS_CONNECTIONS)
+#define CLIENTS_PART	    8
 /* A map and its successor during a swap; two links. */
 #define DESCRIPTORS_MAPS 2
 #define DESCRIPTORS_TCX	 2
 
+static size_t shortage_apart(rlim_t limit)
+{
+	size_t clients = limit / CLIENTS_PART;
+
+	return DESCRIPTORS_APART + (clients < DESCRIPTORS_CLIENTS ? clients : DESCRIPTORS_CLIENTS);
+}
+
 size_t shortage_room(size_t attached, size_t tcx, bool with_tcx)
 {
-	size_t used = DESCRIPTORS_APART + DESCRIPTORS_MAPS * attached + DESCRIPTORS_TCX * tcx;
+	size_t used = DESCRIPTORS_MAPS * attached + DESCRIPTORS_TCX * tcx;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
 		return FLOW_SLOTS;
+	used += shortage_apart(limit.rlim_cur);
 	if (limit.rlim_cur <= used)
 		return 0;
 	return (limit.rlim_cur - used) / (DESCRIPTORS_MAPS + (with_tcx ? DESCRIPTORS_TCX : 0));

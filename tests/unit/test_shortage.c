@@ -44,17 +44,21 @@ static void allow_descriptors(rlim_t count)
 static void test_room(void **state)
 {
 	(void)state;
-	/* 64 for the rest, 20 for ten that are attached, 8 for the links of four of them */
-	allow_descriptors(64 + 20 + 8);
-	assert_int_equal(shortage_room(10, 4, false), 0);
-	assert_int_equal(shortage_room(10, 4, true), 0);
-	assert_int_equal(shortage_room(11, 4, false), 0);
-	allow_descriptors(64 + 20 + 8 + 12);
-	assert_int_equal(shortage_room(10, 4, false), 6);
-	assert_int_equal(shortage_room(10, 4, true), 3);
-	allow_descriptors(64 + 20 + 8 + 11);
-	assert_int_equal(shortage_room(10, 4, false), 5);
-	assert_int_equal(shortage_room(10, 4, true), 2);
+	/* 64 for the rest, 96 for clients, 1000 for 500 that are attached, 8 for the links of four
+	 * of them */
+	allow_descriptors(64 + 96 + 1000 + 8);
+	assert_int_equal(shortage_room(500, 4, false), 0);
+	assert_int_equal(shortage_room(500, 4, true), 0);
+	assert_int_equal(shortage_room(501, 4, false), 0);
+	allow_descriptors(64 + 96 + 1000 + 8 + 12);
+	assert_int_equal(shortage_room(500, 4, false), 6);
+	assert_int_equal(shortage_room(500, 4, true), 3);
+	allow_descriptors(64 + 96 + 1000 + 8 + 11);
+	assert_int_equal(shortage_room(500, 4, false), 5);
+	assert_int_equal(shortage_room(500, 4, true), 2);
+	/* an eighth for clients */
+	allow_descriptors(160);
+	assert_int_equal(shortage_room(10, 0, false), (160 - 64 - 20) / 2 - 10);
 }
 
 /* What is logged of err, that many interfaces being left out. */
