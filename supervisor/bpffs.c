@@ -129,15 +129,31 @@ static int bpffs_unmount_unused(void)
 	return umount2(BPFFS_PATH, UMOUNT_NOFOLLOW) && errno != EBUSY ? -errno : 0;
 }
 
-/* Goes into the namespace where the mount is, or is to be, with what mounting it takes. */
+/* The file system's root, if it is mounted where path leads. */
+static int bpffs_open_root(const char *path)
+{
+	_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstatfs(fd, &st) || (unsigned int)st.f_type != BPF_FS_MAGIC)
+		return -ENODEV;
+	return TAKE_FD(fd);
+}
+
+/* Goes into the namespace where the mount is, or is to be, with what mounting it takes. Somebody
+ * may have mounted one meanwhile: above it ours would hide what is in it. */
 static int keeper_prepare(int mounts_fd)
 {
+	_close_ int root_fd = -1;
 	int err;
 
 	if (setns(mounts_fd, CLONE_NEWNS))
 		return -errno;
+	root_fd = bpffs_open_root(BPFFS_PATH);
 	err = privileges_drop_but(CAP_SYS_ADMIN);
-	return err || bpffs_is_ours("self") ? err : bpffs_mount();
+	return err || root_fd >= 0 ? err : bpffs_mount();
 }
 
 /*
@@ -199,19 +215,6 @@ static int bpffs_end_keeper(struct bpffs *fs)
 			return -errno;
 	fs->keeper = 0;
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
-}
-
-/* The file system's root, if it is mounted where path leads. */
-static int bpffs_open_root(const char *path)
-{
-	_close_ int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct statfs st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstatfs(fd, &st) || (unsigned int)st.f_type != BPF_FS_MAGIC)
-		return -ENODEV;
-	return TAKE_FD(fd);
 }
 
 /* One of ours that an agent left: it is ours to unmount now, if we may. */

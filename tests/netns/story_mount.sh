@@ -104,6 +104,40 @@ own_mount_of_a_killed_agent() {
 	expect_no_mount 'after the end of whom it was handed over to'
 }
 
+# Another one appears just before the agent makes its own: two would hide what is in the lower one.
+once_own_mount_meets_another() {
+	type -P strace >/dev/null || skip 'no strace here (package strace)'
+	topology_wire
+	with_own_mounts own_mount_meets_another
+}
+
+has_keeper() {
+	grep -qx flowtally-mount /proc/[0-9]*/comm
+}
+
+own_mount_meets_another() {
+	local other
+
+	printf '#!/bin/sh\nexec strace -D -f -qq -o "%s" -e inject=setns:delay_enter=1s "%s" "$@"\n' \
+		"$WORK/strace" "$FLOWTALLY" >"$WORK/flowtally"
+	chmod +x "$WORK/flowtally"
+	(
+		wait_for 'the keeper' has_keeper
+		mount -t bpf others /sys/fs/bpf
+		mkdir /sys/fs/bpf/theirs
+	) &
+	other=$!
+	FLOWTALLY=$WORK/flowtally start_agent host
+	wait "$other"
+	expect_equal mounts 'others /sys/fs/bpf' "$(awk '$3 == "bpf" { print $1, $2 }' /proc/mounts)"
+	[[ -d /sys/fs/bpf/theirs ]] || fail 'what is in it is hidden'
+	send 2
+	stop_agent host
+	expect_mount 'after the end'
+	rmdir /sys/fs/bpf/theirs
+	expect_report host 2 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 256'
+}
+
 is_no_process() { # PID
 	! kill -0 "$1" 2>/dev/null
 }
