@@ -3,6 +3,7 @@
 
 #include "bpf/flow_types.h"
 #include "config/match.h"
+#include "lib/address.h"
 #include "lib/cleanup.h"
 #include "lib/filter.h"
 #include "lib/number.h"
@@ -35,25 +36,26 @@ static int term_add_net(struct filter *filter, const char *text, const char **pr
 {
 	size_t size = strcspn(text, "/");
 	_free_ char *host = strndup(text, size);
-	uint8_t address[16] = {[10] = 0xff, [11] = 0xff};
-	uint8_t family = FLOW_IPV4;
-	uint32_t length = 128, mapped = 96;
+	uint8_t address[16], family = FLOW_IPV4, ipv4[4];
+	uint32_t length = 128, bits = 32;
 
 	if (!host)
 		return -ENOMEM;
-	if (inet_pton(AF_INET, host, address + 12) != 1) {
+	if (inet_pton(AF_INET, host, ipv4) == 1) {
+		address_from_ipv4(address, ipv4);
+	} else {
 		family = FLOW_IPV6;
-		mapped = 0;
+		bits = 128;
 		if (inet_pton(AF_INET6, host, address) != 1)
 			return term_wrong(problem, "net: wants an IPv4 or IPv6 address, alone or "
 						   "with /LENGTH");
 	}
 	if (text[size]) {
-		if (!number_parse(text + size + 1, 0, 128 - mapped, &length))
+		if (!number_parse(text + size + 1, 0, bits, &length))
 			return term_wrong(problem, family == FLOW_IPV4
 							   ? "net: wants a length from 0 to 32"
 							   : "net: wants a length from 0 to 128");
-		length += mapped;
+		length += 128 - bits;
 	}
 	if (term_has_bits_behind(address, length))
 		return term_wrong(problem, "net: the address has bits set behind its length");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/addr.h"
 
+#include "lib/address.h"
 #include "netlink/attr.h"
 
 #include <errno.h>
@@ -34,10 +35,8 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 
 int addr_parse(struct addr *addr, const struct nlmsghdr *message)
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(message);
 	struct found found = {0};
-	unsigned int skip;
 	int r;
 
 	memset(addr, 0, sizeof(*addr));
@@ -59,10 +58,11 @@ int addr_parse(struct addr *addr, const struct nlmsghdr *message)
 	if (!found.local)
 		return -EBADMSG;
 
-	skip = sizeof(addr->local) - found.size;
-	memcpy(addr->local, mapped, skip);
-	memcpy(addr->local + skip, found.local, found.size);
-	addr->prefix = 8 * skip + info->ifa_prefixlen;
+	if (info->ifa_family == AF_INET)
+		address_from_ipv4(addr->local, found.local);
+	else
+		memcpy(addr->local, found.local, sizeof(addr->local));
+	addr->prefix = 8 * (sizeof(addr->local) - found.size) + info->ifa_prefixlen;
 	addr->ifindex = info->ifa_index;
 	addr->gone = message->nlmsg_type == RTM_DELADDR;
 	return 0;

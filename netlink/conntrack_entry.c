@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/conntrack_entry.h"
 
+#include "lib/address.h"
 #include "lib/protocol.h"
 #include "netlink/attr.h"
 
@@ -49,14 +50,14 @@ static int attr_zone(const struct nlattr *attr, uint16_t *zone)
 
 static int attr_address(const struct nlattr *attr, uint8_t family, uint8_t address[16])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	size_t size = family == AF_INET ? 4 : 16;
 
 	if (mnl_attr_get_payload_len(attr) != size)
 		return -EBADMSG;
 	if (family == AF_INET)
-		memcpy(address, mapped, sizeof(mapped));
-	memcpy(address + 16 - size, mnl_attr_get_payload(attr), size);
+		address_from_ipv4(address, mnl_attr_get_payload(attr));
+	else
+		memcpy(address, mnl_attr_get_payload(attr), size);
 	return 0;
 }
 

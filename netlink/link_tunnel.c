@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/link_tunnel.h"
 
+#include "lib/address.h"
 #include "lib/cleanup.h"
 #include "netlink/attr.h"
 
@@ -14,16 +15,13 @@
 /* 4 bytes or 16, whichever IP version the device runs over. */
 static int parse_address(const struct nlattr *attr, uint8_t address[16])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	static const uint8_t any[4];
 	const uint8_t *bytes = mnl_attr_get_payload(attr);
 
 	switch (mnl_attr_get_payload_len(attr)) {
 	case 4:
-		if (!memcmp(bytes, any, sizeof(any)))
-			return 0;
-		memcpy(address, mapped, sizeof(mapped));
-		memcpy(address + sizeof(mapped), bytes, 4);
+		if (memcmp(bytes, any, sizeof(any)) != 0)
+			address_from_ipv4(address, bytes);
 		return 0;
 	case 16:
 		memcpy(address, bytes, 16);
@@ -33,21 +31,12 @@ static int parse_address(const struct nlattr *attr, uint8_t address[16])
 	}
 }
 
-static bool is_multicast(const uint8_t address[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (!memcmp(address, mapped, sizeof(mapped)))
-		return address[12] >> 4 == 0xe;
-	return address[0] == 0xff;
-}
-
 /* The remote end: a group stands for all its members. */
 static int parse_remote(const struct nlattr *attr, struct link_tunnel *tunnel)
 {
 	int r = parse_address(attr, tunnel->remote);
 
-	if (!r && is_multicast(tunnel->remote))
+	if (!r && address_is_multicast(tunnel->remote))
 		memset(tunnel->remote, 0, sizeof(tunnel->remote));
 	return r;
 }

@@ -2,6 +2,7 @@
 #include "report/format_common.h"
 
 #include "bpf/flow_types.h"
+#include "lib/address.h"
 #include "lib/buffer.h"
 #include "lib/clock.h"
 #include "lib/number.h"
@@ -64,14 +65,13 @@ static int find_zeros(const uint16_t group[8], int *length)
 
 static char *put_ipv6(char *to, const uint8_t bytes[16])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	uint16_t group[8];
 	int zeros, length;
 
-	if (!memcmp(bytes, mapped, sizeof(mapped))) {
+	if (address_is_ipv4(bytes)) {
 		/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): put_ipv4() goes on */
 		memcpy(to, "::ffff:", 7); /* RFC 5952, 5 */
-		return put_ipv4(to + 7, bytes + 12);
+		return put_ipv4(to + 7, bytes + ADDRESS_IPV4_AT);
 	}
 	for (int i = 0; i < 8; i++)
 		group[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
@@ -93,7 +93,7 @@ static char *put_ipv6(char *to, const uint8_t bytes[16])
 
 char *format_address(char *to, uint8_t family, const uint8_t bytes[16])
 {
-	return family == FLOW_IPV4 ? put_ipv4(to, bytes + 12) : put_ipv6(to, bytes);
+	return family == FLOW_IPV4 ? put_ipv4(to, bytes + ADDRESS_IPV4_AT) : put_ipv6(to, bytes);
 }
 
 static char *put_end(char *to, uint8_t family, const uint8_t bytes[16], __be16 port)

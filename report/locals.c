@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/locals.h"
 
+#include "lib/address.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,9 +205,8 @@ void local_set_dump_end(struct local_set *set)
 
 bool local_set_has(const struct local_set *set, const uint8_t addr[16])
 {
-	static const uint8_t mapped_127[13] = {[10] = 0xff, [11] = 0xff, [12] = 127};
 	static const uint8_t loopback[16] = {[15] = 1};
 
-	return !memcmp(addr, mapped_127, sizeof(mapped_127)) || !memcmp(addr, loopback, 16) ||
-	       find_slot(set, 0, addr)->uses;
+	return (address_is_ipv4(addr) && addr[ADDRESS_IPV4_AT] == 127) ||
+	       !memcmp(addr, loopback, 16) || find_slot(set, 0, addr)->uses;
 }

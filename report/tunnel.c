@@ -2,6 +2,7 @@
 #include "report/tunnel.h"
 
 #include "bpf/flow_types.h"
+#include "lib/address.h"
 #include "netlink/link_tunnel.h"
 #include "report/id_map.h"
 #include "report/locals.h"
@@ -78,22 +79,6 @@ static bool may_be_tunnel(const struct tunnel_set *set, const struct flow_key *k
 		has_tunnel_port(set, key->port[1]));
 }
 
-static bool is_any(const uint8_t address[16])
-{
-	static const uint8_t any[16];
-
-	return !memcmp(address, any, sizeof(any));
-}
-
-static bool is_multicast(const uint8_t address[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	if (!memcmp(address, mapped, sizeof(mapped)))
-		return address[12] >> 4 == 0xe;
-	return address[0] == 0xff;
-}
-
 /* How well a tunnel fits a flow. */
 enum fit {
 	FIT_NOT,
@@ -113,16 +98,16 @@ static bool fits_protocol(const struct link_tunnel *outer, const struct flow_key
 /* Whether an address may be our end: what a group gets from others comes here too. */
 static bool fits_local(const struct link_tunnel *outer, const uint8_t address[16], bool is_local)
 {
-	if (is_multicast(address))
-		return is_any(outer->remote) || outer->other_remotes;
-	if (is_any(outer->local) || outer->other_remotes)
+	if (address_is_multicast(address))
+		return address_is_any(outer->remote) || outer->other_remotes;
+	if (address_is_any(outer->local) || outer->other_remotes)
 		return is_local;
 	return !memcmp(outer->local, address, 16);
 }
 
 static enum fit fits_remote(const struct link_tunnel *outer, const uint8_t address[16])
 {
-	if (is_any(outer->remote))
+	if (address_is_any(outer->remote))
 		return FIT_ANY_REMOTE;
 	if (!memcmp(outer->remote, address, 16))
 		return FIT_REMOTE;
