@@ -47,6 +47,14 @@ int attr_u8(const struct nlattr *attr, uint8_t *number)
 	return 0;
 }
 
+int attr_u16(const struct nlattr *attr, uint16_t *number)
+{
+	if (mnl_attr_get_payload_len(attr) != sizeof(*number))
+		return -EBADMSG;
+	*number = mnl_attr_get_u16(attr);
+	return 0;
+}
+
 int attr_u32(const struct nlattr *attr, uint32_t *number)
 {
 	if (mnl_attr_get_payload_len(attr) != sizeof(*number))
@@ -57,10 +65,7 @@ int attr_u32(const struct nlattr *attr, uint32_t *number)
 
 int attr_be16(const struct nlattr *attr, __be16 *number)
 {
-	if (mnl_attr_get_payload_len(attr) != sizeof(*number))
-		return -EBADMSG;
-	*number = mnl_attr_get_u16(attr);
-	return 0;
+	return attr_u16(attr, number);
 }
 
 int attr_string(const struct nlattr *attr, char *string, size_t size)

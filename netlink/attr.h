@@ -19,8 +19,10 @@ typedef int (*attr_callback)(const struct nlattr *attr, void *data);
 int attr_each(const struct nlmsghdr *message, size_t header_size, attr_callback each, void *data);
 int attr_each_nested(const struct nlattr *nest, attr_callback each, void *data);
 
-/* 0, or -EBADMSG if the attribute has not the size of one. */
+/* Numbers as the attribute has them: the host's byte order, or network order for a __be16. 0, or
+ * -EBADMSG if it has not the size of one. */
 int attr_u8(const struct nlattr *attr, uint8_t *number);
+int attr_u16(const struct nlattr *attr, uint16_t *number);
 int attr_u32(const struct nlattr *attr, uint32_t *number);
 int attr_be16(const struct nlattr *attr, __be16 *number);
 

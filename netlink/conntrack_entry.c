@@ -83,11 +83,8 @@ static int parse_protocol(const struct nlattr *attr, void *data)
 
 	switch (mnl_attr_get_type(attr)) {
 	case CTA_PROTO_NUM:
-		if (mnl_attr_get_payload_len(attr) != sizeof(*parser->protocol))
-			return -EBADMSG;
-		*parser->protocol = mnl_attr_get_u8(attr);
 		parser->has_protocol = true;
-		return 0;
+		return attr_u8(attr, parser->protocol);
 	case CTA_PROTO_SRC_PORT:
 		return attr_be16(attr, &parser->tuple->source_port);
 	case CTA_PROTO_DST_PORT:

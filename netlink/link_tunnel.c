@@ -74,16 +74,22 @@ static int parse_geneve(const struct nlattr *attr, void *data)
 	}
 }
 
+/* The only one that outer packets have. */
+static void set_protocol(struct link_tunnel *tunnel, uint8_t protocol)
+{
+	memset(tunnel->protocols, 0, sizeof(tunnel->protocols));
+	tunnel->protocols[0] = protocol;
+}
+
 /* Inside UDP (FOU, GUE) instead of right behind the IP header. */
 static int parse_encapsulation(const struct nlattr *attr, struct link_tunnel *tunnel)
 {
-	if (mnl_attr_get_payload_len(attr) != sizeof(uint16_t))
-		return -EBADMSG;
-	if (mnl_attr_get_u16(attr) != TUNNEL_ENCAP_NONE) {
-		memset(tunnel->protocols, 0, sizeof(tunnel->protocols));
-		tunnel->protocols[0] = IPPROTO_UDP;
-	}
-	return 0;
+	uint16_t type;
+	int r = attr_u16(attr, &type);
+
+	if (!r && type != TUNNEL_ENCAP_NONE)
+		set_protocol(tunnel, IPPROTO_UDP);
+	return r;
 }
 
 static int parse_gre(const struct nlattr *attr, void *data)
@@ -107,16 +113,12 @@ static int parse_gre(const struct nlattr *attr, void *data)
 static int parse_carried(const struct nlattr *attr, struct link_tunnel *tunnel)
 {
 	uint8_t protocol;
+	int r = attr_u8(attr, &protocol);
 
-	if (mnl_attr_get_payload_len(attr) != sizeof(protocol))
-		return -EBADMSG;
-	protocol = mnl_attr_get_u8(attr);
 	/* 0: all that the device can carry, which is what is there already */
-	if (protocol && tunnel->protocols[0] != IPPROTO_UDP) {
-		memset(tunnel->protocols, 0, sizeof(tunnel->protocols));
-		tunnel->protocols[0] = protocol;
-	}
-	return 0;
+	if (!r && protocol && tunnel->protocols[0] != IPPROTO_UDP)
+		set_protocol(tunnel, protocol);
+	return r;
 }
 
 static int parse_iptun(const struct nlattr *attr, void *data)

@@ -20,14 +20,13 @@ struct wanted {
 static int take_number(const struct nlattr *attr, void *data)
 {
 	struct wanted *wanted = data;
+	int r;
 
 	if (mnl_attr_get_type(attr) != wanted->type)
 		return 0;
-	if (mnl_attr_get_payload_len(attr) != sizeof(wanted->number))
-		return -EBADMSG;
-	wanted->number = mnl_attr_get_u16(attr);
-	wanted->found = true;
-	return 0;
+	r = attr_u16(attr, &wanted->number);
+	wanted->found = !r;
+	return r;
 }
 
 static int parse_number(struct wanted *wanted, const struct nlmsghdr *message, uint16_t family,
