@@ -24,7 +24,6 @@
 #define MODULE_CONNTRACK_STATE "/sys/module/nf_conntrack/initstate"
 #define MODULE_NAT	       "/sys/module/nf_nat"
 
-#define RECEIVE_BUFFER	     (16 << 20)
 #define DATAGRAMS_A_DISPATCH 1024
 #define DUMP_TRIES	     5
 #define DUMP_SHARE	     20 /* dumps but the asked ones take one part in so many of the time */
@@ -158,14 +157,6 @@ static int attach_filter(int fd, const struct client_ports *ports)
 	return 0;
 }
 
-static void enlarge_receive_buffer(int fd)
-{
-	int size = RECEIVE_BUFFER;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-}
-
 int conntrack_new(struct conntrack **ret, const struct client_ports *ports,
 		  const struct conntrack_handlers *handlers)
 {
@@ -190,7 +181,7 @@ int conntrack_new(struct conntrack **ret, const struct client_ports *ports,
 		conntrack_free(conntrack);
 		return r;
 	}
-	enlarge_receive_buffer(conntrack_fd(conntrack));
+	netlink_enlarge_receive_buffer(conntrack->events);
 	*ret = conntrack;
 	return 0;
 }
@@ -352,14 +343,10 @@ int conntrack_dump(struct conntrack *conntrack)
 
 static void log_overrun(const struct conntrack *conntrack)
 {
-	socklen_t length = sizeof(int);
-	int size = 0;
-
-	(void)getsockopt(conntrack_fd(conntrack), SOL_SOCKET, SO_RCVBUF, &size, &length);
 	log_warning("conntrack notifications were lost (receive buffer of %d bytes overran): short "
 		    "translated conversations may be reported in two lines, others from their "
 		    "server's end",
-		    size);
+		    netlink_receive_buffer_size(conntrack->events));
 }
 
 int conntrack_catch_up(struct conntrack *conntrack)

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECEIVE_BUFFER	     (16 << 20)
 #define REQUEST_SIZE	     64 /* a header, an ifinfomsg, a number */
 #define DATAGRAMS_A_DISPATCH 256
 #define DUMP_TRIES	     10		  /* in a row; the owner's loop has other things to do */
@@ -42,14 +41,6 @@ struct dump {
 	bool doubtful; /* the answers may not add up to one state of the kernel */
 };
 
-static void enlarge_receive_buffer(int fd)
-{
-	int size = RECEIVE_BUFFER;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-}
-
 int rtnl_new(struct rtnl **ret, const struct rtnl_handlers *handlers)
 {
 	struct rtnl *rtnl = calloc(1, sizeof(*rtnl));
@@ -66,7 +57,7 @@ int rtnl_new(struct rtnl **ret, const struct rtnl_handlers *handlers)
 		rtnl_free(rtnl);
 		return r;
 	}
-	enlarge_receive_buffer(rtnl_fd(rtnl));
+	netlink_enlarge_receive_buffer(rtnl->monitor);
 	*ret = rtnl;
 	return 0;
 }
@@ -341,14 +332,10 @@ int rtnl_dump(struct rtnl *rtnl)
 
 static void log_overrun(const struct rtnl *rtnl)
 {
-	socklen_t length = sizeof(int);
-	int size = 0;
-
-	(void)getsockopt(rtnl_fd(rtnl), SOL_SOCKET, SO_RCVBUF, &size, &length);
 	log_warning(
 		"link notifications were lost (receive buffer of %d bytes overran), reading all "
 		"links again",
-		size);
+		netlink_receive_buffer_size(rtnl->monitor));
 }
 
 static void log_no_memory(struct rtnl *rtnl)

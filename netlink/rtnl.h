@@ -29,8 +29,8 @@ struct rtnl_handlers {
 };
 
 /*
- * Opens and subscribes; nothing is read yet. The receive buffer is forced to 16 MiB where the
- * privilege allows (CAP_NET_ADMIN), else as large as net.core.rmem_max lets it.
+ * Opens and subscribes, with a large receive buffer (netlink_enlarge_receive_buffer()); nothing is
+ * read yet. 0 or negative errno.
  */
 int rtnl_new(struct rtnl **ret, const struct rtnl_handlers *handlers);
 void rtnl_free(struct rtnl *rtnl);

@@ -20,6 +20,8 @@
  */
 #define BUFFER_SIZE (256 << 10)
 
+#define RECEIVE_BUFFER (16 << 20)
+
 #define QUEUE_NS (100 * NSEC_PER_MSEC) /* to empty a queue that others fill */
 
 struct netlink {
@@ -76,6 +78,23 @@ void netlink_free(struct netlink *netlink)
 int netlink_fd(const struct netlink *netlink)
 {
 	return mnl_socket_get_fd(netlink->mnl);
+}
+
+void netlink_enlarge_receive_buffer(struct netlink *netlink)
+{
+	int fd = netlink_fd(netlink), size = RECEIVE_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
+int netlink_receive_buffer_size(const struct netlink *netlink)
+{
+	socklen_t length = sizeof(int);
+	int size = 0;
+
+	(void)getsockopt(netlink_fd(netlink), SOL_SOCKET, SO_RCVBUF, &size, &length);
+	return size;
 }
 
 int netlink_send(struct netlink *netlink, struct nlmsghdr *request)
