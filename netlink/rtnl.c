@@ -383,29 +383,6 @@ int64_t rtnl_retry_ns(const struct rtnl *rtnl)
 	return rtnl->retry_ns;
 }
 
-static int take_link(void *data, const struct nlmsghdr *message)
-{
-	return link_parse(data, message);
-}
-
-int rtnl_get_link(struct rtnl *rtnl, uint32_t ifindex, struct link *link)
-{
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct ifinfomsg *info;
-	int r;
-
-	request->nlmsg_type = RTM_GETLINK;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->ifi_index = ifindex;
-	memset(link, 0, sizeof(*link));
-	r = netlink_ask(rtnl->query, request, take_link, link);
-	if (r < 0)
-		link_clean(link);
-	return r;
-}
-
 static struct nlmsghdr *put_stats_request(void *buffer, uint16_t flags, uint32_t ifindex)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);

@@ -62,13 +62,9 @@ int64_t rtnl_retry_ns(const struct rtnl *rtnl);
 uint64_t rtnl_overruns(const struct rtnl *rtnl);
 
 /*
- * Asks the kernel about one link, now, on a socket of its own. The caller cleans *link. -ENODEV:
- * there is none.
+ * Asks the kernel for a link's counters, now, on a socket of its own; of all links, found is called
+ * for each. 0 or negative errno; -ENODEV: there is no such link.
  */
-int rtnl_get_link(struct rtnl *rtnl, uint32_t ifindex, struct link *link);
-
-/* The same for a link's counters alone, which costs a tenth of it; of all links, found is called
- * for each. 0 or negative errno. */
 int rtnl_get_stats(struct rtnl *rtnl, uint32_t ifindex, struct link_stats *stats);
 typedef void (*rtnl_stats_found)(void *data, uint32_t ifindex, const struct link_stats *stats);
 int rtnl_each_stats(struct rtnl *rtnl, rtnl_stats_found found, void *data);
