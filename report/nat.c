@@ -76,7 +76,6 @@ struct nat_table {
 	uint32_t slots_used;
 	uint32_t dump;
 	bool dumping;
-	uint64_t refused;
 };
 
 int nat_table_new(struct nat_table **ret)
@@ -108,11 +107,6 @@ size_t nat_table_count(const struct nat_table *table)
 size_t nat_table_plain(const struct nat_table *table)
 {
 	return table->plain;
-}
-
-uint64_t nat_table_refused(const struct nat_table *table)
-{
-	return table->refused;
 }
 
 /* Returns which end of the key is the client. */
@@ -523,13 +517,12 @@ int nat_table_update(struct nat_table *table, const struct conntrack_entry *entr
 	make_record(&news, entry);
 	record = find_record(table, &news);
 	r = reserve_slots(table);
-	if (r == 0 && record)
-		refresh(table, record, &news);
-	else if (r == 0)
-		r = add(table, &news);
 	if (r < 0)
-		table->refused++;
-	return r;
+		return r;
+	if (!record)
+		return add(table, &news);
+	refresh(table, record, &news);
+	return 0;
 }
 
 void nat_table_dump_begin(struct nat_table *table)

@@ -43,7 +43,8 @@ void nat_table_free(struct nat_table *table);
 /*
  * Takes an entry that is there, or gone; one whose translation shows in no flow key is not
  * translated here. In one zone a new entry takes the place of an older one with the same tuple. 0;
- * -ENOMEM; -ENOSPC: NAT_TABLE_MAX or NAT_PLAIN_MAX are held. Both count as refused.
+ * -ENOMEM; -ENOSPC: NAT_TABLE_MAX or NAT_PLAIN_MAX are held. After either its conversation is not
+ * joined, and its client not known.
  */
 int nat_table_update(struct nat_table *table, const struct conntrack_entry *entry);
 
@@ -73,8 +74,5 @@ int nat_table_client(const struct nat_table *table, const struct flow_key *key);
 /* Translated conversations held, and those that are not. */
 size_t nat_table_count(const struct nat_table *table);
 size_t nat_table_plain(const struct nat_table *table);
-
-/* Entries refused since the start; their conversations are not joined, their clients not known. */
-uint64_t nat_table_refused(const struct nat_table *table);
 
 #endif
