@@ -96,14 +96,6 @@ static int find_clsact(struct tc *tc, uint32_t ifindex)
 			   ignore, NULL);
 }
 
-int tc_clsact_add(struct tc *tc, uint32_t ifindex)
-{
-	struct tc_change change = {.kind = TC_CLSACT_ADD, .ifindex = ifindex};
-
-	tc_change(tc, &change, 1);
-	return change.result;
-}
-
 int tc_clsact_find(struct tc *tc, uint32_t ifindex)
 {
 	int r = find_clsact(tc, ifindex);
@@ -211,23 +203,6 @@ static struct nlmsghdr *put_filter_request(void *buffer, uint16_t type, uint16_t
 	info->tcm_info = TC_H_MAKE((uint32_t)priority << 16, htons(ETH_P_ALL));
 	mnl_attr_put_strz(request, TCA_KIND, "bpf");
 	return request;
-}
-
-int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
-		  uint32_t handle, int program_fd, const char *name)
-{
-	struct tc_change change = {
-		.kind = TC_FILTER_ADD,
-		.ifindex = ifindex,
-		.hook = hook,
-		.priority = priority,
-		.handle = handle,
-		.program_fd = program_fd,
-		.name = name,
-	};
-
-	tc_change(tc, &change, 1);
-	return change.result;
 }
 
 int tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,

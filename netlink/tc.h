@@ -17,12 +17,6 @@ struct tc;
 int tc_new(struct tc **ret);
 void tc_free(struct tc *tc);
 
-/*
- * Adds the clsact qdisc. -EEXIST: the link has one already; -EBUSY: it has an ingress qdisc in its
- * place, on which an egress filter would see what comes in; -ENODEV: no such link.
- */
-int tc_clsact_add(struct tc *tc, uint32_t ifindex);
-
 /* Whether the link has a clsact qdisc: 0; -ENOENT: it has none, or another one in its place;
  * -ENODEV: no such link. */
 int tc_clsact_find(struct tc *tc, uint32_t ifindex);
@@ -34,37 +28,35 @@ int tc_clsact_delete(struct tc *tc, uint32_t ifindex);
 /* Changes that go to the kernel together: one system call for dozens of them. */
 struct tc_change {
 	enum tc_change_kind {
+		/* -EEXIST: the link has one already; -EBUSY: it has an ingress qdisc in its place,
+		 * on which an egress filter would see what comes in */
 		TC_CLSACT_ADD,
-		TC_CLSACT_DELETE,
+		TC_CLSACT_DELETE, /* as tc_clsact_delete() */
+		/* direct action, protocol all. -EEXIST: handle taken; -EINVAL: priority taken by
+		 * filters of another kind or protocol, or no clsact; -ENAMETOOLONG: name does not
+		 * fit a struct tc_filter */
 		TC_FILTER_ADD,
 		TC_FILTER_REPLACE, /* another program, which no packet passes by; added if there is
-				      none */
-		TC_FILTER_DELETE,
+				      none. Errors as of adding, but for -EEXIST */
+		TC_FILTER_DELETE,  /* as tc_filter_delete() */
 	} kind;
 	uint32_t ifindex;
-	/* of filters, as for tc_filter_add() and tc_filter_delete() */
+	/* of filters */
 	enum tc_hook hook;
 	uint16_t priority;
 	uint32_t handle;
+	/* of those that are added or replace another */
 	int program_fd;
-	const char *name;
-	int result; /* what the call of that name would have returned; a replacement: that of adding
-		     */
+	const char *name; /* TCA_BPF_NAME; borrowed */
+	int result;	  /* 0 or negative errno; of each kind -ENODEV: no such link */
 };
 
-/* Makes the changes in their order; an error of one does not keep the others. */
+/* Makes the changes in their order and sets result of each; an error of one does not keep the
+ * others. */
 void tc_change(struct tc *tc, struct tc_change *changes, size_t n);
 
 /* Calls found for each link that has a clsact qdisc. */
 int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data);
-
-/*
- * Adds a BPF filter, direct action, protocol all, named name (TCA_BPF_NAME), NLM_F_EXCL. -EEXIST:
- * handle taken; -EINVAL: priority taken by filters of another kind or protocol, or no clsact;
- * -ENODEV: no such link; -ENAMETOOLONG: name does not fit a struct tc_filter.
- */
-int tc_filter_add(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
-		  uint32_t handle, int program_fd, const char *name);
 
 /*
  * Deletes that one BPF filter (hook, priority and handle, neither of them 0). -ENOENT: it is gone

@@ -869,6 +869,31 @@ static void test_forged_messages_are_dropped(void **state)
 	assert_null(by_name(view, "forged"));
 }
 
+static int add_clsact(struct tc *tc, uint32_t ifindex)
+{
+	struct tc_change change = {.kind = TC_CLSACT_ADD, .ifindex = ifindex};
+
+	tc_change(tc, &change, 1);
+	return change.result;
+}
+
+static int add_filter(struct tc *tc, uint32_t ifindex, enum tc_hook hook, uint16_t priority,
+		      uint32_t handle, int program_fd, const char *name)
+{
+	struct tc_change change = {
+		.kind = TC_FILTER_ADD,
+		.ifindex = ifindex,
+		.hook = hook,
+		.priority = priority,
+		.handle = handle,
+		.program_fd = program_fd,
+		.name = name,
+	};
+
+	tc_change(tc, &change, 1);
+	return change.result;
+}
+
 static int load_program(void)
 {
 	const struct bpf_insn instructions[] = {
@@ -984,8 +1009,8 @@ static void test_clsact(void **state)
 	v1 = if_nametoindex("v1");
 	assert_int_equal(list_clsacts(tc).count, 0);
 	assert_int_equal(tc_clsact_delete(tc, v0), -ENOENT);
-	assert_int_equal(tc_clsact_add(tc, v0), 0);
-	assert_int_equal(tc_clsact_add(tc, v0), -EEXIST);
+	assert_int_equal(add_clsact(tc, v0), 0);
+	assert_int_equal(add_clsact(tc, v0), -EEXIST);
 	run("tc qdisc show dev v0 | grep -q clsact");
 	listing = list_clsacts(tc);
 	assert_int_equal(listing.count, 1);
@@ -994,7 +1019,7 @@ static void test_clsact(void **state)
 	/* an ingress qdisc is not one */
 	run("tc qdisc add dev v1 ingress");
 	assert_int_equal(list_clsacts(tc).count, 1);
-	assert_int_equal(tc_clsact_add(tc, v1), -EBUSY);
+	assert_int_equal(add_clsact(tc, v1), -EBUSY);
 	assert_int_equal(tc_clsact_delete(tc, v1), -EINVAL);
 	run("tc qdisc show dev v1 | grep -q ingress");
 
@@ -1021,7 +1046,7 @@ static void test_many_clsacts(void **state)
 
 		snprintf(name, sizeof(name), "%c%u", i % 2 ? 'a' : 'b', i);
 		expected[if_nametoindex(name)] = true;
-		assert_int_equal(tc_clsact_add(tc, if_nametoindex(name)), 0);
+		assert_int_equal(add_clsact(tc, if_nametoindex(name)), 0);
 	}
 	listing = list_clsacts(tc);
 	assert_int_equal(listing.count, 15);
@@ -1038,9 +1063,9 @@ static void test_no_such_link(void **state)
 
 	need_root();
 	fd = load_program();
-	assert_int_equal(tc_clsact_add(tc, 9999), -ENODEV);
+	assert_int_equal(add_clsact(tc, 9999), -ENODEV);
 	assert_int_equal(tc_clsact_delete(tc, 9999), -ENODEV);
-	assert_int_equal(tc_filter_add(tc, 9999, TC_HOOK_INGRESS, 1, 1, fd, "x"), -ENODEV);
+	assert_int_equal(add_filter(tc, 9999, TC_HOOK_INGRESS, 1, 1, fd, "x"), -ENODEV);
 	assert_int_equal(tc_filter_delete(tc, 9999, TC_HOOK_INGRESS, 1, 1), -ENODEV);
 	assert_int_equal(list_filters(tc, 9999).count, 0);
 	close(fd);
@@ -1056,7 +1081,7 @@ static void test_no_clsact(void **state)
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	v1 = if_nametoindex("v1");
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 1, 1, fd, "x"), -EINVAL);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 1, 1, fd, "x"), -EINVAL);
 	assert_int_equal(tc_filter_delete(tc, v0, TC_HOOK_INGRESS, 1, 1), -EINVAL);
 	assert_int_equal(list_filters(tc, v0).count, 0);
 	/* the kernel lists these for either hook */
@@ -1077,11 +1102,11 @@ static void test_filters(void **state)
 	need_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
-	assert_int_equal(tc_clsact_add(tc, v0), 0);
+	assert_int_equal(add_clsact(tc, v0), 0);
 	assert_int_equal(list_filters(tc, v0).count, 0);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 7, 0xf10, fd, "mine"), 0);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 7, 0xf10, fd, "mine"), -EEXIST);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_EGRESS, 65535, 0xf11, fd, "mine too"), 0);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 7, 0xf10, fd, "mine"), 0);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 7, 0xf10, fd, "mine"), -EEXIST);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_EGRESS, 65535, 0xf11, fd, "mine too"), 0);
 	run("tc filter show dev v0 ingress | grep -q 'pref 7 bpf.*handle 0xf10 mine "
 	    "direct-action'");
 	run("tc filter show dev v0 egress | grep -q 'protocol all pref 65535 bpf'");
@@ -1112,7 +1137,7 @@ static void test_filters(void **state)
 	assert_int_equal(list_filters(tc, v0).count, 1);
 
 	/* no program */
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 7, 1, -1, "x"), -EBADF);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 7, 1, -1, "x"), -EBADF);
 	close(fd);
 }
 
@@ -1129,9 +1154,9 @@ static void test_filter_names(void **state)
 	v0 = if_nametoindex("v0");
 	memset(name, 'n', sizeof(name) - 1);
 	name[64] = '\0';
-	assert_int_equal(tc_clsact_add(tc, v0), 0);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 7, 1, fd, name), -ENAMETOOLONG);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 7, 1, fd, name + 1), 0);
+	assert_int_equal(add_clsact(tc, v0), 0);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 7, 1, fd, name), -ENAMETOOLONG);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 7, 1, fd, name + 1), 0);
 	listing = list_filters(tc, v0);
 	assert_int_equal(listing.count, 1);
 	assert_string_equal(listing.filters[0].name, name + 1);
@@ -1246,10 +1271,10 @@ static void test_filters_of_others_stay(void **state)
 	add_filter_with_long_name(v0, fd);
 
 	/* their priorities are theirs, whatever the protocol */
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 9, 1, fd, "mine"), -EINVAL);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 10, 1, fd, "mine"), -EINVAL);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 1, 1, fd, "mine"), 0);
-	assert_int_equal(tc_filter_add(tc, v0, TC_HOOK_INGRESS, 1, 2, fd, "mine"), 0);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 9, 1, fd, "mine"), -EINVAL);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 10, 1, fd, "mine"), -EINVAL);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 1, 1, fd, "mine"), 0);
+	assert_int_equal(add_filter(tc, v0, TC_HOOK_INGRESS, 1, 2, fd, "mine"), 0);
 
 	listing = list_filters(tc, v0);
 	assert_int_equal(count_kind(&listing, "bpf"), 3);
@@ -1310,9 +1335,9 @@ static void test_callbacks_may_use_the_handle(void **state)
 	need_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
-	assert_int_equal(tc_clsact_add(sweep.tc, v0), 0);
+	assert_int_equal(add_clsact(sweep.tc, v0), 0);
 	for (handle = 1; handle <= MANY; handle++)
-		assert_int_equal(tc_filter_add(sweep.tc, v0, TC_HOOK_EGRESS, 7, handle, fd, "mine"),
+		assert_int_equal(add_filter(sweep.tc, v0, TC_HOOK_EGRESS, 7, handle, fd, "mine"),
 				 0);
 	assert_int_equal(tc_clsact_each(sweep.tc, delete_clsact, &sweep), 0);
 	assert_int_equal(sweep.ifindex, v0);
