@@ -282,9 +282,11 @@ $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 
 $(PROG_TESTS): ALL_LIBS += -lcmocka
 
-# the test makes messages find no memory
+# the test is the kernel
 $(BUILD)/tests/unit/test_cpu_walk: private LDFLAGS += -Wl,--wrap=sched_setaffinity
-$(BUILD)/tests/prog/test_netlink: private LDFLAGS += -Wl,--wrap=link_parse
+# the test makes messages find no memory, and interrupts dumps
+$(BUILD)/tests/prog/test_netlink: private LDFLAGS += \
+	$(foreach name,link_parse netlink_receive,-Wl,--wrap=$(name))
 
 # A version that follows this one, for the stories of upgrades: of sources that are changed (tests/later.sh)
 $(LATER): tests/later.sh Makefile $(SOURCES) $(wildcard bpf/* lib/*.h netlink/*.h config/*.h report/*.h metrics/*.h \

@@ -6,6 +6,7 @@
 #include "netlink/addr.h"
 #include "netlink/link.h"
 #include "netlink/rtnl.h"
+#include "netlink/socket.h"
 #include "netlink/tc.h"
 #include "netlink/wireguard.h"
 
@@ -650,6 +651,34 @@ static void test_no_memory_for_the_dump(void **state)
 	assert_true(view_is_true(view));
 	run("ip link del v0");
 	wait_for(view, view_is_true(view));
+}
+
+static bool interrupted;
+
+ssize_t __real_netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret);
+ssize_t __wrap_netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret);
+ssize_t __wrap_netlink_receive(struct netlink *netlink, int flags, const struct nlmsghdr **ret)
+{
+	ssize_t size = __real_netlink_receive(netlink, flags, ret);
+
+	if (interrupted && size >= (ssize_t)sizeof(**ret) && (*ret)->nlmsg_flags & NLM_F_MULTI) {
+		((struct nlmsghdr *)(uintptr_t)*ret)->nlmsg_flags |= NLM_F_DUMP_INTR;
+		interrupted = false;
+	}
+	return size;
+}
+
+/* The kernel may have left a link out, and nothing else tells so. */
+static void test_an_interrupted_dump_is_begun_anew(void **state)
+{
+	struct view *view = *state;
+
+	need_root();
+	interrupted = true;
+	assert_int_equal(rtnl_dump(view->rtnl), 0);
+	assert_false(interrupted);
+	assert_int_equal(view->begins, 2);
+	assert_int_equal(view->ends, 1);
 }
 
 static void rename_an_early_link_once(struct view *view, const struct link *link)
@@ -1378,6 +1407,7 @@ int main(void)
 		VIEW_TEST(test_no_memory_for_a_message),
 		VIEW_TEST(test_no_memory_for_the_handler),
 		VIEW_TEST(test_no_memory_for_the_dump),
+		VIEW_TEST(test_an_interrupted_dump_is_begun_anew),
 		VIEW_TEST(test_a_link_goes_in_the_middle_of_a_dump),
 		VIEW_TEST(test_links_that_never_rest),
 		VIEW_TEST(test_a_queue_that_is_never_empty),
