@@ -352,8 +352,8 @@ static void server_keep_time(struct control_server *server)
 
 		if (client->fd >= 0 && client->deadline_ns <= now_ns)
 			server_drop(server, client);
-		if (client->fd >= 0 && (!first_ns || client->deadline_ns < first_ns))
-			first_ns = client->deadline_ns;
+		if (client->fd >= 0)
+			first_ns = clock_earlier_ns(client->deadline_ns, first_ns);
 	}
 	if (!first_ns && !server->accepting)
 		first_ns = now_ns + NSEC_PER_SEC;

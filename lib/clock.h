@@ -26,4 +26,10 @@ static inline int64_t clock_realtime_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
+/* Of two moments of one clock; 0: never. */
+static inline int64_t clock_earlier_ns(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns && (!b_ns || a_ns < b_ns) ? a_ns : b_ns;
+}
+
 #endif

@@ -179,8 +179,8 @@ static int64_t server_end_late(struct metrics_server *server)
 		if (connection->end_ns <= now_ns) {
 			shutdown(connection->fd, SHUT_RDWR);
 			connection->end_ns = 0;
-		} else if (!next_ns || connection->end_ns < next_ns) {
-			next_ns = connection->end_ns;
+		} else {
+			next_ns = clock_earlier_ns(connection->end_ns, next_ns);
 		}
 	}
 	return next_ns;
@@ -191,7 +191,7 @@ static int server_run(struct metrics_server *server)
 {
 	bool was_full = server->connection_count == METRICS_CONNECTIONS;
 	MHD_UNSIGNED_LONG_LONG wait_ms;
-	int64_t wake_ns, daemon_ns;
+	int64_t wake_ns;
 
 	if (MHD_run(server->daemon) != MHD_YES)
 		log_debug("metrics: the HTTP server is in trouble");
@@ -200,9 +200,9 @@ static int server_run(struct metrics_server *server)
 		(void)MHD_run(server->daemon);
 	wake_ns = server_end_late(server);
 	if (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES) {
-		daemon_ns = clock_boottime_ns() + (int64_t)wait_ms * NSEC_PER_MSEC + 1;
-		if (!wake_ns || daemon_ns < wake_ns)
-			wake_ns = daemon_ns;
+		int64_t daemon_ns = clock_boottime_ns() + (int64_t)wait_ms * NSEC_PER_MSEC + 1;
+
+		wake_ns = clock_earlier_ns(daemon_ns, wake_ns);
 	}
 	return timer_set(server->timer, wake_ns, 0);
 }

@@ -535,16 +535,11 @@ bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns)
 	return table->changed || admission_is_low(&table->admission);
 }
 
-static int64_t earlier(int64_t a_ns, int64_t b_ns)
-{
-	return a_ns && (!b_ns || a_ns < b_ns) ? a_ns : b_ns;
-}
-
 int64_t interface_table_retry_ns(const struct interface_table *table)
 {
-	int64_t retry_ns = earlier(table->look_ns, table->admission.retry_ns);
+	int64_t retry_ns = clock_earlier_ns(table->look_ns, table->admission.retry_ns);
 
-	return table->changed ? earlier(table->pace.next_ns, retry_ns) : retry_ns;
+	return table->changed ? clock_earlier_ns(table->pace.next_ns, retry_ns) : retry_ns;
 }
 
 void interface_table_stop(struct interface_table *table)

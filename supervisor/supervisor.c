@@ -99,10 +99,7 @@ static int supervisor_on_netlink(void *data, uint32_t events)
 /* Boot clock; 0: never. */
 static int64_t supervisor_retry_ns(const struct supervisor *sup)
 {
-	int64_t table_ns = interface_table_retry_ns(sup->table);
-	int64_t rtnl_ns = rtnl_retry_ns(sup->rtnl);
-
-	return rtnl_ns && (!table_ns || rtnl_ns < table_ns) ? rtnl_ns : table_ns;
+	return clock_earlier_ns(rtnl_retry_ns(sup->rtnl), interface_table_retry_ns(sup->table));
 }
 
 static bool supervisor_reconcile(void *data)
