@@ -3,6 +3,7 @@
 #include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "report/sort.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static const struct attach_ops *const ways[] = {&attach_tcx, &attach_clsact};
 
 int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
 		 enum config_attach mode)
@@ -160,15 +163,13 @@ void attach_describe(const struct attachment *attachment, struct checkpoint_atta
 int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		 const struct checkpoint_attachment *described, struct attachment *attachment)
 {
-	static const struct attach_ops *const all[] = {&attach_tcx, &attach_clsact};
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		struct attachment made = {.ops = all[i], .ifindex = ifindex, .life = life};
+	for (size_t w = 0; w < ARRAY_SIZE(ways); w++) {
+		struct attachment made = {.ops = ways[w], .ifindex = ifindex, .life = life};
 		int err;
 
-		if (strcmp(described->mode, all[i]->name) != 0)
+		if (strcmp(described->mode, ways[w]->name) != 0)
 			continue;
-		err = all[i]->adopt(attacher, described, &made);
+		err = ways[w]->adopt(attacher, described, &made);
 		if (err)
 			return err;
 		*attachment = made;
@@ -215,7 +216,6 @@ static void attach_otherwise(struct attacher *attacher, struct attach_job *job)
 
 void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 {
-	static const struct attach_ops *const ways[] = {&attach_tcx, &attach_clsact};
 	_free_ struct attach_job **chosen = calloc(n + 1, sizeof(struct attach_job *));
 
 	for (size_t i = 0; i < n; i++) {
@@ -239,7 +239,6 @@ void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 
 void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 {
-	static const struct attach_ops *const ways[] = {&attach_tcx, &attach_clsact};
 	_free_ struct attach_job **chosen = calloc(n + 1, sizeof(struct attach_job *));
 
 	for (size_t i = 0; i < n; i++)
@@ -255,13 +254,6 @@ bool attach_is_outrun(const struct attacher *attacher, const struct attachment *
 {
 	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
 	       attach_others_use_tcx(attachment->ifindex);
-}
-
-static int attach_by_index(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
 }
 
 /* Without memory for it the interface is not in the stock, and will be asked for itself. */
@@ -282,9 +274,7 @@ void attacher_take_stock(struct attacher *attacher)
 	err = tc_clsact_each(attacher->tc, attach_note_clsact, attacher);
 	if (err)
 		log_debug("clsact qdiscs cannot be listed: %s", strerror(-err));
-	if (attacher->stock_count)
-		qsort(attacher->stock, attacher->stock_count, sizeof(*attacher->stock),
-		      attach_by_index);
+	sort_numbers(attacher->stock, attacher->stock_count);
 }
 
 void attacher_drop_stock(struct attacher *attacher)
@@ -298,9 +288,7 @@ bool attach_in_stock(const struct attacher *attacher, const struct attachment *a
 {
 	if (attachment->ops != &attach_clsact)
 		return attachment->ops;
-	return attacher->stock_count &&
-	       bsearch(&attachment->ifindex, attacher->stock, attacher->stock_count,
-		       sizeof(*attacher->stock), attach_by_index);
+	return sort_find(attacher->stock, attacher->stock_count, attachment->ifindex);
 }
 
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment)
