@@ -182,6 +182,13 @@ void flow_maps_forget(struct flow_maps *maps, const struct flow_map *map)
 	pins_forget(maps->pins, pin.name);
 }
 
+/* Whether the error tells that the kernel has no batches of such a map; the last number is its own
+ * ENOTSUPP, which user space has no name for. */
+static bool flow_maps_lack_batches(int err)
+{
+	return err == -EINVAL || err == -EOPNOTSUPP || err == -524;
+}
+
 /*
  * Puts fds into slots of the outer map and waits until no program uses what was there. Returns how
  * many of them are in, from the first on; *err says why it is not all.
@@ -202,7 +209,7 @@ static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, c
 			return n;
 		*err = -errno;
 		/* who finds no memory to begin with leaves the count as it was */
-		if (*err != -EINVAL && *err != -EOPNOTSUPP && *err != -524 /* ENOTSUPP */)
+		if (!flow_maps_lack_batches(*err))
 			return count < n ? count : 0;
 		maps->no_batch_update = true;
 		*err = 0;
@@ -564,7 +571,7 @@ static int flow_maps_read_batches(struct flow_map_reading *reading)
 			/* the kernel has no memory for a key, or for a bucket */
 			if (first && errno == ENOMEM)
 				return flow_maps_read_one_by_one(reading);
-			if (!first || (errno != EINVAL && errno != EOPNOTSUPP && errno != 524))
+			if (!first || !flow_maps_lack_batches(-errno))
 				return -errno;
 			maps->no_batch_read = true;
 			return flow_maps_read_one_by_one(reading);
