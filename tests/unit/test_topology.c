@@ -128,6 +128,31 @@ static void bridge_and_port_excluded(void **state)
 	assert_string_equal(sight("lo", HOOK_UNSURE), "vc2.in");
 }
 
+/* Every egress hook would refer to them all: no more than 16 are listed. */
+static void many_ports_of_a_partial_bridge(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack_exclude(&stack, "br0");
+	stack_exclude(&stack, "vc1");
+	for (int i = 2; i <= 17; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "port%d", i);
+		stack_add(&stack, name, "physical");
+		if (i == 17) {
+			stack_resolve(&stack);
+			assert_string_equal(sight("eth0", HOOK_UNSURE),
+					    "vc2.in port2.in port3.in port4.in port5.in port6.in "
+					    "port7.in port8.in port9.in port10.in port11.in "
+					    "port12.in port13.in port14.in port15.in port16.in");
+		}
+		stack_port(&stack, name, "br0");
+	}
+	stack_resolve(&stack);
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "any");
+}
+
 static void all_ports_excluded(void **state)
 {
 	(void)state;
@@ -780,6 +805,7 @@ int main(void)
 		test(bridge_excluded),
 		test(port_excluded),
 		test(bridge_and_port_excluded),
+		test(many_ports_of_a_partial_bridge),
 		test(all_ports_excluded),
 		test(empty_bridge),
 		test(stacked_devices),
