@@ -37,7 +37,7 @@ static const char options_help[] =
 	"Signals: SIGHUP reads the configuration again, SIGUSR1 reports now.\n"
 	"Manual: flowtally(8), flowtally.conf(5).\n";
 
-/* Options without a letter on the command line have one here that options_short does not name. */
+/* Options without a letter on the command line: options_short does not name these. */
 #define OPTION_ONLY   'O'
 #define OPTION_IGNORE 'I'
 
