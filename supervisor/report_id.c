@@ -27,10 +27,11 @@ struct report_id {
 static char *report_id_path(void)
 {
 	const char *env = getenv("STATE_DIRECTORY");
-	const char *directory = env && *env ? env : STATE_DIRECTORY;
+	bool named = env && *env;
+	const char *directory = named ? env : STATE_DIRECTORY;
 	char *path;
 
-	if (!env && mkdir(STATE_DIRECTORY, 0755) && errno != EEXIST)
+	if (!named && mkdir(STATE_DIRECTORY, 0755) && errno != EEXIST)
 		log_debug("%s: %s", STATE_DIRECTORY, strerror(errno));
 	return asprintf(&path, "%.*s/report-id", (int)strcspn(directory, ":"), directory) < 0
 		       ? NULL
