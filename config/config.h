@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The configuration: defaults, the INI file (CONTRACT: flowtally.conf(5)), and the options of the
- * command line over it. */
+/* The configuration: defaults, the INI file (flowtally.conf(5)), and the options of the command
+ * line over it. */
 #ifndef FLOWTALLY_CONFIG_H
 #define FLOWTALLY_CONFIG_H
 

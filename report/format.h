@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* A report as bytes: text for programs and people, table for people, JSON (NDJSON, ECS names) for
- * pipelines. CONTRACT sections 5, 6. */
+ * pipelines. They are described in flowtally(8). */
 #ifndef FLOWTALLY_FORMAT_H
 #define FLOWTALLY_FORMAT_H
 

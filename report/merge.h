@@ -37,7 +37,7 @@ struct merge_interface {
 	struct flow_count before_attach;  /* traffic between its appearance and our attaching */
 };
 
-/* What is known of the ends of flows: which one is written left (CONTRACT section 5), and which
+/* What is known of the ends of flows: which one is written left (flowtally(8)), and which
  * flows carry a tunnel; and which of them are wanted. */
 struct merge_ends {
 	const struct nat_table *nat;	/* borrowed; NULL: nothing is translated, or not joined */

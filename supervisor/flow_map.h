@@ -72,7 +72,7 @@ void flow_maps_put_back(struct flow_maps *maps, struct flow_map *map);
 
 /*
  * Swaps a fresh map into the slot of each of the n maps. old[i] is then the map that was in
- * maps[i], unreachable for programs, owned by the caller; or its fd is -1 where the swap failed,
+ * swapped[i], unreachable for programs, owned by the caller; or its fd is -1 where the swap failed,
  * then the interface goes on with its map, nothing is lost, and the first error is returned.
  * moment, if any, is called when all is made and just before it is put in place; also if n is 0,
  * and the grace period is waited for then, too.
@@ -82,7 +82,7 @@ int flow_maps_swap(struct flow_maps *maps, struct flow_map *const *swapped, stru
 		   size_t n, flow_maps_moment moment, void *data);
 
 /*
- * Takes the n maps out of their slots, which are free again; what remains in each map->fd can be
+ * Takes the n maps out of their slots, which are free again; what remains in retired[i]->fd can be
  * read, and is the caller's to close. No program may find the slots through the slot table any
  * more. On failure nothing has changed.
  */
@@ -98,8 +98,8 @@ bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map
 /* Whether it has the room that maps are made with now (flow_maps_set_entries()). */
 bool flow_maps_is_sized(const struct flow_maps *maps, const struct flow_map *map);
 
-/* Whether anything at all was put into it. (What a CPU still holds of its flows was not:
- * program_take_trains().) */
+/* Whether nothing at all was put into it. (What a CPU still holds of its flows was not:
+ * program_read_trains().) */
 bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map);
 
 /* Calls found with runs of records until all of the map was read, or found returned a negative

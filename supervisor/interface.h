@@ -4,8 +4,9 @@
  * Its identity is this life of its ifindex: a link that comes with the index of one that went is
  * another interface. The name is a label.
  *
- *   KNOWN --attach--> ATTACHED --start--> COUNTING --stop--> STOPPED --detach, drain--> KNOWN, or
- * free if the link is gone
+ *   KNOWN --attach--> ATTACHED --start--> COUNTING --stop--> STOPPED --detach, drain--> KNOWN
+ *
+ * When it is drained and its link has gone, it is freed instead.
  */
 #ifndef FLOWTALLY_INTERFACE_H
 #define FLOWTALLY_INTERFACE_H
@@ -156,7 +157,7 @@ bool interface_is_ethernet(const struct link *link);
 void interface_match(struct interface *interface, const struct config *config);
 
 /*
- * Attaches the program to each and provides a map; ids from *last_id on are the new lives'. The
+ * Attaches the program to each and provides a map; the ids after *last_id are the new lives'. The
  * program does not count yet: what it has to know of an interface depends on all the others. Where
  * it fails nothing is left behind, and attach_error says why. -ENODEV: the link is gone.
  */

@@ -35,7 +35,8 @@ void translation_catch_up(struct translation *translation);
 /* The report is written. */
 void translation_next_interval(struct translation *translation);
 
-/* Whether conversations are joined now; if not, *why says why not, static. */
+/* Whether conversations are joined now; if not, *why says why not: static, or of
+ * strerror(3). */
 bool translation_is_joining(const struct translation *translation, const char **why);
 /* How often notifications of the kernel were lost. */
 uint64_t translation_overruns(const struct translation *translation);

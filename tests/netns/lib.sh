@@ -21,7 +21,7 @@ kernel_is_before() { # MAJOR MINOR
 	((major < $1 || (major == $1 && minor < $2)))
 }
 
-# Until COMMAND succeeds, with a deadline: PATIENCE_S, or 10 s. PATIENCE times as long on a slow machine.
+# Until COMMAND succeeds, with a deadline: PATIENCE_S, or 20 s. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
 	local what=$1 end=$((SECONDS + ${PATIENCE_S:-20} * PATIENCE))
 

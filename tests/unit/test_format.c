@@ -17,7 +17,7 @@
 
 static struct buffer out;
 
-/* The report of CONTRACT sections 5 and 6. */
+/* The report that is the example in flowtally(8). */
 static struct report_interface interfaces[] = {
 	{.id = 1, .ifindex = 3, .name = "br0"},	  {.id = 2, .ifindex = 2, .name = "eth0"},
 	{.id = 3, .ifindex = 1, .name = "lo"},	  {.id = 4, .ifindex = 5, .name = "veth1"},
