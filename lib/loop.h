@@ -8,8 +8,9 @@
 
 struct loop;
 
-/* The descriptor is readable (or writable, as asked for). A negative errno ends loop_run() with it.
- */
+/* The descriptor is readable (or writable, as asked for); but it may be called without need, for
+ * one that was removed in the same round and whose place it has now, so it must not block. A
+ * negative errno ends loop_run() with it. */
 typedef int (*loop_callback)(void *data, uint32_t events);
 
 int loop_new(struct loop **ret);
