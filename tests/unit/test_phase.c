@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* An interface whose role changes within an interval is judged phase by phase, and is one interface
  * in the report. */
+#include "netlink/link_tunnel.h"
 #include "report/locals.h"
 #include "report/merge.h"
+#include "report/tunnel.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -101,6 +104,54 @@ static void test_list_changes_within_an_interval(void **state)
 	assert_int_equal(report.interfaces[1].counted[1].bytes, 0);
 }
 
+static void test_counts_of_phases_add_up(void **state)
+{
+	const struct topology_role roles[] = {{.id = 1}, {.id = 2}};
+	const struct merge_interface interfaces[] = {
+		{.id = 1, .life = 1, .ifindex = 7, .name = "a", .role = &roles[0]},
+		{.id = 2, .life = 1, .ifindex = 7, .name = "a", .role = &roles[1]},
+	};
+
+	(void)state;
+	see(1, FLOW_INGRESS, 1);
+	see(1, FLOW_EGRESS, 2);
+	see(2, FLOW_INGRESS, 4);
+	see(2, FLOW_EGRESS, 8);
+	make_report(interfaces, 2);
+	assert_int_equal(report.interface_count, 1);
+	assert_int_equal(report.interfaces[0].in.packets, 5);
+	assert_int_equal(report.interfaces[0].out.packets, 10);
+	assert_int_equal(report.interfaces[0].counted[0].packets, 5);
+	assert_int_equal(report.interfaces[0].counted[1].packets, 10);
+	assert_int_equal(report.total.bytes, 1500);
+}
+
+/* Where the phases of another interface stand before it, the tunnel device has another number. */
+static void test_tunnel_behind_phases(void **state)
+{
+	const struct topology_role roles[] = {{.id = 1}, {.id = 2}, {.id = 3}};
+	const struct merge_interface interfaces[] = {
+		{.id = 1, .life = 1, .ifindex = 7, .name = "a", .role = &roles[0]},
+		{.id = 2, .life = 1, .ifindex = 7, .name = "a", .role = &roles[1]},
+		{.id = 3, .life = 3, .ifindex = 8, .name = "vx", .role = &roles[2]},
+	};
+	struct link_tunnel outer = {.protocols = {IPPROTO_UDP}, .other_remotes = true};
+	struct tunnel_set *tunnels;
+	struct merge_ends ends = {.locals = locals, .count_tunnels = true};
+
+	(void)state;
+	memcpy(outer.local, key.addr[0].bytes, sizeof(outer.local));
+	assert_int_equal(local_set_add(locals, 1, outer.local), 0);
+	assert_int_equal(tunnel_set_new(&tunnels), 0);
+	assert_int_equal(tunnel_set_add(tunnels, 3, &outer), 0);
+	ends.tunnels = tunnels;
+	see(2, FLOW_EGRESS, 1);
+	assert_int_equal(merge_report(merge, interfaces, 3, &ends, &report), 0);
+	assert_int_equal(report.flow_count, 1);
+	assert_int_equal(report.flows[0].tunnel, 2);
+	tunnel_set_free(tunnels);
+}
+
 static void test_reasons_of_phases_add_up(void **state)
 {
 	const struct flow_key non_ip = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_NON_IP};
@@ -193,6 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_list_changes_within_an_interval, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_counts_of_phases_add_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tunnel_behind_phases, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reasons_of_phases_add_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lives_stay_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows_of_many_eras, setup, teardown),
