@@ -869,6 +869,23 @@ static void zeros_are_no_flows(void **state)
 	assert_int_equal(report.interface_count, 1);
 }
 
+/* What the driver counts otherwise is for the comparison with it (FLOW_SLOT_FRAMES). */
+static void frames_are_in_no_report(void **state)
+{
+	const struct flow_key frames = {.family = FLOW_UNATTRIBUTED, .protocol = FLOW_FRAMES};
+	struct flow_value value = {0};
+
+	(void)state;
+	add_container_host();
+	value.count[0][FLOW_INGRESS] = (struct flow_count){.bytes = 60, .packets = 1};
+	assert_int_equal(merge_add(stack.merge, 101, &frames, &value, 1), 0);
+	assert_int_equal(merge_flow_count(stack.merge), 0);
+	make_report();
+	assert_int_equal(report.flow_count, 0);
+	assert_int_equal(report.unattributed_count, 0);
+	assert_int_equal(report.total.packets, 0);
+}
+
 /* Enough to grow all tables, on two interfaces, against plain sums. */
 static void many_flows(void **state)
 {
@@ -945,6 +962,7 @@ int main(void)
 		test(reused_index_and_name),
 		test(drained_twice_adds_up),
 		test(zeros_are_no_flows),
+		test(frames_are_in_no_report),
 		test(many_flows),
 	};
 

@@ -367,6 +367,41 @@ static void go_on_elsewhere(size_t limit)
 	buffer_free(&bytes);
 }
 
+static size_t kept_size(void)
+{
+	struct buffer bytes = {0};
+	size_t size;
+
+	merge_encode(stack.merge, &bytes);
+	assert_int_equal(buffer_error(&bytes), 0);
+	size = bytes.size;
+	buffer_free(&bytes);
+	return size;
+}
+
+/* However often the maps of interfaces are read in turn, a flow takes the room of its first time;
+ * in another process, too. */
+static void maps_read_in_turn(void **state)
+{
+	struct flow_key key = flow_number(1);
+	size_t size = 0;
+
+	(void)state;
+	add_container_host();
+	for (int round = 1; round <= 6; round++) {
+		stack_in(&stack, "eth0", &key, 0, 1);
+		stack_in(&stack, "vc1", &key, 0, 1);
+		if (round == 1)
+			size = kept_size();
+		assert_int_equal(kept_size(), size);
+		if (round == 3)
+			go_on_elsewhere(0);
+	}
+	make_report();
+	assert_int_equal(report.flow_count, 1);
+	assert_int_equal(report.total.packets, 12);
+}
+
 static struct buffer bytes_of_a_merge_with_sums(void)
 {
 	struct buffer bytes = {0};
@@ -662,6 +697,7 @@ int main(void)
 						teardown_stack),
 		cmocka_unit_test_setup_teardown(summed_outer_packets, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(summed_and_filtered, setup_stack, teardown_stack),
+		cmocka_unit_test_setup_teardown(maps_read_in_turn, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(cut_off_anywhere, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(of_unknown_interfaces, setup_stack, teardown_stack),
 		cmocka_unit_test_setup_teardown(any_byte_wrong, setup_stack, teardown_stack),
