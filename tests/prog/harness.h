@@ -71,9 +71,9 @@ static inline void harness_reset_fill(const struct harness *h)
 	assert_int_equal(bpf_map_update_elem(h->fill, &slot, &none, BPF_ANY), 0);
 }
 
-static inline void add_reasons(const struct harness *h)
+static inline void add_own_entries(const struct harness *h)
 {
-	for (int reason = 0; reason < FLOW_REASONS; reason++) {
+	for (int reason = 0; reason < FLOW_OWN_ENTRIES; reason++) {
 		struct flow_key key = reason_key(reason);
 		struct flow_value zero = {0};
 
@@ -88,11 +88,11 @@ static inline void harness_clear(const struct harness *h)
 
 	while (!bpf_map_get_next_key(h->map, NULL, &key))
 		assert_int_equal(bpf_map_delete_elem(h->map, &key), 0);
-	add_reasons(h);
+	add_own_entries(h);
 	harness_reset_fill(h);
 }
 
-/* Puts a fresh map with its three reason entries where the program looks for it. */
+/* Puts a fresh map with its own entries where the program looks for it. */
 static inline void harness_renew_map(struct harness *h, uint32_t entries)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_NO_PREALLOC);
@@ -103,7 +103,7 @@ static inline void harness_renew_map(struct harness *h, uint32_t entries)
 	h->map = bpf_map_create(BPF_MAP_TYPE_HASH, "flows", sizeof(struct flow_key),
 				sizeof(struct flow_value), entries, &options);
 	assert_true(h->map >= 0);
-	add_reasons(h);
+	add_own_entries(h);
 	assert_int_equal(bpf_map_update_elem(h->flow_maps, &slot, &h->map, BPF_ANY), 0);
 	harness_reset_fill(h);
 }
@@ -217,11 +217,11 @@ static inline void set_count(struct entry *e, int sender, enum flow_class class,
 	e->value.count[sender][class] = (struct flow_count){bytes, packets};
 }
 
-/* The map holds these entries and the empty ones of the other reasons, and nothing else. */
+/* The map holds these entries and its other own ones, which are empty, and nothing else. */
 static inline void expect_entries(const struct harness *h, const struct entry *entries, int count)
 {
 	struct flow_key key, *previous = NULL;
-	int found = 0, reasons = 0;
+	int found = 0, own = 0;
 
 	while (!bpf_map_get_next_key(h->map, previous, &key)) {
 		struct flow_value value, expected = {0};
@@ -233,7 +233,7 @@ static inline void expect_entries(const struct harness *h, const struct entry *e
 			}
 		}
 		if (key.family == FLOW_UNATTRIBUTED)
-			reasons++;
+			own++;
 		assert_int_equal(bpf_map_lookup_elem(h->map, &key, &value), 0);
 		for (int i = 0; i < 2 * FLOW_CLASSES; i++) {
 			const struct flow_count *got =
@@ -252,7 +252,7 @@ static inline void expect_entries(const struct harness *h, const struct entry *e
 	}
 	if (found != count)
 		fail_msg("%d of %d expected entries are there", found, count);
-	assert_int_equal(reasons, FLOW_REASONS);
+	assert_int_equal(own, FLOW_OWN_ENTRIES);
 }
 
 #endif

@@ -96,6 +96,34 @@ static void test_not_linear(void **state)
 	}
 }
 
+/* The table again, on an interface whose driver counts frames: what is noted beside each makes one
+ * frame of it. */
+static void test_frames(void **state)
+{
+	struct harness *h = *state;
+	struct packet p;
+
+	skip_if_denied();
+	for (size_t i = 0; i < ARRAY_SIZE(packet_cases); i++) {
+		const struct packet_case *c = &packet_cases[i];
+		struct __sk_buff ctx = case_context(c);
+		struct entry entries[] = {
+			counted_entry(c->items, &c->want, FLOW_INGRESS),
+			{.key = reason_key(FLOW_FRAMES)},
+		};
+		uint64_t packets = c->want.packets ? c->want.packets : 1;
+		uint8_t flags = c->no_ethernet ? FLOW_SLOT_COUNTED : COUNTED;
+
+		case_packet(c, &p);
+		set_count(&entries[1], 0, FLOW_INGRESS,
+			  p.size - (c->no_ethernet ? 0 : ETH_HLEN) - c->want.bytes, 1 - packets);
+		harness_set_slot(h, LOOPBACK, LOOPBACK, flags | FLOW_SLOT_FRAMES);
+		run_program(h->in, &p, &ctx);
+		expect_entries(h, entries, 2);
+		harness_clear(h);
+	}
+}
+
 /*
  * The attributed packets of the table again, really sent, which works on every kernel: frames of
  * more than a page keep only their Ethernet header linear.
@@ -519,7 +547,7 @@ static void test_map_full(void **state)
 	struct entry entries[3];
 
 	skip_if_denied();
-	harness_renew_map(h, FLOW_REASONS + 2);
+	harness_renew_map(h, FLOW_OWN_ENTRIES + 2);
 	for (int i = 0; i < 3; i++) {
 		int sender;
 
@@ -742,6 +770,7 @@ static void test_room_in_the_verifier(void **state)
 
 static const struct CMUnitTest stories[] = {
 	cmocka_unit_test_setup_teardown(test_not_linear, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_frames, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_not_linear_sent, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_cut_frames, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_short_chains, setup, teardown),
