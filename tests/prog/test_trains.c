@@ -484,6 +484,28 @@ static void test_too_many_flows(void **state)
 	assert_false(goes_alone(f, 30000));
 }
 
+/* Trains that carried more than one packet end as often, and are worth it. */
+static void test_two_flows_in_one_place(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t ports[2] = {1};
+	uint64_t beside;
+
+	skip_if_denied();
+	stay_on_cpu(0);
+	send_packets(f, false, ports[0], 1);
+	ports[1] = send_from_colliding_port(f, ports[0]);
+	look(f);
+	beside = f->held.packets - 1;
+	for (int turn = 0; turn < 2 * FLOW_IN_VAIN; turn++) {
+		int count = turn % 2 ? 3 : 2;
+
+		send_packets(f, false, ports[turn % 2], count);
+		look(f);
+		assert_int_equal(f->held.packets, beside + count);
+	}
+}
+
 /* Packets that are held or mapped after one more on each CPU. */
 static uint64_t count_on_each_cpu(struct fixture *f)
 {
@@ -544,6 +566,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_flow_has_its_own, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drains_under_load, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_flows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_flows_in_one_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_staged_words, setup, teardown),
 	};
 
