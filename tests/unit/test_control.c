@@ -491,6 +491,34 @@ static void test_slow_clients(void **state)
 	close(good);
 }
 
+/* Answers that nobody reads are bounded in all: who asks for one more is sent away. */
+static void test_answers_that_wait(void **state)
+{
+	int slow, late;
+	char byte;
+
+	(void)state;
+	serve();
+	answer_size = 33 << 20;
+	slow = join_server();
+	say(slow, "{\"request\":\"status\"}\n");
+	dispatch();
+	late = join_server();
+	say(late, "{\"request\":\"status\"}\n");
+	dispatch();
+	assert_int_equal(asked, 2);
+	assert_int_equal(recv(late, &byte, 1, 0), 0);
+	close(late);
+	/* what went with its client has room again */
+	close(slow);
+	dispatch();
+	late = join_server();
+	say(late, "{\"request\":\"status\"}\n");
+	dispatch();
+	assert_int_equal(recv(late, &byte, 1, 0), 1);
+	close(late);
+}
+
 /* More than there is room for: the rest waits until others go. */
 static void test_many_clients(void **state)
 {
@@ -592,6 +620,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_quoted_text_is_valid, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_clients, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_answers_that_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_clients, setup, teardown),
 		cmocka_unit_test(test_answers_of_strangers),
 		cmocka_unit_test(test_names_of_requests),
