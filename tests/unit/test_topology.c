@@ -719,10 +719,11 @@ static void loops_are_cut(void **state)
 static void judged_are_swapped_first(void **state)
 {
 	(void)state;
+	/* not in the order that is to come out */
+	stack_add(&stack, "br0", "bridge");
 	stack_add(&stack, "eth0", "physical");
 	stack_add(&stack, "eth1", "physical");
 	stack_over(&stack, "eth0.5", "vlan", "eth0");
-	stack_add(&stack, "br0", "bridge");
 	stack_port(&stack, "eth0.5", "br0");
 	stack_port(&stack, "eth1", "br0");
 	stack_veth_pair(&stack, "a", "b");
