@@ -64,6 +64,7 @@ static void assert_counted_at(const struct flow_key *flow, const char *name)
 static void where_most_was_counted(void **state)
 {
 	struct flow_key other = stack_key("172.17.0.3", 43512, "203.0.113.1", 5201);
+	struct flow_key another = stack_key("172.17.0.4", 43512, "203.0.113.1", 5201);
 
 	(void)state;
 	add_container_host();
@@ -86,6 +87,13 @@ static void where_most_was_counted(void **state)
 	container_to_host(1);
 	make_report();
 	assert_counted_at(&key, "br0");
+	/* whichever of them was read first */
+	stack_in(&stack, "vc1", &other, CONTAINER, 9);
+	stack_in(&stack, "vc1", &another, CONTAINER, 3);
+	stack_in(&stack, "vc2", &another, CONTAINER, 3);
+	make_report();
+	assert_counted_at(&other, "vc1");
+	assert_counted_at(&another, "vc1");
 }
 
 static void rows_of_the_table(void **state)
