@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,6 +22,8 @@
  */
 #define SERVER_TIMEOUT_S 10U
 #define SERVER_MEMORY	 ((size_t)8192)
+/* Until those are tried again for whom there was no descriptor. */
+#define SERVER_REST_NS NSEC_PER_SEC
 
 #define OPEN_TYPE "application/openmetrics-text"
 
@@ -32,10 +35,12 @@ struct server_connection {
 struct metrics_server {
 	struct loop *loop; /* borrowed */
 	struct MHD_Daemon *daemon;
-	int epoll_fd;	     /* the daemon's */
-	struct timer *timer; /* when a client has taken too long, or the daemon wants to run */
+	int listen_fd, epoll_fd; /* the daemon's */
+	bool resting;		 /* the loop does not watch epoll_fd */
+	struct timer *timer;	 /* when a client has taken too long, or the daemon wants to run */
 	struct server_connection connections[METRICS_CONNECTIONS];
 	unsigned int connection_count;
+	uint64_t taken; /* connections so far */
 	metrics_tell tell;
 	void *data;
 };
@@ -160,6 +165,7 @@ static void server_on_connection(void *data, struct MHD_Connection *connection, 
 				    ->connect_fd;
 		place->end_ns = clock_boottime_ns() + SERVER_TIMEOUT_S * NSEC_PER_SEC;
 		server->connection_count++;
+		server->taken++;
 		*slot = place;
 		return;
 	}
@@ -186,10 +192,45 @@ static int64_t server_end_late(struct metrics_server *server)
 	return next_ns;
 }
 
+/* Whether somebody waits for a place that is there, and nobody was taken since. */
+static bool server_lets_wait(const struct metrics_server *server, uint64_t taken)
+{
+	struct pollfd listening = {.fd = server->listen_fd, .events = POLLIN};
+
+	return server->taken == taken && server->connection_count < METRICS_CONNECTIONS &&
+	       poll(&listening, 1, 0) == 1;
+}
+
+/* Without descriptors the daemon takes nobody, and its epoll stays readable, which would keep the
+ * loop busy. Who came just behind its run is taken by the next. */
+static bool server_is_stuck(struct metrics_server *server, uint64_t taken)
+{
+	if (!server_lets_wait(server, taken))
+		return false;
+	(void)MHD_run(server->daemon);
+	return server_lets_wait(server, taken);
+}
+
+static int server_on_epoll(void *data, uint32_t events);
+
+static int server_rest(struct metrics_server *server, bool rest)
+{
+	int err = 0;
+
+	if (rest && !server->resting)
+		loop_remove(server->loop, server->epoll_fd);
+	if (!rest && server->resting)
+		err = loop_add(server->loop, server->epoll_fd, EPOLLIN, server_on_epoll, server);
+	if (!err)
+		server->resting = rest;
+	return err;
+}
+
 /* Lets the daemon do what it can without waiting. */
 static int server_run(struct metrics_server *server)
 {
 	bool was_full = server->connection_count == METRICS_CONNECTIONS;
+	uint64_t taken = server->taken;
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	int64_t wake_ns;
 
@@ -204,6 +245,8 @@ static int server_run(struct metrics_server *server)
 
 		wake_ns = clock_earlier_ns(daemon_ns, wake_ns);
 	}
+	if (server_rest(server, server_is_stuck(server, taken)) || server->resting)
+		wake_ns = clock_boottime_ns() + SERVER_REST_NS;
 	return timer_set(server->timer, wake_ns, 0);
 }
 
@@ -236,6 +279,7 @@ static int server_start(struct metrics_server *server, int listen_fd)
 		close(listen_fd);
 		return -ENOMEM;
 	}
+	server->listen_fd = listen_fd;
 	info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	server->epoll_fd = info ? info->epoll_fd : -1;
 	return timer_new(&server->timer, server->loop, server_on_timer, server)

@@ -129,6 +129,26 @@ once_metrics_clients_that_say_nothing() {
 	kill "$holder" 2>/dev/null || true
 }
 
+agent_cpu_ticks() {
+	awk '{ print $14 + $15 }' "/proc/${AGENT[host]}/stat"
+}
+
+# Who cannot be let in for lack of descriptors waits, and does not keep the agent busy.
+once_metrics_without_descriptors() {
+	local before
+
+	topology_wire
+	start_agent_with_metrics
+	prlimit --pid "${AGENT[host]}" --nofile=9:
+	! answers_scrape || fail 'the limit is not reached'
+	before=$(agent_cpu_ticks)
+	sleep 3
+	(($(agent_cpu_ticks) - before < 10)) || fail "ticks in 3 s: $(($(agent_cpu_ticks) - before))"
+	prlimit --pid "${AGENT[host]}" --nofile=1000:
+	wait_for 'an answer' answers_scrape
+	stop_agent host
+}
+
 # As many as there may be, who never stop to say something, for longer than any of them is heard.
 once_metrics_clients_that_never_finish() {
 	topology_wire
