@@ -635,9 +635,9 @@ story_damaged_sums() {
 	topology_flood
 	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
+	pins=$(own_pins)
 	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
 	in_ns host "$FLOWTALLY" status >/dev/null || true
-	pins=$(own_pins)
 	kill_agent host
 	folded=$(basename "$(compgen -G "$pins/folded-*")")
 	in_ns host "$TOOLS/bpf_objects" flip "$folded" 72
@@ -656,9 +656,9 @@ story_map_of_no_phase() {
 	topology_flood
 	printf '[flows]\nmap_entries = 4096\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
+	pins=$(own_pins)
 	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
 	in_ns host "$FLOWTALLY" status >/dev/null || true
-	pins=$(own_pins)
 	kill_agent host
 	# the first that was read: flows-GENERATION-PHASE-SERIAL
 	name=$(basename "$(compgen -G "$pins/flows-*" | sort -t- -k5n | sed -n 3p)")
