@@ -83,6 +83,21 @@ static void under_way_below_such_a_vrf(void **state)
 	assert_total(0);
 }
 
+/* What went to a sibling in the interval before may be on its way out still, and so much may count
+ * twice (doc/dedup.md, Limits); of no interval before that one. */
+static void to_siblings_and_then_out_past_the_macvlan(void **state)
+{
+	(void)state;
+	add_vrf();
+	to_a_sibling(3, 0);
+	assert_total(3);
+	to_a_sibling(1, 0);
+	assert_total(1);
+	stack_in(&stack, "eth0", &key, 0, 4);
+	stack_out(&stack, "eth0", "red", &key, 0, 4);
+	assert_total(4 + 1);
+}
+
 /* Received on br0, so by the VLAN over eth0, which shows it, or by another port. */
 static void received_by_a_bridge_covered_by_a_vlan(void **state)
 {
@@ -171,6 +186,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		test(received_by_a_vrf_covered_in_part),
 		test(under_way_below_such_a_vrf),
+		test(to_siblings_and_then_out_past_the_macvlan),
 		test(received_by_a_bridge_covered_by_a_vlan),
 		test(bytes_under_way),
 		test(bytes_of_no_flow_under_way),
