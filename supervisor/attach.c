@@ -50,6 +50,7 @@ void attacher_free(struct attacher *attacher)
 void attacher_set_mode(struct attacher *attacher, enum config_attach mode)
 {
 	attacher->mode = mode;
+	attacher->lacks_tcx = false;
 }
 
 void attacher_prefer_tcx(struct attacher *attacher, bool prefer)
@@ -75,14 +76,15 @@ void attach_program_name(uint32_t program_id, char *text, size_t size)
 		snprintf(text, size, "with id %u", program_id);
 }
 
-/* known: it was said. Whether others do. */
+/* known: it was said. Whether others do; alone: as attach_ops has it. */
 static bool attach_warn_of(struct attacher *attacher, const char *name,
-			   const struct attachment *attachment, enum tc_hook hook, bool known)
+			   const struct attachment *attachment, enum tc_hook hook, bool alone,
+			   bool known)
 {
 	static const char *const hook_names[] = {"ingress", "egress"};
 	char who[128];
 
-	if (!attachment->ops->in_front(attacher, attachment, hook, who, sizeof(who)))
+	if (!attachment->ops->in_front(attacher, attachment, hook, alone, who, sizeof(who)))
 		return false;
 	if (!known)
 		log_warning("%s: %s runs before flowtally at %s: packets that it passes with a "
@@ -95,21 +97,25 @@ static bool attach_is_preceded(struct attacher *attacher, const struct attachmen
 {
 	char who[128];
 
-	return attachment->ops->in_front(attacher, attachment, TC_HOOK_INGRESS, who, sizeof(who));
+	return attachment->ops->in_front(attacher, attachment, TC_HOOK_INGRESS, true, who,
+					 sizeof(who));
 }
 
 static void attach_look_around(struct attacher *attacher, const char *name,
 			       struct attachment *attachment)
 {
-	attachment->preceded = attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, false);
-	(void)attach_warn_of(attacher, name, attachment, TC_HOOK_EGRESS, false);
+	attachment->preceded =
+		attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, true, false);
+	(void)attach_warn_of(attacher, name, attachment, TC_HOOK_EGRESS, true, false);
 }
 
-bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment)
+bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
+		 bool missed)
 {
 	bool known = attachment->preceded;
 
-	attachment->preceded = attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, known);
+	attachment->preceded =
+		attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, !missed, known);
 	return attachment->preceded != known;
 }
 
@@ -214,6 +220,30 @@ static void attach_otherwise(struct attacher *attacher, struct attach_job *job)
 		job->result = err;
 }
 
+/* By tcx, in front of those who run before a clsact filter. */
+static bool attach_may_go_ahead(const struct attacher *attacher,
+				const struct attachment *attachment)
+{
+	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
+	       !attacher->lacks_tcx;
+}
+
+static void attach_ahead(struct attacher *attacher, struct attach_job *job)
+{
+	const struct attachment nowhere = {.ifindex = job->ifindex, .life = job->life};
+
+	attach_clsact.detach(attacher, &job, 1);
+	*job->attachment = nowhere;
+	job->attachment->ops = &attach_tcx;
+	attach_tcx.attach(attacher, &job, 1);
+	if (!job->result)
+		return;
+	attacher->lacks_tcx = true;
+	*job->attachment = nowhere;
+	job->attachment->ops = &attach_clsact;
+	attach_clsact.attach(attacher, &job, 1);
+}
+
 void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 {
 	_free_ struct attach_job **chosen = calloc(n + 1, sizeof(struct attach_job *));
@@ -230,6 +260,9 @@ void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 		ways[w]->attach(attacher, chosen, attach_select(jobs, n, ways[w], chosen));
 	for (size_t i = 0; i < n; i++) {
 		attach_otherwise(attacher, &jobs[i]);
+		if (!jobs[i].result && attach_may_go_ahead(attacher, jobs[i].attachment) &&
+		    attach_is_preceded(attacher, jobs[i].attachment))
+			attach_ahead(attacher, &jobs[i]);
 		if (jobs[i].result)
 			*jobs[i].attachment = (struct attachment){0};
 		else
@@ -252,6 +285,8 @@ void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size
 
 bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment)
 {
+	if (attachment->preceded && attach_may_go_ahead(attacher, attachment))
+		return true;
 	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
 	       attach_others_use_tcx(attachment->ifindex);
 }

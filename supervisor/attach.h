@@ -41,8 +41,9 @@ struct attachment {
 
 /*
  * program and pins are borrowed; pins may be NULL. CONFIG_ATTACH_AUTO is clsact, which costs the
- * kernel the least when links come and go, and tcx where others use it, where clsact is not to be
- * had, and as attacher_prefer_tcx() says (doc/design.md).
+ * kernel the least when links come and go, and tcx where others use it or have a filter that runs
+ * before ours at ingress, where clsact is not to be had, and as attacher_prefer_tcx() says
+ * (doc/design.md).
  */
 int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
 		 enum config_attach mode);
@@ -90,8 +91,8 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n);
 
 /*
- * Whether it should be attached anew, in another way: tcx programs of others came to an interface
- * where a clsact filter is, and run before it.
+ * Whether it should be attached anew: programs of others came to an interface where a clsact filter
+ * is, and run before it.
  */
 bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment);
 
@@ -116,9 +117,13 @@ unsigned int attach_missing(struct attacher *attacher, const struct attachment *
  */
 int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing);
 
-/* Looks again who runs before ours at ingress, and says so if that is new. Whether
- * attachment->preceded changed. */
-bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment);
+/*
+ * Looks again who runs before ours at ingress, and says so if that is new. missed: less was seen
+ * than came in, so filters of others are looked for on a qdisc that we made, too. Whether
+ * attachment->preceded changed.
+ */
+bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
+		 bool missed);
 
 /* Where the program stands among those on a hook: 1 is the first that a packet meets. */
 struct attach_place {

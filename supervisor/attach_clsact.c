@@ -336,9 +336,10 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 	return err;
 }
 
+/* Filters are listed as they run: by priority, and of one priority those that came last first. */
 struct clsact_search {
 	enum tc_hook hook;
-	uint16_t priority;
+	bool passed; /* ours */
 	bool found;
 	struct tc_filter first;
 };
@@ -348,26 +349,26 @@ static void clsact_find_in_front(void *data, const struct tc_filter *filter)
 {
 	struct clsact_search *search = data;
 
-	if (filter->hook != search->hook || filter->chain || clsact_is_ours(filter) ||
-	    filter->priority >= search->priority)
+	if (filter->hook != search->hook || filter->chain)
 		return;
-	if (!search->found || filter->priority < search->first.priority)
-		search->first = *filter;
+	search->passed |= clsact_is_ours(filter);
+	if (search->passed || search->found)
+		return;
+	search->first = *filter;
 	search->found = true;
 }
 
 static bool clsact_in_front(struct attacher *attacher, const struct attachment *attachment,
-			    enum tc_hook hook, char *text, size_t size)
+			    enum tc_hook hook, bool alone, char *text, size_t size)
 {
-	struct clsact_search search = {.hook = hook, .priority = attachment->clsact.priority[hook]};
+	struct clsact_search search = {.hook = hook};
 
 	if (attach_tcx_first(attachment->ifindex, hook, 0, text, size))
 		return true;
-	/* nobody was on a qdisc that we have just created */
-	if (attachment->clsact.created)
+	if (alone && attachment->clsact.created)
 		return false;
 	if (tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_in_front, &search) ||
-	    !search.found)
+	    !search.found || !search.passed)
 		return false;
 	if (search.first.program_id) {
 		char program[64];
@@ -384,7 +385,6 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 /* Among the filters of chain 0. */
 struct clsact_ranking {
 	enum tc_hook hook;
-	uint16_t priority;
 	bool found;
 	struct attach_place place;
 };
@@ -396,17 +396,15 @@ static void clsact_rank(void *data, const struct tc_filter *filter)
 	if (filter->hook != ranking->hook || filter->chain)
 		return;
 	ranking->place.count++;
-	if (clsact_is_ours(filter))
-		ranking->found = true;
-	if (clsact_is_ours(filter) || filter->priority < ranking->priority)
+	if (!ranking->found)
 		ranking->place.position++;
+	ranking->found |= clsact_is_ours(filter);
 }
 
 static int clsact_place(struct attacher *attacher, const struct attachment *attachment,
 			enum tc_hook hook, struct attach_place *place)
 {
-	struct clsact_ranking ranking = {.hook = hook,
-					 .priority = attachment->clsact.priority[hook]};
+	struct clsact_ranking ranking = {.hook = hook};
 	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_rank, &ranking);
 
 	if (err)

@@ -12,6 +12,7 @@
 struct attacher {
 	enum config_attach mode;
 	bool prefer_tcx;
+	bool lacks_tcx;		 /* it was tried where it is better, in vain */
 	int program_fd[2];	 /* by enum tc_hook; borrowed */
 	const struct pins *pins; /* borrowed */
 	struct tc *tc;
@@ -36,9 +37,10 @@ struct attach_ops {
 		      unsigned int missing);
 	int (*place)(struct attacher *attacher, const struct attachment *attachment,
 		     enum tc_hook hook, struct attach_place *place);
-	/* Writes into text who runs before us at the hook; false if nobody does. */
+	/* Writes into text who runs before us at the hook; false if nobody does. alone: nobody
+	 * else was on a qdisc of ours when it was made, and that is taken for so. */
 	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,
-			 enum tc_hook hook, char *text, size_t size);
+			 enum tc_hook hook, bool alone, char *text, size_t size);
 };
 
 extern const struct attach_ops attach_tcx, attach_clsact;

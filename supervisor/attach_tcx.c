@@ -208,9 +208,10 @@ bool attach_tcx_first(uint32_t ifindex, enum tc_hook hook, uint32_t own_id, char
 }
 
 static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
-			 enum tc_hook hook, char *text, size_t size)
+			 enum tc_hook hook, bool alone, char *text, size_t size)
 {
 	(void)attacher;
+	(void)alone;
 	return attach_tcx_first(attachment->ifindex, hook,
 				tcx_link_program(attachment->link_fd[hook]), text, size);
 }

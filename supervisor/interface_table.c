@@ -137,19 +137,30 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	return 0;
 }
 
+/* Of what came in, by the last comparison. */
+static bool table_missed(const struct interface *interface)
+{
+	const struct truth_verdict in = truth_verdict(interface->truth, TRUTH_IN);
+
+	return in.known && in.missed.packets;
+}
+
 static void table_look(struct interface_table *table, struct interface *interface)
 {
 	struct attacher *attacher = table->monitor->attacher;
+	bool outrun;
 
 	if (interface->state != INTERFACE_COUNTING || interface->outrun)
 		return;
-	if (!attach_is_outrun(attacher, &interface->attachment)) {
-		table->changed |=
-			attach_look(attacher, interface->link.name, &interface->attachment);
-		return;
+	outrun = attach_is_outrun(attacher, &interface->attachment);
+	if (!outrun && attach_look(attacher, interface->link.name, &interface->attachment,
+				   table_missed(interface))) {
+		table->changed = true;
+		outrun = attach_is_outrun(attacher, &interface->attachment);
 	}
-	log_notice("%s: others attached by tcx, which runs before clsact: attaching anew",
-		   interface->link.name);
+	if (!outrun)
+		return;
+	log_notice("%s: others run before clsact's filter: attaching anew", interface->link.name);
 	interface->outrun = true;
 	table->changed = true;
 }

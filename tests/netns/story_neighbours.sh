@@ -215,6 +215,44 @@ once_auto_follows_others_to_tcx() {
 	stop_agent host
 }
 
+# A filter in front of ours at ingress that ends the chain hides all that comes in.
+once_auto_goes_in_front_of_filters() {
+	ATTACH=auto
+	topology_wire
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	tc_in host qdisc add dev v0 clsact
+	tc_in host filter add dev v0 ingress pref 1 protocol ip u32 match u32 0 0 flowid 1:1
+	crowd
+	start_agent host -v
+	agent_log_has host 'v0: attached with tcx' || fail 'v0 is not attached by tcx'
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+	ten_each_way
+	stop_agent host
+	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
+	filters host v0 | grep -q u32 || fail 'the filter of others is gone'
+}
+
+# Of one priority the filter that comes last runs first. What it hides is missed, and so it is found.
+once_auto_is_outrun_by_a_filter() {
+	ATTACH=auto
+	topology_wire
+	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	crowd
+	start_agent host -v
+	agent_log_has host 'v0: attached with clsact' || fail 'v0 is not attached by clsact'
+	ten_each_way
+	tc_in host filter add dev v0 ingress pref 1 bpf bytecode '1,6 0 0 4294967295' flowid 1:1
+	udp -n 5 -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
+	report_now host
+	wait_for_log host 'v0: others run before'
+	report_now host
+	ten_each_way
+	stop_agent host
+	agent_log_has host 'runs before flowtally at ingress' || fail 'it is not said who was in front'
+	expect_report host 20 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((20 * 128))"
+	filters host v0 | grep -q bytecode || fail 'the filter of others is gone'
+}
+
 # tc adds filters to a shared block by its number only.
 once_clsact_with_a_shared_block() {
 	# shellcheck disable=SC2034
