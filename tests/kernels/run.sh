@@ -27,7 +27,7 @@ trap 'rm -rf "$scratch"' EXIT
 passed=0 failed=0 skipped=0
 
 # What the tests call. The guest has it from this host, with the libraries that it takes.
-tools=(awk bash bridge cat chmod chown cmp cp cut date dd diff dirname echo env expr false find grep head
+tools=(awk basename bash bridge cat chmod chown cmp cp cut date dd diff dirname echo env expr false find grep head
 	iconv id ip jq kill ln ls mkdir mkfifo mknod mktemp modprobe mount mv nft nproc nsenter paste ping printf
 	prlimit readlink rm rmdir script sed seq setpriv sh sleep sort stat sysctl tac tail tc tee test timeout
 	touch tr true truncate umount uname uniq unshare wc xargs)

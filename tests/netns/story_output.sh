@@ -36,8 +36,9 @@ once_count_of_reports() {
 	expect_equal 'exit status' 0 "$status"
 	expect_equal reports 2 "$(report_count host)"
 	expect_equal 'all lines' 2 "$(wc -l <"$WORK/host.report")"
-	# later on a machine that has other things to do
-	[[ $(header_field host interval) == [12].?s ]] || fail "interval is $(header_field host interval)"
+	# a report may be late on a machine that has other things to do; the next one is not for that
+	awk -F 'interval=' '/^# flowtally / { sum += $2 } END { exit sum < 1.9 }' "$WORK/host.report" ||
+		fail "two intervals of 1 s:" "$(grep '^# flowtally ' "$WORK/host.report")"
 }
 
 once_interrupt_ends_it_too() {
