@@ -309,10 +309,16 @@ void tc_change(struct tc *tc, struct tc_change *changes, size_t n)
 			changes[i].result = -EBUSY;
 }
 
-/* The kernel lists each priority by itself, with no handle, before the filters in it. */
+/* The kernel lists each priority by itself, with no handle, before the filters in it, and a hash
+ * table of u32 before its nodes. */
+static bool is_head(const struct tc_filter *filter)
+{
+	return !filter->handle || (!strcmp(filter->kind, "u32") && !TC_U32_NODE(filter->handle));
+}
+
 static bool is_head_of(const struct tc_filter *head, const struct tc_filter *filter)
 {
-	return !head->handle && head->hook == filter->hook && head->chain == filter->chain &&
+	return is_head(head) && head->hook == filter->hook && head->chain == filter->chain &&
 	       head->priority == filter->priority;
 }
 
