@@ -24,7 +24,8 @@ enum owed_kind {
 	OWED_EGRESS,
 	OWED_UNSURE,
 	OWED_TURNED,
-	OWED_TURNING, /* by the judged ingress hook: its seen.repeats that did not leave yet */
+	OWED_TURNING, /* by the judged ingress hook: what macvlans above sent that did not leave yet
+		       */
 	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
 			 anything */
 	OWED_KINDS,

@@ -44,26 +44,25 @@ struct era {
 
 /* What the references of a judged hook saw of a flow. */
 struct seen {
-	struct flow_count first;   /* INGRESS, EGRESS and UNSURE, but for ... */
-	struct flow_count repeats; /* EGRESS_REPEAT and UNSURE of macvlans above a judged ingress
-				      hook */
+	struct flow_count first; /* but for ... */
+	struct flow_count above; /* what macvlans above a judged ingress hook sent, in any class */
 };
 
 /* A judged hook, with the sums of the flow that is being judged, by sender. */
 struct judged {
 	uint32_t place;
 	enum hook hook;
-	bool any;	   /* against all that was counted at other hooks */
-	bool uses_repeats; /* what the interface repeats at egress tells something */
-	bool was_judged;   /* in the interval before, too */
-	bool active;	   /* saw this flow */
+	bool any;	  /* against all that was counted at other hooks */
+	bool uses_others; /* what the interface shows at egress beside it tells something */
+	bool was_judged;  /* in the interval before, too */
+	bool active;	  /* saw this flow */
 	struct flow_count own[2];
-	struct flow_count repeats[2];	     /* of the same interface in other egress classes, if
-						uses_repeats */
+	struct flow_count others[2];	     /* of the same interface in other egress classes, if
+						uses_others */
 	struct seen seen[2], seen_before[2]; /* by the references, in this interval and the last */
 	/* from the interval before, and after judging to the next */
 	struct flow_count owed[2];
-	struct flow_count turning[2]; /* part of seen.repeats */
+	struct flow_count turning[2]; /* part of seen.above */
 	bool owed_known[2];	      /* it saw the flow in the interval before */
 };
 
@@ -220,8 +219,8 @@ static void add_judged(struct judge *judge)
 						  .any = is_judged_by_any(hook),
 						  .was_judged = debt_was_judged(judge->owed,
 										place->id, h)};
-			judged->uses_repeats = h == HOOK_EGRESS || h == HOOK_UNSURE ||
-					       (!judged->any && has_egress_reference(hook));
+			judged->uses_others = h == HOOK_EGRESS || h == HOOK_UNSURE ||
+					      (!judged->any && has_egress_reference(hook));
 			judge->any_judged |= judged->any;
 			place->judged[h] = (uint32_t)judge->judged_count++;
 		}
@@ -427,39 +426,38 @@ static void activate(struct judge *judge, uint32_t j)
 	*judged = (struct judged){.place = judged->place,
 				  .hook = judged->hook,
 				  .any = judged->any,
-				  .uses_repeats = judged->uses_repeats,
+				  .uses_others = judged->uses_others,
 				  .was_judged = judged->was_judged,
 				  .active = true};
 	judge->active[judge->active_count++] = j;
 }
 
-/* What leaves through a macvlan after it was received, perhaps below that macvlan. */
-static bool may_repeat_ingress(unsigned int kind)
+/* What leaves through a macvlan goes out below it, or comes in there for a sibling. */
+static bool may_turn_back(unsigned int kind)
 {
-	return kind == FLOW_EGRESS_REPEAT || kind == FLOW_EGRESS_UNSURE;
+	return kind == FLOW_EGRESS || kind == FLOW_EGRESS_REPEAT || kind == FLOW_EGRESS_UNSURE;
 }
 
-/* Whether it tells something of what a judged hook of the same interface saw, in another class. */
-static bool is_own_repeat(enum hook hook, unsigned int kind)
+/* Whether what the interface showed in that class tells something of what the judged hook saw. */
+static bool is_beside(enum hook hook, unsigned int kind)
 {
 	if (hook == HOOK_INGRESS)
-		return may_repeat_ingress(kind);
+		return may_turn_back(kind);
 	return kind == FLOW_EGRESS_REPEAT || (kind == FLOW_EGRESS && hook == HOOK_UNSURE);
 }
 
 /* What the interface showed at egress, in another class than the judged hook's. */
-static void sum_repeats(struct judge *judge, const struct place *place,
-			const struct flow_cell *cell)
+static void sum_others(struct judge *judge, const struct place *place, const struct flow_cell *cell)
 {
 	struct flow_count count = flow_cell_count(cell);
 
 	for (int h = 0; h < HOOKS; h++) {
 		uint32_t j = place->judged[h];
 
-		if (j == NONE || !judge->judged[j].uses_repeats || !is_own_repeat(h, cell->kind))
+		if (j == NONE || !judge->judged[j].uses_others || !is_beside(h, cell->kind))
 			continue;
 		activate(judge, j);
-		flow_count_add(&judge->judged[j].repeats[cell->sender], &count);
+		flow_count_add(&judge->judged[j].others[cell->sender], &count);
 	}
 }
 
@@ -472,7 +470,7 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 		enum hook hook = sight_hooks[cell->kind];
 
 		assert(place && place->role);
-		sum_repeats(judge, place, cell);
+		sum_others(judge, place, cell);
 		if (cell->kind == FLOW_EGRESS_REPEAT)
 			continue;
 		switch (place->role->hook[hook].sight) {
@@ -494,9 +492,9 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 static void add_seen(const struct judged *judged, struct seen *seen, const struct flow_cell *cell)
 {
 	struct flow_count count = flow_cell_count(cell);
-	bool repeats = judged->hook == HOOK_INGRESS && may_repeat_ingress(cell->kind);
+	bool above = judged->hook == HOOK_INGRESS && may_turn_back(cell->kind);
 
-	flow_count_add(repeats ? &seen->repeats : &seen->first, &count);
+	flow_count_add(above ? &seen->above : &seen->first, &count);
 }
 
 static void sum_references(struct judge *judge, const struct flow_entry *entry)
@@ -571,13 +569,13 @@ static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t h
 static struct flow_count references_seen(const struct judged *judged, const struct seen *seen,
 					 const struct flow_count *counted)
 {
-	return judged->any ? *counted : counts_sum(seen->first, seen->repeats);
+	return judged->any ? *counted : counts_sum(seen->first, seen->above);
 }
 
 static bool saw_flow(const struct judged *judged, unsigned int sender)
 {
 	return !flow_count_is_zero(&judged->own[sender]) ||
-	       !flow_count_is_zero(&judged->repeats[sender]);
+	       !flow_count_is_zero(&judged->others[sender]);
 }
 
 /* A hook that did not see the flow in the interval before owes all that its references saw. */
@@ -588,21 +586,21 @@ static void complete_owed(const struct judge *judge, struct judged *judged, unsi
 	if (!judged->was_judged || judged->owed_known[sender])
 		return;
 	judged->owed[sender] = references_seen(judged, before, &judge->counted_before[sender]);
-	judged->turning[sender] = before->repeats;
+	judged->turning[sender] = before->above;
 }
 
 /*
- * What left as a repeat through a macvlan above came back in here, unless it went out: then the
- * interface shows it again.
+ * What left through a macvlan above came back in here, unless it went out: then the interface shows
+ * it again.
  */
 static struct flow_count take_gone_out(struct judged *judged, unsigned int sender)
 {
-	const struct flow_count *repeats = &judged->seen[sender].repeats;
+	const struct flow_count *above = &judged->seen[sender].above;
 	struct flow_count *turning = &judged->turning[sender];
-	struct flow_count turned = counts_sum(*turning, *repeats);
-	struct flow_count out = counts_smaller(judged->repeats[sender], turned);
+	struct flow_count turned = counts_sum(*turning, *above);
+	struct flow_count out = counts_smaller(judged->others[sender], turned);
 
-	*turning = counts_smaller(counts_excess(turned, out), *repeats);
+	*turning = counts_smaller(counts_excess(turned, out), *above);
 	return out;
 }
 
@@ -626,7 +624,7 @@ static void settle(struct judge *judge, struct judged *judged, unsigned int send
 		arrived = counts_sum(arrived, take_gone_out(judged, sender));
 	first = counts_excess(arrived, expected);
 	if (judged->hook != HOOK_INGRESS)
-		arrived = counts_sum(arrived, judged->repeats[sender]);
+		arrived = counts_sum(arrived, judged->others[sender]);
 	judged->owed[sender] = counts_smaller(counts_excess(expected, arrived), seen);
 	count_first_sight(judge, judged->place, judged->hook, sender, &first);
 }
@@ -671,8 +669,8 @@ static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_
 	const struct seen *seen = &judged->seen[sender];
 	int err;
 
-	if (!saw_flow(judged, sender) || (!judged->any && flow_count_is_zero(&seen->first) &&
-					  flow_count_is_zero(&seen->repeats)))
+	if (!saw_flow(judged, sender) ||
+	    (!judged->any && flow_count_is_zero(&seen->first) && flow_count_is_zero(&seen->above)))
 		return 0;
 	err = owe(judge, key, hash, id, sender, OWED_INGRESS + judged->hook, judged->owed[sender]);
 	if (!err && !flow_count_is_zero(&judged->turning[sender]))
@@ -752,7 +750,7 @@ static bool is_judged(const struct judge *judge, const struct place *place,
 	for (int h = 0; h < HOOKS; h++) {
 		uint32_t j = place->judged[h];
 
-		if (j != NONE && judge->judged[j].uses_repeats && !is_below_master(judge, j))
+		if (j != NONE && judge->judged[j].uses_others && !is_below_master(judge, j))
 			return true;
 	}
 	return false;

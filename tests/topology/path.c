@@ -595,6 +595,15 @@ static bool was_bridged_out(const struct world *world, const struct packet *pack
 	return false;
 }
 
+/* A virtual machine sent it out by its macvtap, or to a sibling of that. */
+static bool was_sent_by_a_macvtap(const struct packet *packet)
+{
+	const struct sight *first = &packet->sights[0];
+
+	return packet->sight_count && first->egress && first->device->kind == KIND_MACVTAP &&
+	       first->device->peer;
+}
+
 static bool is_watched_in_part(const struct path *path)
 {
 	bool watched = false, unwatched = false;
@@ -607,15 +616,17 @@ static bool is_watched_in_part(const struct path *path)
 	return watched && unwatched;
 }
 
-/* What leaves by a bridge and comes back in by the same, or goes through the world from a VRF to
- * the main table or back: one flow and sender over two paths at once, and where a part is watched
- * one of them is judged by the other. */
+/* What leaves by a bridge or macvtap and comes back in by the same, or goes through the world from
+ * a VRF to the main table or back: one flow and sender over two paths at once, and where a part is
+ * watched one of them is judged by the other. */
 static bool comes_back(const struct walk *walk, const struct path *path)
 {
 	bool back = walk->in_vrf;
 
 	for (size_t i = 0; i + 1 < path->packet_count; i++)
-		back |= !path->packets[i].copy && was_bridged_out(walk->world, &path->packets[i]);
+		back |= !path->packets[i].copy &&
+			(was_bridged_out(walk->world, &path->packets[i]) ||
+			 was_sent_by_a_macvtap(&path->packets[i]));
 	return back && count_stays(path, false) > 1 && is_watched_in_part(path);
 }
 

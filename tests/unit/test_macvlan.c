@@ -127,6 +127,52 @@ static void received_by_a_bridge_covered_by_a_vlan(void **state)
 	assert_total(3);
 }
 
+static void born_above(int count)
+{
+	stack_out(&stack, "mv", NULL, &key, 0, count);
+}
+
+static void back_from_the_world(int count)
+{
+	stack_in(&stack, "eth0", &key, 0, count);
+	stack_in(&stack, "mv2", &key, 0, count);
+}
+
+/* A virtual machine on a macvtap talks to its host, or to another one: by way of a router of the
+ * world, or straight. */
+static void from_a_machine(void **state)
+{
+	(void)state;
+	add_macvlan();
+	stack_over(&stack, "mv2", "macvlan", "eth0");
+	stack_resolve(&stack);
+	born_above(5);
+	stack_out(&stack, "eth0", NULL, &key, 0, 5);
+	back_from_the_world(5);
+	assert_total(10);
+	born_above(4);
+	stack_turn(&stack, "eth0", "mv", &key, 0, 4);
+	assert_total(4);
+	born_above(3);
+	stack_out(&stack, "eth0", NULL, &key, 0, 3);
+	assert_total(3);
+	/* the interval ends on the way */
+	born_above(2);
+	assert_total(2);
+	stack_out(&stack, "eth0", NULL, &key, 0, 2);
+	back_from_the_world(2);
+	assert_total(2);
+	born_above(1);
+	stack_out(&stack, "eth0", NULL, &key, 0, 1);
+	assert_total(1);
+	back_from_the_world(1);
+	assert_total(1);
+	born_above(6);
+	assert_total(6);
+	stack_turn(&stack, "eth0", "mv", &key, 0, 6);
+	assert_total(0);
+}
+
 static void see(const char *name, enum flow_class class, uint64_t packets, uint64_t bytes)
 {
 	struct flow_value value = {0};
@@ -188,6 +234,7 @@ int main(void)
 		test(under_way_below_such_a_vrf),
 		test(to_siblings_and_then_out_past_the_macvlan),
 		test(received_by_a_bridge_covered_by_a_vlan),
+		test(from_a_machine),
 		test(bytes_under_way),
 		test(bytes_of_no_flow_under_way),
 	};
