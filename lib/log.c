@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 static enum log_level log_max = LOG_LEVEL_NOTICE;
 static char log_live_text[256];
 static unsigned int log_lost; /* lines since the last one that was taken */
+static bool log_cut;	      /* in the middle of a line */
 
 /* systemd names the device and inode of the journal's socket, so a redirected standard error is not
  * mistaken for it. */
@@ -75,18 +78,53 @@ static bool log_takes_more(int timeout_ms)
 	return poll(&ready, 1, timeout_ms) != 0;
 }
 
+static void log_interrupt(int signal)
+{
+	(void)signal;
+}
+
+/*
+ * To standard error, which is ready. A terminal may be so and yet not take all of a text
+ * (n_tty_write() in drivers/tty/n_tty.c), so whoever writes to it is interrupted after a second.
+ * False: some of it was not taken.
+ */
+__attribute__((format(printf, 1, 2))) static bool log_print(const char *format, ...)
+{
+	const struct itimerval patience = {.it_value = {.tv_sec = LOG_PATIENCE_MS / 1000},
+					   .it_interval = {.tv_usec = 10000}};
+	const struct itimerval none = {0};
+	const struct sigaction interrupt = {.sa_handler = log_interrupt};
+	bool terminal = isatty(STDERR_FILENO);
+	struct sigaction before;
+	va_list args;
+
+	if (terminal) {
+		sigaction(SIGALRM, &interrupt, &before);
+		setitimer(ITIMER_REAL, &patience, NULL);
+	}
+	va_start(args, format);
+	log_cut = vfprintf(stderr, format, args) < 0 || fflush(stderr);
+	va_end(args);
+	if (terminal) {
+		setitimer(ITIMER_REAL, &none, NULL);
+		sigaction(SIGALRM, &before, NULL);
+	}
+	return !log_cut;
+}
+
+static const char *log_begin(void)
+{
+	return log_live_text[0] ? "\r\033[K" : log_cut ? "\n" : "";
+}
+
 static void log_put(enum log_level level, const char *text)
 {
-	const char *begin = log_live_text[0] ? "\r\033[K" : "";
-
-	if (log_lost)
-		fprintf(stderr, "%s%s%u lines were lost, as standard error took none\n", begin,
-			log_prefix(LOG_LEVEL_WARNING), log_lost);
-	log_lost = 0;
-	fprintf(stderr, "%s%s%s\n", begin, log_prefix(level), text);
-	if (log_live_text[0])
-		fputs(log_live_text, stderr);
-	fflush(stderr);
+	if (log_lost && !log_print("%s%s%u lines were lost, as standard error took none\n",
+				   log_begin(), log_prefix(LOG_LEVEL_WARNING), log_lost)) {
+		log_lost++;
+		return;
+	}
+	log_lost = !log_print("%s%s%s\n%s", log_begin(), log_prefix(level), text, log_live_text);
 }
 
 void log_vline(enum log_level level, const char *format, va_list args)
@@ -129,6 +167,5 @@ void log_live(const char *text)
 		return;
 	snprintf(log_live_text, sizeof(log_live_text), "%s", text ? text : "");
 	if ((had || log_live_text[0]) && log_takes_more(0))
-		fprintf(stderr, "\r\033[K%s", log_live_text);
-	fflush(stderr);
+		(void)log_print("\r\033[K%s", log_live_text);
 }

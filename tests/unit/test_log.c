@@ -171,6 +171,30 @@ static void test_lines_of_a_stopped_terminal(void **state)
 				    "flowtally: eth3: gone\r\n");
 }
 
+/* It is called ready as long as it takes anything, if it is less than a line. */
+static void test_lines_of_an_unread_terminal(void **state)
+{
+	unsigned int lost;
+
+	(void)state;
+	unsetenv("JOURNAL_STREAM");
+	begin_terminal();
+	alarm(30);
+	for (int i = 0; i < 5000; i++)
+		log_warning("eth%d: gone", i);
+	alarm(0);
+	tcflush(STDERR_FILENO, TCOFLUSH);
+	tcflush(terminal_fd, TCIFLUSH);
+	log_warning("eth0: back");
+	log_warning("eth1: back");
+	end_terminal();
+	assert_int_equal(sscanf(logged, " flowtally: %u lines were lost, ", &lost), 1);
+	assert_in_range(lost, 1, 4999);
+	assert_string_equal(strchr(logged, ','), ", as standard error took none\r\n"
+						 "flowtally: eth0: back\r\n"
+						 "flowtally: eth1: back\r\n");
+}
+
 static void test_no_live_line(void **state)
 {
 	(void)state;
@@ -191,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_live_line),
 		cmocka_unit_test(test_live_line_of_a_stopped_terminal),
 		cmocka_unit_test(test_lines_of_a_stopped_terminal),
+		cmocka_unit_test(test_lines_of_an_unread_terminal),
 		cmocka_unit_test(test_no_live_line),
 	};
 
