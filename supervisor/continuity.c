@@ -283,11 +283,20 @@ static size_t continuity_first_held(const struct continuity *continuity)
 	return continuity->report.id ? continuity->report_held : 0;
 }
 
+/* Sets of trains behind that one are of the running interval, and no copy of the merge has them. */
+static uint64_t continuity_last_train_set(const struct continuity *continuity)
+{
+	const uint64_t reported = continuity->report.last_train_set;
+	const uint64_t folded = continuity->folded_train_set;
+
+	return reported > folded ? reported : folded;
+}
+
 /* Maps and sets of trains of the running interval. */
 static size_t continuity_count_held(const struct continuity *continuity)
 {
 	return held_count(continuity->held) - continuity_first_held(continuity) +
-	       held_count_train_sets(continuity->held, continuity->report.last_train_set);
+	       held_count_train_sets(continuity->held, continuity_last_train_set(continuity));
 }
 
 static int continuity_fold_held(struct continuity *continuity, struct interface_table *table,
@@ -295,6 +304,7 @@ static int continuity_fold_held(struct continuity *continuity, struct interface_
 				const struct checkpoint_interval *interval)
 {
 	size_t first = continuity_first_held(continuity), count;
+	uint64_t last_train_set = continuity_last_train_set(continuity);
 	uint64_t before = continuity->folded, set_before = continuity->folded_train_set;
 	uint64_t report = continuity->report.folded;
 	struct checkpoint_list maps_before = continuity->done_maps, maps;
@@ -321,7 +331,7 @@ static int continuity_fold_held(struct continuity *continuity, struct interface_
 	count = maps.count;
 	free(maps_before.numbers);
 	continuity_drop_bytes(continuity, "folded", before);
-	held_release(continuity->held, first, count, continuity->report.last_train_set, set);
+	held_release(continuity->held, first, count, last_train_set, set);
 	return 0;
 }
 

@@ -325,6 +325,33 @@ story_broken_output_holds_few_pins() {
 	expect_equal 'bytes' $(((count + 2) * 2 * 128)) "$(header_field host bytes)"
 }
 
+# Nor is it copied again and again while a report is on its way to a reader who does not read.
+story_unread_output_has_few_copies() {
+	local count=90 pins folded i
+
+	topology_flood
+	mkfifo "$WORK/pipe"
+	exec 7<>"$WORK/pipe"
+	dd if=/dev/zero of="$WORK/pipe" oflag=nonblock bs=4k 2>/dev/null || true
+	# there is room for a part of it
+	dd if="$WORK/pipe" of=/dev/null bs=4k count=1 2>/dev/null
+	start_agent host -o "$WORK/pipe"
+	pins=$(own_pins)
+	"$TOOLS/flood" "$PREFIX-host" 2000 0 >/dev/null
+	for ((i = 0; i < count; i++)); do
+		two_flows 1
+		signal_agent host USR1
+		in_ns host "$FLOWTALLY" status >/dev/null || true
+	done
+	folded=$(compgen -G "$pins/folded-*" | sort -t- -k2n | tail -n 1)
+	((${folded##*-} < 5)) || fail "copies of the merge: ${folded##*-}"
+	kill_agent host
+	exec 7<&-
+	start_agent host
+	stop_agent host
+	expect_equal 'bytes' $((2000 * 29 + count * 2 * 128)) "$(sum_of_reports host)"
+}
+
 # A report that could not be written is not in doubt: the interval goes on, with what it is owed.
 story_killed_after_a_report_failed() {
 	topology_wire
