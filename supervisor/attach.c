@@ -236,7 +236,8 @@ static void attach_ahead(struct attacher *attacher, struct attach_job *job)
 	*job->attachment = nowhere;
 	job->attachment->ops = &attach_tcx;
 	attach_tcx.attach(attacher, &job, 1);
-	if (!job->result)
+	/* a link that has just gone says nothing of tcx */
+	if (!job->result || job->result == -ENODEV)
 		return;
 	attacher->lacks_tcx = true;
 	*job->attachment = nowhere;
