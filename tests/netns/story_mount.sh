@@ -118,7 +118,7 @@ has_keeper() {
 own_mount_meets_another() {
 	local other
 
-	printf '#!/bin/sh\nexec strace -D -f -qq -o "%s" -e inject=setns:delay_enter=1s "%s" "$@"\n' \
+	printf '#!/bin/sh\nexec strace -D -f -qq -o "%s" -e inject=setns:delay_enter=3s "%s" "$@"\n' \
 		"$WORK/strace" "$FLOWTALLY" >"$WORK/flowtally"
 	chmod +x "$WORK/flowtally"
 	(
