@@ -49,6 +49,8 @@ void attacher_free(struct attacher *attacher)
 
 void attacher_set_mode(struct attacher *attacher, enum config_attach mode)
 {
+	if (mode == attacher->mode)
+		return;
 	attacher->mode = mode;
 	attacher->lacks_tcx = false;
 }

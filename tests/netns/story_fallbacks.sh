@@ -49,6 +49,25 @@ once_without_tcx() {
 		fail 'not by clsact:' "$(cat "$WORK/host.log")"
 }
 
+# A filter of others before ours cannot be overtaken then: to try that once is enough.
+once_without_tcx_behind_a_filter() {
+	# shellcheck disable=SC2034
+	ATTACH=auto
+	topology_wire
+	tc_in host qdisc add dev v0 clsact
+	tc_in host filter add dev v0 ingress pref 1 protocol ip u32 match u32 1 0xffffffff flowid 1:1
+	without "$LINK_CREATE=$EINVAL"
+	start_agent host
+	udp -n 10 -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
+	signal_agent host HUP
+	wait_for_log host 'configuration is read again'
+	report_now host
+	! agent_log_has host 'attaching anew' || fail 'it is in vain'
+	udp -n 5 -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
+	stop_agent host
+	expect_report host 5 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((5 * 128))"
+}
+
 once_without_tcx_asked_for() {
 	local status=0
 
