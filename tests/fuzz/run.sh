@@ -37,7 +37,10 @@ fuzz() { # TARGET
 	TMPDIR=$work/$1/tmp FUZZ_CPU_SECONDS=$seconds "$BUILD/fuzz/tests/fuzz/fuzz_$1" -timeout=30 \
 		-rss_limit_mb=1024 -use_value_profile=1 -print_final_stats=1 \
 		-artifact_prefix="$work/$1/input-" "$work/$1/found" "tests/fuzz/corpus/$1" \
-		>"$work/$1/output" 2>&1 </dev/null || status=$?
+		>"$work/$1/output" 2>&1 </dev/null &
+	# it would outlive who waits for it
+	trap 'kill "$!"' TERM
+	wait "$!" || status=$?
 	echo "$status" >"$work/$1/status"
 }
 
