@@ -235,6 +235,9 @@ static void attach_ahead(struct attacher *attacher, struct attach_job *job)
 	const struct attachment nowhere = {.ifindex = job->ifindex, .life = job->life};
 
 	attach_clsact.detach(attacher, &job, 1);
+	/* beside filters that are there yet tcx would count all twice */
+	if (job->result)
+		return;
 	*job->attachment = nowhere;
 	job->attachment->ops = &attach_tcx;
 	attach_tcx.attach(attacher, &job, 1);
