@@ -118,8 +118,8 @@ has_keeper() {
 own_mount_meets_another() {
 	local other
 
-	printf '#!/bin/sh\nexec strace -D -f -qq -o "%s" -e inject=setns:delay_enter=3s "%s" "$@"\n' \
-		"$WORK/strace" "$FLOWTALLY" >"$WORK/flowtally"
+	printf '#!/bin/sh\nexec strace -D -f -qq -o "%s" -e inject=setns:delay_enter=%ds "%s" "$@"\n' \
+		"$WORK/strace" $((3 * PATIENCE)) "$FLOWTALLY" >"$WORK/flowtally"
 	chmod +x "$WORK/flowtally"
 	(
 		wait_for 'the keeper' has_keeper
