@@ -24,10 +24,11 @@ enum owed_kind {
 	OWED_EGRESS,
 	OWED_UNSURE,
 	OWED_TURNED,
-	OWED_TURNING, /* by the judged ingress hook: what macvlans above sent that did not leave yet
-		       */
+	OWED_TURNING, /* by the judged ingress hook: what macvlans above sent of what was received,
+			 and that did not leave yet */
 	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
 			 anything */
+	OWED_TURNING_BORN, /* as OWED_TURNING, of what was born here */
 	OWED_KINDS,
 };
 _Static_assert(OWED_KINDS <= FLOW_CELL_KINDS, "fits a cell");

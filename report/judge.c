@@ -42,10 +42,15 @@ struct era {
 	uint64_t flow;
 };
 
+/* Of what leaves. A packet's iif does not change on its way down the stack. */
+enum origin { ORIGIN_RECEIVED, ORIGIN_BORN, ORIGINS };
+
+static const enum owed_kind turning_kinds[ORIGINS] = {OWED_TURNING, OWED_TURNING_BORN};
+
 /* What the references of a judged hook saw of a flow. */
 struct seen {
-	struct flow_count first; /* but for ... */
-	struct flow_count above; /* what macvlans above a judged ingress hook sent, in any class */
+	struct flow_count first;	  /* but for ... */
+	struct flow_count above[ORIGINS]; /* what macvlans above a judged ingress hook sent */
 };
 
 /* A judged hook, with the sums of the flow that is being judged, by sender. */
@@ -57,13 +62,13 @@ struct judged {
 	bool was_judged;  /* in the interval before, too */
 	bool active;	  /* saw this flow */
 	struct flow_count own[2];
-	struct flow_count others[2];	     /* of the same interface in other egress classes, if
-						uses_others */
-	struct seen seen[2], seen_before[2]; /* by the references, in this interval and the last */
+	struct flow_count others[2][ORIGINS]; /* of the same interface in other egress classes, if
+						 uses_others */
+	struct seen seen[2], seen_before[2];  /* by the references, in this interval and the last */
 	/* from the interval before, and after judging to the next */
 	struct flow_count owed[2];
-	struct flow_count turning[2]; /* part of seen.above */
-	bool owed_known[2];	      /* it saw the flow in the interval before */
+	struct flow_count turning[2][ORIGINS]; /* part of seen.above */
+	bool owed_known[2];		       /* it saw the flow in the interval before */
 };
 
 struct judge {
@@ -438,6 +443,11 @@ static bool may_turn_back(unsigned int kind)
 	return kind == FLOW_EGRESS || kind == FLOW_EGRESS_REPEAT || kind == FLOW_EGRESS_UNSURE;
 }
 
+static enum origin origin_of(unsigned int kind)
+{
+	return kind == FLOW_EGRESS ? ORIGIN_BORN : ORIGIN_RECEIVED;
+}
+
 /* Whether what the interface showed in that class tells something of what the judged hook saw. */
 static bool is_beside(enum hook hook, unsigned int kind)
 {
@@ -457,7 +467,8 @@ static void sum_others(struct judge *judge, const struct place *place, const str
 		if (j == NONE || !judge->judged[j].uses_others || !is_beside(h, cell->kind))
 			continue;
 		activate(judge, j);
-		flow_count_add(&judge->judged[j].others[cell->sender], &count);
+		flow_count_add(&judge->judged[j].others[cell->sender][origin_of(cell->kind)],
+			       &count);
 	}
 }
 
@@ -494,7 +505,7 @@ static void add_seen(const struct judged *judged, struct seen *seen, const struc
 	struct flow_count count = flow_cell_count(cell);
 	bool above = judged->hook == HOOK_INGRESS && may_turn_back(cell->kind);
 
-	flow_count_add(above ? &seen->above : &seen->first, &count);
+	flow_count_add(above ? &seen->above[origin_of(cell->kind)] : &seen->first, &count);
 }
 
 static void sum_references(struct judge *judge, const struct flow_entry *entry)
@@ -513,20 +524,20 @@ static void sum_references(struct judge *judge, const struct flow_entry *entry)
 
 static void take_owed(struct judge *judge, const struct place *place, const struct flow_cell *cell)
 {
-	static const enum hook hooks[] = {[OWED_INGRESS] = HOOK_INGRESS,
-					  [OWED_EGRESS] = HOOK_EGRESS,
-					  [OWED_UNSURE] = HOOK_UNSURE,
-					  [OWED_TURNED] = HOOK_TURNED,
-					  [OWED_TURNING] = HOOK_INGRESS};
+	static const enum hook hooks[] = {
+		[OWED_INGRESS] = HOOK_INGRESS, [OWED_EGRESS] = HOOK_EGRESS,
+		[OWED_UNSURE] = HOOK_UNSURE,   [OWED_TURNED] = HOOK_TURNED,
+		[OWED_TURNING] = HOOK_INGRESS, [OWED_TURNING_BORN] = HOOK_INGRESS};
 	uint32_t j = place->judged[hooks[cell->kind]];
 	struct judged *judged = j == NONE ? NULL : &judge->judged[j];
 
 	if (!judged || !judged->active)
 		return;
-	if (cell->kind == OWED_TURNING) {
-		judged->turning[cell->sender] = flow_cell_count(cell);
-		return;
-	}
+	for (int o = 0; o < ORIGINS; o++)
+		if (cell->kind == turning_kinds[o]) {
+			judged->turning[cell->sender][o] = flow_cell_count(cell);
+			return;
+		}
 	judged->owed[cell->sender] = flow_cell_count(cell);
 	judged->owed_known[cell->sender] = true;
 }
@@ -566,16 +577,29 @@ static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t h
 	}
 }
 
+static struct flow_count seen_in_all(const struct seen *seen)
+{
+	return counts_sum(seen->first,
+			  counts_sum(seen->above[ORIGIN_RECEIVED], seen->above[ORIGIN_BORN]));
+}
+
 static struct flow_count references_seen(const struct judged *judged, const struct seen *seen,
 					 const struct flow_count *counted)
 {
-	return judged->any ? *counted : counts_sum(seen->first, seen->above);
+	return judged->any ? *counted : seen_in_all(seen);
+}
+
+static struct flow_count others_in_all(const struct judged *judged, unsigned int sender)
+{
+	return counts_sum(judged->others[sender][ORIGIN_RECEIVED],
+			  judged->others[sender][ORIGIN_BORN]);
 }
 
 static bool saw_flow(const struct judged *judged, unsigned int sender)
 {
-	return !flow_count_is_zero(&judged->own[sender]) ||
-	       !flow_count_is_zero(&judged->others[sender]);
+	const struct flow_count others = others_in_all(judged, sender);
+
+	return !flow_count_is_zero(&judged->own[sender]) || !flow_count_is_zero(&others);
 }
 
 /* A hook that did not see the flow in the interval before owes all that its references saw. */
@@ -586,7 +610,7 @@ static void complete_owed(const struct judge *judge, struct judged *judged, unsi
 	if (!judged->was_judged || judged->owed_known[sender])
 		return;
 	judged->owed[sender] = references_seen(judged, before, &judge->counted_before[sender]);
-	judged->turning[sender] = before->above;
+	memcpy(judged->turning[sender], before->above, sizeof(before->above));
 }
 
 /*
@@ -595,13 +619,18 @@ static void complete_owed(const struct judge *judge, struct judged *judged, unsi
  */
 static struct flow_count take_gone_out(struct judged *judged, unsigned int sender)
 {
-	const struct flow_count *above = &judged->seen[sender].above;
-	struct flow_count *turning = &judged->turning[sender];
-	struct flow_count turned = counts_sum(*turning, *above);
-	struct flow_count out = counts_smaller(judged->others[sender], turned);
+	struct flow_count all = {0};
 
-	*turning = counts_smaller(counts_excess(turned, out), *above);
-	return out;
+	for (int o = 0; o < ORIGINS; o++) {
+		const struct flow_count *above = &judged->seen[sender].above[o];
+		struct flow_count *turning = &judged->turning[sender][o];
+		struct flow_count turned = counts_sum(*turning, *above);
+		struct flow_count out = counts_smaller(judged->others[sender][o], turned);
+
+		*turning = counts_smaller(counts_excess(turned, out), *above);
+		flow_count_add(&all, &out);
+	}
+	return all;
 }
 
 /*
@@ -624,7 +653,7 @@ static void settle(struct judge *judge, struct judged *judged, unsigned int send
 		arrived = counts_sum(arrived, take_gone_out(judged, sender));
 	first = counts_excess(arrived, expected);
 	if (judged->hook != HOOK_INGRESS)
-		arrived = counts_sum(arrived, judged->others[sender]);
+		arrived = counts_sum(arrived, others_in_all(judged, sender));
 	judged->owed[sender] = counts_smaller(counts_excess(expected, arrived), seen);
 	count_first_sight(judge, judged->place, judged->hook, sender, &first);
 }
@@ -666,15 +695,16 @@ static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_
 			const struct judged *judged, unsigned int sender)
 {
 	uint32_t id = judge->places[judged->place].id;
-	const struct seen *seen = &judged->seen[sender];
+	const struct flow_count seen = seen_in_all(&judged->seen[sender]);
 	int err;
 
-	if (!saw_flow(judged, sender) ||
-	    (!judged->any && flow_count_is_zero(&seen->first) && flow_count_is_zero(&seen->above)))
+	if (!saw_flow(judged, sender) || (!judged->any && flow_count_is_zero(&seen)))
 		return 0;
 	err = owe(judge, key, hash, id, sender, OWED_INGRESS + judged->hook, judged->owed[sender]);
-	if (!err && !flow_count_is_zero(&judged->turning[sender]))
-		err = owe(judge, key, hash, id, sender, OWED_TURNING, judged->turning[sender]);
+	for (int o = 0; o < ORIGINS && !err; o++)
+		if (!flow_count_is_zero(&judged->turning[sender][o]))
+			err = owe(judge, key, hash, id, sender, turning_kinds[o],
+				  judged->turning[sender][o]);
 	return err;
 }
 

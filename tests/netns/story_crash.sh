@@ -613,7 +613,7 @@ story_reports_among_messages() {
 
 own_pins() {
 	printf '/sys/fs/bpf'
-	readlink "/proc/${AGENT[host]}/fd/"* | grep -oE '/flowtally/net(ns)?-[0-9]+$' | head -n 1
+	readlink "/proc/${AGENT[host]}/fd/"* | grep -oE '/flowtally/net(ns)?-[0-9]+$' | sed -n 1p
 }
 
 # What was counted before is lost, and this is said; what is counted from then on is counted once.
@@ -634,7 +634,7 @@ story_damaged_pin() {
 	two_flows 10
 	pins=$(own_pins)
 	kill_agent host
-	ln "$(compgen -G "$pins/flows-*" | head -n 1)" "$pins/trains-99"
+	ln "$(compgen -G "$pins/flows-*" | sed -n 1p)" "$pins/trains-99"
 	expect_fresh_start
 }
 

@@ -173,6 +173,22 @@ static void from_a_machine(void **state)
 	assert_total(0);
 }
 
+/* One copy of a flood to a sibling, another one, which looks born here, out by a VLAN. */
+static void copies_of_both_origins(void **state)
+{
+	(void)state;
+	add_macvlan();
+	stack_over(&stack, "eth0.5", "vlan", "eth0");
+	stack_add(&stack, "in0", "physical");
+	stack_resolve(&stack);
+	stack_in(&stack, "in0", &key, 0, 5);
+	stack_out(&stack, "mv", "in0", &key, 0, 5);
+	stack_turn(&stack, "eth0", "mv", &key, 0, 5);
+	stack_out(&stack, "eth0.5", NULL, &key, 0, 5);
+	stack_out(&stack, "eth0", NULL, &key, 0, 5);
+	assert_total(10);
+}
+
 static void see(const char *name, enum flow_class class, uint64_t packets, uint64_t bytes)
 {
 	struct flow_value value = {0};
@@ -235,6 +251,7 @@ int main(void)
 		test(to_siblings_and_then_out_past_the_macvlan),
 		test(received_by_a_bridge_covered_by_a_vlan),
 		test(from_a_machine),
+		test(copies_of_both_origins),
 		test(bytes_under_way),
 		test(bytes_of_no_flow_under_way),
 	};
