@@ -57,9 +57,6 @@ make_ns() { # NS...
 		ip netns add "$PREFIX-$ns"
 		in_ns "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
 			net.ipv4.tcp_timestamps=1 net.ipv4.tcp_sack=0
-		# Linux 6.11. On a busy host an acknowledgement is late, and what is sent again after its socket has gone
-		# to TIME_WAIT is acknowledged by nobody who counts.
-		in_ns "$ns" sysctl -qw net.ipv4.tcp_rto_min_us=5000000 2>/dev/null || true
 		ip_in "$ns" link set lo up
 	done
 }

@@ -273,15 +273,48 @@ static void tcp_wait_closed(const struct tcp_end *ends)
 	die("the connection does not close");
 }
 
+/* How many segments a namespace has sent by TCP, as /proc/net/snmp has it: a line of names, one of
+ * numbers. No socket counts what requests and TIME_WAIT send. */
+static uint64_t segments_sent(const char *ns)
+{
+	char names[1024], numbers[1024], *name, *number, *at[2] = {NULL, NULL};
+	FILE *file;
+
+	enter(ns);
+	file = fopen("/proc/thread-self/net/snmp", "re");
+	if (!file)
+		die("/proc/net/snmp: %s", strerror(errno));
+	do
+		if (!fgets(names, sizeof(names), file) || !fgets(numbers, sizeof(numbers), file))
+			die("/proc/net/snmp has no counters of TCP");
+	while (strncmp(names, "Tcp: ", 5) != 0);
+	fclose(file);
+	name = strtok_r(names, " \n", &at[0]);
+	number = strtok_r(numbers, " \n", &at[1]);
+	while (name && number && strcmp(name, "OutSegs") != 0) {
+		name = strtok_r(NULL, " \n", &at[0]);
+		number = strtok_r(NULL, " \n", &at[1]);
+	}
+	if (!name || !number)
+		die("/proc/net/snmp has no OutSegs");
+	return strtoull(number, NULL, 10);
+}
+
+static uint64_t segments_sent_by_both(char **args)
+{
+	size_t length = strcspn(args[0], "@");
+	bool one = length == strcspn(args[2], "@") && !strncmp(args[0], args[2], length);
+
+	return segments_sent(args[0]) + (one ? 0 : segments_sent(args[2]));
+}
+
 /*
- * The kernel's own count of the wire packets of both ends. The namespaces have timestamps on and
- * SACK off (lib.sh), so every TCP header has 32 bytes, and 40 on the two SYNs. The SYN-ACK comes
- * from a request, not from the socket, so no socket counts it.
+ * The kernel's own count of the wire packets. The namespaces have timestamps on and SACK off
+ * (lib.sh), so every TCP header has 32 bytes, and 40 on the two SYNs.
  */
-static void tcp_print_truth(const struct tcp_end *ends, sa_family_t family)
+static void tcp_print_truth(const struct tcp_end *ends, sa_family_t family, uint64_t packets)
 {
 	struct tcp_info a = tcp_end_info(&ends[0]), b = tcp_end_info(&ends[1]);
-	uint64_t packets = (uint64_t)a.tcpi_segs_out + b.tcpi_segs_out + 1;
 	uint64_t header = (family == AF_INET6 ? 40 : 20) + 32;
 
 	if (!(a.tcpi_options & TCPI_OPT_TIMESTAMPS) || (a.tcpi_options & TCPI_OPT_SACK))
@@ -297,6 +330,7 @@ static void run_tcp(const struct options *options, char **args)
 	int from = bound_socket(args[0], args[1], SOCK_STREAM);
 	int listener = bound_socket(args[2], args[3], SOCK_STREAM);
 	struct pollfd ready = {.fd = listener, .events = POLLIN};
+	uint64_t before = segments_sent_by_both(args);
 	struct tcp_end ends[2] = {
 		{.fd = from, .unsent = options->count, .unreceived = options->replies},
 		{.unsent = options->replies, .unreceived = options->count},
@@ -328,7 +362,7 @@ static void run_tcp(const struct options *options, char **args)
 	if (ends[0].unreceived || ends[1].unreceived)
 		die("the connection ended early");
 	tcp_wait_closed(ends);
-	tcp_print_truth(ends, target.addr.ss_family);
+	tcp_print_truth(ends, target.addr.ss_family, segments_sent_by_both(args) - before);
 	close(from);
 	close(ends[1].fd);
 	close(listener);

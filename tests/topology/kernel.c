@@ -169,15 +169,6 @@ static int set_sysctls(void)
 	return err;
 }
 
-/* Since Linux 6.11. On a busy host acknowledgements are late, and what is sent again for that may
- * be acknowledged when no socket counts any more. */
-static int set_patience_of_tcp(void)
-{
-	int err = set_sysctl("ipv4/tcp_rto_min_us", "5000000");
-
-	return err == -ENOENT ? 0 : err;
-}
-
 /* Where br_netfilter is loaded, bridged packets pass the router's tables. */
 static int set_bridge_filter(const char *value)
 {
@@ -226,7 +217,7 @@ static int create_space(struct kernel *kernel)
 		return -errno;
 	kernel->space_count++;
 	err = netlink_new(&kernel->netlinks[space], NETLINK_ROUTE, 0);
-	return err ?: set_sysctls() ?: set_patience_of_tcp() ?: set_bridge_filter("0") ?: set_up(kernel, space, 1);
+	return err ?: set_sysctls() ?: set_bridge_filter("0") ?: set_up(kernel, space, 1);
 }
 
 static uint32_t ifindex_of(const struct kernel *kernel, const struct device *device)
