@@ -322,19 +322,33 @@ void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes
 	code_checkpoint(&codec, (struct checkpoint *)checkpoint);
 }
 
-/* No id stands for two phases, and none is yet to be given: a merge takes them for one. */
-static int checkpoint_check_ids(const struct checkpoint_phase *phases, size_t count,
-				uint32_t last_id)
+int checkpoint_sort_ids(const struct checkpoint_phase *phases, size_t phase_count, uint32_t **ret,
+			size_t *count)
 {
-	_free_ uint32_t *ids = calloc(count + 1, sizeof(*ids));
+	uint32_t *ids = calloc(phase_count + 1, sizeof(*ids));
 	size_t n = 0;
 
 	if (!ids)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < phase_count; i++)
 		if (phases[i].id)
 			ids[n++] = phases[i].id;
 	sort_numbers(ids, n);
+	*ret = ids;
+	*count = n;
+	return 0;
+}
+
+/* No id stands for two phases, and none is yet to be given: a merge takes them for one. */
+static int checkpoint_check_ids(const struct checkpoint_phase *phases, size_t count,
+				uint32_t last_id)
+{
+	_free_ uint32_t *ids = NULL;
+	size_t n;
+	int err = checkpoint_sort_ids(phases, count, &ids, &n);
+
+	if (err)
+		return err;
 	for (size_t i = 1; i < n; i++)
 		if (ids[i] == ids[i - 1])
 			return -EBADMSG;

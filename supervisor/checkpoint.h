@@ -116,6 +116,9 @@ void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes
  * be given; -EPROTO: of one of another version; -ENOMEM. *checkpoint is set on success only. */
 int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t size);
 void checkpoint_clean(struct checkpoint *checkpoint);
+/* The ids of phases that have one, ascending. The caller frees *ret. 0 or -ENOMEM. */
+int checkpoint_sort_ids(const struct checkpoint_phase *phases, size_t phase_count, uint32_t **ret,
+			size_t *count);
 void checkpoint_clean_phases(struct checkpoint_phase *phases, size_t count);
 
 #endif

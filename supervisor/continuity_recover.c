@@ -5,7 +5,6 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "report/merge.h"
-#include "report/sort.h"
 #include "supervisor/continuity_private.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/held.h"
@@ -13,7 +12,6 @@
 #include "supervisor/pins.h"
 #include "supervisor/program.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,16 +176,13 @@ static void continuity_take_owed(const struct continuity *continuity, uint64_t i
 static int continuity_keep_known_flows(const struct checkpoint_phase *phases, size_t phase_count,
 				       struct merge *merge)
 {
-	_free_ uint32_t *ids = calloc(phase_count + 1, sizeof(*ids));
+	_free_ uint32_t *ids = NULL;
 	struct flow_count dropped;
-	size_t flows, n = 0;
+	size_t flows, n;
+	int err = checkpoint_sort_ids(phases, phase_count, &ids, &n);
 
-	if (!ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < phase_count; i++)
-		if (phases[i].id)
-			ids[n++] = phases[i].id;
-	sort_numbers(ids, n);
+	if (err)
+		return err;
 	flows = merge_keep_ids(merge, ids, n, &dropped);
 	if (flows)
 		log_error("%zu flows that a dead agent had summed, %llu bytes, belong to no "
