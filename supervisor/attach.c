@@ -222,12 +222,17 @@ static void attach_otherwise(struct attacher *attacher, struct attach_job *job)
 		job->result = err;
 }
 
+/* Another way may be better. */
+static bool attach_is_free(const struct attacher *attacher, const struct attachment *attachment)
+{
+	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact;
+}
+
 /* By tcx, in front of those who run before a clsact filter. */
 static bool attach_may_go_ahead(const struct attacher *attacher,
 				const struct attachment *attachment)
 {
-	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
-	       !attacher->lacks_tcx;
+	return attach_is_free(attacher, attachment) && !attacher->lacks_tcx;
 }
 
 static void attach_ahead(struct attacher *attacher, struct attach_job *job)
@@ -293,8 +298,7 @@ bool attach_is_outrun(const struct attacher *attacher, const struct attachment *
 {
 	if (attachment->preceded && attach_may_go_ahead(attacher, attachment))
 		return true;
-	return attacher->mode == CONFIG_ATTACH_AUTO && attachment->ops == &attach_clsact &&
-	       attach_others_use_tcx(attachment->ifindex);
+	return attach_is_free(attacher, attachment) && attach_others_use_tcx(attachment->ifindex);
 }
 
 /* Without memory for it the interface is not in the stock, and will be asked for itself. */

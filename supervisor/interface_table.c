@@ -391,8 +391,8 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
-/* A link that went and was not monitored: others may have seen what was received on it, and some of
- * that may be on its way. */
+/* Whether anything is to be known yet of a link that went and was not monitored: others may have
+ * seen what was received on it, and some of that may be on its way; or it was a tunnel. */
 static bool table_fades(const struct interface *interface)
 {
 	return interface->slot.flags || interface->link.tunnel.protocols[0];

@@ -2,6 +2,8 @@
 #include "tests/topology/tally.h"
 #include "tests/topology/path.h"
 
+#include "lib/address.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
@@ -49,16 +51,9 @@ void tally_add(struct tally *tally, const struct tally_end *from, const struct t
 	tally->packets += packets;
 }
 
-static bool is_v4(const struct tally_end *end)
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !memcmp(end->address, mapped, sizeof(mapped));
-}
-
 static void print_end(const struct tally_end *end)
 {
-	bool v4 = is_v4(end);
+	bool v4 = address_is_ipv4(end->address);
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? end->address + 12 : end->address, text,
@@ -123,7 +118,7 @@ static bool are_signs(uint64_t packets, uint64_t bytes, unsigned int header)
 static void expect_signs(struct tally *expected, const struct tally_line *got)
 {
 	const struct tally_line *line = find_line(expected, &got->end[0], &got->end[1]);
-	unsigned int header = (is_v4(&got->end[0]) ? 20 : 40) + 8;
+	unsigned int header = (address_is_ipv4(got->end[0].address) ? 20 : 40) + 8;
 
 	for (int sender = 0; sender < 2; sender++) {
 		uint64_t bytes = got->bytes[sender] - (line ? line->bytes[sender] : 0);
