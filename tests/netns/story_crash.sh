@@ -654,47 +654,51 @@ story_damaged_pin_of_a_report_in_doubt() {
 	expect_fresh_start
 }
 
+FLOOD=20000
+
+# The agent has read what it could when it dies; in $pins is where its pins are.
+killed_after_a_flood() { # FLOWS_SETTING...
+	topology_flood
+	printf '%s\n' '[flows]' "$@" >"$WORK/flowtally.conf"
+	start_agent host -c "$WORK/flowtally.conf"
+	pins=$(own_pins)
+	"$TOOLS/flood" "$PREFIX-host" "$FLOOD" 20 >/dev/null
+	in_ns host "$FLOWTALLY" status >/dev/null || true
+	kill_agent host
+}
+
+# The next agent tells what it can say of no interface, and reports the rest.
+expect_lost_told() { # summed|counted BYTES_AT_LEAST
+	local lost
+
+	start_agent host -c "$WORK/flowtally.conf"
+	lost=$(sed -nE "s/.* flows that a dead agent had $1, ([0-9]+) bytes, belong to no interface\$/\\1/p" "$WORK/host.log")
+	((lost >= $2)) || fail 'it is not told' "$(<"$WORK/host.log")"
+	stop_agent host
+	expect_equal 'bytes' $((FLOOD * 29)) $((lost + $(accounted host | cut -d ' ' -f 1)))
+}
+
 # A sum, and one of the flows beside it (report/summed.c, report/flow_bytes.c), seem to be of interfaces that never were:
 # that is told, and the rest is counted.
 story_damaged_sums() {
-	local count=20000 pins folded lost
+	local pins folded
 
-	topology_flood
-	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
-	start_agent host -c "$WORK/flowtally.conf"
-	pins=$(own_pins)
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
-	in_ns host "$FLOWTALLY" status >/dev/null || true
-	kill_agent host
+	killed_after_a_flood 'map_entries = 4096' 'max_flows = 1000'
 	folded=$(basename "$(compgen -G "$pins/folded-*")")
 	in_ns host "$TOOLS/bpf_objects" flip "$folded" 72
 	in_ns host "$TOOLS/bpf_objects" flip "$folded" 256
-	start_agent host -c "$WORK/flowtally.conf"
-	lost=$(sed -nE 's/.* flows that a dead agent had summed, ([0-9]+) bytes, belong to no interface$/\1/p' "$WORK/host.log")
-	((lost > 29)) || fail 'it is not told' "$(<"$WORK/host.log")"
-	stop_agent host
-	expect_equal 'bytes' $((count * 29)) $((lost + $(accounted host | cut -d ' ' -f 1)))
+	expect_lost_told summed 30
 }
 
 # A map seems to be of a phase that never was: what was in it is told.
 story_map_of_no_phase() {
-	local count=20000 pins name lost
+	local pins name
 
-	topology_flood
-	printf '[flows]\nmap_entries = 4096\n' >"$WORK/flowtally.conf"
-	start_agent host -c "$WORK/flowtally.conf"
-	pins=$(own_pins)
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
-	in_ns host "$FLOWTALLY" status >/dev/null || true
-	kill_agent host
+	killed_after_a_flood 'map_entries = 4096'
 	# the first that was read: flows-GENERATION-PHASE-SERIAL
 	name=$(basename "$(compgen -G "$pins/flows-*" | sort -t- -k5n | sed -n 3p)")
 	mv "$pins/$name" "$pins/flows-1-77-${name##*-}"
-	start_agent host -c "$WORK/flowtally.conf"
-	lost=$(sed -nE 's/.* flows that a dead agent had counted, ([0-9]+) bytes, belong to no interface$/\1/p' "$WORK/host.log")
-	((lost >= 29)) || fail 'it is not told' "$(<"$WORK/host.log")"
-	stop_agent host
-	expect_equal 'bytes' $((count * 29)) $((lost + $(accounted host | cut -d ' ' -f 1)))
+	expect_lost_told counted 29
 }
 
 story_killed_at_system_calls() {

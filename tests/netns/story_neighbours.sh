@@ -154,12 +154,17 @@ crowd() {
 	done
 }
 
-# Few links at the start cost least by tcx, unless others have filters there: at egress they come after tcx. What
-# comes later costs its host least by clsact.
-once_auto_takes_tcx_for_few_at_the_start() {
+topology_for_auto() {
+	# shellcheck disable=SC2034
 	ATTACH=auto
 	topology_wire
 	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+}
+
+# Few links at the start cost least by tcx, unless others have filters there: at egress they come after tcx. What
+# comes later costs its host least by clsact.
+once_auto_takes_tcx_for_few_at_the_start() {
+	topology_for_auto
 	add_foreign_filters
 	start_agent host -v
 	agent_log_has host 'lo: attached with tcx' || fail 'lo is not attached by tcx'
@@ -174,9 +179,7 @@ once_auto_takes_tcx_for_few_at_the_start() {
 
 # A tcx program that ends the chain hides packets from clsact: where others are on tcx, so are we.
 once_auto_goes_where_others_are() {
-	ATTACH=auto
-	topology_wire
-	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	topology_for_auto
 	wire host w0 peer w1
 	crowd
 	add_foreign_tcx
@@ -192,9 +195,7 @@ once_auto_goes_where_others_are() {
 # Others that come later are found at a report, and when the link is told of anew. What was counted before
 # and after is in one report, and the interface is one.
 once_auto_follows_others_to_tcx() {
-	ATTACH=auto
-	topology_wire
-	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	topology_for_auto
 	crowd
 	start_agent host -v
 	agent_log_has host 'v0: attached with clsact' || fail 'v0 is not attached by clsact'
@@ -217,9 +218,7 @@ once_auto_follows_others_to_tcx() {
 
 # A filter in front of ours at ingress that ends the chain hides all that comes in.
 once_auto_goes_in_front_of_filters() {
-	ATTACH=auto
-	topology_wire
-	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	topology_for_auto
 	tc_in host qdisc add dev v0 clsact
 	tc_in host filter add dev v0 ingress pref 1 protocol ip u32 match u32 0 0 flowid 1:1
 	crowd
@@ -234,9 +233,7 @@ once_auto_goes_in_front_of_filters() {
 
 # Of one priority the filter that comes last runs first. What it hides is missed, and so it is found.
 once_auto_is_outrun_by_a_filter() {
-	ATTACH=auto
-	topology_wire
-	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	topology_for_auto
 	crowd
 	start_agent host -v
 	agent_log_has host 'v0: attached with clsact' || fail 'v0 is not attached by clsact'
@@ -268,10 +265,7 @@ once_clsact_with_a_shared_block() {
 
 # An ingress qdisc has the place of clsact.
 once_auto_finds_another_way() {
-	# shellcheck disable=SC2034
-	ATTACH=auto
-	topology_wire
-	[[ $HAS_TCX == yes ]] || skip 'this kernel has no tcx'
+	topology_for_auto
 	tc_in host qdisc add dev v0 ingress
 	crowd
 	start_agent host -v
