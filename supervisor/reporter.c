@@ -91,13 +91,18 @@ static struct merge_ends reporter_ends(const struct reporter *reporter,
 	};
 }
 
-/* The report of what is in merge, without a number yet. */
+/* The report of what is in merge, without a number yet. all: also what only and ignore hide. */
 static int reporter_make_report(struct reporter *reporter, struct merge *merge,
 				const struct sources *sources,
-				const struct checkpoint_interval *interval, struct report *report)
+				const struct checkpoint_interval *interval, bool all,
+				struct report *report)
 {
-	const struct merge_ends ends = reporter_ends(reporter, sources);
-	int err = merge_report(merge, sources->interfaces, sources->count, &ends, report);
+	struct merge_ends ends = reporter_ends(reporter, sources);
+	int err;
+
+	if (all)
+		ends.only = ends.ignore = NULL;
+	err = merge_report(merge, sources->interfaces, sources->count, &ends, report);
 
 	if (!err)
 		reporter_set_times(report, interval);
@@ -106,19 +111,20 @@ static int reporter_make_report(struct reporter *reporter, struct merge *merge,
 
 /* The report of the running interval, so far or whole. */
 static int reporter_report_interval(struct reporter *reporter, struct merge *merge,
-				    const struct checkpoint_interval *interval,
+				    const struct checkpoint_interval *interval, bool all,
 				    struct report *report)
 {
 	struct sources sources = {0};
 	int err = sources_of_table(&sources, reporter->table);
 
 	if (!err)
-		err = reporter_make_report(reporter, merge, &sources, interval, report);
+		err = reporter_make_report(reporter, merge, &sources, interval, all, report);
 	sources_clean(&sources);
 	return err;
 }
 
-/* The running interval, without touching it. */
+/* The running interval, without touching it: all of it, as a look may be for what reports leave
+ * out. */
 static int reporter_look(void *data, struct report *report)
 {
 	struct reporter *reporter = data;
@@ -130,7 +136,7 @@ static int reporter_look(void *data, struct report *report)
 		return err;
 	err = interface_table_peek(reporter->table, look);
 	if (!err)
-		err = reporter_report_interval(reporter, look, &interval, report);
+		err = reporter_report_interval(reporter, look, &interval, true, report);
 	merge_free(look);
 	return err;
 }
@@ -286,7 +292,8 @@ static int reporter_make_doubtful(struct reporter *reporter, const struct checkp
 
 	merge_set_max_flows(merge, reporter->config->max_flows);
 	if (!err)
-		err = reporter_make_report(reporter, merge, &sources, &left->interval, report);
+		err = reporter_make_report(reporter, merge, &sources, &left->interval, false,
+					   report);
 	sources_clean(&sources);
 	return err;
 }
@@ -378,7 +385,8 @@ static int reporter_write_interval(struct reporter *reporter)
 	/* one at a time is in doubt */
 	err = continuity_has_sent(reporter->continuity) ? -EAGAIN : sink_renew(reporter->sink);
 	if (!err)
-		err = reporter_report_interval(reporter, reporter->merge, &interval, &report);
+		err = reporter_report_interval(reporter, reporter->merge, &interval, false,
+					       &report);
 	made_ns = exporter_end_stage(reporter->exporter, METRICS_MERGE, interval.end_ns);
 	if (!err)
 		err = reporter_finish_report(reporter, &report,

@@ -192,6 +192,22 @@ story_top() {
 	expect_error 4 'no flowtally runs'
 }
 
+# What reports leave out can be looked at all the same.
+once_hidden_flows_in_top() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host --ignore proto:udp
+	stray 3 peer v1
+	frames peer v1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.3 6 "$(zeros 20)")")"
+	ask host top -n 1 proto:udp
+	grep -qE '^1 flows? by bytes; .* 384 B in 3 packets' "$WORK/answer" ||
+		fail 'top says:' "$(cat "$WORK/answer")"
+	ask host status --json
+	expect_answer 'the interval' '"\(.interval.flows) \(.interval.network.packets)"' '2 4'
+	stop_agent host
+	expect_report host 1 '10.9.0.2:0 - 10.9.0.3:0 Bytes: 40' '# filtered flows=1 bytes=384 packets=3'
+}
+
 # The right ends' ports of all flows, in the order that the agent gave them.
 top_sorted_by() { # WHAT
 	ask host top -s "$1"
