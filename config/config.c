@@ -106,7 +106,8 @@ static int config_set_number(uint32_t *number, const char *value, uint32_t min, 
 			     const char **problem)
 {
 	if (!number_parse(value, min, max, number))
-		return config_wrong(problem, "'%s' is not a number from %u to %u", value, min, max);
+		return config_wrong(problem, "'%.64s' is not a number from %u to %u", value, min,
+				    max);
 	return 0;
 }
 

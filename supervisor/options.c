@@ -184,7 +184,7 @@ static int options_add_setting(struct options *options, const struct option_key 
 static int options_parse_count(struct options *options, const char *text)
 {
 	if (!number_parse(text, 0, UINT32_MAX, &options->count))
-		return options_misuse("option --count: '%s' is not a number from 0 to %u", text,
+		return options_misuse("option --count: '%.64s' is not a number from 0 to %u", text,
 				      UINT32_MAX);
 	return 0;
 }
@@ -228,12 +228,14 @@ static int options_take(struct options *options, int letter)
 }
 
 /* What getopt_long(3) objects to: the word before optind for long options, the letter for short
- * ones. */
-static int options_unknown(int result, char *argv[])
+ * ones. before: optind before it; within a word of letters it stays, and what is before is another
+ * option or its value. */
+static int options_unknown(int result, char *argv[], int before)
 {
 	const char *what = result == ':' ? "wants a value" : "is not known";
+	bool is_long = optind > before && !strncmp(argv[optind - 1], "--", 2);
 
-	if (optopt && (optopt < 0x100) && strncmp(argv[optind - 1], "--", 2))
+	if (optopt && (optopt < 0x100) && !is_long)
 		return options_misuse("option -%c %s", optopt, what);
 	if (result == '?' && optopt)
 		return options_misuse("option %s takes no value", argv[optind - 1]);
@@ -255,7 +257,7 @@ int options_parse(struct options *options, int argc, char *argv[])
 {
 	bool named = argc > 1 && argv[1][0] != '-';
 	size_t command = 0;
-	int letter, err;
+	int letter, before, err;
 
 	*options = (struct options){0};
 	if (named) {
@@ -266,9 +268,10 @@ int options_parse(struct options *options, int argc, char *argv[])
 		argv++;
 	}
 	options->command = options_commands[command].command;
-	while ((letter = getopt_long(argc, argv, options_short, options_long, NULL)) != -1) {
+	while (before = optind,
+	       (letter = getopt_long(argc, argv, options_short, options_long, NULL)) != -1) {
 		if (letter == '?' || letter == ':')
-			return options_unknown(letter, argv);
+			return options_unknown(letter, argv, before);
 		if (!strchr(options_commands[command].options, letter))
 			return options_misuse("'%s' does not take option --%s",
 					      options_commands[command].name,

@@ -197,6 +197,9 @@ static void test_misuse(void **state)
 	assert_refused("flowtally --colour", "option --colour is not known");
 	assert_refused("flowtally -z", "option -z is not known");
 	assert_refused("flowtally -vz", "option -z is not known");
+	assert_refused("flowtally --quiet -zv", "option -z is not known");
+	assert_refused("flowtally --interval=5 -vzv", "option -z is not known");
+	assert_refused("flowtally -c --zzz -zv", "option -z is not known");
 	assert_refused("flowtally -t", "option -t wants a value");
 	assert_refused("flowtally --interval", "option --interval wants a value");
 	assert_refused("flowtally --only", "option --only wants a value");
