@@ -218,6 +218,7 @@ static int supervisor_on_live_timer(void *data, uint64_t periods)
 
 static int supervisor_reload(struct supervisor *sup)
 {
+	enum config_format format = sup->config.format;
 	uint32_t interval_s = sup->config.interval_s;
 	int err;
 
@@ -235,10 +236,13 @@ static int supervisor_reload(struct supervisor *sup)
 	merge_set_max_flows(sup->merge, sup->config.max_flows);
 	exporter_listen(sup->exporter);
 	err = reporter_reopen(sup->reporter);
-	if (err)
-		log_error("%s: cannot be opened: %s; reports go on to %s",
+	if (err) {
+		/* one file is of one format */
+		sup->config.format = format;
+		log_error("%s: cannot be opened: %s; reports go on to %s as %s",
 			  sink_path_name(sup->config.output), explain_output(err),
-			  reporter_output(sup->reporter));
+			  reporter_output(sup->reporter), config_format_to_str(format));
+	}
 	if (sup->config.interval_s != interval_s) {
 		err = supervisor_schedule(sup, reporter_began_ns(sup->reporter));
 		if (err)

@@ -293,6 +293,14 @@ start_agent() { # NS OPTIONS...
 	agent_log_has "$ns" 'first report' || fail "the agent in $ns does not start"
 }
 
+# Where the file names the output: -o would hold against it.
+start_agent_by_file() { # NS FILE
+	: >"$WORK/$1.log"
+	ip netns exec "$PREFIX-$1" "$FLOWTALLY" run -t 3600 -c "$2" 2>>"$WORK/$1.log" </dev/null &
+	AGENT[$1]=$!
+	wait_for_log "$1" 'first report'
+}
+
 # An agent to which the kernel refuses that kind of netlink with that error.
 start_agent_denied() { # netfilter|generic ERROR
 	local status=0

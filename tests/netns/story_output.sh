@@ -310,6 +310,20 @@ once_output_is_reopened() {
 	expect_equal 'reports in the old file' 1 "$(grep -c '^# flowtally ' "$WORK/host.report.1")"
 }
 
+# Reports go on to the old file, as that file's format is.
+once_output_that_cannot_be_opened_at_reload() {
+	topology_wire
+	printf '[report]\nformat = json\noutput = %s\n' "$WORK/host.report" >"$WORK/flowtally.conf"
+	start_agent_by_file host "$WORK/flowtally.conf"
+	printf '[report]\nformat = text\noutput = %s\n' "$WORK/nowhere/report" >"$WORK/flowtally.conf"
+	signal_agent host HUP
+	wait_for_log host "nowhere/report: cannot be opened: No such file or directory; reports go on to $WORK/host.report as json"
+	packets 2
+	stop_agent host
+	expect_equal 'packets' 2 "$(jq -s 'map(select(.event.action == "report"))[0].flowtally.report.network.packets' \
+		"$WORK/host.report")"
+}
+
 agent_took_signals() { # NS
 	grep -q '^ShdPnd:[[:space:]]*0*$' "/proc/${AGENT[$1]}/status"
 }

@@ -81,14 +81,10 @@ once_output_moves_to_another_user() {
 	topology_wire
 	mkdir -m 700 "$WORK/theirs"
 	chown 65534:65534 "$WORK/theirs"
-	# not by -o, which would hold against the file
-	: >"$WORK/host.log"
-	printf '[report]\ninterval = 3600\noutput = %s\n' "$WORK/host.report" >"$WORK/flowtally.conf"
-	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -c "$WORK/flowtally.conf" 2>>"$WORK/host.log" &
-	AGENT[host]=$!
-	wait_for_log host 'first report'
+	printf '[report]\noutput = %s\n' "$WORK/host.report" >"$WORK/flowtally.conf"
+	start_agent_by_file host "$WORK/flowtally.conf"
 	expect_capabilities $CAP_NET_ADMIN "$(bpf_capability)"
-	printf '[report]\ninterval = 3600\noutput = %s\n' "$WORK/theirs/report" >"$WORK/flowtally.conf"
+	printf '[report]\noutput = %s\n' "$WORK/theirs/report" >"$WORK/flowtally.conf"
 	signal_agent host HUP
 	wait_for_log host "$WORK/theirs/report: cannot be opened: Permission denied; reports go on to $WORK/host.report"
 	stop_agent host
