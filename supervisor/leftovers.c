@@ -48,7 +48,8 @@ int leftovers_remove(void)
 	}
 	log_notice("removed %d filters, %d pins", removed, pinned);
 	if (others)
-		log_notice("%zu other network namespaces have pins in /sys/fs/bpf/flowtally, which "
+		log_notice("other network namespaces with pins in /sys/fs/bpf/flowtally: %zu; the "
+			   "pins "
 			   "are theirs to go on with: run flowtally cleanup there, or remove the "
 			   "folder of a namespace that is gone",
 			   others);
