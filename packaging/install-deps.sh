@@ -107,6 +107,26 @@ choose_alpine() {
 	}
 }
 
+# No manager that is known: what is missing shows in commands and in what pkg-config finds.
+choose_unknown() {
+	packages=(cc make clang llvm-strip pkg-config libbpf.pc libmnl.pc libelf.pc zlib.pc inih.pc
+		jansson.pc ncursesw.pc libmicrohttpd.pc libcap-ng.pc)
+	test_packages=(cmocka.pc ip nft iperf3 tcpdump shellcheck cppcheck clang-format jq strace)
+	is_installed() {
+		case $1 in
+		*.pc) pkg-config --exists "${1%.pc}" 2>/dev/null ;;
+		*) command -v "$1" >/dev/null ;;
+		esac
+	}
+}
+
+# What Debian calls what is to be there.
+debian_packages() {
+	choose_debian
+	((tests)) && packages+=("${test_packages[@]}")
+	printf '%s' "${packages[*]}"
+}
+
 choose_distribution() {
 	local names name
 
@@ -122,11 +142,11 @@ choose_distribution() {
 		esac
 		return
 	done
-	choose_debian
-	((tests)) && packages+=("${test_packages[@]}")
-	die "cannot install on '${names%% *}'; install by hand what Debian calls: ${packages[*]}"
+	unknown=${names%% *}
+	choose_unknown
 }
 
+unknown= # distribution, if it is
 choose_distribution
 ((tests)) && packages+=("${test_packages[@]}")
 ((bench)) && packages+=("${bench_packages[@]}")
@@ -138,6 +158,8 @@ for package in "${packages[@]}"; do
 done
 ((${#missing[@]})) || exit 0
 
+[[ -z $unknown ]] ||
+	die "cannot install on '$unknown': ${missing[*]} missing; install by hand what Debian calls: $(debian_packages)"
 [[ $(id -u) -eq 0 ]] ||
 	die "must be root to install what is missing: ${missing[*]}"
 printf 'install-deps: installing %s\n' "${missing[*]}"

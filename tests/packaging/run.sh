@@ -100,6 +100,21 @@ test_packages_are_installed_and_no_others() {
 	expect_equal 'what pacman is asked' $'-Si gcc\n-S --needed' "$(install_as arch pacman)"
 }
 
+# Who has installed all by hand, where no manager is known, can build; who has not learns what is missing.
+test_unknown_distribution() {
+	local path=$WORK/bin:$PATH
+
+	printf 'ID=gentoo\n' >"$WORK/os-release"
+	mkdir "$WORK/bin"
+	expect_equal 'what is said' '' "$(OS_RELEASE=$WORK/os-release packaging/install-deps.sh 2>&1)"
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\n[ "$2" != libmnl ]\n' >"$WORK/bin/pkg-config"
+	chmod +x "$WORK/bin/pkg-config"
+	! OS_RELEASE=$WORK/os-release PATH=$path packaging/install-deps.sh 2>"$WORK/said" || fail 'no failure'
+	grep -qx "install-deps: cannot install on 'gentoo': libmnl.pc missing; install by hand .* libmnl-dev .*" \
+		"$WORK/said" || fail 'what is said:' "$(cat "$WORK/said")"
+}
+
 # The unit
 
 test_unit_is_well_formed() {
