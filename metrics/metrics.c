@@ -5,7 +5,7 @@
 #include "lib/cleanup.h"
 #include "metrics/exposition.h"
 #include "report/flow_table.h"
-#include "report/merge.h"
+#include "report/report.h"
 #include "report/unattributed.h"
 
 #include <errno.h>
@@ -210,8 +210,8 @@ static void put_labelled(struct exposition *e, const char *label, const char *na
 
 static void put_directions(struct exposition *e, const struct interface_sums *sums, bool bytes)
 {
-	static const char *const directions[] = {
-		[HOOK_INGRESS] = "receive", [HOOK_EGRESS] = "transmit"};
+	/* in the order of report_interface.counted */
+	static const char *const directions[] = {"receive", "transmit"};
 
 	for (int out = 0; out < 2; out++) {
 		const struct exposition_label labels[EXPOSITION_LABELS] = {

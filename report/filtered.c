@@ -4,7 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/filter.h"
 #include "report/flow_table.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "lib/utf8.h"
 #include "report/format.h"
 #include "report/format_common.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

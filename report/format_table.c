@@ -3,7 +3,7 @@
 #include "lib/protocol.h"
 #include "report/format.h"
 #include "report/format_common.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <string.h>
 

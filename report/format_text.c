@@ -3,7 +3,7 @@
 #include "lib/number.h"
 #include "report/format.h"
 #include "report/format_common.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 
 #include "lib/cleanup.h"
 #include "report/flow_table.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <stdbool.h>

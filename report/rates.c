@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/rates.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #define RATES_ID 1 /* cells have one; here it means nothing */
 

@@ -2,7 +2,7 @@
 #include "report/sort.h"
 
 #include "lib/cleanup.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <endian.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
 #define FLOWTALLY_SUMMED_H
 
 #include "report/id_map.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <stddef.h>
 

@@ -6,7 +6,7 @@
 #include "netlink/link_tunnel.h"
 #include "report/id_map.h"
 #include "report/locals.h"
-#include "report/merge.h"
+#include "report/report.h"
 #include "report/summed.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/unattributed.h"
 #include "report/flow_table.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <string.h>
 

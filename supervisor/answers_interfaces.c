@@ -4,7 +4,7 @@
 #include "lib/cleanup.h"
 #include "report/flow_table.h"
 #include "report/id_map.h"
-#include "report/merge.h"
+#include "report/report.h"
 #include "supervisor/answers.h"
 #include "supervisor/answers_common.h"
 #include "supervisor/explain.h"

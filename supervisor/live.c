@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/live.h"
 #include "lib/clock.h"
-#include "report/merge.h"
 #include "report/rates.h"
+#include "report/report.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/totals.h"
 #include "report/flow_table.h"
-#include "report/merge.h"
+#include "report/report.h"
 #include "report/summed.h"
 
 void totals_add(struct totals *totals, const struct report *report)

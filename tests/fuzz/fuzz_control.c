@@ -11,7 +11,7 @@
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "report/filtered.h"
-#include "report/merge.h"
+#include "report/report.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 #include "lib/cleanup.h"
 #include "metrics/metrics.h"
 #include "report/format.h"
-#include "report/merge.h"
+#include "report/report.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <jansson.h>

@@ -5,7 +5,7 @@
 #include "lib/filter.h"
 #include "report/filtered.h"
 #include "report/flow_table.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "lib/clock.h"
 #include "metrics/exposition.h"
 #include "metrics/metrics.h"
-#include "report/merge.h"
+#include "report/report.h"
 
 #include <ctype.h>
 #include <setjmp.h>
