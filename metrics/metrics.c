@@ -4,7 +4,7 @@
 #include "lib/array.h"
 #include "lib/cleanup.h"
 #include "metrics/exposition.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/report.h"
 #include "report/unattributed.h"
 

@@ -2,6 +2,7 @@
 #include "report/flow_table.h"
 #include "lib/array.h"
 #include "lib/cleanup.h"
+#include "report/flow_count.h"
 #include "report/sort.h"
 
 #include <errno.h>

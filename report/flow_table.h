@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Counts by flow, interface, sender and class, kept small: a flow costs its key and 8 to 32 bytes
- * of index, each count that is not zero a cell of 24 bytes. The merge's own; others use
- * report/merge.h.
+ * of index, each count that is not zero a cell of 24 bytes. The merge's; what is owed
+ * (report/debt.h) and rates (report/rates.h) are in such tables, too.
  */
 #ifndef FLOWTALLY_FLOW_TABLE_H
 #define FLOWTALLY_FLOW_TABLE_H
@@ -111,17 +111,6 @@ static inline const struct flow_cell *flow_table_cell(const struct flow_table *t
 static inline struct flow_count flow_cell_count(const struct flow_cell *cell)
 {
 	return (struct flow_count){.bytes = cell->bytes, .packets = cell->packets};
-}
-
-static inline bool flow_count_is_zero(const struct flow_count *count)
-{
-	return !count->bytes && !count->packets;
-}
-
-static inline void flow_count_add(struct flow_count *sum, const struct flow_count *count)
-{
-	sum->bytes += count->bytes;
-	sum->packets += count->packets;
 }
 
 /* Walks the cells of an entry. */

@@ -2,6 +2,7 @@
 #include "report/judge.h"
 
 #include "report/debt.h"
+#include "report/flow_count.h"
 #include "report/id_map.h"
 #include "report/merge.h"
 #include "report/sort.h"
@@ -96,34 +97,6 @@ struct judge {
 	uint64_t flow;			     /* its number */
 	uint32_t counted_at;		     /* the place that counted most of it, or NONE */
 };
-
-static uint64_t excess(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static struct flow_count counts_sum(struct flow_count a, struct flow_count b)
-{
-	flow_count_add(&a, &b);
-	return a;
-}
-
-static struct flow_count counts_excess(struct flow_count a, struct flow_count b)
-{
-	return (struct flow_count){.bytes = excess(a.bytes, b.bytes),
-				   .packets = excess(a.packets, b.packets)};
-}
-
-static struct flow_count counts_smaller(struct flow_count a, struct flow_count b)
-{
-	return (struct flow_count){.bytes = smaller(a.bytes, b.bytes),
-				   .packets = smaller(a.packets, b.packets)};
-}
 
 /* NULL: an interface of the past. */
 static struct place *find_place(const struct judge *judge, uint32_t id)
@@ -579,8 +552,8 @@ static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t h
 
 static struct flow_count seen_in_all(const struct seen *seen)
 {
-	return counts_sum(seen->first,
-			  counts_sum(seen->above[ORIGIN_RECEIVED], seen->above[ORIGIN_BORN]));
+	return flow_count_sum(seen->first, flow_count_sum(seen->above[ORIGIN_RECEIVED],
+							  seen->above[ORIGIN_BORN]));
 }
 
 static struct flow_count references_seen(const struct judged *judged, const struct seen *seen,
@@ -591,8 +564,8 @@ static struct flow_count references_seen(const struct judged *judged, const stru
 
 static struct flow_count others_in_all(const struct judged *judged, unsigned int sender)
 {
-	return counts_sum(judged->others[sender][ORIGIN_RECEIVED],
-			  judged->others[sender][ORIGIN_BORN]);
+	return flow_count_sum(judged->others[sender][ORIGIN_RECEIVED],
+			      judged->others[sender][ORIGIN_BORN]);
 }
 
 static bool saw_flow(const struct judged *judged, unsigned int sender)
@@ -624,10 +597,10 @@ static struct flow_count take_gone_out(struct judged *judged, unsigned int sende
 	for (int o = 0; o < ORIGINS; o++) {
 		const struct flow_count *above = &judged->seen[sender].above[o];
 		struct flow_count *turning = &judged->turning[sender][o];
-		struct flow_count turned = counts_sum(*turning, *above);
-		struct flow_count out = counts_smaller(judged->others[sender][o], turned);
+		struct flow_count turned = flow_count_sum(*turning, *above);
+		struct flow_count out = flow_count_smaller(judged->others[sender][o], turned);
 
-		*turning = counts_smaller(counts_excess(turned, out), *above);
+		*turning = flow_count_smaller(flow_count_excess(turned, out), *above);
 		flow_count_add(&all, &out);
 	}
 	return all;
@@ -648,13 +621,13 @@ static void settle(struct judge *judge, struct judged *judged, unsigned int send
 	complete_owed(judge, judged, sender);
 	seen = references_seen(judged, &judged->seen[sender],
 			       &counted_in(judge, judge->places[judged->place].era)[sender]);
-	expected = counts_sum(seen, judged->owed[sender]);
+	expected = flow_count_sum(seen, judged->owed[sender]);
 	if (judged->hook == HOOK_INGRESS)
-		arrived = counts_sum(arrived, take_gone_out(judged, sender));
-	first = counts_excess(arrived, expected);
+		arrived = flow_count_sum(arrived, take_gone_out(judged, sender));
+	first = flow_count_excess(arrived, expected);
 	if (judged->hook != HOOK_INGRESS)
-		arrived = counts_sum(arrived, others_in_all(judged, sender));
-	judged->owed[sender] = counts_smaller(counts_excess(expected, arrived), seen);
+		arrived = flow_count_sum(arrived, others_in_all(judged, sender));
+	judged->owed[sender] = flow_count_smaller(flow_count_excess(expected, arrived), seen);
 	count_first_sight(judge, judged->place, judged->hook, sender, &first);
 }
 

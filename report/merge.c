@@ -7,6 +7,7 @@
 #include "report/debt.h"
 #include "report/filtered.h"
 #include "report/flow_bytes.h"
+#include "report/flow_count.h"
 #include "report/flow_table.h"
 #include "report/id_map.h"
 #include "report/join.h"

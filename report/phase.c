@@ -2,7 +2,7 @@
 #include "report/phase.h"
 
 #include "lib/cleanup.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/report.h"
 
 #include <errno.h>

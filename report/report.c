@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/report.h"
 
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/sort.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "lib/buffer.h"
 #include "lib/record.h"
 #include "report/flow_bytes.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/sort.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/unattributed.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/report.h"
 
 #include <string.h>

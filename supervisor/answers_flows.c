@@ -4,7 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/protocol.h"
 #include "report/filtered.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/format_common.h"
 #include "report/rates.h"
 #include "report/report.h"

@@ -2,7 +2,7 @@
 #include "config/config.h"
 #include "control/text.h"
 #include "lib/cleanup.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/id_map.h"
 #include "report/report.h"
 #include "supervisor/answers.h"

@@ -4,7 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/merge.h"
 #include "report/sort.h"
 #include "report/tunnel.h"

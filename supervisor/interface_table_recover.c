@@ -7,7 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"

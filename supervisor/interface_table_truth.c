@@ -2,7 +2,7 @@
 /* What links say that they carried, beside what was counted of them. */
 #include "lib/log.h"
 #include "netlink/rtnl.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "supervisor/interface_table_private.h"
 
 #include <string.h>

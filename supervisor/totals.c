@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/totals.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/report.h"
 #include "report/summed.h"
 

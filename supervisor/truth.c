@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/truth.h"
 #include "lib/cleanup.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 
 #include <errno.h>
 #include <linux/if_arp.h>
@@ -125,11 +125,6 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static uint64_t excess(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
 /* What we saw as the driver counts it, and the most that it may make of it: a super-packet that was
  * put together before the hook, or that is cut up behind it, is as many frames as it has segments.
  */
@@ -177,8 +172,7 @@ static struct truth_verdict truth_compare(const struct truth *truth, const struc
 		return (struct truth_verdict){0};
 	truth_measure(truth, way, &verdict.seen, &most);
 	verdict.missed = truth_unseen(truth, way, &least, &most);
-	verdict.link.packets = excess(verdict.link.packets, truth->told[way].packets);
-	verdict.link.bytes = excess(verdict.link.bytes, truth->told[way].bytes);
+	verdict.link = flow_count_excess(verdict.link, truth->told[way]);
 	if (!verdict.bytes)
 		verdict.link.bytes = verdict.seen.bytes = verdict.missed.bytes = 0;
 	return verdict;

@@ -3,7 +3,7 @@
 
 #include "netlink/conntrack.h"
 #include "netlink/link_tunnel.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/locals.h"
 #include "report/nat.h"
 #include "report/sort.h"

@@ -6,7 +6,7 @@
 #ifndef FLOWTALLY_TESTS_STACK_H
 #define FLOWTALLY_TESTS_STACK_H
 
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/locals.h"
 #include "report/merge.h"
 #include "report/topology.h"

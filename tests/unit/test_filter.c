@@ -4,7 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/filter.h"
 #include "report/filtered.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/report.h"
 
 #include <arpa/inet.h>
