@@ -2,8 +2,8 @@
 #include "report/flow_table.h"
 #include "lib/array.h"
 #include "lib/cleanup.h"
+#include "lib/numbers.h"
 #include "report/flow_count.h"
-#include "report/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -267,7 +267,7 @@ bool flow_table_keep_ids(struct flow_table *table, struct flow_entry *entry, con
 		struct flow_cell *cell = &table->cells[*at];
 		const struct flow_count lost = flow_cell_count(cell);
 
-		if (sort_find(ids, count, cell->id)) {
+		if (numbers_find(ids, count, cell->id)) {
 			at = &cell->next;
 			continue;
 		}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/judge.h"
 
+#include "lib/numbers.h"
 #include "report/debt.h"
 #include "report/flow_count.h"
 #include "report/id_map.h"
 #include "report/merge.h"
-#include "report/sort.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -271,12 +271,12 @@ static int number_eras(struct judge *judge, const struct merge_interface *interf
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		eras[i] = interfaces[i].era;
-	sort_numbers(eras, count);
+	numbers_sort(eras, count);
 	for (size_t i = 0; i < count; i++)
 		if (!judge->era_count || eras[judge->era_count - 1] != eras[i])
 			eras[judge->era_count++] = eras[i];
 	for (size_t i = 0; i < count; i++) {
-		const uint32_t *era = sort_find(eras, judge->era_count, interfaces[i].era);
+		const uint32_t *era = numbers_find(eras, judge->era_count, interfaces[i].era);
 
 		find_place(judge, interfaces[i].id)->era = (uint32_t)(era - eras);
 	}
@@ -646,7 +646,7 @@ static void judge_hooks(struct judge *judge, const struct flow_entry *entry, uin
 {
 	sum_references(judge, entry);
 	sum_owed(judge, &entry->key, hash);
-	sort_numbers(judge->active, judge->active_count);
+	numbers_sort(judge->active, judge->active_count);
 	judge_active(judge, false);
 	judge_active(judge, true);
 }

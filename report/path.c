@@ -2,9 +2,9 @@
 #include "report/path.h"
 
 #include "lib/cleanup.h"
+#include "lib/numbers.h"
 #include "report/judge.h"
 #include "report/merge.h"
-#include "report/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static size_t find_ranks(struct path_finder *finder, const struct flow_entry *en
 		stop = &finder->stops[judge_interface(finder->judge, cell->id)];
 		finder->ranks[n++] = stop->rank[!flow_sight_is_ingress(cell->kind)];
 	}
-	sort_numbers(finder->ranks, n);
+	numbers_sort(finder->ranks, n);
 	return n;
 }
 

@@ -13,34 +13,6 @@
 #define SORT_AHEAD 8
 #define CACHE_LINE 64
 
-static int compare_numbers(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-void sort_numbers(uint32_t *numbers, size_t n)
-{
-	if (n > SORT_SMALL) {
-		qsort(numbers, n, sizeof(*numbers), compare_numbers);
-		return;
-	}
-	for (size_t i = 1; i < n; i++) {
-		uint32_t number = numbers[i];
-		size_t at = i;
-
-		for (; at && numbers[at - 1] > number; at--)
-			numbers[at] = numbers[at - 1];
-		numbers[at] = number;
-	}
-}
-
-const uint32_t *sort_find(const uint32_t *numbers, size_t n, uint32_t number)
-{
-	return n ? bsearch(&number, numbers, n, sizeof(*numbers), compare_numbers) : NULL;
-}
-
 /* One byte at a time, highest first: how many of those that begin alike go on with each value. */
 uint64_t sort_select(const uint64_t *numbers, size_t n, size_t k)
 {

@@ -18,9 +18,4 @@ bool sort_is_before(const struct report_flow *a, const struct report_flow *b);
  * makes longer. k < n. */
 uint64_t sort_select(const uint64_t *numbers, size_t n, size_t k);
 
-/* Ascending; mostly there are few. */
-void sort_numbers(uint32_t *numbers, size_t n);
-/* Where number stands among sorted ones; NULL: nowhere. */
-const uint32_t *sort_find(const uint32_t *numbers, size_t n, uint32_t number);
-
 #endif

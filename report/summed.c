@@ -3,10 +3,10 @@
 
 #include "lib/array.h"
 #include "lib/buffer.h"
+#include "lib/numbers.h"
 #include "lib/record.h"
 #include "report/flow_bytes.h"
 #include "report/flow_count.h"
-#include "report/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -204,7 +204,7 @@ size_t summed_keep_ids(struct summed *summed, const uint32_t *ids, size_t count,
 	for (size_t i = 0; i < summed->count; i++) {
 		struct summed_interface *interface = &summed->list[i];
 
-		if (sort_find(ids, count, interface->shown.id))
+		if (numbers_find(ids, count, interface->shown.id))
 			continue;
 		flows += interface->other.flows + interface->tunnel.flows;
 		summed->flows -= interface->other.flows;

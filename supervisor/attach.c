@@ -3,7 +3,7 @@
 #include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
-#include "report/sort.h"
+#include "lib/numbers.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
@@ -319,7 +319,7 @@ void attacher_take_stock(struct attacher *attacher)
 	err = tc_clsact_each(attacher->tc, attach_note_clsact, attacher);
 	if (err)
 		log_debug("clsact qdiscs cannot be listed: %s", strerror(-err));
-	sort_numbers(attacher->stock, attacher->stock_count);
+	numbers_sort(attacher->stock, attacher->stock_count);
 }
 
 void attacher_drop_stock(struct attacher *attacher)
@@ -333,7 +333,7 @@ bool attach_in_stock(const struct attacher *attacher, const struct attachment *a
 {
 	if (attachment->ops != &attach_clsact)
 		return attachment->ops;
-	return sort_find(attacher->stock, attacher->stock_count, attachment->ifindex);
+	return numbers_find(attacher->stock, attacher->stock_count, attachment->ifindex);
 }
 
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment)

@@ -2,7 +2,7 @@
 #include "supervisor/checkpoint.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
-#include "report/sort.h"
+#include "lib/numbers.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -333,7 +333,7 @@ int checkpoint_sort_ids(const struct checkpoint_phase *phases, size_t phase_coun
 	for (size_t i = 0; i < phase_count; i++)
 		if (phases[i].id)
 			ids[n++] = phases[i].id;
-	sort_numbers(ids, n);
+	numbers_sort(ids, n);
 	*ret = ids;
 	*count = n;
 	return 0;

@@ -6,7 +6,6 @@
 #include "lib/log.h"
 #include "report/flow_count.h"
 #include "report/merge.h"
-#include "report/sort.h"
 #include "report/tunnel.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/held.h"

@@ -2,7 +2,7 @@
 /* Every interface's role in the stack of devices, and the phases that end when it changes. */
 #include "lib/cleanup.h"
 #include "lib/log.h"
-#include "report/sort.h"
+#include "lib/numbers.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -146,7 +146,7 @@ static bool role_refers_to(const struct topology_role *role, const uint32_t *ids
 {
 	for (int h = 0; h < HOOKS; h++)
 		for (size_t r = 0; r < role->hook[h].reference_count; r++)
-			if (sort_find(ids, count, role->hook[h].references[r].id))
+			if (numbers_find(ids, count, role->hook[h].references[r].id))
 				return true;
 	return false;
 }
@@ -211,7 +211,7 @@ static int table_mark_changed(struct interface_table *table, const struct topolo
 			interface->changed = true;
 			ids[count++] = interface->id;
 		}
-		sort_numbers(ids, count);
+		numbers_sort(ids, count);
 	}
 	return (int)count;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/simulation/watch.h"
 
-#include "report/sort.h"
-
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
