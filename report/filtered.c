@@ -63,8 +63,7 @@ static void take_out(struct report *report, const struct report_flow *flow)
 	report->filtered.flows++;
 	for (int end = 0; end < 2; end++) {
 		flow_count_add(&report->filtered.count, &flow->sent[end]);
-		report->total.bytes -= flow->sent[end].bytes;
-		report->total.packets -= flow->sent[end].packets;
+		flow_count_subtract(&report->total, &flow->sent[end]);
 	}
 }
 

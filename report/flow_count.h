@@ -19,6 +19,13 @@ static inline void flow_count_add(struct flow_count *sum, const struct flow_coun
 	sum->packets += count->packets;
 }
 
+/* Takes off what is part of the sum. */
+static inline void flow_count_subtract(struct flow_count *sum, const struct flow_count *count)
+{
+	sum->bytes -= count->bytes;
+	sum->packets -= count->packets;
+}
+
 /* What a is more than b; 0: it is not. */
 static inline uint64_t excess(uint64_t a, uint64_t b)
 {

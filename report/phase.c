@@ -18,17 +18,10 @@ static size_t join_interfaces(struct report *report, uint32_t *renumbered)
 	for (size_t i = 0; i < report->interface_count; i++) {
 		const struct report_interface *interface = &report->interfaces[i];
 
-		if (!kept || report->interfaces[kept - 1].life != interface->life) {
+		if (!kept || report->interfaces[kept - 1].life != interface->life)
 			report->interfaces[kept++] = *interface;
-		} else {
-			struct report_interface *first = &report->interfaces[kept - 1];
-
-			first->flows += interface->flows;
-			flow_count_add(&first->in, &interface->in);
-			flow_count_add(&first->out, &interface->out);
-			for (int out = 0; out < 2; out++)
-				flow_count_add(&first->counted[out], &interface->counted[out]);
-		}
+		else
+			report_interface_add(&report->interfaces[kept - 1], interface);
 		renumbered[i] = (uint32_t)kept - 1;
 	}
 	return kept;
@@ -83,12 +76,10 @@ static size_t join_sums(struct report_sum *sums, size_t count, const uint32_t *r
 		struct report_sum item = sums[i];
 
 		item.interface = renumbered[item.interface];
-		if (kept && sums[kept - 1].interface == item.interface) {
-			sums[kept - 1].flows += item.flows;
-			flow_count_add(&sums[kept - 1].count, &item.count);
-		} else {
+		if (kept && sums[kept - 1].interface == item.interface)
+			report_sum_add(&sums[kept - 1], &item);
+		else
 			sums[kept++] = item;
-		}
 	}
 	return kept;
 }

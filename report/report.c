@@ -8,6 +8,28 @@
 
 #define PREFETCH_AHEAD 8 /* flows from one whose crossings are loaded to the one at hand */
 
+void report_interface_add(struct report_interface *to, const struct report_interface *from)
+{
+	to->flows += from->flows;
+	flow_count_add(&to->in, &from->in);
+	flow_count_add(&to->out, &from->out);
+	for (int out = 0; out < 2; out++)
+		flow_count_add(&to->counted[out], &from->counted[out]);
+}
+
+void report_sum_add(struct report_sum *to, const struct report_sum *from)
+{
+	to->flows += from->flows;
+	flow_count_add(&to->count, &from->count);
+}
+
+void report_sum_add_flow(struct report_sum *sum, const struct report_flow *flow)
+{
+	sum->flows++;
+	for (int end = 0; end < 2; end++)
+		flow_count_add(&sum->count, &flow->sent[end]);
+}
+
 /* Where flows to come were seen: they are sorted, and that is not. (Inline, as gcc takes a function
  * that only prefetches for one that does nothing.) */
 static inline __attribute__((always_inline)) void prefetch_crossed(const struct report *report,

@@ -102,6 +102,12 @@ static inline size_t report_flow_total(const struct report *report)
 	return report->flow_count + report->summed_flows;
 }
 
+/* Adds what one of two interfaces showed and counted to the other. */
+void report_interface_add(struct report_interface *to, const struct report_interface *from);
+/* Adds flows to a sum, whatever the interface. */
+void report_sum_add(struct report_sum *to, const struct report_sum *from);
+void report_sum_add_flow(struct report_sum *sum, const struct report_flow *flow);
+
 /* NULL: the flow is not translated. */
 static inline const struct report_nat *report_flow_nat(const struct report *report,
 						       const struct report_flow *flow)

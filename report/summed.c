@@ -62,28 +62,6 @@ static struct summed_interface *find_or_add(struct summed *summed, uint32_t id)
 	return interface;
 }
 
-static void add_shown(struct report_interface *to, const struct report_interface *from)
-{
-	to->flows += from->flows;
-	flow_count_add(&to->in, &from->in);
-	flow_count_add(&to->out, &from->out);
-	for (int out = 0; out < 2; out++)
-		flow_count_add(&to->counted[out], &from->counted[out]);
-}
-
-static void add_sum(struct report_sum *to, const struct report_sum *from)
-{
-	to->flows += from->flows;
-	flow_count_add(&to->count, &from->count);
-}
-
-static void add_flow(struct report_sum *sum, const struct report_flow *flow)
-{
-	sum->flows++;
-	for (int end = 0; end < 2; end++)
-		flow_count_add(&sum->count, &flow->sent[end]);
-}
-
 /* The bytes: a head and one record of what is summed, a head and the interfaces. */
 struct summed_bytes {
 	uint64_t flows;
@@ -222,16 +200,19 @@ void summed_add(struct summed *summed, const struct report *report)
 	for (size_t i = 0; i < report->interface_count; i++)
 		if (!flow_count_is_zero(&interfaces[i].in) ||
 		    !flow_count_is_zero(&interfaces[i].out))
-			add_shown(&find_or_add(summed, interfaces[i].id)->shown, &interfaces[i]);
+			report_interface_add(&find_or_add(summed, interfaces[i].id)->shown,
+					     &interfaces[i]);
 	for (size_t i = 0; i < report->flow_count; i++) {
 		const struct report_flow *flow = &report->flows[i];
 
-		add_flow(&find_or_add(summed, interfaces[flow->counted_at].id)->other, flow);
+		report_sum_add_flow(&find_or_add(summed, interfaces[flow->counted_at].id)->other,
+				    flow);
 	}
 	for (size_t i = 0; i < report->tunnel_count; i++) {
 		const struct report_sum *tunnel = &report->tunnels[i];
 
-		add_sum(&find_or_add(summed, interfaces[tunnel->interface].id)->tunnel, tunnel);
+		report_sum_add(&find_or_add(summed, interfaces[tunnel->interface].id)->tunnel,
+			       tunnel);
 	}
 	summed->flows += report->flow_count;
 	summed->filtered.flows += report->filtered.flows;
@@ -295,9 +276,9 @@ int summed_put(const struct summed *summed, struct report *report)
 
 		if (!from)
 			continue;
-		add_shown(&report->interfaces[i], &from->shown);
-		add_sum(&others[i], &from->other);
-		add_sum(&tunnels[i], &from->tunnel);
+		report_interface_add(&report->interfaces[i], &from->shown);
+		report_sum_add(&others[i], &from->other);
+		report_sum_add(&tunnels[i], &from->tunnel);
 		flow_count_add(&report->total, &from->other.count);
 	}
 	replace(&report->others, &report->other_count, others, report);
@@ -320,7 +301,7 @@ int summed_trim(struct report *report, size_t n)
 	if (!others)
 		return -ENOMEM;
 	for (size_t i = kept; i < report->flow_count; i++)
-		add_flow(&others[report->flows[i].counted_at], &report->flows[i]);
+		report_sum_add_flow(&others[report->flows[i].counted_at], &report->flows[i]);
 	replace(&report->others, &report->other_count, others, report);
 	report->summed_flows += report->flow_count - kept;
 	memmove(report->flows + kept, report->flows + report->flow_count,

@@ -4,6 +4,7 @@
 #include "bpf/flow_types.h"
 #include "lib/address.h"
 #include "netlink/link_tunnel.h"
+#include "report/flow_count.h"
 #include "report/id_map.h"
 #include "report/locals.h"
 #include "report/report.h"
@@ -179,15 +180,9 @@ static void mark_flows(const struct tunnel_set *set, const struct local_set *loc
 
 static void leave_out_flow(struct report *report, const struct report_flow *flow)
 {
-	struct report_sum *tunnel = &report->tunnels[flow->tunnel - 1];
-
-	tunnel->flows++;
-	for (int end = 0; end < 2; end++) {
-		tunnel->count.bytes += flow->sent[end].bytes;
-		tunnel->count.packets += flow->sent[end].packets;
-		report->total.bytes -= flow->sent[end].bytes;
-		report->total.packets -= flow->sent[end].packets;
-	}
+	report_sum_add_flow(&report->tunnels[flow->tunnel - 1], flow);
+	for (int end = 0; end < 2; end++)
+		flow_count_subtract(&report->total, &flow->sent[end]);
 }
 
 /* Marked flows change places with the last ones that are not: the report is not sorted yet. */
