@@ -164,14 +164,6 @@ static bool debt_was_judged(const struct debt *debt, uint32_t id, enum hook hook
 	       bsearch(&key, debt->judged, debt->judged_count, sizeof(key), compare_hook_ids);
 }
 
-static bool is_judged_by_any(const struct topology_hook *judged)
-{
-	for (size_t r = 0; r < judged->reference_count; r++)
-		if (judged->references[r].id == TOPOLOGY_ANY)
-			return true;
-	return false;
-}
-
 /* What leaves through a macvlan above an ingress hook may come back in there, or go out. */
 static bool has_egress_reference(const struct topology_hook *judged)
 {
@@ -194,7 +186,7 @@ static void add_judged(struct judge *judge)
 				continue;
 			*judged = (struct judged){.place = (uint32_t)p,
 						  .hook = h,
-						  .any = is_judged_by_any(hook),
+						  .any = topology_hook_any(hook),
 						  .was_judged = debt_was_judged(judge->owed,
 										place->id, h)};
 			judged->uses_others = h == HOOK_EGRESS || h == HOOK_UNSURE ||

@@ -23,7 +23,7 @@ struct ranking {
 static bool is_judged_by_any(const struct topology_role *role)
 {
 	for (int h = 0; h < HOOKS; h++)
-		if (role->hook[h].reference_count && role->hook[h].references[0].id == TOPOLOGY_ANY)
+		if (topology_hook_any(&role->hook[h]))
 			return true;
 	return false;
 }

@@ -60,6 +60,15 @@ struct topology_hook {
 	size_t reference_count;
 };
 
+/* Whether it is judged against anything. */
+static inline bool topology_hook_any(const struct topology_hook *hook)
+{
+	for (size_t r = 0; r < hook->reference_count; r++)
+		if (hook->references[r].id == TOPOLOGY_ANY)
+			return true;
+	return false;
+}
+
 struct topology_role {
 	uint32_t id;  /* as given; 0 for links that are not monitored */
 	bool covered; /* all that is received on it is shown on monitored hooks: FLOW_SLOT_COVERED

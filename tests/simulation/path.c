@@ -286,11 +286,6 @@ bool path_shows(const struct host *host, const struct path *path, enum face face
 	return false;
 }
 
-static bool is_judged_by_any(const struct topology_hook *hook)
-{
-	return hook->reference_count && hook->references[0].id == TOPOLOGY_ANY;
-}
-
 /* Whether a hook of the bottom shows the packet after the judged one that it is a reference of. */
 static bool is_shown_below_again(const struct topology_role *roles, const struct path *path,
 				 size_t i)
@@ -325,7 +320,7 @@ static bool is_turned_and_gone(const struct host *host, const struct topology_ro
 	size_t other = i < path->copy ? path->copy : path->fork;
 	size_t end = i < path->copy ? path->count : path->copy;
 
-	if (!path->copy || !at->turner || hook->sight != SIGHT_JUDGED || is_judged_by_any(hook) ||
+	if (!path->copy || !at->turner || hook->sight != SIGHT_JUDGED || topology_hook_any(hook) ||
 	    at->turner == STRANGER || !host->monitored[at->turner - 1] || !is_repeat(roles, at - 1))
 		return false;
 	for (size_t j = other; j < end; j++)
@@ -355,7 +350,7 @@ static bool is_step_beyond(const struct host *host, const struct topology_role *
 	if (at->turner && at->turner != STRANGER) {
 		if (!host->monitored[at->turner - 1])
 			return is_turned_twice(path, i);
-		if (!is_judged_by_any(&roles[at->link].hook[HOOK_INGRESS]))
+		if (!topology_hook_any(&roles[at->link].hook[HOOK_INGRESS]))
 			return false;
 	}
 	for (size_t j = 0; j < i; j++)
