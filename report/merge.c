@@ -331,12 +331,15 @@ void merge_next_interval(struct merge *merge)
 
 /* What a report is made with. */
 struct view {
-	const struct flow_table *flows; /* borrowed */
-	const struct merge_ends *ends;	/* borrowed */
-	const struct nat_table *nat;	/* borrowed; NULL: nothing is translated */
-	const bool *chosen;		/* borrowed; by entry: those to report; NULL: all */
-	struct judge *judge;		/* owned */
-	struct path_finder *paths;	/* owned */
+	const struct flow_table *flows;		  /* borrowed */
+	struct judge_case matter;		  /* the same, and what is owed */
+	const struct merge_interface *interfaces; /* borrowed */
+	size_t interface_count;
+	const struct merge_ends *ends; /* borrowed */
+	const struct nat_table *nat;   /* borrowed; NULL: nothing is translated */
+	bool *chosen;		       /* owned; by entry: those to report; NULL: all */
+	struct judge *judge;	       /* owned */
+	struct path_finder *paths;     /* owned */
 };
 
 static int compare_interfaces(const void *a, const void *b)
@@ -349,37 +352,44 @@ static int compare_interfaces(const void *a, const void *b)
 	return order ? order : (x->id > y->id) - (x->id < y->id);
 }
 
-static int list_interfaces(struct report *report, const struct merge_interface *interfaces,
-			   size_t count)
+static int list_interfaces(const struct view *view, struct report *report)
 {
+	size_t count = view->interface_count;
+
 	report->interfaces = calloc(count + 1, sizeof(*report->interfaces));
 	if (!report->interfaces)
 		return -ENOMEM;
 	report->interface_count = count;
 	for (size_t i = 0; i < count; i++) {
 		struct report_interface *interface = &report->interfaces[i];
+		const struct merge_interface *from = &view->interfaces[i];
 
-		interface->id = interfaces[i].id;
-		interface->life = interfaces[i].life ? interfaces[i].life : interfaces[i].id;
-		interface->ifindex = interfaces[i].ifindex;
+		interface->id = from->id;
+		interface->life = from->life ? from->life : from->id;
+		interface->ifindex = from->ifindex;
 		/* the kernel's names have 15 bytes at most */
-		strncpy(interface->name, interfaces[i].name, sizeof(interface->name) - 1);
+		strncpy(interface->name, from->name, sizeof(interface->name) - 1);
 	}
 	qsort(report->interfaces, count, sizeof(*report->interfaces), compare_interfaces);
 	return 0;
 }
 
-static int view_init(struct view *view, const struct judge_case *matter,
-		     const struct report *report, const struct merge_interface *interfaces,
-		     size_t count)
+static int new_judge(struct judge **ret, const struct view *view, const struct report *report)
 {
-	int err = judge_new(&view->judge, matter, report->interfaces, interfaces, count);
+	return judge_new(ret, &view->matter, report->interfaces, view->interfaces,
+			 view->interface_count);
+}
 
-	return err ?: path_finder_new(&view->paths, view->flows, view->judge, interfaces, count);
+static int view_init(struct view *view, const struct report *report)
+{
+	return new_judge(&view->judge, view, report)
+		       ?: path_finder_new(&view->paths, view->flows, view->judge, view->interfaces,
+					  view->interface_count);
 }
 
 static void view_clean(struct view *view)
 {
+	free(view->chosen);
 	path_finder_free(view->paths);
 	judge_free(view->judge);
 }
@@ -535,9 +545,9 @@ static void add_unattributed(struct report *report, uint32_t interface,
 						     .count = *count};
 }
 
-static int list_unattributed(const struct view *view, struct report *report,
-			     const struct merge_interface *interfaces, size_t count)
+static int list_unattributed(const struct view *view, struct report *report)
 {
+	size_t count = view->interface_count;
 	_free_ struct flow_count *before_attach = calloc(count + 1, sizeof(*before_attach));
 
 	report->unattributed =
@@ -545,8 +555,8 @@ static int list_unattributed(const struct view *view, struct report *report,
 	if (!report->unattributed || !before_attach)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
-		before_attach[judge_interface(view->judge, interfaces[i].id)] =
-			interfaces[i].before_attach;
+		before_attach[judge_interface(view->judge, view->interfaces[i].id)] =
+			view->interfaces[i].before_attach;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct flow_count *sums = judge_unattributed(view->judge, i);
 
@@ -583,11 +593,10 @@ static int join_view(struct view *view, struct merge *merge)
 }
 
 /* Lists the flows, and takes out what is not to be reported. */
-static int fill_report(struct view *view, const struct merge_interface *interfaces, size_t count,
-		       const struct judge_case *matter, struct report *report)
+static int fill_report(struct view *view, struct report *report)
 {
 	const struct merge_ends *ends = view->ends;
-	int err = view_init(view, matter, report, interfaces, count);
+	int err = view_init(view, report);
 
 	if (!err)
 		err = list_flows(view, report);
@@ -604,21 +613,24 @@ static int filter_report(const struct merge_ends *ends, struct report *report)
 int merge_report(struct merge *merge, const struct merge_interface *interfaces, size_t count,
 		 const struct merge_ends *ends, struct report *report)
 {
-	const struct judge_case matter = {.flows = &merge->flows,
-					  .owed = &merge->owed,
-					  .owing = &merge->owing};
-	struct view view = {.flows = &merge->flows, .ends = ends};
+	struct view view = {
+		.flows = &merge->flows,
+		.matter = {.flows = &merge->flows, .owed = &merge->owed, .owing = &merge->owing},
+		.interfaces = interfaces,
+		.interface_count = count,
+		.ends = ends,
+	};
 	int err;
 
 	*report = (struct report){0};
 	debt_reset(&merge->owing);
 	err = join_view(&view, merge);
 	if (!err)
-		err = list_interfaces(report, interfaces, count);
+		err = list_interfaces(&view, report);
 	if (!err)
-		err = fill_report(&view, interfaces, count, &matter, report);
+		err = fill_report(&view, report);
 	if (!err)
-		err = list_unattributed(&view, report, interfaces, count);
+		err = list_unattributed(&view, report);
 	if (!err)
 		err = sort_flows(report->flows, report->flow_count);
 	if (!err)
@@ -645,13 +657,11 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 }
 
 /* Bytes of each flow that can be summed now. */
-static int measure_flows(struct merge *merge, const struct judge_case *matter,
-			 const struct report *report, const struct merge_interface *interfaces,
-			 size_t count, uint64_t *sizes)
+static int measure_flows(const struct view *view, const struct report *report, uint64_t *sizes)
 {
-	const struct flow_table *flows = &merge->flows;
+	const struct flow_table *flows = view->flows;
 	struct judge *judge;
-	int err = judge_new(&judge, matter, report->interfaces, interfaces, count);
+	int err = new_judge(&judge, view, report);
 
 	if (err)
 		return err;
@@ -689,55 +699,62 @@ static size_t choose_smallest(const uint64_t *sizes, size_t count, size_t n, boo
 	return n - left;
 }
 
-/* Marks the entries that are to be summed. Returns how many, or -ENOMEM. */
-static ssize_t choose_flows(struct merge *merge, const struct judge_case *matter,
-			    const struct report *report, const struct merge_interface *interfaces,
-			    size_t count, bool *chosen)
+/* Chooses the n smallest flows, as far as they can be summed. *ret: how many. 0 or -ENOMEM. */
+static int choose_flows(struct view *view, const struct report *report, size_t n, size_t *ret)
 {
-	size_t entries = merge->flows.entry_count;
+	size_t entries = view->flows->entry_count;
 	_free_ uint64_t *sizes = calloc(entries, sizeof(*sizes));
-	int err = sizes ? measure_flows(merge, matter, report, interfaces, count, sizes) : -ENOMEM;
+	int err;
+
+	view->chosen = calloc(entries, sizeof(*view->chosen));
+	if (!sizes || !view->chosen)
+		return -ENOMEM;
+	err = measure_flows(view, report, sizes);
+	if (!err)
+		*ret = choose_smallest(sizes, entries, n, view->chosen);
+	return err;
+}
+
+/* Keeps the sums of the chosen flows instead of them. 0 or -ENOMEM, then they stay. */
+static int sum_chosen(struct merge *merge, struct view *view, struct report *report)
+{
+	int err = fill_report(view, report);
 
 	if (err)
 		return err;
-	return (ssize_t)choose_smallest(sizes, entries, held_flows(merge) - merge->max_flows,
-					chosen);
+	report_count_crossings(report);
+	err = filter_report(view->ends, report)
+		      ?: summed_reserve(&merge->summed, view->interface_count)
+		      ?: flow_table_drop(&merge->flows, view->chosen);
+	if (!err)
+		summed_add(&merge->summed, report);
+	return err;
 }
 
 int merge_sum_smallest(struct merge *merge, const struct merge_interface *interfaces, size_t count,
 		       const struct merge_ends *ends)
 {
-	/* what can be summed owes nothing */
-	const struct judge_case matter = {.flows = &merge->flows, .owed = &merge->owed};
-	struct view view = {.flows = &merge->flows, .ends = ends};
-	_free_ bool *chosen = NULL;
+	struct view view = {
+		.flows = &merge->flows,
+		/* what can be summed owes nothing */
+		.matter = {.flows = &merge->flows, .owed = &merge->owed},
+		.interfaces = interfaces,
+		.interface_count = count,
+		.ends = ends,
+	};
 	struct report report = {0};
-	ssize_t n;
+	size_t chosen = 0;
 	int err = join_view(&view, merge);
 
 	if (err || !merge_is_over(merge))
 		return err;
-	chosen = calloc(merge->flows.entry_count, sizeof(*chosen));
-	err = chosen ? list_interfaces(&report, interfaces, count) : -ENOMEM;
-	n = err ? err : choose_flows(merge, &matter, &report, interfaces, count, chosen);
-	if (n > 0) {
-		view.chosen = chosen;
-		err = fill_report(&view, interfaces, count, &matter, &report);
-		if (!err)
-			report_count_crossings(&report);
-		if (!err)
-			err = filter_report(ends, &report);
-		if (!err)
-			err = summed_reserve(&merge->summed, count);
-		if (!err)
-			err = flow_table_drop(&merge->flows, chosen);
-		if (!err)
-			summed_add(&merge->summed, &report);
-		view_clean(&view);
-	}
+	err = list_interfaces(&view, &report)
+		      ?: choose_flows(&view, &report, held_flows(merge) - merge->max_flows,
+				      &chosen);
+	if (!err && chosen)
+		err = sum_chosen(merge, &view, &report);
+	view_clean(&view);
 	report_clean(&report);
-	if (n < 0)
-		err = (int)n;
 	if (!err)
 		merge->kept = held_flows(merge);
 	return err;
