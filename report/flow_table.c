@@ -13,6 +13,9 @@
 #define ENTRIES_LIMIT ((size_t)1 << 31) /* an entry's index plus 1 fits 32 bits */
 #define CELLS_LIMIT   ((size_t)FLOW_CELL_NONE)
 
+#define PREFETCH_CELLS 4 /* of an entry */
+#define PREFETCH_AHEAD 8 /* entries from one of them to the next */
+
 void flow_table_init(struct flow_table *table)
 {
 	*table = (struct flow_table){0};
@@ -150,6 +153,23 @@ void flow_table_prefetch_entry(const struct flow_table *table, uint32_t hash)
 	slot = &table->slots[hash & (table->slot_count - 1)];
 	if (slot->hash == hash && slot->entry)
 		__builtin_prefetch(&table->entries[slot->entry - 1]);
+}
+
+/* A step deeper with each entry that is nearer, as one cell leads to the next: as many as a flow
+ * has that two interfaces showed both ways. */
+void flow_table_prefetch_cells(const struct flow_table *table, size_t entry)
+{
+	for (size_t depth = 0; depth < PREFETCH_CELLS; depth++) {
+		size_t ahead = entry + (PREFETCH_CELLS - depth) * PREFETCH_AHEAD;
+		const struct flow_cell *cell;
+
+		if (ahead >= table->entry_count)
+			continue;
+		cell = flow_table_cell(table, table->entries[ahead].first_cell);
+		for (size_t step = 0; cell && step < depth; step++)
+			cell = flow_table_cell(table, cell->next);
+		__builtin_prefetch(cell);
+	}
 }
 
 /* The slot of the key, or the free one where it would be. */

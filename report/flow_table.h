@@ -68,6 +68,9 @@ uint32_t flow_table_hash(const struct flow_table *table, const struct flow_key *
  * that has come, the entry. */
 void flow_table_prefetch_slot(const struct flow_table *table, uint32_t hash);
 void flow_table_prefetch_entry(const struct flow_table *table, uint32_t hash);
+/* The same for who walks the entries in their order, at each of them: the cells of those to come.
+ */
+void flow_table_prefetch_cells(const struct flow_table *table, size_t entry);
 
 /* NULL: not there. */
 struct flow_entry *flow_table_find(const struct flow_table *table, const struct flow_key *key,

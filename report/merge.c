@@ -27,11 +27,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ADD_SLOTS      32	  /* records whose slots are loaded before they are added */
-#define ADD_ENTRIES    16	  /* the same of entries */
-#define PREFETCH_CELLS 4	  /* of a flow, loaded before it is judged */
-#define PREFETCH_AHEAD 8	  /* flows from one of them to the next */
-#define KEPT	       UINT64_MAX /* the size of a flow that cannot be summed */
+#define ADD_SLOTS   32	       /* records whose slots are loaded before they are added */
+#define ADD_ENTRIES 16	       /* the same of entries */
+#define KEPT	    UINT64_MAX /* the size of a flow that cannot be summed */
 
 struct merge {
 	struct flow_table flows;
@@ -457,25 +455,6 @@ static void list_flow(struct view *view, struct report *report, const struct flo
 	report->crossed_count += flow->interface_count;
 }
 
-/*
- * Loads cells of flows to come, a step deeper with each flow that is nearer, as one cell leads to
- * the next: as many as a flow has that two interfaces showed both ways.
- */
-static void prefetch_cells(const struct flow_table *flows, size_t i)
-{
-	for (size_t depth = 0; depth < PREFETCH_CELLS; depth++) {
-		size_t ahead = i + (PREFETCH_CELLS - depth) * PREFETCH_AHEAD;
-		const struct flow_cell *cell;
-
-		if (ahead >= flows->entry_count)
-			continue;
-		cell = flow_table_cell(flows, flows->entries[ahead].first_cell);
-		for (size_t step = 0; cell && step < depth; step++)
-			cell = flow_table_cell(flows, cell->next);
-		__builtin_prefetch(cell);
-	}
-}
-
 /* At most: pages that are not written to cost nothing. */
 static int reserve_lists(const struct view *view, struct report *report)
 {
@@ -515,7 +494,7 @@ static int list_flows(struct view *view, struct report *report)
 	for (size_t i = 0; i < flows->entry_count; i++) {
 		const struct flow_entry *entry = &flows->entries[i];
 
-		prefetch_cells(flows, i);
+		flow_table_prefetch_cells(flows, i);
 		if (view->chosen && !view->chosen[i])
 			continue;
 		err = judge_flow(view->judge, entry, sent);
@@ -669,7 +648,7 @@ static int measure_flows(const struct view *view, const struct report *report, u
 		const struct flow_entry *entry = &flows->entries[i];
 		struct flow_count sent[2];
 
-		prefetch_cells(flows, i);
+		flow_table_prefetch_cells(flows, i);
 		sizes[i] = KEPT;
 		if (entry->key.family == FLOW_UNATTRIBUTED || !judge_is_certain(judge, entry))
 			continue;
