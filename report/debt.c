@@ -51,6 +51,31 @@ void debt_reset(struct debt *debt)
 	debt->judged_count = 0;
 }
 
+static int compare_hook_ids(const void *a, const void *b)
+{
+	const struct hook_id *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return (int)x->hook - (int)y->hook;
+}
+
+void debt_set_judged(struct debt *debt, struct hook_id *judged, size_t count)
+{
+	qsort(judged, count, sizeof(*judged), compare_hook_ids);
+	debt_free_hooks(debt);
+	debt->judged = judged;
+	debt->judged_count = count;
+}
+
+bool debt_was_judged(const struct debt *debt, uint32_t id, enum hook hook)
+{
+	struct hook_id key = {.id = id, .hook = hook};
+
+	return debt->judged_count &&
+	       bsearch(&key, debt->judged, debt->judged_count, sizeof(key), compare_hook_ids);
+}
+
 void debt_encode(const struct debt *debt, struct buffer *bytes)
 {
 	const struct record_head head = {

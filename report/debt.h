@@ -7,6 +7,7 @@
 #include "report/judge.h"
 #include "report/topology.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,10 @@ void debt_clean(struct debt *debt);
 int debt_copy(struct debt *to, const struct debt *from);
 /* Empties it. */
 void debt_reset(struct debt *debt);
+
+/* Takes the hooks judged in that interval, in any order; judged is the debt's now. */
+void debt_set_judged(struct debt *debt, struct hook_id *judged, size_t count);
+bool debt_was_judged(const struct debt *debt, uint32_t id, enum hook hook);
 
 /* For a later agent on this host. Appends the bytes; an error is the buffer's. */
 void debt_encode(const struct debt *debt, struct buffer *bytes);

@@ -147,23 +147,6 @@ static void add_places(struct judge *judge, const struct report_interface *liste
 	}
 }
 
-static int compare_hook_ids(const void *a, const void *b)
-{
-	const struct hook_id *x = a, *y = b;
-
-	if (x->id != y->id)
-		return x->id < y->id ? -1 : 1;
-	return (int)x->hook - (int)y->hook;
-}
-
-static bool debt_was_judged(const struct debt *debt, uint32_t id, enum hook hook)
-{
-	struct hook_id key = {.id = id, .hook = hook};
-
-	return debt->judged_count &&
-	       bsearch(&key, debt->judged, debt->judged_count, sizeof(key), compare_hook_ids);
-}
-
 /* What leaves through a macvlan above an ingress hook may come back in there, or go out. */
 static bool has_egress_reference(const struct topology_hook *judged)
 {
@@ -791,7 +774,6 @@ int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_
 
 int judge_close(struct judge *judge)
 {
-	struct debt *owing = judge->owing;
 	struct hook_id *judged = calloc(judge->judged_count + 1, sizeof(*judged));
 
 	if (!judged)
@@ -799,9 +781,6 @@ int judge_close(struct judge *judge)
 	for (size_t j = 0; j < judge->judged_count; j++)
 		judged[j] = (struct hook_id){.id = judge->places[judge->judged[j].place].id,
 					     .hook = judge->judged[j].hook};
-	qsort(judged, judge->judged_count, sizeof(*judged), compare_hook_ids);
-	free(owing->judged);
-	owing->judged = judged;
-	owing->judged_count = judge->judged_count;
+	debt_set_judged(judge->owing, judged, judge->judged_count);
 	return 0;
 }
