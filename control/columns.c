@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/columns.h"
 #include "lib/cleanup.h"
-#include "report/format_common.h"
+#include "lib/format.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "control/text.h"
 #include "control/view.h"
 #include "lib/cleanup.h"
-#include "report/format_common.h"
+#include "lib/format.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>

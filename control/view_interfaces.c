@@ -3,7 +3,7 @@
 #include "control/text.h"
 #include "control/view.h"
 #include "lib/cleanup.h"
-#include "report/format_common.h"
+#include "lib/format.h"
 
 #include <inttypes.h>
 #include <jansson.h>

@@ -2,7 +2,7 @@
 #include "control/text.h"
 #include "control/view.h"
 #include "lib/buffer.h"
-#include "report/format_common.h"
+#include "lib/format.h"
 
 #include <inttypes.h>
 #include <jansson.h>

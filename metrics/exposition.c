@@ -3,7 +3,7 @@
 
 #include "lib/buffer.h"
 #include "lib/clock.h"
-#include "report/format_common.h"
+#include "lib/format.h"
 
 #include <inttypes.h>
 

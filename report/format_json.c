@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/format.h"
 #include "lib/number.h"
 #include "lib/protocol.h"
 #include "lib/utf8.h"
