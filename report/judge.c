@@ -326,8 +326,8 @@ static void judge_hooks(struct judge *judge, const struct flow_entry *entry, uin
 	judge_active(judge, true);
 }
 
-static int owe(struct judge *judge, const struct flow_key *key, uint32_t hash, uint32_t id,
-	       unsigned int sender, unsigned int kind, struct flow_count count)
+static int append_owed(struct judge *judge, const struct flow_key *key, uint32_t hash, uint32_t id,
+		       unsigned int sender, unsigned int kind, struct flow_count count)
 {
 	struct flow_table *flows = &judge->owing->flows;
 	int err = flow_table_reserve(flows, 1, 1);
@@ -348,11 +348,12 @@ static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_
 
 	if (!saw_flow(judged, sender) || (!judged->any && flow_count_is_zero(&seen)))
 		return 0;
-	err = owe(judge, key, hash, id, sender, OWED_INGRESS + judged->hook, judged->owed[sender]);
+	err = append_owed(judge, key, hash, id, sender, OWED_INGRESS + judged->hook,
+			  judged->owed[sender]);
 	for (int o = 0; o < ORIGINS && !err; o++)
 		if (!flow_count_is_zero(&judged->turning[sender][o]))
-			err = owe(judge, key, hash, id, sender, turning_kinds[o],
-				  judged->turning[sender][o]);
+			err = append_owed(judge, key, hash, id, sender, turning_kinds[o],
+					  judged->turning[sender][o]);
 	return err;
 }
 
@@ -366,16 +367,16 @@ static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32
 	flow_table_each_cell (cell, judge->flows, entry) {
 		if (!find_place(judge, cell->id)->judges[cell->kind].count || err)
 			continue;
-		err = owe(judge, key, hash, cell->id, cell->sender, cell->kind,
-			  flow_cell_count(cell));
+		err = append_owed(judge, key, hash, cell->id, cell->sender, cell->kind,
+				  flow_cell_count(cell));
 	}
 	for (unsigned int sender = 0; sender < 2; sender++) {
 		for (size_t i = 0; i < judge->active_count && !err; i++)
 			err = keep_owed_by(judge, key, hash, &judge->judged[judge->active[i]],
 					   sender);
 		if (judge->any_judged && !flow_count_is_zero(&last_era[sender]) && !err)
-			err = owe(judge, key, hash, TOPOLOGY_ANY, sender, OWED_COUNTED,
-				  last_era[sender]);
+			err = append_owed(judge, key, hash, TOPOLOGY_ANY, sender, OWED_COUNTED,
+					  last_era[sender]);
 	}
 	return err;
 }

@@ -18,14 +18,14 @@ struct merge_interface;
 struct report_interface;
 
 /* One interval; all borrowed as long as the judge lives. */
-struct judge_case {
+struct judge_input {
 	const struct flow_table *flows;
 	const struct debt *owed; /* from the interval before */
 	struct debt *owing;	 /* empty; filled in for the next one; NULL: it is not asked for */
 };
 
 /* listed: the same interfaces in the order of the report. 0 or -ENOMEM. */
-int judge_new(struct judge **ret, const struct judge_case *matter,
+int judge_new(struct judge **ret, const struct judge_input *input,
 	      const struct report_interface *listed, const struct merge_interface *interfaces,
 	      size_t count);
 void judge_free(struct judge *judge);

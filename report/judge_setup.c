@@ -181,7 +181,7 @@ static int judge_init(struct judge *judge, const struct report_interface *listed
 	return number_eras(judge, interfaces, count) ?: turn_references(judge);
 }
 
-int judge_new(struct judge **ret, const struct judge_case *matter,
+int judge_new(struct judge **ret, const struct judge_input *input,
 	      const struct report_interface *listed, const struct merge_interface *interfaces,
 	      size_t count)
 {
@@ -190,9 +190,9 @@ int judge_new(struct judge **ret, const struct judge_case *matter,
 
 	if (!judge)
 		return -ENOMEM;
-	judge->flows = matter->flows;
-	judge->owed = matter->owed;
-	judge->owing = matter->owing;
+	judge->flows = input->flows;
+	judge->owed = input->owed;
+	judge->owing = input->owing;
 	err = judge_init(judge, listed, interfaces, count);
 	if (err) {
 		judge_free(judge);

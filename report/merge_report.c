@@ -53,7 +53,7 @@ int merge_view_list_interfaces(const struct merge_view *view, struct report *rep
 
 int merge_view_judge(struct judge **ret, const struct merge_view *view, const struct report *report)
 {
-	return judge_new(ret, &view->matter, report->interfaces, view->interfaces,
+	return judge_new(ret, &view->judged, report->interfaces, view->interfaces,
 			 view->interface_count);
 }
 
@@ -272,7 +272,7 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 {
 	struct merge_view view = {
 		.flows = &merge->flows,
-		.matter = {.flows = &merge->flows, .owed = &merge->owed, .owing = &merge->owing},
+		.judged = {.flows = &merge->flows, .owed = &merge->owed, .owing = &merge->owing},
 		.interfaces = interfaces,
 		.interface_count = count,
 		.ends = ends,

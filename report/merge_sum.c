@@ -92,7 +92,7 @@ int merge_sum_smallest(struct merge *merge, const struct merge_interface *interf
 	struct merge_view view = {
 		.flows = &merge->flows,
 		/* what can be summed owes nothing */
-		.matter = {.flows = &merge->flows, .owed = &merge->owed},
+		.judged = {.flows = &merge->flows, .owed = &merge->owed},
 		.interfaces = interfaces,
 		.interface_count = count,
 		.ends = ends,

@@ -479,7 +479,8 @@ static bool was_last_entry(struct record *record, const struct record *news)
 	return --record->entries == 0;
 }
 
-static void refresh(struct nat_table *table, struct record *record, const struct record *news)
+static void refresh_record(struct nat_table *table, struct record *record,
+			   const struct record *news)
 {
 	if (news->life == LIFE_HERE) {
 		note_entry(table, record);
@@ -492,7 +493,7 @@ static void refresh(struct nat_table *table, struct record *record, const struct
 	}
 }
 
-static int add(struct nat_table *table, const struct record *news)
+static int insert_record(struct nat_table *table, const struct record *news)
 {
 	struct record *record;
 
@@ -520,8 +521,8 @@ int nat_table_update(struct nat_table *table, const struct conntrack_entry *entr
 	if (r < 0)
 		return r;
 	if (!record)
-		return add(table, &news);
-	refresh(table, record, &news);
+		return insert_record(table, &news);
+	refresh_record(table, record, &news);
 	return 0;
 }
 
@@ -544,7 +545,7 @@ void nat_table_dump_end(struct nat_table *table, bool whole)
 }
 
 /* Gives back the memory of a crowd that has left. */
-static void shrink(struct nat_table *table)
+static void shrink_table(struct nat_table *table)
 {
 	struct nat_table small = *table;
 
@@ -560,7 +561,7 @@ static void shrink(struct nat_table *table)
 
 		if (record->life == LIFE_FREE)
 			continue;
-		if (reserve_slots(&small) < 0 || add(&small, record) < 0) {
+		if (reserve_slots(&small) < 0 || insert_record(&small, record) < 0) {
 			free(small.slots);
 			free(small.records);
 			return;
@@ -581,7 +582,7 @@ void nat_table_next_interval(struct nat_table *table)
 		else if (record->life == LIFE_WENT)
 			record->life = LIFE_WENT_BEFORE;
 	}
-	shrink(table);
+	shrink_table(table);
 }
 
 /*

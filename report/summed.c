@@ -239,8 +239,8 @@ size_t summed_compact(struct report_sum *sums, size_t count)
 }
 
 /* A sum for each interface, with what the list has. NULL: no memory. */
-static struct report_sum *spread(const struct report *report, const struct report_sum *list,
-				 size_t count)
+static struct report_sum *spread_sums(const struct report *report, const struct report_sum *list,
+				      size_t count)
 {
 	struct report_sum *sums = calloc(report->interface_count + 1, sizeof(*sums));
 
@@ -252,8 +252,8 @@ static struct report_sum *spread(const struct report *report, const struct repor
 }
 
 /* Takes sums of all interfaces in place of a list. */
-static void replace(struct report_sum **list, size_t *count, struct report_sum *sums,
-		    const struct report *report)
+static void replace_sums(struct report_sum **list, size_t *count, struct report_sum *sums,
+			 const struct report *report)
 {
 	free(*list);
 	*list = sums;
@@ -262,8 +262,8 @@ static void replace(struct report_sum **list, size_t *count, struct report_sum *
 
 int summed_put(const struct summed *summed, struct report *report)
 {
-	struct report_sum *others = spread(report, report->others, report->other_count);
-	struct report_sum *tunnels = spread(report, report->tunnels, report->tunnel_count);
+	struct report_sum *others = spread_sums(report, report->others, report->other_count);
+	struct report_sum *tunnels = spread_sums(report, report->tunnels, report->tunnel_count);
 
 	if (!others || !tunnels) {
 		free(others);
@@ -281,8 +281,8 @@ int summed_put(const struct summed *summed, struct report *report)
 		report_sum_add(&tunnels[i], &from->tunnel);
 		flow_count_add(&report->total, &from->other.count);
 	}
-	replace(&report->others, &report->other_count, others, report);
-	replace(&report->tunnels, &report->tunnel_count, tunnels, report);
+	replace_sums(&report->others, &report->other_count, others, report);
+	replace_sums(&report->tunnels, &report->tunnel_count, tunnels, report);
 	report->summed_flows += summed->flows;
 	report->filtered.flows += summed->filtered.flows;
 	flow_count_add(&report->filtered.count, &summed->filtered.count);
@@ -297,12 +297,12 @@ int summed_trim(struct report *report, size_t n)
 
 	if (kept == report->flow_count && left_out == report->left_out_count)
 		return 0;
-	others = spread(report, report->others, report->other_count);
+	others = spread_sums(report, report->others, report->other_count);
 	if (!others)
 		return -ENOMEM;
 	for (size_t i = kept; i < report->flow_count; i++)
 		report_sum_add_flow(&others[report->flows[i].counted_at], &report->flows[i]);
-	replace(&report->others, &report->other_count, others, report);
+	replace_sums(&report->others, &report->other_count, others, report);
 	report->summed_flows += report->flow_count - kept;
 	memmove(report->flows + kept, report->flows + report->flow_count,
 		left_out * sizeof(*report->flows));
