@@ -70,7 +70,8 @@ static void encode_cell(const struct flow_key *key, const struct flow_cell *cell
 	buffer_append(bytes, &coded, sizeof(coded));
 }
 
-/* Not all cells are of an entry: what was moved to another one may be in a cell of its. */
+/* Counted by entry: a cell that flow_table_move() added to another is still in the array, but no
+ * entry's. */
 static uint64_t count_cells(const struct flow_table *table)
 {
 	uint64_t count = 0;

@@ -9,9 +9,8 @@ struct flow_key;
 struct nat_end;
 
 /*
- * Of what stands in every line, written where it belongs, not terminated; they return where it
- * ends. An address as in a key of that enum flow_family, IPv6 as RFC 5952; an end of a flow:
- * "192.0.2.1:80", "[2001:db8::1]:80".
+ * These write at `to`, without a terminator, and return the end. An address as in a key of that
+ * enum flow_family, IPv6 as RFC 5952; an end of a flow: "192.0.2.1:80", "[2001:db8::1]:80".
  */
 #define FORMAT_ADDRESS_SIZE 39 /* the longest one: IPv6 in full */
 #define FORMAT_END_SIZE	    (FORMAT_ADDRESS_SIZE + 8)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
 #include "lib/format.h"
-#include "lib/protocol.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/report.h"

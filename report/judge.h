@@ -10,7 +10,6 @@
 #define FLOWTALLY_JUDGE_H
 
 #include "report/flow_table.h"
-#include "report/topology.h"
 
 struct debt;
 struct judge;
@@ -56,7 +55,7 @@ const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t 
 /* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
-/* Cells of a flow beside those of an enum flow_class: of the unsure key. */
+/* Kinds of cells beyond enum flow_class: from keys with `unsure` set. */
 enum unsure_class {
 	FLOW_EGRESS_UNSURE = FLOW_CLASSES,
 	FLOW_INGRESS_TURNED,

@@ -85,7 +85,7 @@ static void add_judged(struct judge *judge)
 }
 
 /*
- * Enters judged hook number j with a reference of its. What leaves through a macvlan above an
+ * Enters one reference of judged hook number j. What leaves through a macvlan above an
  * ingress hook may arrive there, whatever its class.
  */
 static void enter_reference(struct judge *judge, uint32_t j,
