@@ -3,7 +3,6 @@
 #include "config/config.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "supervisor/attach_ops.h"
 #include "supervisor/explain.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -124,8 +123,8 @@ bool admission_let_in(struct admission *admission, struct interface *const *wait
 		some = admission_prepare(admission, some, room, &err);
 		admission_attach(admission, waiting + done, some);
 		for (size_t i = done; i < done + some; i++) {
-			attached += waiting[i]->attachment.ops != NULL;
-			tcx += waiting[i]->attachment.ops == &attach_tcx;
+			attached += attach_is_on(&waiting[i]->attachment);
+			tcx += attach_is_tcx(&waiting[i]->attachment);
 		}
 		done += some;
 	}

@@ -203,7 +203,7 @@ static size_t attach_select(struct attach_job *jobs, size_t n, const struct atta
  * is worth a try. */
 static void attach_otherwise(struct attacher *attacher, struct attach_job *job)
 {
-	bool by_tcx = job->attachment->ops == &attach_tcx;
+	bool by_tcx = attach_is_tcx(job->attachment);
 	int err = job->result;
 
 	if (attacher->mode != CONFIG_ATTACH_AUTO || !err || err == -ENODEV)
@@ -334,6 +334,16 @@ bool attach_in_stock(const struct attacher *attacher, const struct attachment *a
 	if (attachment->ops != &attach_clsact)
 		return attachment->ops;
 	return numbers_find(attacher->stock, attacher->stock_count, attachment->ifindex);
+}
+
+bool attach_is_on(const struct attachment *attachment)
+{
+	return attachment->ops;
+}
+
+bool attach_is_tcx(const struct attachment *attachment)
+{
+	return attachment->ops == &attach_tcx;
 }
 
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment)

@@ -106,6 +106,12 @@ void attacher_drop_stock(struct attacher *attacher);
  * of it. */
 bool attach_in_stock(const struct attacher *attacher, const struct attachment *attachment);
 
+/* Whether the program is on the interface, as far as we know; whether it is so by tcx. */
+bool attach_is_on(const struct attachment *attachment);
+bool attach_is_tcx(const struct attachment *attachment);
+
+#define ATTACH_BOTH_HOOKS (1U << TC_HOOK_INGRESS | 1U << TC_HOOK_EGRESS)
+
 /* The hooks that the program is not on any more, as bits 1 << enum tc_hook; 0: it is on both. */
 unsigned int attach_missing(struct attacher *attacher, const struct attachment *attachment);
 

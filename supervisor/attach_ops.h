@@ -5,9 +5,6 @@
 
 #include "supervisor/attach.h"
 
-/* Of attach_missing(). */
-#define ATTACH_BOTH_HOOKS (1U << TC_HOOK_INGRESS | 1U << TC_HOOK_EGRESS)
-
 /* What the ways of attaching share. */
 struct attacher {
 	enum config_attach mode;

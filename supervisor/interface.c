@@ -4,7 +4,6 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
-#include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -417,7 +416,7 @@ void interface_settle(struct interface *interface, const struct monitor *monitor
 		return;
 	}
 	interface_begin_truth(interface, monitor);
-	if (interface->attachment.ops == &attach_tcx)
+	if (attach_is_tcx(&interface->attachment))
 		monitor->counts->attached_tcx++;
 	else
 		monitor->counts->attached_clsact++;

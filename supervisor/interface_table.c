@@ -7,7 +7,6 @@
 #include "report/flow_count.h"
 #include "report/merge.h"
 #include "report/tunnel.h"
-#include "supervisor/attach_ops.h"
 #include "supervisor/held.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
@@ -345,7 +344,7 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 /* Not monitored, but what took it off failed. */
 static bool table_is_left(const struct interface *interface)
 {
-	return interface->state == INTERFACE_KNOWN && interface->attachment.ops;
+	return interface->state == INTERFACE_KNOWN && attach_is_on(&interface->attachment);
 }
 
 static bool table_has_left(const struct interface_table *table)
@@ -455,7 +454,7 @@ static size_t table_list_waiting(struct interface_table *table, bool retry,
 
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->wanted && interface->state == INTERFACE_KNOWN &&
-		    !interface->attachment.ops && (retry || !interface->attach_error))
+		    !attach_is_on(&interface->attachment) && (retry || !interface->attach_error))
 			waiting[count++] = interface;
 	return count;
 }
@@ -587,7 +586,7 @@ static void table_detach_all(struct interface_table *table)
 		log_error("cannot detach: %s", strerror(-err));
 	else
 		FOR_EACH_INTERFACE (table, interface)
-			if (interface->attachment.ops)
+			if (attach_is_on(&interface->attachment))
 				selection_add(&selection, interface);
 	interface_detach_each(selection.interfaces, selection.count, table->monitor);
 	selection_clean(&selection);
@@ -812,10 +811,10 @@ struct interface_table_counts interface_table_count(const struct interface_table
 		counts.wanted += interface->wanted;
 		if (interface->attach_error)
 			counts.attach_error = interface->attach_error;
-		counts.attached += interface->attachment.ops != NULL;
+		counts.attached += attach_is_on(&interface->attachment);
 		counts.monitored += interface->state == INTERFACE_COUNTING;
-		counts.tcx += interface->attachment.ops == &attach_tcx;
-		counts.clsact += interface->attachment.ops == &attach_clsact;
+		counts.tcx += attach_is_tcx(&interface->attachment);
 	}
+	counts.clsact = counts.attached - counts.tcx;
 	return counts;
 }

@@ -527,13 +527,13 @@ bool interface_table_has_attached(struct interface_table *table, uint32_t ifinde
 {
 	const struct interface *interface = *table_find(table, ifindex);
 
-	return interface && interface->attachment.ops;
+	return interface && attach_is_on(&interface->attachment);
 }
 
 bool interface_table_has_life(struct interface_table *table, uint32_t life)
 {
 	FOR_EACH_INTERFACE (table, interface)
-		if (interface->life == life && interface->attachment.ops)
+		if (interface->life == life && attach_is_on(&interface->attachment))
 			return true;
 	return false;
 }
