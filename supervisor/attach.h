@@ -139,6 +139,9 @@ struct attach_place {
 int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
 		 struct attach_place *place);
 
+/* Whether the name is that of a pinned link of an interface, and of which life of it. */
+bool attach_is_pin(const char *name, uint32_t *life);
+
 /* "tcx", "clsact", or "none" if it is not attached. */
 const char *attach_mode_to_str(const struct attachment *attachment);
 

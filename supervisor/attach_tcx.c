@@ -6,6 +6,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -26,16 +27,14 @@ static const struct {
 	[TC_HOOK_EGRESS] = {.type = TCX_EGRESS, .flags = TCX_AFTER, .name = "egress"},
 };
 
-struct tcx_pin {
-	char name[64];
-};
-
-static struct tcx_pin tcx_pin_name(uint32_t life, enum tc_hook hook)
+static struct pin_name tcx_pin(uint32_t life, enum tc_hook hook)
 {
-	struct tcx_pin pin;
+	return pin_name("link-%" PRIu32 "-%s", life, tcx_hooks[hook].name);
+}
 
-	snprintf(pin.name, sizeof(pin.name), "link-%u-%s", life, tcx_hooks[hook].name);
-	return pin;
+bool attach_is_pin(const char *name, uint32_t *life)
+{
+	return sscanf(name, "link-%" SCNu32 "-", life) == 1;
 }
 
 static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_hook hook)
@@ -53,13 +52,13 @@ static int tcx_link(const struct attacher *attacher, uint32_t ifindex, enum tc_h
 static int tcx_attach_hook(const struct attacher *attacher, struct attachment *attachment,
 			   enum tc_hook hook)
 {
-	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	struct pin_name pin = tcx_pin(attachment->life, hook);
 	int fd = tcx_link(attacher, attachment->ifindex, hook);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	err = pins_put(attacher->pins, fd, pin.name);
+	err = pins_put(attacher->pins, fd, pin.text);
 	if (err) {
 		close(fd);
 		return err;
@@ -72,7 +71,7 @@ static int tcx_attach_hook(const struct attacher *attacher, struct attachment *a
 static int tcx_detach_hook(const struct attacher *attacher, struct attachment *attachment,
 			   enum tc_hook hook)
 {
-	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
+	struct pin_name pin = tcx_pin(attachment->life, hook);
 	int fd = attachment->link_fd[hook];
 
 	if (fd >= 0) {
@@ -83,7 +82,7 @@ static int tcx_detach_hook(const struct attacher *attacher, struct attachment *a
 		attachment->link_fd[hook] = -1;
 	}
 	/* also when that failed before */
-	return pins_drop(attacher->pins, pin.name);
+	return pins_drop(attacher->pins, pin.text);
 }
 
 static int tcx_detach_one(const struct attacher *attacher, struct attachment *attachment)
@@ -161,8 +160,8 @@ static int tcx_repair(struct attacher *attacher, struct attachment *attachment,
 static int tcx_adopt_hook(struct attacher *attacher, struct attachment *attachment,
 			  enum tc_hook hook)
 {
-	struct tcx_pin pin = tcx_pin_name(attachment->life, hook);
-	int fd = pins_get(attacher->pins, pin.name);
+	struct pin_name pin = tcx_pin(attachment->life, hook);
+	int fd = pins_get(attacher->pins, pin.text);
 
 	attachment->link_fd[hook] = fd;
 	if (fd < 0)
@@ -196,14 +195,15 @@ static uint32_t tcx_link_program(int fd)
 bool attach_tcx_first(uint32_t ifindex, enum tc_hook hook, uint32_t own_id, char *text, size_t size)
 {
 	__u32 ids[64], count = 64, attach_flags;
+	char program[64];
 
 	/* more than 64 programs on one hook is more than the kernel allows (BPF_MPROG_MAX) */
 	if (bpf_prog_query((int)ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
 			   &attach_flags, ids, &count) ||
 	    !count || ids[0] == own_id)
 		return false;
-	snprintf(text, size, "tcx program ");
-	attach_program_name(ids[0], text + 12, size - 12);
+	attach_program_name(ids[0], program, sizeof(program));
+	snprintf(text, size, "tcx program %s", program);
 	return true;
 }
 

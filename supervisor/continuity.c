@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,27 +139,20 @@ struct held *continuity_held(const struct continuity *continuity)
 	return continuity->held;
 }
 
-struct bytes_pin {
-	char name[32];
-};
-
-static struct bytes_pin bytes_pin_name(const char *what, uint64_t number)
+static struct pin_name continuity_bytes_pin(const char *what, uint64_t number)
 {
-	struct bytes_pin pin;
-
-	snprintf(pin.name, sizeof(pin.name), "%s-%" PRIu64, what, number);
-	return pin;
+	return pin_name("%s-%" PRIu64, what, number);
 }
 
 /* Frees the bytes. 0 or negative errno, their own error among them. */
 static int continuity_put_bytes(const struct continuity *continuity, const char *what,
 				uint64_t number, struct buffer *bytes)
 {
-	struct bytes_pin pin = bytes_pin_name(what, number);
+	struct pin_name pin = continuity_bytes_pin(what, number);
 	int err = buffer_error(bytes);
 
 	if (!err)
-		err = pins_put_bytes(continuity->pins, pin.name, bytes->data, bytes->size);
+		err = pins_put_bytes(continuity->pins, pin.text, bytes->data, bytes->size);
 	buffer_free(bytes);
 	return err;
 }
@@ -168,19 +160,19 @@ static int continuity_put_bytes(const struct continuity *continuity, const char 
 int continuity_get_bytes(const struct continuity *continuity, const char *what, uint64_t number,
 			 struct buffer *bytes)
 {
-	struct bytes_pin pin = bytes_pin_name(what, number);
+	struct pin_name pin = continuity_bytes_pin(what, number);
 
-	return pins_get_bytes(continuity->pins, pin.name, bytes);
+	return pins_get_bytes(continuity->pins, pin.text, bytes);
 }
 
 /* Number 0: there are none. */
 static void continuity_drop_bytes(const struct continuity *continuity, const char *what,
 				  uint64_t number)
 {
-	struct bytes_pin pin = bytes_pin_name(what, number);
+	struct pin_name pin = continuity_bytes_pin(what, number);
 
 	if (number)
-		pins_forget(continuity->pins, pin.name);
+		pins_forget(continuity->pins, pin.text);
 }
 
 /*

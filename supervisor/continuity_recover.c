@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "report/merge.h"
+#include "supervisor/attach.h"
 #include "supervisor/continuity_private.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/held.h"
@@ -259,7 +260,7 @@ static bool continuity_is_orphan(const struct orphans *orphans, const char *name
 		return generation != continuity->generation;
 	if (flow_map_is_pin(name, &map))
 		return !continuity_has_generation(continuity, map.generation);
-	if (sscanf(name, "link-%" SCNu32 "-", &life) == 1)
+	if (attach_is_pin(name, &life))
 		return !interface_table_has_life(orphans->table, life);
 	if (sscanf(name, "folded-%" SCNu64, &id) == 1)
 		return id != continuity->folded && id != continuity->report.folded;

@@ -151,35 +151,28 @@ void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries)
 	flow_maps_release(maps, 0);
 }
 
-struct flow_map_pin {
-	char name[64];
-};
-
-static struct flow_map_pin flow_maps_pin_name(const struct flow_map *map)
+static struct pin_name flow_map_pin(const struct flow_map *map)
 {
-	struct flow_map_pin pin;
-
-	snprintf(pin.name, sizeof(pin.name), "flows-%" PRIu32 "-%" PRIu32 "-%" PRIu64,
-		 map->generation, map->phase, map->serial);
-	return pin;
+	return pin_name("flows-%" PRIu32 "-%" PRIu32 "-%" PRIu64, map->generation, map->phase,
+			map->serial);
 }
 
 /* Gives the map a serial number and holds it for a crash. */
 static int flow_maps_hold(struct flow_maps *maps, struct flow_map *map)
 {
-	struct flow_map_pin pin;
+	struct pin_name pin;
 
 	map->serial = ++maps->last_serial;
 	map->generation = program_generation(maps->program);
-	pin = flow_maps_pin_name(map);
-	return pins_put(maps->pins, map->fd, pin.name);
+	pin = flow_map_pin(map);
+	return pins_put(maps->pins, map->fd, pin.text);
 }
 
 void flow_maps_forget(struct flow_maps *maps, const struct flow_map *map)
 {
-	struct flow_map_pin pin = flow_maps_pin_name(map);
+	struct pin_name pin = flow_map_pin(map);
 
-	pins_forget(maps->pins, pin.name);
+	pins_forget(maps->pins, pin.text);
 }
 
 /* Whether the error tells that the kernel has no batches of such a map; the last number is its own
@@ -384,12 +377,12 @@ int flow_maps_take(struct flow_maps *maps, uint32_t phase, struct flow_map *ret)
 int flow_maps_rename(struct flow_maps *maps, struct flow_map *map, uint32_t phase)
 {
 	struct flow_map renamed = *map;
-	struct flow_map_pin from = flow_maps_pin_name(map), to;
+	struct pin_name from = flow_map_pin(map), to;
 	int err;
 
 	renamed.phase = phase;
-	to = flow_maps_pin_name(&renamed);
-	err = pins_rename(maps->pins, from.name, to.name);
+	to = flow_map_pin(&renamed);
+	err = pins_rename(maps->pins, from.text, to.text);
 	if (!err)
 		map->phase = phase;
 	return err;
@@ -640,7 +633,7 @@ static int flow_maps_copy_records(void *data, const struct flow_key *keys,
 
 int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries)
 {
-	struct flow_map_pin pin = flow_maps_pin_name(map);
+	struct pin_name pin = flow_map_pin(map);
 	_close_ int fd = -1;
 	int err;
 
@@ -652,7 +645,7 @@ int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t 
 	if (fd < 0)
 		return fd;
 	err = flow_maps_read(maps, map, flow_maps_copy_records, &fd);
-	return err ? err : pins_replace(maps->pins, fd, pin.name);
+	return err ? err : pins_replace(maps->pins, fd, pin.text);
 }
 
 /* What is in a slot, as the kernel numbers it. */

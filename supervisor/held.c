@@ -30,16 +30,9 @@ struct held {
 	uint64_t first_train_set, last_train_set; /* pinned are at most those behind the first */
 };
 
-struct held_pin {
-	char name[64];
-};
-
-static struct held_pin held_train_pin(uint64_t set)
+static struct pin_name held_train_pin(uint64_t set)
 {
-	struct held_pin pin;
-
-	snprintf(pin.name, sizeof(pin.name), "trains-%" PRIu64, set);
-	return pin;
+	return pin_name("trains-%" PRIu64, set);
 }
 
 int held_new(struct held **ret, struct flow_maps *maps, const struct pins *pins)
@@ -123,7 +116,7 @@ static void held_encode_trains(const struct held_train *trains, size_t n, struct
 
 int held_put_trains(struct held *held, uint32_t set, const struct held_train *trains, size_t n)
 {
-	struct held_pin pin = held_train_pin(set);
+	struct pin_name pin = held_train_pin(set);
 	struct buffer bytes = {0};
 	int err;
 
@@ -132,7 +125,7 @@ int held_put_trains(struct held *held, uint32_t set, const struct held_train *tr
 	held_encode_trains(trains, n, &bytes);
 	err = buffer_error(&bytes);
 	if (!err)
-		err = pins_put_bytes(held->pins, pin.name, bytes.data, bytes.size);
+		err = pins_put_bytes(held->pins, pin.text, bytes.data, bytes.size);
 	buffer_free(&bytes);
 	if (!err)
 		held_note_set(held, set);
@@ -172,8 +165,8 @@ static int held_decode_trains(const struct buffer *bytes, struct held_train **re
 
 int held_has_trains(const struct held *held, uint32_t set, bool *has)
 {
-	struct held_pin pin = held_train_pin(set);
-	_close_ int fd = pins_get(held->pins, pin.name);
+	struct pin_name pin = held_train_pin(set);
+	_close_ int fd = pins_get(held->pins, pin.text);
 
 	*has = fd >= 0;
 	return fd < 0 && fd != -ENOENT ? fd : 0;
@@ -181,9 +174,9 @@ int held_has_trains(const struct held *held, uint32_t set, bool *has)
 
 int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, size_t *n)
 {
-	struct held_pin pin = held_train_pin(set);
+	struct pin_name pin = held_train_pin(set);
 	struct buffer bytes = {0};
-	int err = pins_get_bytes(held->pins, pin.name, &bytes);
+	int err = pins_get_bytes(held->pins, pin.text, &bytes);
 
 	if (!err)
 		err = held_decode_trains(&bytes, ret, n);
@@ -253,9 +246,9 @@ int held_list(const struct held *held, size_t first, struct checkpoint_list *map
 
 void held_forget_trains(struct held *held, uint64_t set)
 {
-	struct held_pin pin = held_train_pin(set);
+	struct pin_name pin = held_train_pin(set);
 
-	pins_forget(held->pins, pin.name);
+	pins_forget(held->pins, pin.text);
 }
 
 void held_release(struct held *held, size_t first, size_t n, uint64_t after_train_set,

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,17 @@ void pins_free(struct pins *pins)
 	cleanup_close(&pins->own_fd);
 	bpffs_free(pins->filesystem);
 	free(pins);
+}
+
+struct pin_name pin_name(const char *format, ...)
+{
+	struct pin_name name;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(name.text, sizeof(name.text), format, arguments);
+	va_end(arguments);
+	return name;
 }
 
 /* The system call takes no directory before 6.5, and those who started us, in whose view it is, may

@@ -23,6 +23,12 @@ int pins_new(struct pins **ret);
 /* Leaves the pins where they are, and the file system as long as there are any. */
 void pins_free(struct pins *pins);
 
+/* The name of a pin, made as by printf(3). */
+struct pin_name {
+	char text[64];
+};
+struct pin_name pin_name(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* All of these take NULL for pins: none are kept. */
 
 /* 0 or negative errno. */

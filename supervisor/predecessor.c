@@ -44,11 +44,11 @@ struct predecessor {
 static int predecessor_open_map(const struct predecessor *predecessor, const char *name,
 				struct predecessor_map *map, struct bpf_map_info *info)
 {
-	struct program_pin pin = program_pin_name(predecessor->generation->number, name);
+	struct pin_name pin = program_pin(predecessor->generation->number, name);
 	__u32 size = sizeof(*info);
 
 	memset(info, 0, sizeof(*info));
-	map->fd = pins_get(predecessor->pins, pin.name);
+	map->fd = pins_get(predecessor->pins, pin.text);
 	if (map->fd < 0)
 		return map->fd;
 	if (bpf_obj_get_info_by_fd(map->fd, info, &size))

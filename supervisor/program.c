@@ -120,14 +120,12 @@ static int program_size_maps(struct program *program)
 	return bpf_map__set_max_entries(trains, program->cpu_count * FLOW_EPOCHS * program->trains);
 }
 
-struct program_pin program_pin_name(uint32_t generation, const char *map)
+struct pin_name program_pin(uint32_t generation, const char *map)
 {
 	/* the file system takes no dots in names */
 	const char *name = *map == '.' ? strrchr(map, '.') + 1 : map;
-	struct program_pin pin;
 
-	snprintf(pin.name, sizeof(pin.name), "program-%" PRIu32 "-%s", generation, name);
-	return pin;
+	return pin_name("program-%" PRIu32 "-%s", generation, name);
 }
 
 bool program_is_pin(const char *name, uint32_t *generation)
@@ -135,16 +133,16 @@ bool program_is_pin(const char *name, uint32_t *generation)
 	return sscanf(name, "program-%" SCNu32 "-", generation) == 1;
 }
 
-static struct program_pin program_map_pin(const struct program *program, const struct bpf_map *map)
+static struct pin_name program_map_pin(const struct program *program, const struct bpf_map *map)
 {
-	return program_pin_name(program->generation, bpf_map__name(map));
+	return program_pin(program->generation, bpf_map__name(map));
 }
 
 static int program_reuse_map(const struct program *program, struct bpf_map *map,
 			     const struct pins *pins)
 {
-	struct program_pin pin = program_map_pin(program, map);
-	_close_ int fd = pins_get(pins, pin.name);
+	struct pin_name pin = program_map_pin(program, map);
+	_close_ int fd = pins_get(pins, pin.text);
 	struct bpf_map_info info = {0};
 	__u32 size = sizeof(info);
 
@@ -179,8 +177,8 @@ static int program_pin_maps(const struct program *program, const struct pins *pi
 
 	bpf_object__for_each_map(map, program->object)
 	{
-		struct program_pin pin = program_map_pin(program, map);
-		int err = pins_replace(pins, bpf_map__fd(map), pin.name);
+		struct pin_name pin = program_map_pin(program, map);
+		int err = pins_replace(pins, bpf_map__fd(map), pin.text);
 
 		if (err)
 			return err;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pin_name;
 struct pins;
 struct program;
 struct slot_table;
@@ -25,10 +26,7 @@ void program_free(struct program *program);
 uint32_t program_generation(const struct program *program);
 
 /* The name of the pin of one of these maps; and which generation's the pin is, if it is one. */
-struct program_pin {
-	char name[64];
-};
-struct program_pin program_pin_name(uint32_t generation, const char *map);
+struct pin_name program_pin(uint32_t generation, const char *map);
 bool program_is_pin(const char *name, uint32_t *generation);
 
 /* Descriptors of the two entries and of the ARRAY_OF_MAPS, borrowed. */
