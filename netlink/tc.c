@@ -364,7 +364,7 @@ int tc_filter_each(struct tc *tc, uint32_t ifindex,
 	r = tc_clsact_find(tc, ifindex);
 	if (r < 0)
 		return r == -ENOENT || r == -ENODEV ? 0 : r;
-	for (filters.hook = TC_HOOK_INGRESS; filters.hook <= TC_HOOK_EGRESS; filters.hook++) {
+	for (filters.hook = 0; filters.hook < TC_HOOKS; filters.hook++) {
 		r = dump_filters(tc, ifindex, &filters);
 		if (r < 0)
 			return r;

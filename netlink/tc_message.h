@@ -11,6 +11,7 @@ struct nlmsghdr;
 enum tc_hook {
 	TC_HOOK_INGRESS,
 	TC_HOOK_EGRESS,
+	TC_HOOKS,
 };
 
 struct tc_filter {

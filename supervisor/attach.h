@@ -31,10 +31,10 @@ struct attachment {
 	uint32_t life; /* of the interface (interface.h), for the names of pins */
 	bool preceded; /* others run before ours at ingress, and may take packets away there */
 	union {
-		int link_fd[2]; /* tcx: owned; by enum tc_hook */
+		int link_fd[TC_HOOKS]; /* tcx: owned; by enum tc_hook */
 		struct {
 			bool created; /* the qdisc is ours to delete */
-			uint16_t priority[2];
+			uint16_t priority[TC_HOOKS];
 		} clsact;
 	};
 };

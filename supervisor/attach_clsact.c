@@ -98,15 +98,15 @@ static int clsact_filter_error(int err)
 
 /* Both filters, or none and no qdisc of ours. results: of the first try, by hook. */
 static int clsact_finish(struct attacher *attacher, struct attachment *attachment,
-			 const int results[2])
+			 const int results[TC_HOOKS])
 {
-	int err[2];
+	int err[TC_HOOKS];
 
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
 		err[hook] = clsact_try_on(attacher, hook, attachment, results[hook]);
 	if (!err[TC_HOOK_INGRESS] && !err[TC_HOOK_EGRESS])
 		return 0;
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
 		if (!err[hook])
 			(void)tc_filter_delete(attacher->tc, attachment->ifindex, hook,
 					       attachment->clsact.priority[hook],
@@ -194,8 +194,7 @@ static void clsact_attach(struct attacher *attacher, struct attach_job *const *j
 		return;
 	clsact_add_qdiscs(attacher, jobs, n, changes);
 	for (size_t i = 0; i < n; i++)
-		for (enum tc_hook hook = TC_HOOK_INGRESS;
-		     hook <= TC_HOOK_EGRESS && !jobs[i]->result; hook++) {
+		for (enum tc_hook hook = 0; hook < TC_HOOKS && !jobs[i]->result; hook++) {
 			jobs[i]->attachment->clsact.priority[hook] = clsact_priority(hook, 0);
 			changes[count++] =
 				clsact_filter(attacher, hook, jobs[i]->attachment, TC_FILTER_ADD);
@@ -224,8 +223,8 @@ static void clsact_detach(struct attacher *attacher, struct attach_job *const *j
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		for (enum tc_hook hook = TC_HOOK_INGRESS;
-		     hook <= TC_HOOK_EGRESS && changes && of && !jobs[i]->gone; hook++) {
+		for (enum tc_hook hook = 0; hook < TC_HOOKS && changes && of && !jobs[i]->gone;
+		     hook++) {
 			of[count] = jobs[i];
 			changes[count++] = clsact_filter(attacher, hook, jobs[i]->attachment,
 							 TC_FILTER_DELETE);
@@ -244,7 +243,7 @@ static void clsact_detach(struct attacher *attacher, struct attach_job *const *j
 /* Our filters, as they stand in the kernel. */
 struct clsact_found {
 	unsigned int missing;
-	uint16_t priority[2]; /* of those that are not */
+	uint16_t priority[TC_HOOKS]; /* of those that are not */
 };
 
 static void clsact_note_ours(void *data, const struct tc_filter *filter)
@@ -293,7 +292,7 @@ static int clsact_repair(struct attacher *attacher, struct attachment *attachmen
 
 	if (!err)
 		err = clsact_find(attacher, attachment, &found);
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++)
+	for (enum tc_hook hook = 0; hook < TC_HOOKS && !err; hook++)
 		if (missing & found.missing & 1U << hook)
 			err = clsact_add_filter(attacher, attachment, hook);
 	return err;
@@ -320,11 +319,11 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 	/* where that cannot be asked all is taken to be as it was described */
 	asked = !clsact_find(attacher, attachment, &found);
 	/* it died before it could write down where it had put one back */
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && asked; hook++)
+	for (enum tc_hook hook = 0; hook < TC_HOOKS && asked; hook++)
 		if (!(found.missing & 1U << hook))
 			attachment->clsact.priority[hook] = found.priority[hook];
 	err = asked && found.missing ? -ENOENT : 0;
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
+	for (enum tc_hook hook = 0; hook < TC_HOOKS && !err; hook++) {
 		struct tc_change change =
 			clsact_filter(attacher, hook, attachment, TC_FILTER_REPLACE);
 

@@ -9,9 +9,9 @@
 struct attacher {
 	enum config_attach mode;
 	bool prefer_tcx;
-	bool lacks_tcx;		 /* it was tried where it is better, in vain */
-	int program_fd[2];	 /* by enum tc_hook; borrowed */
-	const struct pins *pins; /* borrowed */
+	bool lacks_tcx;		  /* it was tried where it is better, in vain */
+	int program_fd[TC_HOOKS]; /* by enum tc_hook; borrowed */
+	const struct pins *pins;  /* borrowed */
 	struct tc *tc;
 	/* interfaces with a clsact qdisc, ascending; owned */
 	uint32_t *stock;

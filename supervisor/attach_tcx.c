@@ -135,7 +135,7 @@ static unsigned int tcx_missing(struct attacher *attacher, const struct attachme
 	unsigned int missing = 0;
 
 	(void)attacher;
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
 		if (!tcx_link_alive(attachment->link_fd[hook], attachment->ifindex))
 			missing |= 1U << hook;
 	return missing;
@@ -147,7 +147,7 @@ static int tcx_repair(struct attacher *attacher, struct attachment *attachment,
 {
 	int err = missing == ATTACH_BOTH_HOOKS ? -ENOENT : 0;
 
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS && !err; hook++) {
+	for (enum tc_hook hook = 0; hook < TC_HOOKS && !err; hook++) {
 		if (!(missing & 1U << hook))
 			continue;
 		err = tcx_detach_hook(attacher, attachment, hook);

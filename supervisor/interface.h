@@ -74,8 +74,8 @@ struct repair {
 };
 
 enum repair_part {
-	REPAIR_INGRESS = 1,
-	REPAIR_EGRESS = 2,
+	REPAIR_INGRESS = 1U << TC_HOOK_INGRESS, /* as attach_missing() has them */
+	REPAIR_EGRESS = 1U << TC_HOOK_EGRESS,
 	REPAIR_SLOT = 4, /* its word in the slot table */
 	REPAIR_MAP = 8,	 /* its map in the slot */
 };

@@ -28,15 +28,10 @@ static unsigned int table_find_broken(const struct interface_table *table,
 				      const struct interface *interface)
 {
 	const struct monitor *monitor = table->monitor;
-	unsigned int missing = attach_missing(monitor->attacher, &interface->attachment);
+	unsigned int broken = attach_missing(monitor->attacher, &interface->attachment);
 	struct flow_slot slot =
 		slot_table_get(program_slots(monitor->program), interface->link.ifindex);
-	unsigned int broken = 0;
 
-	if (missing & 1U << TC_HOOK_INGRESS)
-		broken |= REPAIR_INGRESS;
-	if (missing & 1U << TC_HOOK_EGRESS)
-		broken |= REPAIR_EGRESS;
 	if (memcmp(&slot, &interface->slot, sizeof(slot)) != 0)
 		broken |= REPAIR_SLOT;
 	if (!flow_maps_in_place(monitor->maps, &interface->map))
@@ -74,15 +69,11 @@ static bool table_repair_in_place(struct interface_table *table, struct interfac
 				  unsigned int broken, int *err)
 {
 	const struct monitor *monitor = table->monitor;
-	unsigned int missing = 0;
+	unsigned int missing = broken & ATTACH_BOTH_HOOKS;
 
 	*err = 0;
-	if (broken & ~(REPAIR_INGRESS | REPAIR_EGRESS))
+	if (broken & ~ATTACH_BOTH_HOOKS)
 		return false;
-	if (broken & REPAIR_INGRESS)
-		missing |= 1U << TC_HOOK_INGRESS;
-	if (broken & REPAIR_EGRESS)
-		missing |= 1U << TC_HOOK_EGRESS;
 	*err = attach_repair(monitor->attacher, &interface->attachment, missing);
 	if (*err == -ENOENT || *err == -ENODEV) {
 		*err = 0;

@@ -394,7 +394,7 @@ static void bench_kernel_alone(struct bench *bench)
 		while (!bench->told_ns)
 			take_events(bench, 1000);
 		qdisc.ifindex = bench->highest_ifindex;
-		for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++)
+		for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
 			filters[hook] = (struct tc_change){
 				.kind = TC_FILTER_ADD,
 				.ifindex = qdisc.ifindex,

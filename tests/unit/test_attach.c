@@ -313,7 +313,7 @@ static void test_repair_of_one_hook(void **state)
 
 	(void)state;
 	assert_int_equal(attach(&attachment), 0);
-	for (enum tc_hook hook = TC_HOOK_INGRESS; hook <= TC_HOOK_EGRESS; hook++) {
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++) {
 		kernel_remove(kernel_find(hook, attachment.clsact.priority[hook], 0));
 		kernel.filters_added = 0;
 		assert_int_equal(attach_missing(&attacher, &attachment), 1U << hook);
