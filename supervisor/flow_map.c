@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/flow_map.h"
-#include "lib/array.h"
 #include "lib/cleanup.h"
-#include "lib/log.h"
+#include "supervisor/flow_map_private.h"
 #include "supervisor/headroom.h"
-#include "supervisor/layout.h"
-#include "supervisor/pins.h"
 #include "supervisor/program.h"
 
 #include <bpf/bpf.h>
@@ -13,14 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-/* Never an interface's: to have something to wait for. */
-#define SLOT_SPARE (FLOW_SLOTS - 1)
-
-/* Records read in one system call. The kernel wants room for the longest bucket at least. */
-#define READ_BATCH 4096
 
 /* Slots emptied with one grace period. */
 #define RELEASE_BATCH 64
@@ -28,28 +18,12 @@
 /* Kernel memory that maps made ready leave for all else: inodes of pins, the agent's own pages. */
 #define HEADROOM ((size_t)2 << 20)
 
-struct flow_maps {
-	struct program *program; /* borrowed */
-	const struct pins *pins; /* borrowed */
-	uint64_t last_serial;
-	uint32_t entries;
-	struct flow_map ready[FLOW_SLOTS]; /* empty, in their slots */
-	size_t ready_count;
-	uint32_t free_slots[FLOW_SLOTS]; /* a stack; the lowest number on top */
-	size_t free_count;
-	int placeholder_fd;   /* stands in free slots, so that they keep no big map alive */
-	bool no_batch_update; /* the kernel lacks it for maps of maps */
-	bool no_batch_read;
-	struct flow_key *keys; /* READ_BATCH of each */
-	struct flow_value *values;
-};
-
 static struct flow_key flow_maps_reason_key(enum flow_reason reason)
 {
 	return (struct flow_key){.family = FLOW_UNATTRIBUTED, .protocol = reason};
 }
 
-static int flow_maps_create_empty(uint32_t entries)
+int flow_maps_create_empty(uint32_t entries)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "flowtally_flows", sizeof(struct flow_key),
@@ -82,6 +56,12 @@ static int flow_maps_create(uint32_t entries)
 static uint32_t flow_maps_size(uint32_t entries)
 {
 	return entries > FLOW_OWN_ENTRIES ? entries : FLOW_OWN_ENTRIES + 1;
+}
+
+struct pin_name flow_map_pin(const struct flow_map *map)
+{
+	return pin_name("flows-%" PRIu32 "-%" PRIu32 "-%" PRIu64, map->generation, map->phase,
+			map->serial);
 }
 
 bool flow_map_is_pin(const char *name, struct flow_map *map)
@@ -151,12 +131,6 @@ void flow_maps_set_entries(struct flow_maps *maps, uint32_t entries)
 	flow_maps_release(maps, 0);
 }
 
-static struct pin_name flow_map_pin(const struct flow_map *map)
-{
-	return pin_name("flows-%" PRIu32 "-%" PRIu32 "-%" PRIu64, map->generation, map->phase,
-			map->serial);
-}
-
 /* Gives the map a serial number and holds it for a crash. */
 static int flow_maps_hold(struct flow_maps *maps, struct flow_map *map)
 {
@@ -175,19 +149,14 @@ void flow_maps_forget(struct flow_maps *maps, const struct flow_map *map)
 	pins_forget(maps->pins, pin.text);
 }
 
-/* Whether the error tells that the kernel has no batches of such a map; the last number is its own
- * ENOTSUPP, which user space has no name for. */
-static bool flow_maps_lack_batches(int err)
+/* The last number is the kernel's own ENOTSUPP, which user space has no name for. */
+bool flow_maps_lack_batches(int err)
 {
 	return err == -EINVAL || err == -EOPNOTSUPP || err == -524;
 }
 
-/*
- * Puts fds into slots of the outer map and waits until no program uses what was there. Returns how
- * many of them are in, from the first on; *err says why it is not all.
- */
-static size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, const uint32_t *fds,
-				size_t n, int *err)
+size_t flow_maps_install(struct flow_maps *maps, const uint32_t *slots, const uint32_t *fds,
+			 size_t n, int *err)
 {
 	int outer = program_flow_maps_fd(maps->program);
 	__u32 count = (__u32)n;
@@ -455,13 +424,6 @@ int flow_maps_synchronize(struct flow_maps *maps)
 	return err;
 }
 
-bool flow_value_counts(const struct flow_value *value)
-{
-	static const struct flow_value nothing;
-
-	return memcmp(value, &nothing, sizeof(nothing)) != 0;
-}
-
 bool flow_maps_is_sized(const struct flow_maps *maps, const struct flow_map *map)
 {
 	return map->entries == maps->entries;
@@ -481,133 +443,6 @@ bool flow_maps_idle(const struct flow_maps *maps, const struct flow_map *map)
 	return true;
 }
 
-/* A map on its way to whoever asked for it. */
-struct flow_map_reading {
-	struct flow_maps *maps;
-	const struct flow_map *map;
-	void *keys, *values; /* READ_BATCH of each, as the map has them; borrowed */
-	flow_map_found found;
-	void *data;
-	size_t unknown; /* entries that say what we know nothing of */
-};
-
-static size_t flow_maps_key_size(const struct flow_map *map)
-{
-	return map->layout ? map->layout->key.size : sizeof(struct flow_key);
-}
-
-static size_t flow_maps_value_size(const struct flow_map *map)
-{
-	return map->layout ? map->layout->value.size : sizeof(struct flow_value);
-}
-
-/* Hands on what was read. */
-static int flow_maps_hand_on(struct flow_map_reading *reading, size_t n)
-{
-	const struct flow_map *map = reading->map;
-	struct flow_maps *maps = reading->maps;
-	size_t known = 0;
-
-	if (!map->layout)
-		return reading->found(reading->data, maps->keys, maps->values, n);
-	for (size_t i = 0; i < n; i++) {
-		const char *key = (const char *)reading->keys + i * map->layout->key.size;
-		const char *value = (const char *)reading->values + i * map->layout->value.size;
-
-		known += layout_get_flow(map->layout, key, value, &maps->keys[known],
-					 &maps->values[known]);
-	}
-	reading->unknown += n - known;
-	return reading->found(reading->data, maps->keys, maps->values, known);
-}
-
-static int flow_maps_read_one_by_one(struct flow_map_reading *reading)
-{
-	size_t key_size = flow_maps_key_size(reading->map);
-	_free_ void *previous = malloc(key_size);
-	bool first = true;
-	int fd = reading->map->fd;
-
-	if (!previous)
-		return -ENOMEM;
-	while (!bpf_map_get_next_key(fd, first ? NULL : previous, reading->keys)) {
-		int err;
-
-		memcpy(previous, reading->keys, key_size);
-		if (bpf_map_lookup_elem(fd, reading->keys, reading->values))
-			return -errno;
-		err = flow_maps_hand_on(reading, 1);
-		if (err)
-			return err;
-		first = false;
-	}
-	return errno == ENOENT ? 0 : -errno;
-}
-
-static int flow_maps_read_batches(struct flow_map_reading *reading)
-{
-	struct flow_maps *maps = reading->maps;
-	__u32 position; /* the kernel's: a bucket number */
-	bool first = true;
-
-	if (maps->no_batch_read)
-		return flow_maps_read_one_by_one(reading);
-	for (;;) {
-		__u32 count = READ_BATCH;
-		int failed =
-			bpf_map_lookup_batch(reading->map->fd, first ? NULL : &position, &position,
-					     reading->keys, reading->values, &count, NULL);
-		bool last = failed && errno == ENOENT;
-		int err;
-
-		if (failed && !last) {
-			/* the kernel has no memory for a key, or for a bucket */
-			if (first && errno == ENOMEM)
-				return flow_maps_read_one_by_one(reading);
-			if (!first || !flow_maps_lack_batches(-errno))
-				return -errno;
-			maps->no_batch_read = true;
-			return flow_maps_read_one_by_one(reading);
-		}
-		err = flow_maps_hand_on(reading, count);
-		if (err || last)
-			return err;
-		first = false;
-	}
-}
-
-/* By way of memory for as many of theirs. */
-static int flow_maps_read_foreign(struct flow_map_reading *reading)
-{
-	_free_ void *keys = calloc(READ_BATCH, reading->map->layout->key.size);
-	_free_ void *values = calloc(READ_BATCH, reading->map->layout->value.size);
-	int err;
-
-	if (!keys || !values)
-		return -ENOMEM;
-	reading->keys = keys;
-	reading->values = values;
-	err = flow_maps_read_batches(reading);
-	if (reading->unknown)
-		log_error("%zu flows of another version are lost: they are of a kind that this "
-			  "one does not know",
-			  reading->unknown);
-	return err;
-}
-
-int flow_maps_read(struct flow_maps *maps, const struct flow_map *map, flow_map_found found,
-		   void *data)
-{
-	struct flow_map_reading reading = {.maps = maps,
-					   .map = map,
-					   .keys = maps->keys,
-					   .values = maps->values,
-					   .found = found,
-					   .data = data};
-
-	return map->layout ? flow_maps_read_foreign(&reading) : flow_maps_read_batches(&reading);
-}
-
 bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map)
 {
 	struct bpf_map_info info = {0};
@@ -617,211 +452,4 @@ bool flow_maps_in_place(const struct flow_maps *maps, const struct flow_map *map
 		return true; /* nothing is known */
 	return !bpf_map_lookup_elem(program_flow_maps_fd(maps->program), &map->slot, &id) &&
 	       id == info.id;
-}
-
-static int flow_maps_copy_records(void *data, const struct flow_key *keys,
-				  const struct flow_value *values, size_t n)
-{
-	const int *to_fd = data;
-
-	for (size_t i = 0; i < n; i++)
-		if (flow_value_counts(&values[i]) &&
-		    bpf_map_update_elem(*to_fd, &keys[i], &values[i], BPF_ANY))
-			return -errno;
-	return 0;
-}
-
-int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t entries)
-{
-	struct pin_name pin = flow_map_pin(map);
-	_close_ int fd = -1;
-	int err;
-
-	if (map->layout)
-		return -EOPNOTSUPP;
-	if (!maps->pins)
-		return 0;
-	fd = flow_maps_create_empty(entries ? (uint32_t)entries : 1);
-	if (fd < 0)
-		return fd;
-	err = flow_maps_read(maps, map, flow_maps_copy_records, &fd);
-	return err ? err : pins_replace(maps->pins, fd, pin.text);
-}
-
-/* What is in a slot, as the kernel numbers it. */
-struct flow_map_slot {
-	uint32_t map_id;
-	uint32_t slot;
-};
-
-static int flow_maps_by_id(const void *a, const void *b)
-{
-	const struct flow_map_slot *x = a, *y = b;
-
-	return (x->map_id > y->map_id) - (x->map_id < y->map_id);
-}
-
-/*
- * All slots that have a map, by the map's id. A slot that none was ever made for is not looked at:
- * before Linux 6.8 each look waits for a grace period (kernel/bpf/syscall.c: bpf_map_copy_value()),
- * minutes for all of them.
- */
-static struct flow_map_slot *flow_maps_list_slots(const struct flow_maps *maps, size_t *count)
-{
-	struct flow_map_slot *slots = calloc(FLOW_SLOTS, sizeof(*slots));
-
-	*count = 0;
-	for (uint32_t slot = 0; slots && slot < SLOT_SPARE; slot++) {
-		struct flow_map_slot *at = &slots[*count];
-
-		if (!program_slot_was_used(maps->program, slot))
-			continue;
-		at->slot = slot;
-		if (!bpf_map_lookup_elem(program_flow_maps_fd(maps->program), &slot, &at->map_id))
-			++*count;
-	}
-	if (slots)
-		qsort(slots, *count, sizeof(*slots), flow_maps_by_id);
-	return slots;
-}
-
-struct flow_map_recovery {
-	struct flow_maps *maps;
-	const struct generation *earlier;
-	size_t earlier_count;
-	struct flow_map *found;
-	size_t count, capacity;
-	int err;
-};
-
-static int flow_maps_open_pinned(struct flow_map_recovery *recovery, const char *name,
-				 struct flow_map *map)
-{
-	int err = array_reserve(&recovery->found, &recovery->capacity, sizeof(*recovery->found),
-				recovery->count + 1);
-
-	if (err)
-		return err;
-	map->fd = pins_get(recovery->maps->pins, name);
-	if (map->fd < 0)
-		return map->fd;
-	recovery->found[recovery->count++] = *map;
-	return 0;
-}
-
-/* False: nobody got so far as to count in it. */
-static bool flow_maps_find_layout(const struct flow_map_recovery *recovery, struct flow_map *map)
-{
-	for (size_t i = 0; i < recovery->earlier_count; i++)
-		if (recovery->earlier[i].number == map->generation)
-			map->layout = &recovery->earlier[i].layout;
-	return map->layout || map->generation == program_generation(recovery->maps->program);
-}
-
-static void flow_maps_recover_one(void *data, const char *name)
-{
-	struct flow_map_recovery *recovery = data;
-	struct flow_map map;
-	int err;
-
-	if (!flow_map_is_pin(name, &map) || !flow_maps_find_layout(recovery, &map))
-		return;
-	err = flow_maps_open_pinned(recovery, name, &map);
-	if (err)
-		recovery->err = err;
-}
-
-static int flow_maps_find_slot(struct flow_map *map, struct flow_map_slot *slots, size_t count)
-{
-	struct bpf_map_info info = {0};
-	struct flow_map_slot wanted, *slot;
-	__u32 size = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(map->fd, &info, &size))
-		return -errno;
-	if (info.type != BPF_MAP_TYPE_HASH || info.key_size != flow_maps_key_size(map) ||
-	    info.value_size != flow_maps_value_size(map))
-		return -EBADMSG;
-	map->entries = info.max_entries;
-	wanted.map_id = info.id;
-	slot = bsearch(&wanted, slots, count, sizeof(*slots), flow_maps_by_id);
-	if (!slot)
-		return 0;
-	/* it is pinned twice */
-	if (slot->slot == SLOT_SPARE)
-		return -EBADMSG;
-	map->slot = slot->slot;
-	slot->slot = SLOT_SPARE; /* claimed */
-	return 0;
-}
-
-/* Who died while he swapped it may have set its count to zero before. */
-static void flow_maps_distrust_fill(const struct flow_maps *maps, const struct flow_map *found,
-				    size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (found[i].slot != FLOW_MAP_NO_SLOT)
-			program_touch_fill(maps->program, found[i].slot);
-}
-
-static void flow_maps_claim_slots(struct flow_maps *maps, const struct flow_map *found, size_t n)
-{
-	bool claimed[FLOW_SLOTS] = {false};
-
-	for (size_t i = 0; i < n; i++)
-		if (found[i].slot != FLOW_MAP_NO_SLOT)
-			claimed[found[i].slot] = true;
-	maps->free_count = 0;
-	for (uint32_t slot = SLOT_SPARE; slot > 0; slot--)
-		if (!claimed[slot - 1])
-			maps->free_slots[maps->free_count++] = slot - 1;
-}
-
-/* The placeholder into slots that nobody claimed. */
-static int flow_maps_clear_slots(struct flow_maps *maps, const struct flow_map_slot *slots,
-				 size_t count)
-{
-	_free_ uint32_t *left = calloc(count + 1, sizeof(*left));
-	_free_ uint32_t *fds = calloc(count + 1, sizeof(*fds));
-	size_t n = 0;
-	int err;
-
-	if (!left || !fds)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		if (slots[i].slot != SLOT_SPARE) {
-			left[n] = slots[i].slot;
-			fds[n++] = (uint32_t)maps->placeholder_fd;
-		}
-	flow_maps_install(maps, left, fds, n, &err);
-	return err;
-}
-
-int flow_maps_recover(struct flow_maps *maps, const struct generation *earlier,
-		      size_t earlier_count, struct flow_map **ret, size_t *count)
-{
-	struct flow_map_recovery recovery = {.maps = maps,
-					     .earlier = earlier,
-					     .earlier_count = earlier_count};
-	size_t slot_count;
-	_free_ struct flow_map_slot *slots = flow_maps_list_slots(maps, &slot_count);
-	int err = slots ? pins_each(maps->pins, flow_maps_recover_one, &recovery) : -ENOMEM;
-
-	if (!err)
-		err = recovery.err;
-	for (size_t i = 0; i < recovery.count && !err; i++)
-		err = flow_maps_find_slot(&recovery.found[i], slots, slot_count);
-	if (!err)
-		err = flow_maps_clear_slots(maps, slots, slot_count);
-	if (err) {
-		for (size_t i = 0; i < recovery.count; i++)
-			close(recovery.found[i].fd);
-		free(recovery.found);
-		return err;
-	}
-	flow_maps_claim_slots(maps, recovery.found, recovery.count);
-	flow_maps_distrust_fill(maps, recovery.found, recovery.count);
-	*ret = recovery.found;
-	*count = recovery.count;
-	return 0;
 }
