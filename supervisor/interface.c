@@ -213,18 +213,19 @@ static struct flow_count interface_missed(const struct interface *interface)
 
 	if (!interface->moment.known)
 		return missed;
-	missed = truth_carried(&interface->at_birth, &interface->moment.stats[0]);
+	missed = truth_carried(&interface->at_birth, &interface->moment.stats[TRUTH_BEFORE]);
 	headers = interface_is_ethernet(&interface->link) ? missed.packets * ETH_HLEN : 0;
 	missed.bytes -= headers < missed.bytes ? headers : missed.bytes;
 	return missed;
 }
 
-void interface_read_counters(struct interface *interface, const struct monitor *monitor, int at)
+void interface_read_counters(struct interface *interface, const struct monitor *monitor,
+			     enum truth_at at)
 {
 	struct truth_moment *moment = &interface->moment;
 	int err = rtnl_get_stats(monitor->rtnl, interface->link.ifindex, &moment->stats[at]);
 
-	moment->known = !err && (at == 0 || moment->known);
+	moment->known = !err && (at == TRUTH_BEFORE || moment->known);
 	if (err && err != -ENODEV)
 		log_warning("%s: cannot read its counters: %s", interface->link.name,
 			    strerror(-err));
@@ -360,7 +361,7 @@ void interface_apply_turner(struct interface *interface, const struct monitor *m
 void interface_note_missed(struct interface *interface, const struct monitor *monitor)
 {
 	interface->before_attach = (struct flow_count){0};
-	interface_read_counters(interface, monitor, 0);
+	interface_read_counters(interface, monitor, TRUTH_BEFORE);
 	if (interface->wanted_from_birth)
 		interface->before_attach = interface_missed(interface);
 }
@@ -368,13 +369,13 @@ void interface_note_missed(struct interface *interface, const struct monitor *mo
 void interface_begin_gap(struct interface *interface)
 {
 	interface->wanted_from_birth = interface->moment.known;
-	interface->at_birth = interface->moment.stats[1];
+	interface->at_birth = interface->moment.stats[TRUTH_AFTER];
 }
 
 /* Without memory its coverage is not known. */
 static void interface_begin_truth(struct interface *interface, const struct monitor *monitor)
 {
-	interface_read_counters(interface, monitor, 1);
+	interface_read_counters(interface, monitor, TRUTH_AFTER);
 	(void)truth_new(&interface->truth, &interface->link, &interface->moment,
 			&monitor->counts->ended);
 }
@@ -383,7 +384,7 @@ static void interface_begin_truth(struct interface *interface, const struct moni
 static void interface_end_truth(struct interface *interface, const struct monitor *monitor)
 {
 	if (!interface->gone)
-		interface_read_counters(interface, monitor, 1);
+		interface_read_counters(interface, monitor, TRUTH_AFTER);
 	truth_end(interface->truth, &interface->moment);
 }
 
@@ -429,7 +430,7 @@ void interface_stop(struct interface *interface, const struct monitor *monitor, 
 	bool counted = interface->state == INTERFACE_COUNTING;
 
 	if (counted && !interface->gone)
-		interface_read_counters(interface, monitor, 0);
+		interface_read_counters(interface, monitor, TRUTH_BEFORE);
 	interface->state = INTERFACE_STOPPED;
 	/* making an entry say less cannot fail */
 	(void)interface_set_slot(interface, monitor,

@@ -171,8 +171,9 @@ void interface_note_missed(struct interface *interface, const struct monitor *mo
  * before_attach, too. */
 void interface_begin_gap(struct interface *interface);
 
-/* Reads its counters, before (0) or after (1) an instant. */
-void interface_read_counters(struct interface *interface, const struct monitor *monitor, int at);
+/* Reads its counters, before or after an instant. */
+void interface_read_counters(struct interface *interface, const struct monitor *monitor,
+			     enum truth_at at);
 
 /* Stages in the slot table that both hooks count, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);

@@ -489,7 +489,7 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 	struct selection selection;
 	int err = selection_new(&selection, table->count);
 
-	table_read_counters(table, 0);
+	table_read_counters(table, TRUTH_BEFORE);
 	if (!err) {
 		bool renew = table_can_renew(table);
 
@@ -499,7 +499,7 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 		err = table_drain_by_rounds(table, &selection, for_long);
 	}
 	if (!err && !table->waiting) {
-		table_read_counters(table, 1);
+		table_read_counters(table, TRUTH_AFTER);
 		table_tell_truth(table);
 	}
 	table_note_unread(err);

@@ -117,8 +117,8 @@ void table_end_truth(struct interface *interface);
 /* Two that went one after the other: what one end of a veth pair received is what the other sent.
  */
 void table_join_ends(struct interface *a, struct interface *b);
-/* Reads all links' counters, before (0) or after (1) the instant of a swap. */
-void table_read_counters(struct interface_table *table, int at);
+/* Reads all links' counters, before or after the instant of a swap. */
+void table_read_counters(struct interface_table *table, enum truth_at at);
 /* All that was counted until that swap has been read. */
 void table_tell_truth(struct interface_table *table);
 /* All that was counted in ended phases has been read. */

@@ -403,7 +403,7 @@ static void table_note_moments(struct interface_table *table)
 		if (interface->state == INTERFACE_ATTACHED)
 			interface_note_missed(interface, table->monitor);
 		else if (table_is_leaving(interface))
-			interface_read_counters(interface, table->monitor, 0);
+			interface_read_counters(interface, table->monitor, TRUTH_BEFORE);
 }
 
 static void table_begin_era(struct interface_table *table, const struct role_change *change)

@@ -7,32 +7,33 @@
 
 #include <string.h>
 
-static void table_note_counters(struct interface_table *table, int at, uint32_t ifindex,
+static void table_note_counters(struct interface_table *table, enum truth_at at, uint32_t ifindex,
 				const struct link_stats *stats)
 {
 	struct interface *interface = *table_find(table, ifindex);
 
 	if (!interface || interface->state != INTERFACE_COUNTING)
 		return;
-	if (at == 0)
-		interface->moment = (struct truth_moment){.stats[0] = *stats, .known = true};
-	interface->moment.stats[1] = *stats;
+	if (at == TRUTH_BEFORE)
+		interface->moment =
+			(struct truth_moment){.stats[TRUTH_BEFORE] = *stats, .known = true};
+	interface->moment.stats[TRUTH_AFTER] = *stats;
 }
 
 static void table_note_before(void *data, uint32_t ifindex, const struct link_stats *stats)
 {
-	table_note_counters(data, 0, ifindex, stats);
+	table_note_counters(data, TRUTH_BEFORE, ifindex, stats);
 }
 
 static void table_note_after(void *data, uint32_t ifindex, const struct link_stats *stats)
 {
-	table_note_counters(data, 1, ifindex, stats);
+	table_note_counters(data, TRUTH_AFTER, ifindex, stats);
 }
 
-void table_read_counters(struct interface_table *table, int at)
+void table_read_counters(struct interface_table *table, enum truth_at at)
 {
-	int err = rtnl_each_stats(table->monitor->rtnl, at ? table_note_after : table_note_before,
-				  table);
+	int err = rtnl_each_stats(table->monitor->rtnl,
+				  at == TRUTH_AFTER ? table_note_after : table_note_before, table);
 
 	if (err)
 		log_warning("the links' own counters cannot be read, so coverage is not known: %s",
@@ -44,7 +45,7 @@ void table_read_counters(struct interface_table *table, int at)
 
 static void table_set_received(struct interface *interface, const struct link_stats *sent)
 {
-	for (int at = 0; at < 2; at++) {
+	for (enum truth_at at = 0; at < TRUTH_READINGS; at++) {
 		interface->moment.stats[at].rx_packets = sent->tx_packets;
 		interface->moment.stats[at].rx_bytes = sent->tx_bytes;
 	}
@@ -58,8 +59,8 @@ void table_join_ends(struct interface *a, struct interface *b)
 	    b->link.lower_abroad || a->link.lower != b->link.ifindex ||
 	    b->link.lower != a->link.ifindex || !a->moment.known || !b->moment.known)
 		return;
-	table_set_received(a, &b->moment.stats[0]);
-	table_set_received(b, &a->moment.stats[0]);
+	table_set_received(a, &b->moment.stats[TRUTH_BEFORE]);
+	table_set_received(b, &a->moment.stats[TRUTH_BEFORE]);
 }
 
 void table_end_truth(struct interface *interface)

@@ -167,8 +167,11 @@ static struct truth_verdict truth_compare(const struct truth *truth, const struc
 					.bytes = truth->ruler.frames};
 	struct flow_count least, most;
 
-	if (!verdict.known || !truth_passed(&truth->begin.stats[1], &now->stats[0], way, &least) ||
-	    !truth_passed(&truth->begin.stats[0], &now->stats[1], way, &verdict.link))
+	if (!verdict.known ||
+	    !truth_passed(&truth->begin.stats[TRUTH_AFTER], &now->stats[TRUTH_BEFORE], way,
+			  &least) ||
+	    !truth_passed(&truth->begin.stats[TRUTH_BEFORE], &now->stats[TRUTH_AFTER], way,
+			  &verdict.link))
 		return (struct truth_verdict){0};
 	truth_measure(truth, way, &verdict.seen, &most);
 	verdict.missed = truth_unseen(truth, way, &least, &most);
@@ -216,7 +219,8 @@ struct flow_count truth_take_gap(struct truth *truth)
 
 		truth_measure(truth, way, &seen, &most);
 		if (!truth->begin.known || !truth->end.known ||
-		    !truth_passed(&truth->begin.stats[0], &truth->end.stats[1], way, &passed))
+		    !truth_passed(&truth->begin.stats[TRUTH_BEFORE], &truth->end.stats[TRUTH_AFTER],
+				  way, &passed))
 			continue;
 		unseen = truth_unseen(truth, way, &passed, &seen);
 		flow_count_add(&truth->told[way], &unseen);
@@ -246,7 +250,8 @@ static bool truth_is_quiet(const struct truth_moment *now, enum truth_way way)
 {
 	struct flow_count passed;
 
-	return now->known && truth_passed(&now->stats[0], &now->stats[1], way, &passed) &&
+	return now->known &&
+	       truth_passed(&now->stats[TRUTH_BEFORE], &now->stats[TRUTH_AFTER], way, &passed) &&
 	       !passed.packets;
 }
 
@@ -258,7 +263,8 @@ struct flow_count truth_tell_gap(struct truth *truth, const struct truth_moment 
 		struct flow_count passed, seen, most, unseen;
 
 		if (!truth->gap[way] || !truth->begin.known || !now->known ||
-		    !truth_passed(&truth->begin.stats[1], &now->stats[0], way, &passed))
+		    !truth_passed(&truth->begin.stats[TRUTH_AFTER], &now->stats[TRUTH_BEFORE], way,
+				  &passed))
 			continue;
 		truth_measure(truth, way, &seen, &most);
 		unseen = truth_unseen(truth, way, &passed, &most);

@@ -32,9 +32,16 @@ struct truth_ruler {
 	uint8_t header[TRUTH_WAYS]; /* bytes of the link header that it counts of each frame */
 };
 
-/* Readings of a link's counters around an instant: before, after. */
+/* When counters were read: before or after an instant. */
+enum truth_at {
+	TRUTH_BEFORE,
+	TRUTH_AFTER,
+	TRUTH_READINGS,
+};
+
+/* Readings of a link's counters around an instant. */
 struct truth_moment {
-	struct link_stats stats[2];
+	struct link_stats stats[TRUTH_READINGS];
 	bool known;
 };
 

@@ -133,8 +133,8 @@ static void test_gap_while_it_counts(void **state)
 	see(truth, FLOW_INGRESS, 4, 400);
 	see(truth, FLOW_EGRESS, 9, 900);
 	/* one may be on either side */
-	now.stats[1].rx_packets++;
-	now.stats[1].rx_bytes += 114;
+	now.stats[TRUTH_AFTER].rx_packets++;
+	now.stats[TRUTH_AFTER].rx_bytes += 114;
 	gap = truth_tell_gap(truth, &now);
 	assert_int_equal(gap.packets, 6);
 	assert_int_equal(gap.bytes, 600);
@@ -225,8 +225,8 @@ static void test_under_way(void **state)
 	struct truth_moment now = at(110, 10000 + 10 * 114);
 
 	(void)state;
-	now.stats[1].rx_packets += 5;
-	now.stats[1].rx_bytes += 5 * 114;
+	now.stats[TRUTH_AFTER].rx_packets += 5;
+	now.stats[TRUTH_AFTER].rx_bytes += 5 * 114;
 	see(truth, FLOW_INGRESS, 12, 1200);
 	see(truth, FLOW_EGRESS, 10, 1000);
 	truth_look(truth, &now);
