@@ -13,7 +13,7 @@
 
 struct tc;
 
-/* One blocking request socket for all calls. */
+/* One blocking request socket for all calls. 0, or a negative errno: no memory, or no socket. */
 int tc_new(struct tc **ret);
 void tc_free(struct tc *tc);
 

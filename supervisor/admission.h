@@ -26,8 +26,9 @@ struct admission {
 };
 
 /*
- * Attaches to waiting interfaces, from the first on, until the deadline; attached so far there are
- * that many, tcx of them by tcx. Returns whether some are left that there may be room for now.
+ * Attaches to waiting interfaces, from the first on, until the deadline. attached: interfaces
+ * attached before the call; tcx: those of them by tcx. Returns whether some are left that there may
+ * be room for now.
  */
 bool admission_let_in(struct admission *admission, struct interface *const *waiting, size_t count,
 		      size_t attached, size_t tcx, int64_t deadline_ns);

@@ -78,7 +78,8 @@ void attach_program_name(uint32_t program_id, char *text, size_t size)
 		snprintf(text, size, "with id %u", program_id);
 }
 
-/* known: it was said. Whether others do; alone: as attach_ops has it. */
+/* Logs, unless known, who runs before us. Returns whether anybody does. alone: see in_front in
+ * attach_ops.h. */
 static bool attach_warn_of(struct attacher *attacher, const char *name,
 			   const struct attachment *attachment, enum tc_hook hook, bool alone,
 			   bool known)

@@ -43,7 +43,7 @@ struct attachment {
  * program and pins are borrowed; pins may be NULL. CONFIG_ATTACH_AUTO is clsact, which costs the
  * kernel the least when links come and go, and tcx where others use it or have a filter that runs
  * before ours at ingress, where clsact is not to be had, and as attacher_prefer_tcx() says
- * (doc/design.md).
+ * (doc/design.md). 0, or a negative errno: no memory, or no netlink socket.
  */
 int attacher_new(struct attacher **ret, const struct program *program, const struct pins *pins,
 		 enum config_attach mode);
@@ -119,7 +119,7 @@ unsigned int attach_missing(struct attacher *attacher, const struct attachment *
  * Puts the program back on the hooks that attach_missing() told, and touches nothing else: neither
  * the other hook, nor a qdisc, nor what others have. What was put back by somebody meanwhile stays
  * as it is. 0; -ENOENT: there is nothing left to put it back on, so it has to be attached anew; or
- * a negative errno, then as many hooks lack it as before or fewer.
+ * a negative errno, then at least as many hooks have it as before.
  */
 int attach_repair(struct attacher *attacher, struct attachment *attachment, unsigned int missing);
 

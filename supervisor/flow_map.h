@@ -35,12 +35,15 @@ struct flow_map {
 	uint32_t entries;    /* that it has room for */
 	uint32_t phase;	     /* of whose interface (interface.h) it holds what was counted */
 	uint64_t serial;     /* no other map has it */
-	uint32_t generation; /* of maps that it is one of: the program's (program.h), or */
-	const struct layout *layout; /* an earlier one, laid out so; borrowed. NULL: as ours */
+	uint32_t generation; /* of the program that counted in it (program.h) */
+	const struct layout *layout; /* NULL: ours; else an earlier generation's; borrowed */
 };
 
-/* entries: of each map made from now on, those of the unattributed reasons among them, and at least
- * one more than those. program and pins are borrowed; pins may be NULL. */
+/*
+ * entries: of each map made from now on, those of the unattributed reasons among them, and at least
+ * one more than those. program and pins are borrowed; pins may be NULL. 0, or a negative errno: no
+ * memory, no map to be had, or pins that cannot be listed.
+ */
 int flow_maps_new(struct flow_maps **ret, struct program *program, const struct pins *pins,
 		  uint32_t entries);
 void flow_maps_free(struct flow_maps *maps);

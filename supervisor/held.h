@@ -54,7 +54,7 @@ void held_forget_trains(struct held *held, uint64_t set);
 
 /* How many maps are held now, and whether one of that generation is. */
 size_t held_count(const struct held *held);
-/* How many sets of trains are at most, behind that one. */
+/* The most sets of trains there can be after that one. */
 size_t held_count_train_sets(const struct held *held, uint64_t after_train_set);
 bool held_has_generation(const struct held *held, uint32_t generation);
 /* Those from the first on, to be done with together: the serial numbers of maps (free()), and the
