@@ -204,7 +204,7 @@ uint64_t conntrack_overruns(const struct conntrack *conntrack)
 	return conntrack->overruns;
 }
 
-static void tell(struct conntrack *conntrack, const struct nlmsghdr *message)
+static void tell_entry(struct conntrack *conntrack, const struct nlmsghdr *message)
 {
 	struct conntrack_entry entry;
 	int r;
@@ -234,7 +234,7 @@ static int handle_next(void *data)
 	if (size < 0)
 		return size;
 	for (left = size; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left))
-		tell(conntrack, message);
+		tell_entry(conntrack, message);
 	if (left > 0)
 		log_warning("malformed datagram from conntrack, ignoring its last %d bytes", left);
 	return 0;
@@ -252,7 +252,7 @@ static int take_answer(void *data, const struct nlmsghdr *message)
 	/* the kernel does not filter */
 	if (!(message->nlmsg_flags & NLM_F_DUMP_FILTERED))
 		dump->whole = true;
-	tell(dump->conntrack, message);
+	tell_entry(dump->conntrack, message);
 	return 0;
 }
 

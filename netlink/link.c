@@ -158,7 +158,7 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 	}
 }
 
-static int parse(struct link *link, const struct nlmsghdr *message)
+static int parse_link(struct link *link, const struct nlmsghdr *message)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
 	int r;
@@ -192,7 +192,7 @@ int link_parse(struct link *link, const struct nlmsghdr *message)
 	int r;
 
 	memset(link, 0, sizeof(*link));
-	r = parse(link, message);
+	r = parse_link(link, message);
 	if (r < 0)
 		link_clean(link);
 	return r;

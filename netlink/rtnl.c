@@ -120,7 +120,7 @@ static uint32_t subject_index(const struct nlmsghdr *message)
 		       : (uint32_t)link->ifi_index;
 }
 
-static int tell(struct rtnl *rtnl, const struct nlmsghdr *message)
+static int tell_owner(struct rtnl *rtnl, const struct nlmsghdr *message)
 {
 	int r;
 
@@ -165,7 +165,7 @@ static int handle_answer(struct rtnl *rtnl, const struct nlmsghdr *message, stru
 	 * front of an answer that is older than itself, and a link that is gone would come back. */
 	if (dump->noticed)
 		dump->doubtful = true;
-	r = tell(rtnl, message);
+	r = tell_owner(rtnl, message);
 	return r < 0 ? r : 0;
 }
 
@@ -173,7 +173,7 @@ static int handle_notification(struct rtnl *rtnl, const struct nlmsghdr *message
 {
 	int r;
 
-	r = tell(rtnl, message);
+	r = tell_owner(rtnl, message);
 	if (r < 0)
 		return r;
 	if (r > 0 && dump && same_subject(message->nlmsg_type, dump->type))

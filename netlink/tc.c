@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/tc.h"
 
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "netlink/socket.h"
 
@@ -65,7 +66,7 @@ static struct nlmsghdr *put_request(void *buffer, uint16_t type, uint16_t flags,
 	return request;
 }
 
-static int ignore(void *data, const struct nlmsghdr *message)
+static int ignore_answer(void *data, const struct nlmsghdr *message)
 {
 	(void)data;
 	(void)message;
@@ -93,7 +94,7 @@ static int find_clsact(struct tc *tc, uint32_t ifindex)
 	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
 
 	return netlink_ask(tc->netlink, put_clsact_request(buffer, RTM_GETQDISC, 0, ifindex),
-			   ignore, NULL);
+			   ignore_answer, NULL);
 }
 
 int tc_clsact_find(struct tc *tc, uint32_t ifindex)
@@ -114,7 +115,7 @@ int tc_clsact_delete(struct tc *tc, uint32_t ifindex)
 /* What a dump has told so far: kept, so that a callback may use the same socket. */
 struct collection {
 	void *items; /* owned */
-	size_t count;
+	size_t count, capacity;
 	size_t item_size;
 	enum tc_hook hook; /* of filters */
 };
@@ -124,23 +125,22 @@ static void cleanup_collection(struct collection *collection)
 	free(collection->items);
 }
 
-static int append(struct collection *collection, const void *item)
+static int collection_add(struct collection *collection, const void *item)
 {
-	void *grown;
+	int r = array_reserve(&collection->items, &collection->capacity, collection->item_size,
+			      collection->count + 1);
 
-	grown = reallocarray(collection->items, collection->count + 1, collection->item_size);
-	if (!grown)
-		return -ENOMEM;
-	collection->items = grown;
-	memcpy((char *)grown + collection->count++ * collection->item_size, item,
+	if (r < 0)
+		return r;
+	memcpy((char *)collection->items + collection->count++ * collection->item_size, item,
 	       collection->item_size);
 	return 0;
 }
 
 /* Appends what is dumped to the collection; a dump that was interrupted starts anew. */
-static int dump(struct tc *tc, struct nlmsghdr *request,
-		int (*answer)(void *data, const struct nlmsghdr *message),
-		struct collection *collection)
+static int collect_dump(struct tc *tc, struct nlmsghdr *request,
+			int (*answer)(void *data, const struct nlmsghdr *message),
+			struct collection *collection)
 {
 	size_t before = collection->count;
 	unsigned int tries = 0;
@@ -162,7 +162,7 @@ static int collect_clsact(void *data, const struct nlmsghdr *message)
 	r = tc_clsact_parse(&ifindex, message);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return append(collection, &ifindex);
+	return collection_add(collection, &ifindex);
 }
 
 int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data)
@@ -177,7 +177,7 @@ int tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), v
 	int r;
 
 	request = put_request(buffer, RTM_GETQDISC, NLM_F_DUMP, 0, &info);
-	r = dump(tc, request, collect_clsact, &links);
+	r = collect_dump(tc, request, collect_clsact, &links);
 	if (r < 0)
 		return r;
 	for (i = 0; i < links.count; i++)
@@ -337,7 +337,7 @@ static int collect_filter(void *data, const struct nlmsghdr *message)
 		if (is_head_of(last, &filter))
 			filters->count--;
 	}
-	return append(filters, &filter);
+	return collection_add(filters, &filter);
 }
 
 static int dump_filters(struct tc *tc, uint32_t ifindex, struct collection *filters)
@@ -348,7 +348,7 @@ static int dump_filters(struct tc *tc, uint32_t ifindex, struct collection *filt
 
 	request = put_request(buffer, RTM_GETTFILTER, NLM_F_DUMP, ifindex, &info);
 	info->tcm_parent = hook_parent(filters->hook);
-	return dump(tc, request, collect_filter, filters);
+	return collect_dump(tc, request, collect_filter, filters);
 }
 
 int tc_filter_each(struct tc *tc, uint32_t ifindex,
