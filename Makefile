@@ -273,7 +273,8 @@ $(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
 
 # the test is the kernel
 $(BUILD)/tests/unit/test_attach: private LDFLAGS += \
-	$(foreach name,change clsact_find clsact_delete filter_delete filter_each,-Wl,--wrap=tc_$(name))
+	$(foreach name,change clsact_find clsact_delete filter_delete filter_each,-Wl,--wrap=tc_$(name)) \
+	$(foreach name,link_create prog_query,-Wl,--wrap=bpf_$(name))
 
 $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
 	$(call say,LINK,$@)

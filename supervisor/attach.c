@@ -2,6 +2,7 @@
 #include "supervisor/attach.h"
 #include "lib/array.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/numbers.h"
 #include "supervisor/attach_ops.h"
@@ -14,6 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* How long a link stays behind others where tcx failed: each try takes our filters off for a
+ * moment, and with them a qdisc of ours, which costs others packets. */
+#define AHEAD_PAUSE_NS (3600 * NSEC_PER_SEC)
 
 static const struct attach_ops *const ways[] = {&attach_tcx, &attach_clsact};
 
@@ -233,7 +238,16 @@ static bool attach_is_free(const struct attacher *attacher, const struct attachm
 static bool attach_may_go_ahead(const struct attacher *attacher,
 				const struct attachment *attachment)
 {
-	return attach_is_free(attacher, attachment) && !attacher->lacks_tcx;
+	return attach_is_free(attacher, attachment) && !attacher->lacks_tcx &&
+	       clock_boottime_ns() >= attachment->ahead_ns;
+}
+
+/* Whether an error of tcx_attach() holds for all links, from now on: the kernel has no tcx, or a
+ * security module forbids it. Descriptors, memory and places on a hook (-EMFILE, -ENOMEM, -ERANGE)
+ * may be there the next time, or on another link. */
+static bool attach_rules_out_tcx(int err)
+{
+	return err == -EOPNOTSUPP || err == -EPERM || err == -EACCES;
 }
 
 static void attach_ahead(struct attacher *attacher, struct attach_job *job)
@@ -250,9 +264,14 @@ static void attach_ahead(struct attacher *attacher, struct attach_job *job)
 	/* a link that has just gone says nothing of tcx */
 	if (!job->result || job->result == -ENODEV)
 		return;
-	attacher->lacks_tcx = true;
+	if (attach_rules_out_tcx(job->result))
+		attacher->lacks_tcx = true;
+	else
+		log_warning("%s: tcx, in front of others, fails: %s; clsact for the next hour",
+			    job->name, strerror(-job->result));
 	*job->attachment = nowhere;
 	job->attachment->ops = &attach_clsact;
+	job->attachment->ahead_ns = clock_boottime_ns() + AHEAD_PAUSE_NS;
 	attach_clsact.attach(attacher, &job, 1);
 }
 

@@ -28,8 +28,9 @@ struct program;
 struct attachment {
 	const struct attach_ops *ops;
 	uint32_t ifindex;
-	uint32_t life; /* of the interface (interface.h), for the names of pins */
-	bool preceded; /* others run before ours at ingress, and may take packets away there */
+	uint32_t life;	  /* of the interface (interface.h), for the names of pins */
+	bool preceded;	  /* others run before ours at ingress, and may take packets away there */
+	int64_t ahead_ns; /* when tcx may be tried in front of them, on the boot clock; 0: now */
 	union {
 		int link_fd[TC_HOOKS]; /* tcx: owned; by enum tc_hook */
 		struct {
@@ -92,7 +93,7 @@ void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size
 
 /*
  * Whether it should be attached anew: programs of others came to an interface where a clsact filter
- * is, and run before it.
+ * is, and run before it. Filters that tcx failed to get in front of are let be for an hour.
  */
 bool attach_is_outrun(const struct attacher *attacher, const struct attachment *attachment);
 

@@ -9,7 +9,7 @@
 struct attacher {
 	enum config_attach mode;
 	bool prefer_tcx;
-	bool lacks_tcx;		  /* it was tried where it is better, in vain */
+	bool lacks_tcx;		  /* so it turned out where it would be better */
 	int program_fd[TC_HOOKS]; /* by enum tc_hook; borrowed */
 	const struct pins *pins;  /* borrowed */
 	struct tc *tc;

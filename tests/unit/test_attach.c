@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is attached by clsact when the kernel fails or somebody else interferes. The Makefile links
- * this test so that the tree's calls of netlink/tc come to the kernel that is made here: one link,
- * a clsact qdisc or none, filters.
+ * What is attached when the kernel fails or somebody else interferes. The Makefile links this test
+ * so that the tree's calls of netlink/tc, and those that make links of tcx, come to the kernel that
+ * is made here: one link, a clsact qdisc or none, filters, links of ours.
  */
 #include "lib/cleanup.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -28,12 +30,13 @@ static struct {
 	bool clsact;
 	struct tc_filter filters[16];
 	size_t count;
-	unsigned int qdiscs_added, qdiscs_deleted, filters_added;
+	unsigned int qdiscs_added, qdiscs_deleted, filters_added, links_tried;
 	/* what ends with that error */
-	int fail_add, fail_delete, fail_each;
+	int fail_add, fail_delete, fail_each, fail_link;
 } kernel;
 
-static struct attacher attacher = {.mode = CONFIG_ATTACH_CLSACT, .program_fd = {3, 4}};
+static const struct attacher fresh = {.mode = CONFIG_ATTACH_CLSACT, .program_fd = {3, 4}};
+static struct attacher attacher;
 
 static struct tc_filter *kernel_find(enum tc_hook hook, uint16_t priority, uint32_t handle)
 {
@@ -130,6 +133,10 @@ int __wrap_tc_filter_delete(struct tc *tc, uint32_t ifindex, enum tc_hook hook, 
 			    uint32_t handle);
 int __wrap_tc_filter_each(struct tc *tc, uint32_t ifindex,
 			  void (*found)(void *data, const struct tc_filter *filter), void *data);
+int __wrap_bpf_link_create(int program_fd, int target, enum bpf_attach_type type,
+			   const struct bpf_link_create_opts *opts);
+int __wrap_bpf_prog_query(int target, enum bpf_attach_type type, __u32 query_flags,
+			  __u32 *attach_flags, __u32 *ids, __u32 *count);
 
 void __wrap_tc_change(struct tc *tc, struct tc_change *changes, size_t n)
 {
@@ -184,6 +191,31 @@ int __wrap_tc_filter_each(struct tc *tc, uint32_t ifindex,
 	return 0;
 }
 
+int __wrap_bpf_link_create(int program_fd, int target, enum bpf_attach_type type,
+			   const struct bpf_link_create_opts *opts)
+{
+	(void)program_fd;
+	(void)type;
+	(void)opts;
+	assert_int_equal(target, IFINDEX);
+	kernel.links_tried++;
+	errno = -kernel.fail_link;
+	return kernel.fail_link ? -1 : eventfd(0, EFD_CLOEXEC);
+}
+
+/* None of others. */
+int __wrap_bpf_prog_query(int target, enum bpf_attach_type type, __u32 query_flags,
+			  __u32 *attach_flags, __u32 *ids, __u32 *count)
+{
+	(void)target;
+	(void)type;
+	(void)query_flags;
+	(void)attach_flags;
+	(void)ids;
+	*count = 0;
+	return 0;
+}
+
 static int attach(struct attachment *attachment)
 {
 	struct attach_job job = {.ifindex = IFINDEX, .name = "x0", .attachment = attachment};
@@ -221,6 +253,7 @@ static int new_kernel(void **state)
 {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
+	attacher = fresh;
 	return 0;
 }
 
@@ -403,6 +436,83 @@ static void test_repair_without_a_qdisc(void **state)
 	assert_int_equal(kernel.count, 0);
 }
 
+static void others_at_ingress(void)
+{
+	attacher.mode = CONFIG_ATTACH_AUTO;
+	kernel.clsact = true;
+	kernel_put(TC_HOOK_INGRESS, 1, 0, "u32", "", 0);
+}
+
+static void test_tcx_ahead_of_others(void **state)
+{
+	struct attachment attachment = {0};
+
+	(void)state;
+	others_at_ingress();
+	assert_int_equal(attach(&attachment), 0);
+	assert_true(attach_is_tcx(&attachment));
+	assert_int_equal(kernel.count, 1);
+	assert_false(attach_is_outrun(&attacher, &attachment));
+	assert_int_equal(detach(&attachment, false), 0);
+	assert_true(kernel.clsact);
+}
+
+/* What may be over soon, or on another link, keeps this one with clsact for a while. */
+static void test_tcx_ahead_fails(void **state)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM, -ERANGE};
+
+	(void)state;
+	others_at_ingress();
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct attachment attachment = {0};
+
+		kernel.fail_link = errors[i];
+		assert_int_equal(attach(&attachment), 0);
+		assert_ptr_equal(attachment.ops, &attach_clsact);
+		assert_ours(TC_HOOK_INGRESS, 2, FOUND);
+		assert_true(attachment.preceded);
+		assert_false(attach_is_outrun(&attacher, &attachment));
+		assert_false(attach_look(&attacher, "x0", &attachment, true));
+		assert_false(attach_is_outrun(&attacher, &attachment));
+
+		/* the while is over */
+		attachment.ahead_ns = 1;
+		assert_true(attach_is_outrun(&attacher, &attachment));
+		kernel.fail_link = 0;
+		assert_int_equal(detach(&attachment, false), 0);
+		assert_int_equal(attach(&attachment), 0);
+		assert_true(attach_is_tcx(&attachment));
+		assert_int_equal(detach(&attachment, false), 0);
+		assert_int_equal(kernel.count, 1);
+	}
+}
+
+/* What the kernel says of one link it says of all. */
+static void test_no_tcx_to_go_ahead_with(void **state)
+{
+	static const int errors[] = {-EINVAL, -EPERM, -EACCES};
+
+	(void)state;
+	others_at_ingress();
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct attachment attachment = {0};
+
+		attacher.lacks_tcx = false;
+		kernel.links_tried = 0;
+		kernel.fail_link = errors[i];
+		assert_int_equal(attach(&attachment), 0);
+		assert_ptr_equal(attachment.ops, &attach_clsact);
+		assert_int_equal(kernel.links_tried, 1);
+		attachment.ahead_ns = 1;
+		assert_false(attach_is_outrun(&attacher, &attachment));
+		assert_int_equal(detach(&attachment, false), 0);
+		assert_int_equal(attach(&attachment), 0);
+		assert_int_equal(kernel.links_tried, 1);
+		assert_int_equal(detach(&attachment, false), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +526,9 @@ int main(void)
 		cmocka_unit_test_setup(test_repair_beside_others, new_kernel),
 		cmocka_unit_test_setup(test_repair_fails, new_kernel),
 		cmocka_unit_test_setup(test_repair_without_a_qdisc, new_kernel),
+		cmocka_unit_test_setup(test_tcx_ahead_of_others, new_kernel),
+		cmocka_unit_test_setup(test_tcx_ahead_fails, new_kernel),
+		cmocka_unit_test_setup(test_no_tcx_to_go_ahead_with, new_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
