@@ -242,11 +242,33 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	return problems.list;
 }
 
+static json_t *make_config(const struct answers *state)
+{
+	const char *file = state->config_file;
+
+	return json_pack("{s:o,s:I,s:s}", "file", file ? control_string(file) : json_null(),
+			 "interval", (json_int_t)state->config->interval_s, "format",
+			 config_format_to_str(state->config->format));
+}
+
+static json_t *make_attach(const struct answers *state, const struct interface_table_counts *counts)
+{
+	return json_pack("{s:s,s:I,s:I}", "mode", config_attach_to_str(state->config->attach),
+			 "tcx", (json_int_t)counts->tcx, "clsact", (json_int_t)counts->clsact);
+}
+
+static json_t *make_interfaces(const struct interface_table_counts *counts)
+{
+	return json_pack("{s:I,s:I,s:I}", "present", (json_int_t)counts->links, "wanted",
+			 (json_int_t)counts->wanted, "monitored", (json_int_t)counts->monitored);
+}
+
 json_t *answers_status(const struct answers *state)
 {
 	struct interface_table_counts counts = interface_table_count(state->table);
 	int64_t up_ns = clock_boottime_ns() - state->began_ns;
 	const struct report *report;
+	const char *health;
 	json_t *problems;
 	int err;
 
@@ -256,21 +278,25 @@ json_t *answers_status(const struct answers *state)
 	problems = make_problems(state, report);
 	if (!problems)
 		return NULL;
-	return json_pack("{s:s,s:i,s:s,s:o,s:o,s:f,s:{s:o,s:I,s:s},s:{s:s,s:I,s:I},s:{s:I,s:I,s:I},"
-			 "s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
-			 "version", FLOWTALLY_VERSION, "pid", (int)getpid(), "health",
-			 json_array_size(problems) ? "degraded" : "healthy", "problems", problems,
-			 "started", make_time(state->began_wall_ns), "uptime", seconds(up_ns),
-			 "config", "file",
-			 state->config_file ? control_string(state->config_file) : json_null(),
-			 "interval", (json_int_t)state->config->interval_s, "format",
-			 config_format_to_str(state->config->format), "attach", "mode",
-			 config_attach_to_str(state->config->attach), "tcx", (json_int_t)counts.tcx,
-			 "clsact", (json_int_t)counts.clsact, "interfaces", "present",
-			 (json_int_t)counts.links, "wanted", (json_int_t)counts.wanted, "monitored",
-			 (json_int_t)counts.monitored, "interval", answers_interval(state, report),
-			 "totals", make_totals(state->totals), "maps", make_maps(state), "losses",
-			 make_losses(state), "coverage", answers_coverage_summary(state), "nat",
-			 make_nat(state->translation), "output", make_output(state), "cost",
-			 make_cost(state));
+	health = json_array_size(problems) ? "degraded" : "healthy";
+	/* clang-format off */
+	return json_pack("{s:s,s:i,s:s,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+			 "version", FLOWTALLY_VERSION,
+			 "pid", (int)getpid(),
+			 "health", health,
+			 "problems", problems,
+			 "started", make_time(state->began_wall_ns),
+			 "uptime", seconds(up_ns),
+			 "config", make_config(state),
+			 "attach", make_attach(state, &counts),
+			 "interfaces", make_interfaces(&counts),
+			 "interval", answers_interval(state, report),
+			 "totals", make_totals(state->totals),
+			 "maps", make_maps(state),
+			 "losses", make_losses(state),
+			 "coverage", answers_coverage_summary(state),
+			 "nat", make_nat(state->translation),
+			 "output", make_output(state),
+			 "cost", make_cost(state));
+	/* clang-format on */
 }

@@ -141,21 +141,30 @@ static json_t *make_protocol(uint8_t protocol)
 	return name ? json_string(name) : json_null();
 }
 
-static json_t *make_flow(const struct report *report, const struct rates *rates,
-			 const struct report_flow *flow)
+static json_t *make_network(const struct report_flow *flow)
 {
 	struct flow_count sum = flow->sent[0];
 
 	flow_count_add(&sum, &flow->sent[1]);
-	return json_pack("{s:o,s:o,s:{s:s,s:o,s:o,s:I,s:I},s:{s:o,s:o}}", "source",
-			 make_end(report, rates, flow, flow->left), "destination",
-			 make_end(report, rates, flow, !flow->left), "network", "type",
+	return json_pack("{s:s,s:o,s:o,s:I,s:I}", "type",
 			 flow->key.family == FLOW_IPV4 ? "ipv4" : "ipv6", "transport",
 			 make_protocol(flow->key.protocol), "iana_number",
 			 json_sprintf("%u", flow->key.protocol), "bytes", (json_int_t)sum.bytes,
-			 "packets", (json_int_t)sum.packets, "flowtally", "interfaces",
-			 make_path(report, flow), "counted_at",
+			 "packets", (json_int_t)sum.packets);
+}
+
+static json_t *make_crossing(const struct report *report, const struct report_flow *flow)
+{
+	return json_pack("{s:o,s:o}", "interfaces", make_path(report, flow), "counted_at",
 			 control_string(report->interfaces[flow->counted_at].name));
+}
+
+static json_t *make_flow(const struct report *report, const struct rates *rates,
+			 const struct report_flow *flow)
+{
+	return json_pack("{s:o,s:o,s:o,s:o}", "source", make_end(report, rates, flow, flow->left),
+			 "destination", make_end(report, rates, flow, !flow->left), "network",
+			 make_network(flow), "flowtally", make_crossing(report, flow));
 }
 
 static json_t *make_list(const struct choices *choices, const struct query *query,
