@@ -4,6 +4,7 @@
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/held.h"
+#include "supervisor/interface_selection.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -12,30 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-int selection_new(struct selection *selection, size_t capacity)
-{
-	*selection = (struct selection){
-		.interfaces = calloc(capacity + 1, sizeof(*selection->interfaces)),
-		.maps = calloc(capacity + 1, sizeof(*selection->maps)),
-		.old = calloc(capacity + 1, sizeof(*selection->old)),
-	};
-	return selection->interfaces && selection->maps && selection->old ? 0 : -ENOMEM;
-}
-
-void selection_clean(struct selection *selection)
-{
-	free(selection->interfaces);
-	free(selection->maps);
-	free(selection->old);
-}
-
-void selection_add(struct selection *selection, struct interface *interface)
-{
-	selection->interfaces[selection->count] = interface;
-	selection->maps[selection->count] = &interface->map;
-	selection->count++;
-}
 
 /* Where the records of a map go. */
 struct table_record_target {

@@ -78,19 +78,6 @@ void table_sweep(struct interface_table *table);
 void table_read_and_close(struct interface_table *table, struct interface *interface,
 			  struct flow_map *map, bool for_long);
 
-/* A list of interfaces for the calls that do many at once. */
-struct selection {
-	struct interface **interfaces;
-	struct flow_map **maps; /* as many */
-	struct flow_map *old;	/* as many */
-	size_t count;
-};
-
-/* 0 or -ENOMEM; selection_clean() in any case. */
-int selection_new(struct selection *selection, size_t capacity);
-void selection_clean(struct selection *selection);
-void selection_add(struct selection *selection, struct interface *interface);
-
 /* For which slots CPUs hold something, in either set. 0 or negative errno. */
 int table_mark_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS]);
 
@@ -100,6 +87,10 @@ int table_mark_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS])
  * away, or reports cannot be written, and the places are needed.
  */
 void table_forget_old_words(struct interface_table *table);
+
+/* A link that went and was not monitored: to those that faded, or freed if nothing is to be known of
+ * it any more. */
+void table_fade(struct interface_table *table, struct interface *interface);
 
 /* Reads the maps of ended phases before their time, when there are many. */
 void table_settle_ended(struct interface_table *table);
