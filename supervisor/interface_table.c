@@ -66,9 +66,9 @@ size_t table_count_phases(const struct interface_table *table)
 {
 	size_t count = table->count;
 
-	for (const struct interface *gone = table->gone; gone; gone = gone->next)
+	FOR_EACH_IN (table->gone, gone)
 		count++;
-	for (const struct interface *ended = table->ended; ended; ended = ended->next)
+	FOR_EACH_IN (table->ended, ended)
 		count++;
 	return count;
 }
@@ -391,14 +391,14 @@ static int table_end_stopping(struct interface_table *table)
 	size_t capacity = table->count;
 	int err;
 
-	for (struct interface *interface = table->gone; interface; interface = interface->next)
+	FOR_EACH_IN (table->gone, interface)
 		capacity++;
 	err = selection_new(&selection, capacity);
 	if (err) {
 		selection_clean(&selection);
 		return err;
 	}
-	for (struct interface *interface = table->gone; interface; interface = interface->next)
+	FOR_EACH_IN (table->gone, interface)
 		if (table_should_stop(interface))
 			selection_add(&selection, interface);
 	FOR_EACH_INTERFACE (table, interface)

@@ -169,8 +169,7 @@ bool interface_table_check_some(struct interface_table *table)
 	int64_t end_ns = clock_boottime_ns() + CHECK_NS;
 
 	while (table->check_bucket < TABLE_BUCKETS && clock_boottime_ns() < end_ns)
-		for (struct interface *at = table->buckets[table->check_bucket++]; at;
-		     at = at->next)
-			table_check(table, at);
+		FOR_EACH_IN (table->buckets[table->check_bucket++], interface)
+			table_check(table, interface);
 	return table->check_bucket < TABLE_BUCKETS;
 }

@@ -102,10 +102,10 @@ static struct interface **table_list_slots(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface)
 		if (table_has_slot(interface))
 			owners[interface->map.slot] = interface;
-	for (struct interface *ended = table->ended; ended; ended = ended->next)
+	FOR_EACH_IN (table->ended, ended)
 		if (table_has_slot(ended))
 			owners[ended->map.slot] = ended;
-	for (struct interface *gone = table->gone; gone; gone = gone->next)
+	FOR_EACH_IN (table->gone, gone)
 		if (table_has_slot(gone))
 			owners[gone->map.slot] = gone;
 	return owners;
@@ -394,8 +394,8 @@ static void table_retire_ended(struct interface_table *table, bool for_long)
 	struct selection selection;
 	int err = selection_new(&selection, table->waiting);
 
-	for (struct interface *ended = table->ended; ended && !err; ended = ended->next) {
-		if (ended->map.fd < 0)
+	FOR_EACH_IN (table->ended, ended) {
+		if (err || ended->map.fd < 0)
 			continue;
 		ended->idle = flow_maps_idle(table->monitor->maps, &ended->map);
 		selection_add(&selection, ended);
@@ -546,8 +546,8 @@ int interface_table_peek(struct interface_table *table, struct merge *merge)
 	struct table_trains trains = {.owners = table_list_slots(table), .merge = merge};
 	int err = trains.owners ? 0 : -ENOMEM;
 
-	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
-		err = table_peek_map(table, ended, merge);
+	FOR_EACH_IN (table->ended, ended)
+		err = err ?: table_peek_map(table, ended, merge);
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_COUNTING && !err)
 			err = table_peek_map(table, interface, merge);

@@ -30,7 +30,7 @@ struct merge_interface *interface_table_interval(struct interface_table *table, 
 	if (!list)
 		return NULL;
 	*count = 0;
-	for (const struct interface *ended = table->ended; ended; ended = ended->next) {
+	FOR_EACH_IN (table->ended, ended) {
 		const struct interface *now = *table_find(table, ended->link.ifindex);
 
 		list[*count] = table_merge_interface(ended);
@@ -39,7 +39,7 @@ struct merge_interface *interface_table_interval(struct interface_table *table, 
 			list[*count].name = now->link.name;
 		++*count;
 	}
-	for (const struct interface *gone = table->gone; gone; gone = gone->next)
+	FOR_EACH_IN (table->gone, gone)
 		if (gone->id)
 			list[(*count)++] = table_merge_interface(gone);
 	FOR_EACH_INTERFACE (table, interface)
@@ -64,15 +64,14 @@ int interface_table_tunnels(const struct interface_table *table, struct tunnel_s
 {
 	int err = 0;
 
-	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next)
-		err = table_add_tunnel(ended, tunnels);
-	for (const struct interface *gone = table->gone; gone && !err; gone = gone->next)
-		err = table_add_tunnel(gone, tunnels);
-	for (const struct interface *faded = table->faded; faded && !err; faded = faded->next)
-		err = table_add_tunnel(faded, tunnels);
+	FOR_EACH_IN (table->ended, ended)
+		err = err ?: table_add_tunnel(ended, tunnels);
+	FOR_EACH_IN (table->gone, gone)
+		err = err ?: table_add_tunnel(gone, tunnels);
+	FOR_EACH_IN (table->faded, faded)
+		err = err ?: table_add_tunnel(faded, tunnels);
 	FOR_EACH_INTERFACE (table, interface)
-		if (!err)
-			err = table_add_tunnel(interface, tunnels);
+		err = err ?: table_add_tunnel(interface, tunnels);
 	return err;
 }
 
@@ -146,7 +145,7 @@ void table_forget_old_words(struct interface_table *table)
 {
 	struct interface **at = &table->faded;
 
-	for (struct interface *ended = table->ended; ended; ended = ended->next)
+	FOR_EACH_IN (table->ended, ended)
 		table_forget_old_word(table, ended);
 	while (*at) {
 		struct interface *vanished = *at;

@@ -45,10 +45,13 @@ struct interface_table {
 	struct admission admission;
 };
 
-#define FOR_EACH_INTERFACE(table, entry)                                         \
-	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++)             \
-		for (struct interface *entry = (table)->buckets[bucket_]; entry; \
-		     entry = entry->next)
+/* Of a list of the table, or of one bucket. */
+#define FOR_EACH_IN(list, entry) for (struct interface *entry = (list); entry; entry = entry->next)
+
+/* All that are present. These are two loops: break leaves one bucket only. */
+#define FOR_EACH_INTERFACE(table, entry)                             \
+	for (size_t bucket_ = 0; bucket_ < TABLE_BUCKETS; bucket_++) \
+		FOR_EACH_IN ((table)->buckets[bucket_], entry)
 
 /* Links, and phases that ended: at most so many have records in this interval. */
 size_t table_count_phases(const struct interface_table *table);
@@ -88,8 +91,7 @@ int table_mark_trains(struct interface_table *table, bool in_trains[FLOW_SLOTS])
  */
 void table_forget_old_words(struct interface_table *table);
 
-/* A link that went and was not monitored: to those that faded, or freed if nothing is to be known of
- * it any more. */
+/* A link that went and was not monitored: to those that faded, or freed. */
 void table_fade(struct interface_table *table, struct interface *interface);
 
 /* Reads the maps of ended phases before their time, when there are many. */

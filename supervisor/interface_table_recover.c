@@ -62,7 +62,7 @@ static size_t table_count_faded(const struct interface_table *table)
 {
 	size_t count = 0;
 
-	for (const struct interface *faded = table->faded; faded; faded = faded->next)
+	FOR_EACH_IN (table->faded, faded)
 		count++;
 	return count;
 }
@@ -75,18 +75,18 @@ static int table_describe_phases(struct interface_table *table, bool silent_too,
 	size_t n = 0;
 	int err = phases ? 0 : -ENOMEM;
 
-	for (const struct interface *ended = table->ended; ended && !err; ended = ended->next) {
-		if (!silent_too && table_is_silent(table, ended))
+	FOR_EACH_IN (table->ended, ended) {
+		if (err || (!silent_too && table_is_silent(table, ended)))
 			continue;
 		err = interface_describe(ended, &phases[n]);
 		if (!err)
 			table_describe_attachment(table, ended, &phases[n++]);
 	}
 	/* their lives have not ended yet in our eyes */
-	for (const struct interface *gone = table->gone; gone && !err; gone = gone->next)
-		err = table_describe_phase(gone, phases, &n);
-	for (const struct interface *faded = table->faded; faded && !err; faded = faded->next)
-		err = table_describe_phase(faded, phases, &n);
+	FOR_EACH_IN (table->gone, gone)
+		err = err ?: table_describe_phase(gone, phases, &n);
+	FOR_EACH_IN (table->faded, faded)
+		err = err ?: table_describe_phase(faded, phases, &n);
 	FOR_EACH_INTERFACE (table, interface)
 		err = err ?: table_describe_phase(interface, phases, &n);
 	if (err) {
@@ -139,7 +139,7 @@ static const struct checkpoint_phase *recovery_find_phase(const struct recovery 
 
 static struct interface *table_find_ended(struct interface_table *table, uint32_t phase)
 {
-	for (struct interface *ended = table->ended; ended; ended = ended->next)
+	FOR_EACH_IN (table->ended, ended)
 		if (ended->id == phase)
 			return ended;
 	return NULL;
@@ -290,7 +290,7 @@ static int recovery_recall(struct recovery *recovery, const struct checkpoint_ph
 static bool table_has_faded(const struct interface_table *table,
 			    const struct checkpoint_phase *phase)
 {
-	for (const struct interface *faded = table->faded; faded; faded = faded->next)
+	FOR_EACH_IN (table->faded, faded)
 		if (faded->was_up == phase->was_up &&
 		    faded->link.lower_abroad == phase->lower_abroad &&
 		    !memcmp(&faded->link.tunnel, &phase->tunnel, sizeof(phase->tunnel)))

@@ -289,8 +289,7 @@ static bool table_ask_bucket(struct interface_table *table, size_t bucket, int64
 {
 	bool asked = false;
 
-	for (struct interface *interface = table->buckets[bucket]; interface;
-	     interface = interface->next) {
+	FOR_EACH_IN (table->buckets[bucket], interface) {
 		if (!interface->look_ns || interface->look_ns > now_ns)
 			continue;
 		table_read_secondary(table, interface);

@@ -104,7 +104,7 @@ static void table_look_behind_gap(struct interface *interface)
 
 void table_tell_ended_gaps(struct interface_table *table)
 {
-	for (struct interface *ended = table->ended; ended; ended = ended->next) {
+	FOR_EACH_IN (table->ended, ended) {
 		struct flow_count gap;
 
 		if (!truth_ended_with_gap(ended->truth))
