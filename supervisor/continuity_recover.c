@@ -145,7 +145,7 @@ static int continuity_take_train_set(void *data, uint32_t set)
 }
 
 /* The quiet set was emptied if it is held, or is to be. */
-static int continuity_settle_quiet_set(struct continuity *continuity, struct program *program)
+static int continuity_empty_quiet_set(struct continuity *continuity, struct program *program)
 {
 	bool held;
 	int err = held_has_trains(continuity->held, program_quiet_set(program), &held);
@@ -296,7 +296,7 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 	if (!err)
 		err = continuity_sort_maps(continuity, maps, &recovery, relief);
 	if (!err)
-		err = continuity_settle_quiet_set(continuity, program);
+		err = continuity_empty_quiet_set(continuity, program);
 	if (!err)
 		err = held_each_train_set(continuity->held, continuity_take_train_set, &sets);
 	if (!err)

@@ -396,22 +396,22 @@ int interface_start(struct interface *interface, const struct monitor *monitor)
 	err = interface_apply_role(interface, monitor);
 	if (err)
 		interface->state = INTERFACE_STOPPED;
-	interface->turned = !err;
+	interface->incomplete = !err;
 	return err;
 }
 
 int interface_leave(struct interface *interface, const struct monitor *monitor)
 {
 	interface->state = INTERFACE_STOPPED;
-	interface->turned = true;
+	interface->incomplete = true;
 	return interface_apply_role(interface, monitor);
 }
 
-void interface_settle(struct interface *interface, const struct monitor *monitor)
+void interface_complete(struct interface *interface, const struct monitor *monitor)
 {
-	if (!interface->turned)
+	if (!interface->incomplete)
 		return;
-	interface->turned = false;
+	interface->incomplete = false;
 	if (interface->state != INTERFACE_COUNTING) {
 		interface_end_truth(interface, monitor);
 		return;

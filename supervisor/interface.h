@@ -92,7 +92,7 @@ struct interface {
 	bool gone;		    /* the link is */
 	bool old;		    /* it was gone at the last self-check */
 	bool was_up;		    /* at any time of the interval */
-	bool turned;		    /* it began or ceased to count: interface_settle() */
+	bool incomplete;	    /* it began or ceased to count: interface_complete() */
 	bool mentioned;		    /* in the dump that is running */
 	bool recalled;		    /* from a checkpoint, and not told of since */
 	bool wanted;		    /* by the patterns */
@@ -183,7 +183,7 @@ int interface_start(struct interface *interface, const struct monitor *monitor);
 int interface_leave(struct interface *interface, const struct monitor *monitor);
 
 /* What remains to be done of these two when the slot table shows all roles. */
-void interface_settle(struct interface *interface, const struct monitor *monitor);
+void interface_complete(struct interface *interface, const struct monitor *monitor);
 
 /* Tells the program whether it is a macvlan that is not watched, and of which one below. */
 void interface_apply_turner(struct interface *interface, const struct monitor *monitor);

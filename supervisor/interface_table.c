@@ -554,7 +554,7 @@ void interface_table_stop(struct interface_table *table)
 	if (err)
 		log_error("flows of the last interval are lost: %s", strerror(-err));
 	if (table->waiting)
-		table_settle_ended(table);
+		table_drain_ended(table);
 }
 
 static void table_detach_all(struct interface_table *table)

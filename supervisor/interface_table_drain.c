@@ -483,7 +483,7 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 	selection_clean(&selection);
 }
 
-void table_settle_ended(struct interface_table *table)
+void table_drain_ended(struct interface_table *table)
 {
 	struct selection none;
 	int err = selection_new(&none, 0);

@@ -95,7 +95,7 @@ void table_forget_old_words(struct interface_table *table);
 void table_fade(struct interface_table *table, struct interface *interface);
 
 /* Reads the maps of ended phases before their time, when there are many. */
-void table_settle_ended(struct interface_table *table);
+void table_drain_ended(struct interface_table *table);
 
 /*
  * What was counted under an id goes into the report with the role of that time. It becomes an

@@ -247,7 +247,7 @@ static void table_apply_roles(struct interface_table *table)
 	slot_table_show(program_slots(program));
 	program_use_trains(program, !table->judged);
 	FOR_EACH_INTERFACE (table, interface) {
-		interface_settle(interface, table->monitor);
+		interface_complete(interface, table->monitor);
 		interface_apply_turner(interface, table->monitor);
 	}
 }
@@ -449,6 +449,6 @@ int table_update_roles(struct interface_table *table)
 		err = table_make_change(table, &change);
 	/* what ended holds maps until it is read */
 	if (table->waiting >= WAITING_MAX || (full && table->waiting))
-		table_settle_ended(table);
+		table_drain_ended(table);
 	return err;
 }

@@ -249,7 +249,7 @@ static uint32_t predecessor_bank(const struct predecessor *predecessor)
 }
 
 /* What it had begun to show some of its CPUs is shown to all, as slot_table_new() does it. */
-static int predecessor_finish_turn(struct predecessor *predecessor)
+static int predecessor_finish_switch(struct predecessor *predecessor)
 {
 	const struct layout *layout = &predecessor->generation->layout;
 	uint64_t bank = layout_get(&layout->control_bank, predecessor->control.values);
@@ -378,7 +378,7 @@ int predecessor_prepare(struct predecessor *predecessor, struct program *program
 {
 	const struct layout *layout = &predecessor->generation->layout;
 	struct predecessor_words words = {0};
-	int err = predecessor_finish_turn(predecessor);
+	int err = predecessor_finish_switch(predecessor);
 
 	if (!err)
 		err = predecessor_read_words(predecessor, &words);

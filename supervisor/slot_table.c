@@ -50,7 +50,7 @@ static struct flow_slot slot_table_read(const struct slot_table *table, uint32_t
 /* Makes all CPUs read the bank, each between two packets. No packet is carried by a CPU that is
  * off.
  */
-static void slot_table_turn(struct slot_table *table, uint32_t bank)
+static void slot_table_switch_bank(struct slot_table *table, uint32_t bank)
 {
 	/* said first: an agent that dies under way has begun it */
 	__atomic_store_n(&table->control->bank, bank, __ATOMIC_SEQ_CST);
@@ -85,7 +85,7 @@ int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control
 		slot_table_free(table);
 		return err;
 	}
-	slot_table_turn(table, slot_table_bank(table));
+	slot_table_switch_bank(table, slot_table_bank(table));
 	slot_table_follow(table, 0, FLOW_SLOT_TABLE_SIZE);
 	*ret = table;
 	return 0;
@@ -172,7 +172,7 @@ void slot_table_show(struct slot_table *table)
 {
 	if (!slot_table_is_staged(table))
 		return;
-	slot_table_turn(table, (slot_table_bank(table) + 1) % FLOW_BANKS);
+	slot_table_switch_bank(table, (slot_table_bank(table) + 1) % FLOW_BANKS);
 	slot_table_follow(table, table->staged_from, table->staged_to);
 	table->staged_from = table->staged_to = 0;
 }

@@ -294,7 +294,7 @@ void supervisor_announce(const struct supervisor *sup)
 
 /* What an agent that died had not read, and the report that it had not finished. A failure to write
  * it is told, and it is tried again with the next one. */
-static void supervisor_settle(struct supervisor *sup)
+static void supervisor_catch_up(struct supervisor *sup)
 {
 	interface_table_drain(sup->table, false);
 	(void)reporter_write_doubtful(sup->reporter);
@@ -328,7 +328,7 @@ static int supervisor_begin(struct supervisor *sup)
 	sup->began_ns = clock_boottime_ns();
 	sup->began_wall_ns = clock_realtime_ns();
 	if (continuity_found(sup->continuity))
-		supervisor_settle(sup);
+		supervisor_catch_up(sup);
 	else
 		reporter_begin_interval(sup->reporter);
 	reporter_checkpoint(sup->reporter);
