@@ -15,7 +15,8 @@
 struct exporter {
 	struct loop *loop;		     /* borrowed */
 	const struct interface_table *table; /* borrowed */
-	const struct monitor *monitor;	     /* borrowed */
+	const struct rtnl *rtnl;	     /* borrowed */
+	const struct monitor_counts *counts; /* borrowed */
 	const struct config *config;	     /* borrowed */
 	struct metrics *metrics;
 	struct metrics_server *server; /* NULL: it does not listen */
@@ -23,17 +24,21 @@ struct exporter {
 };
 
 int exporter_new(struct exporter **ret, struct loop *loop, const struct interface_table *table,
-		 const struct monitor *monitor, const struct config *config)
+		 const struct rtnl *rtnl, const struct monitor_counts *counts,
+		 const struct config *config)
 {
 	struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int err;
 
 	if (!exporter)
 		return -ENOMEM;
-	*exporter = (struct exporter){.loop = loop,
-				      .table = table,
-				      .monitor = monitor,
-				      .config = config};
+	*exporter = (struct exporter){
+		.loop = loop,
+		.table = table,
+		.rtnl = rtnl,
+		.counts = counts,
+		.config = config,
+	};
 	err = metrics_new(&exporter->metrics);
 	if (err) {
 		free(exporter);
@@ -80,19 +85,18 @@ static void exporter_look_at(void *data, const struct interface *interface)
 static int exporter_look(const struct exporter *exporter, struct metrics_now *now)
 {
 	struct interface_table_counts counts = interface_table_count(exporter->table);
-	const struct monitor_counts *monitored = exporter->monitor->counts;
 	struct exporter_maps maps = {.table = exporter->table, .now = now};
 
 	*now = (struct metrics_now){
 		.links = counts.links,
 		.wanted = counts.wanted,
 		.monitored = counts.monitored,
-		.attached_tcx = monitored->attached_tcx,
-		.attached_clsact = monitored->attached_clsact,
-		.attach_failures = monitored->attach_failures,
-		.detached = monitored->detached,
-		.overruns = rtnl_overruns(exporter->monitor->rtnl),
-		.early_swaps = monitored->early_swaps,
+		.attached_tcx = exporter->counts->attached_tcx,
+		.attached_clsact = exporter->counts->attached_clsact,
+		.attach_failures = exporter->counts->attach_failures,
+		.detached = exporter->counts->detached,
+		.overruns = rtnl_overruns(exporter->rtnl),
+		.early_swaps = exporter->counts->early_swaps,
 		.unread = interface_table_losses(exporter->table),
 		.map_entries = exporter->config->map_entries,
 		.maps = calloc(counts.monitored + 1, sizeof(*now->maps)),

@@ -11,12 +11,14 @@ struct config;
 struct exporter;
 struct interface_table;
 struct loop;
-struct monitor;
+struct monitor_counts;
 struct report;
+struct rtnl;
 
 /* All borrowed; *config may change. 0 or -ENOMEM. */
 int exporter_new(struct exporter **ret, struct loop *loop, const struct interface_table *table,
-		 const struct monitor *monitor, const struct config *config);
+		 const struct rtnl *rtnl, const struct monitor_counts *counts,
+		 const struct config *config);
 void exporter_free(struct exporter *exporter);
 
 /* Listens where the configuration now says. What fails is logged, and counting goes on without. */

@@ -213,7 +213,7 @@ static int supervisor_open_table(struct supervisor *sup)
 	};
 	err = interface_table_new(&sup->table, &sup->monitor, &sup->config);
 	if (!err)
-		err = exporter_new(&sup->exporter, sup->loop, sup->table, &sup->monitor,
+		err = exporter_new(&sup->exporter, sup->loop, sup->table, sup->rtnl, &sup->counts,
 				   &sup->config);
 	return err ? supervisor_fail("cannot read the links of this host", err) : 0;
 }
