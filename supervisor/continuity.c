@@ -134,6 +134,11 @@ int continuity_hold(struct continuity *continuity, struct flow_maps *maps)
 	return held_new(&continuity->held, maps, continuity->pins);
 }
 
+void continuity_lend_table(struct continuity *continuity, struct interface_table *table)
+{
+	continuity->table = table;
+}
+
 struct held *continuity_held(const struct continuity *continuity)
 {
 	return continuity->held;
@@ -180,14 +185,14 @@ static void continuity_drop_bytes(const struct continuity *continuity, const cha
  * end of an interval are counted twice after a crash in the next. Only where hooks are judged is
  * there anything: elsewhere it would be a copy of what all interfaces showed, for nothing.
  */
-static int continuity_put_owed(struct continuity *continuity, const struct interface_table *table,
-			       const struct merge *merge, uint64_t id)
+static int continuity_put_owed(struct continuity *continuity, const struct merge *merge,
+			       uint64_t id)
 {
 	struct buffer bytes = {0};
 	int err;
 
 	continuity->owed = 0;
-	if (!interface_table_judges(table))
+	if (!interface_table_judges(continuity->table))
 		return 0;
 	merge_encode_owing(merge, &bytes);
 	err = continuity_put_bytes(continuity, "owed", id, &bytes);
@@ -220,7 +225,7 @@ int continuity_put_checkpoint(const struct continuity *continuity,
 }
 
 /* What the next agent has to know now. */
-static int continuity_put_state(const struct continuity *continuity, struct interface_table *table,
+static int continuity_put_state(const struct continuity *continuity,
 				const struct checkpoint_interval *interval)
 {
 	struct checkpoint checkpoint = {
@@ -233,7 +238,7 @@ static int continuity_put_state(const struct continuity *continuity, struct inte
 		.folded = continuity->folded,
 		.folded_train_set = continuity->folded_train_set,
 	};
-	int err = interface_table_save(table, &checkpoint);
+	int err = interface_table_save(continuity->table, &checkpoint);
 
 	if (!err)
 		err = continuity_list_earlier(continuity, &checkpoint);
@@ -245,14 +250,14 @@ static int continuity_put_state(const struct continuity *continuity, struct inte
 }
 
 /* A failure is logged once. */
-static int continuity_write(struct continuity *continuity, struct interface_table *table,
+static int continuity_write(struct continuity *continuity,
 			    const struct checkpoint_interval *interval)
 {
 	int err;
 
 	if (!continuity->pins)
 		return 0;
-	err = continuity_put_state(continuity, table, interval);
+	err = continuity_put_state(continuity, interval);
 	if (err && !continuity->save_failed)
 		log_error("the checkpoint cannot be written: %s; if the agent is killed now, what "
 			  "it counted is lost",
@@ -263,10 +268,9 @@ static int continuity_write(struct continuity *continuity, struct interface_tabl
 	return err;
 }
 
-void continuity_save(struct continuity *continuity, struct interface_table *table,
-		     const struct checkpoint_interval *interval)
+void continuity_save(struct continuity *continuity, const struct checkpoint_interval *interval)
 {
-	(void)continuity_write(continuity, table, interval);
+	(void)continuity_write(continuity, interval);
 }
 
 /* Of the running interval: the rest is of a report on its way. */
@@ -291,8 +295,7 @@ static size_t continuity_count_held(const struct continuity *continuity)
 	       held_count_train_sets(continuity->held, continuity_last_train_set(continuity));
 }
 
-static int continuity_fold_held(struct continuity *continuity, struct interface_table *table,
-				const struct merge *merge,
+static int continuity_fold_held(struct continuity *continuity, const struct merge *merge,
 				const struct checkpoint_interval *interval)
 {
 	size_t first = continuity_first_held(continuity), count;
@@ -310,7 +313,7 @@ static int continuity_fold_held(struct continuity *continuity, struct interface_
 		continuity->folded = number;
 		continuity->folded_train_set = set;
 		continuity->done_maps = maps;
-		err = continuity_write(continuity, table, interval);
+		err = continuity_write(continuity, interval);
 	}
 	if (err) {
 		continuity->folded = before;
@@ -327,15 +330,15 @@ static int continuity_fold_held(struct continuity *continuity, struct interface_
 	return 0;
 }
 
-void continuity_fold(struct continuity *continuity, struct interface_table *table,
-		     const struct merge *merge, const struct checkpoint_interval *interval)
+void continuity_fold(struct continuity *continuity, const struct merge *merge,
+		     const struct checkpoint_interval *interval)
 {
 	int err;
 
 	/* while it is read what a dead agent has left, the checkpoint is that agent's */
 	if (!continuity->pins || !continuity->recovered || !continuity_count_held(continuity))
 		return;
-	err = continuity_fold_held(continuity, table, merge, interval);
+	err = continuity_fold_held(continuity, merge, interval);
 	if (err && !continuity->fold_failed)
 		log_warning("what is held for a crash grows with the flows of the interval: %s",
 			    strerror(-err));
@@ -350,10 +353,9 @@ bool continuity_holds_many(const struct continuity *continuity, const struct mer
 	       continuity_count_held(continuity) > (worth < HELD_MANY ? worth : HELD_MANY);
 }
 
-int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
-			    const struct merge *merge, const struct report *report,
-			    const struct checkpoint_interval *interval, const struct sink *sink,
-			    const struct buffer *text)
+int continuity_begin_report(struct continuity *continuity, const struct merge *merge,
+			    const struct report *report, const struct checkpoint_interval *interval,
+			    const struct sink *sink, const struct buffer *text)
 {
 	struct checkpoint_report begun = {.id = report->id,
 					  .interval = *interval,
@@ -366,12 +368,13 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 		return 0;
 	err = held_list(continuity->held, 0, &begun.maps, &begun.last_train_set);
 	if (!err)
-		err = interface_table_describe(table, &begun.phases, &begun.phase_count);
+		err = interface_table_describe(continuity->table, &begun.phases,
+					       &begun.phase_count);
 	if (err) {
 		free(begun.maps.numbers);
 		return err;
 	}
-	err = continuity_put_owed(continuity, table, merge, report->id);
+	err = continuity_put_owed(continuity, merge, report->id);
 	if (err)
 		log_error("what hooks owe to the next interval cannot be kept: %s", strerror(-err));
 	if (sink_position(sink, &begun.position)) {
@@ -381,11 +384,11 @@ int continuity_begin_report(struct continuity *continuity, struct interface_tabl
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
 	continuity->folded = 0;
-	continuity_save(continuity, table, &next);
+	continuity_save(continuity, &next);
 	return 0;
 }
 
-void continuity_cancel_report(struct continuity *continuity, struct interface_table *table,
+void continuity_cancel_report(struct continuity *continuity,
 			      const struct checkpoint_interval *interval)
 {
 	uint64_t owing = continuity->owed, paid = continuity->report.owed;
@@ -396,7 +399,7 @@ void continuity_cancel_report(struct continuity *continuity, struct interface_ta
 	continuity->folded = continuity->report.folded;
 	continuity_forget_report(continuity);
 	/* what the last checkpoint names stays */
-	if (!continuity_write(continuity, table, interval) && owing != paid)
+	if (!continuity_write(continuity, interval) && owing != paid)
 		continuity_drop_bytes(continuity, "owed", owing);
 }
 
@@ -405,7 +408,7 @@ bool continuity_has_sent(const struct continuity *continuity)
 	return continuity->report.id && !continuity->doubt;
 }
 
-void continuity_end_report(struct continuity *continuity, struct interface_table *table,
+void continuity_end_report(struct continuity *continuity,
 			   const struct checkpoint_interval *interval)
 {
 	uint64_t paid, folded;
@@ -419,7 +422,7 @@ void continuity_end_report(struct continuity *continuity, struct interface_table
 	paid = continuity->report.owed;
 	folded = continuity->report.folded;
 	continuity_forget_report(continuity);
-	continuity_save(continuity, table, interval);
+	continuity_save(continuity, interval);
 	continuity_drop_bytes(continuity, "owed", paid);
 	continuity_drop_bytes(continuity, "folded", folded);
 	held_release(continuity->held, 0, continuity->report_held, 0,

@@ -69,6 +69,8 @@ int continuity_replace(struct continuity *continuity, struct program *program,
 /* What keeps maps for it; maps is borrowed. 0 or -ENOMEM. */
 int continuity_hold(struct continuity *continuity, struct flow_maps *maps);
 struct held *continuity_held(const struct continuity *continuity);
+/* Whose phases are written down; borrowed. Before all that follows. */
+void continuity_lend_table(struct continuity *continuity, struct interface_table *table);
 
 /* After each map of a report in doubt whose records came into doubt, the merge of that report. */
 struct continuity_relief {
@@ -81,20 +83,19 @@ struct continuity_relief {
  * errno: then some of it is not known any more.
  */
 int continuity_recover(struct continuity *continuity, struct program *program,
-		       struct flow_maps *maps, struct interface_table *table, struct merge *merge,
+		       struct flow_maps *maps, struct merge *merge,
 		       const struct continuity_relief *relief);
 
 /* Writes the checkpoint. A failure is logged once. */
-void continuity_save(struct continuity *continuity, struct interface_table *table,
-		     const struct checkpoint_interval *interval);
+void continuity_save(struct continuity *continuity, const struct checkpoint_interval *interval);
 
 /*
  * The merge holds what was read of the running interval, and no more than the limit of flows: a
  * copy of it is pinned in place of all the maps that it came from. A failure is logged once; they
  * are held on then.
  */
-void continuity_fold(struct continuity *continuity, struct interface_table *table,
-		     const struct merge *merge, const struct checkpoint_interval *interval);
+void continuity_fold(struct continuity *continuity, const struct merge *merge,
+		     const struct checkpoint_interval *interval);
 
 /* Whether more maps and sets of trains are held of the running interval than a copy of the merge is
  * worth: it may go on for long, as where reports cannot be written. */
@@ -104,15 +105,14 @@ bool continuity_holds_many(const struct continuity *continuity, const struct mer
  * A report of that text, made of merge, is about to be written to the sink; all that was read until
  * now is in it. interval: with its end. 0 or -ENOMEM.
  */
-int continuity_begin_report(struct continuity *continuity, struct interface_table *table,
-			    const struct merge *merge, const struct report *report,
-			    const struct checkpoint_interval *interval, const struct sink *sink,
-			    const struct buffer *text);
+int continuity_begin_report(struct continuity *continuity, const struct merge *merge,
+			    const struct report *report, const struct checkpoint_interval *interval,
+			    const struct sink *sink, const struct buffer *text);
 /* Nothing of it could be written, so the interval goes on. */
-void continuity_cancel_report(struct continuity *continuity, struct interface_table *table,
+void continuity_cancel_report(struct continuity *continuity,
 			      const struct checkpoint_interval *interval);
 /* All of it is written, and interval is the next one. Does nothing unless one was sent. */
-void continuity_end_report(struct continuity *continuity, struct interface_table *table,
+void continuity_end_report(struct continuity *continuity,
 			   const struct checkpoint_interval *interval);
 /* Whether one was sent and did not end. */
 bool continuity_has_sent(const struct continuity *continuity);

@@ -13,6 +13,7 @@ struct continuity {
 	struct pins *pins;
 	int pins_error;
 	struct held *held;
+	struct interface_table *table; /* borrowed */
 	bool found;
 	struct checkpoint left;		 /* by a dead agent, until it is recovered */
 	struct predecessor *predecessor; /* whose program is to be replaced */

@@ -243,14 +243,8 @@ static int continuity_take_report(struct continuity *continuity)
 
 /* What was pinned when the agent died, and had no place in the checkpoint yet, or any more: maps,
  * links of interfaces, what is owed to an interval, and what was folded of one. */
-struct orphans {
-	const struct continuity *continuity;
-	struct interface_table *table;
-};
-
-static bool continuity_is_orphan(const struct orphans *orphans, const char *name)
+static bool continuity_is_orphan(const struct continuity *continuity, const char *name)
 {
-	const struct continuity *continuity = orphans->continuity;
 	struct flow_map map;
 	uint32_t life, generation;
 	uint64_t id;
@@ -261,7 +255,7 @@ static bool continuity_is_orphan(const struct orphans *orphans, const char *name
 	if (flow_map_is_pin(name, &map))
 		return !continuity_has_generation(continuity, map.generation);
 	if (attach_is_pin(name, &life))
-		return !interface_table_has_life(orphans->table, life);
+		return !interface_table_has_life(continuity->table, life);
 	if (sscanf(name, "folded-%" SCNu64, &id) == 1)
 		return id != continuity->folded && id != continuity->report.folded;
 	return sscanf(name, "owed-%" SCNu64, &id) == 1 && id != continuity->owed &&
@@ -270,23 +264,22 @@ static bool continuity_is_orphan(const struct orphans *orphans, const char *name
 
 static void continuity_drop_orphan(void *data, const char *name)
 {
-	const struct orphans *orphans = data;
+	const struct continuity *continuity = data;
 
-	if (continuity_is_orphan(orphans, name))
-		pins_forget(orphans->continuity->pins, name);
+	if (continuity_is_orphan(continuity, name))
+		pins_forget(continuity->pins, name);
 }
 
 int continuity_recover(struct continuity *continuity, struct program *program,
-		       struct flow_maps *maps, struct interface_table *table, struct merge *merge,
+		       struct flow_maps *maps, struct merge *merge,
 		       const struct continuity_relief *relief)
 {
 	struct train_sets sets = {.continuity = continuity, .merge = merge};
-	struct orphans orphans = {.continuity = continuity, .table = table};
 	struct recovery recovery;
 	int report_err = continuity_take_report(continuity);
 	int err = continuity_take_interval(continuity, merge);
 
-	recovery_begin(&recovery, table, &continuity->left);
+	recovery_begin(&recovery, continuity->table, &continuity->left);
 	if (report_err)
 		err = report_err;
 	if (!err)
@@ -306,7 +299,7 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 	if (!err)
 		err = interface_table_recover_maps(&recovery);
 	if (!err)
-		err = pins_each(continuity->pins, continuity_drop_orphan, &orphans);
+		err = pins_each(continuity->pins, continuity_drop_orphan, continuity);
 	continuity->recovered = !err;
 	recovery_clean(&recovery);
 	return err;

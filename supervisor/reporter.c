@@ -206,8 +206,7 @@ void reporter_relieve(struct reporter *reporter)
 	err = sources_of_table(&sources, reporter->table);
 	reporter_sum_smallest(reporter, reporter->merge, &sources, err);
 	if (!merge_is_over(reporter->merge))
-		continuity_fold(reporter->continuity, reporter->table, reporter->merge,
-				&reporter->interval);
+		continuity_fold(reporter->continuity, reporter->merge, &reporter->interval);
 }
 
 void reporter_relieve_doubtful(void *data, struct merge *doubt,
@@ -227,20 +226,19 @@ void reporter_relieve_doubtful(void *data, struct merge *doubt,
 static void reporter_hold_less(struct reporter *reporter)
 {
 	if (continuity_holds_many(reporter->continuity, reporter->merge))
-		continuity_fold(reporter->continuity, reporter->table, reporter->merge,
-				&reporter->interval);
+		continuity_fold(reporter->continuity, reporter->merge, &reporter->interval);
 }
 
 void reporter_checkpoint(struct reporter *reporter)
 {
 	reporter_hold_less(reporter);
-	continuity_save(reporter->continuity, reporter->table, &reporter->interval);
+	continuity_save(reporter->continuity, &reporter->interval);
 }
 
 void reporter_end_if_sent(struct reporter *reporter)
 {
 	if (!sink_is_busy(reporter->sink))
-		continuity_end_report(reporter->continuity, reporter->table, &reporter->interval);
+		continuity_end_report(reporter->continuity, &reporter->interval);
 }
 
 void reporter_end_report(struct reporter *reporter)
@@ -392,14 +390,12 @@ static int reporter_write_interval(struct reporter *reporter)
 		err = reporter_finish_report(reporter, &report,
 					     report_id_next(reporter->report_id));
 	if (!err)
-		err = continuity_begin_report(reporter->continuity, reporter->table,
-					      reporter->merge, &report, &interval, reporter->sink,
-					      &reporter->text);
+		err = continuity_begin_report(reporter->continuity, reporter->merge, &report,
+					      &interval, reporter->sink, &reporter->text);
 	if (!err) {
 		err = reporter_send(reporter);
 		if (err)
-			continuity_cancel_report(reporter->continuity, reporter->table,
-						 &reporter->interval);
+			continuity_cancel_report(reporter->continuity, &reporter->interval);
 	}
 	exporter_end_stage(reporter->exporter, METRICS_WRITE, made_ns);
 	exporter_add_report(reporter->exporter, err ? NULL : &report);

@@ -164,8 +164,7 @@ static int supervisor_recover(struct supervisor *sup)
 	if (!continuity_found(sup->continuity))
 		return 0;
 	reporter_go_on(sup->reporter, continuity_interval(sup->continuity));
-	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->table, sup->merge,
-				 &relief);
+	err = continuity_recover(sup->continuity, sup->program, sup->maps, sup->merge, &relief);
 	if (!err) {
 		log_notice("an agent before this one has left its running interval: going on with "
 			   "it");
@@ -215,6 +214,8 @@ static int supervisor_open_table(struct supervisor *sup)
 	if (!err)
 		err = exporter_new(&sup->exporter, sup->loop, sup->table, sup->rtnl, &sup->counts,
 				   &sup->config);
+	if (!err)
+		continuity_lend_table(sup->continuity, sup->table);
 	return err ? supervisor_fail("cannot read the links of this host", err) : 0;
 }
 
