@@ -331,10 +331,9 @@ static int supervisor_on_signal(void *data, uint32_t events)
 	return err;
 }
 
-static struct json_t *supervisor_answer(void *data, const struct control_request *request)
+static struct answers supervisor_answer_state(const struct supervisor *sup)
 {
-	struct supervisor *sup = data;
-	const struct answers state = {
+	return (struct answers){
 		.config_file = options_config_file(sup->options),
 		.config = &sup->config,
 		.program = sup->program,
@@ -351,11 +350,18 @@ static struct json_t *supervisor_answer(void *data, const struct control_request
 		.due_ns = sup->due_ns,
 		.output_error = reporter_output_error(sup->reporter),
 	};
+}
+
+static struct json_t *supervisor_answer(void *data, const struct control_request *request)
+{
+	struct supervisor *sup = data;
+	struct answers state;
 	int err, report_err;
 
 	/* links that went in this round of events are in the answer as what they are */
 	interface_table_hurry(sup->table);
 	supervisor_reconcile(sup);
+	state = supervisor_answer_state(sup);
 	switch (request->kind) {
 	case CONTROL_STATUS:
 		return answers_status(&state);
