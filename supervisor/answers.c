@@ -270,10 +270,9 @@ json_t *answers_status(const struct answers *state)
 	const struct report *report;
 	const char *health;
 	json_t *problems;
-	int err;
+	int err = live_report(state->live, &report);
 
-	report = live_report(state->live, &err);
-	if (!report)
+	if (err)
 		return answers_error("the running interval cannot be read", err);
 	problems = make_problems(state, report);
 	if (!problems)

@@ -186,10 +186,9 @@ json_t *answers_flows(const struct answers *state, const struct query *query)
 	const struct rates *rates;
 	struct choices choices;
 	json_t *answer = NULL;
-	int err;
+	int err = live_report(state->live, &report);
 
-	report = live_report(state->live, &err);
-	if (!report)
+	if (err)
 		return answers_error("the running interval cannot be read", err);
 	rates = live_rates(state->live);
 	if (!choose(&choices, query, report, rates))

@@ -195,10 +195,9 @@ json_t *answers_interfaces(const struct answers *state)
 {
 	struct listing listing = {.state = state};
 	json_t *sorted = NULL;
-	int err;
+	int err = live_report(state->live, &listing.report);
 
-	listing.report = live_report(state->live, &err);
-	if (!listing.report)
+	if (err)
 		return answers_error("the running interval cannot be read", err);
 	if (!listing_init(&listing)) {
 		interface_table_each(state->table, add_interface, &listing);

@@ -67,20 +67,24 @@ int64_t live_pause_ns(int64_t cost_ns)
 	return cost_ns > NSEC_PER_SEC / 20 ? 20 * cost_ns : NSEC_PER_SEC;
 }
 
-const struct report *live_report(struct live *live, int *err)
+int live_report(struct live *live, const struct report **ret)
 {
 	int64_t begin_ns = clock_boottime_ns(), end_ns;
 	struct report report = {0};
+	int err;
 
-	if (live->present && begin_ns < live->again_ns)
-		return &live->report;
-	*err = live->look(live->data, &report);
-	if (*err)
-		return NULL;
+	if (live->present && begin_ns < live->again_ns) {
+		*ret = &live->report;
+		return 0;
+	}
+	err = live->look(live->data, &report);
+	if (err)
+		return err;
 	live_keep_rates(live, &report);
 	live->report = report;
 	live->present = true;
 	end_ns = clock_boottime_ns();
 	live->again_ns = end_ns + live_pause_ns(end_ns - begin_ns);
-	return &live->report;
+	*ret = &live->report;
+	return 0;
 }

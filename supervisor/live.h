@@ -17,12 +17,13 @@ struct report;
 /* Makes the report of the running interval as it is. 0 or negative errno. */
 typedef int (*live_look)(void *data, struct report *report);
 
+/* look is called with data. 0 or -ENOMEM. */
 int live_new(struct live **ret, live_look look, void *data);
 void live_free(struct live *live);
 
-/* Borrowed until the next call or live_next_interval(). NULL: it could not be made, *err says why.
- */
-const struct report *live_report(struct live *live, int *err);
+/* Borrowed until the next call or live_next_interval(). 0, or what the look came to, then *ret is
+ * left alone. */
+int live_report(struct live *live, const struct report **ret);
 
 /* What the look before the one of live_report() saw of this interval, if it is not too old. */
 const struct rates *live_rates(const struct live *live);
