@@ -45,25 +45,29 @@ static bool screen_can_place_cursor(void)
 	       strcmp(term, "dumb");
 }
 
-struct screen *screen_new(void)
+int screen_new(struct screen **ret)
 {
-	struct screen *screen = screen_can_place_cursor() ? calloc(1, sizeof(*screen)) : NULL;
+	struct screen *screen;
 
+	if (!screen_can_place_cursor())
+		return -ENOTTY;
+	screen = calloc(1, sizeof(*screen));
 	if (!screen)
-		return NULL;
+		return -ENOMEM;
 	setlocale(LC_CTYPE, "");
 	screen_catch_interrupt();
 	/* unlike initscr() it does not end the process over an unknown terminal */
 	screen->terminal = newterm(NULL, stdout, stdin);
 	if (!screen->terminal) {
 		free(screen);
-		return NULL;
+		return -ENOTTY;
 	}
 	cbreak();
 	noecho();
 	keypad(stdscr, TRUE);
 	curs_set(0);
-	return screen;
+	*ret = screen;
+	return 0;
 }
 
 void screen_free(struct screen *screen)

@@ -9,8 +9,9 @@
 struct buffer;
 struct screen;
 
-/* NULL: standard input and output are no terminal, or one that cannot place its cursor. */
-struct screen *screen_new(void);
+/* 0; -ENOTTY: standard input and output are no terminal, or one that cannot place its cursor;
+ * -ENOMEM. */
+int screen_new(struct screen **ret);
 /* Gives the terminal back as it was. */
 void screen_free(struct screen *screen);
 

@@ -226,8 +226,9 @@ int control_command_top(const struct top_options *options)
 		log_error("%s", problem);
 		return control_exit_status(err);
 	}
+	/* without one as plain text */
 	if (!options->count)
-		top.screen = screen_new();
+		(void)screen_new(&top.screen);
 	err = top.screen ? top_live(&top) : top_plain(&top, options->count ? options->count : 1);
 	control_client_free(top.client);
 	buffer_free(&top.text);
