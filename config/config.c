@@ -309,7 +309,7 @@ static int config_take_word(const struct config_list *kind, void *list, const ch
 	size_t size = strcspn(start, CONFIG_BLANKS);
 	_free_ char *word = NULL;
 	const char *bad;
-	int error;
+	int err;
 
 	*value = start + size;
 	if (!size)
@@ -317,8 +317,8 @@ static int config_take_word(const struct config_list *kind, void *list, const ch
 	word = strndup(start, size);
 	if (!word)
 		return -ENOMEM;
-	error = kind->add(list, word, &bad);
-	return error == -EINVAL ? config_wrong(problem, "'%s': %s", word, bad) : error;
+	err = kind->add(list, word, &bad);
+	return err == -EINVAL ? config_wrong(problem, "'%s': %s", word, bad) : err;
 }
 
 /* Adds all words of value. */
@@ -327,12 +327,12 @@ static int config_take_words(const struct config_key *key, void *list, const cha
 {
 	bool empty = true;
 	const char *bad;
-	int error;
+	int err;
 
-	while (!(error = config_take_word(key->list, list, &value, problem)))
+	while (!(err = config_take_word(key->list, list, &value, problem)))
 		empty = false;
-	if (error != -ENOENT)
-		return error;
+	if (err != -ENOENT)
+		return err;
 	if (empty && !key->may_be_empty)
 		return config_wrong(problem, "the list is empty");
 	bad = key->list->check_end(list);
@@ -344,12 +344,12 @@ static int config_set_list(struct config *config, const struct config_key *key, 
 {
 	_free_ void *fresh = calloc(1, key->list->size);
 	void *list = config_list_of(config, key);
-	int error = fresh ? config_take_words(key, fresh, value, problem) : -ENOMEM;
+	int err = fresh ? config_take_words(key, fresh, value, problem) : -ENOMEM;
 
-	if (error) {
+	if (err) {
 		if (fresh)
 			key->list->clean(fresh);
-		return error;
+		return err;
 	}
 	key->list->clean(list);
 	memcpy(list, fresh, key->list->size);
@@ -387,7 +387,7 @@ struct config_parse {
 	config_complain complain;
 	void *data;
 	unsigned int mistakes;
-	int error; /* 0 or -ENOMEM, which ends the reading */
+	int err; /* 0 or -ENOMEM, which ends the reading */
 
 	char *rest; /* the lines not yet read, up to end */
 	char *end;
@@ -437,14 +437,14 @@ static void config_add_to_list(struct config_parse *parse, const char *value)
 	const struct config_list *kind = parse->key->list;
 	void *list = config_list_of(parse->config, parse->key);
 	const char *problem;
-	int error;
+	int err;
 
-	while ((error = config_take_word(kind, list, &value, &problem)) != -ENOENT) {
+	while ((err = config_take_word(kind, list, &value, &problem)) != -ENOENT) {
 		parse->listed = true;
-		if (error == -EINVAL) {
+		if (err == -EINVAL) {
 			config_mistake(parse, parse->line, "%s: %s", parse->key->name, problem);
-		} else if (error) {
-			parse->error = error;
+		} else if (err) {
+			parse->err = err;
 			return;
 		}
 	}
@@ -468,7 +468,7 @@ static void config_take_value(struct config_parse *parse, const char *value)
 	const struct config_key *key = parse->key;
 	char stray = config_stray_comment(value);
 	const char *problem;
-	int error;
+	int err;
 
 	if (stray) {
 		parse->listed = true;
@@ -483,11 +483,11 @@ static void config_take_value(struct config_parse *parse, const char *value)
 		config_add_to_list(parse, value);
 		return;
 	}
-	error = key->set(parse->config, value, &problem);
-	if (error == -EINVAL)
+	err = key->set(parse->config, value, &problem);
+	if (err == -EINVAL)
 		config_mistake(parse, parse->line, "%s: %s", key->name, problem);
 	else
-		parse->error = error;
+		parse->err = err;
 }
 
 static void config_take_key(struct config_parse *parse, const char *section, const char *name,
@@ -559,7 +559,7 @@ static const char *config_read_header(struct config_parse *parse, char *text)
 	parse->section = CONFIG_SECTION_BAD;
 	parse->key_line = 0;
 	if (!name) {
-		parse->error = -ENOMEM;
+		parse->err = -ENOMEM;
 		return "";
 	}
 	if (!*behind) {
@@ -646,7 +646,7 @@ static char *config_read_line(char *line, int size, void *stream)
 	char *text = parse->rest, *end;
 	const char *seen;
 
-	if (parse->error || text == parse->end)
+	if (parse->err || text == parse->end)
 		return NULL;
 	parse->line++;
 	end = memchr(text, '\n', (size_t)(parse->end - text));
@@ -664,21 +664,21 @@ static char *config_read_line(char *line, int size, void *stream)
 /* Parses content, whose last byte is room for a terminator. */
 static int config_parse(struct config_parse *parse, const struct buffer *content)
 {
-	int error;
+	int err;
 
 	parse->rest = content->data;
 	parse->end = content->data + content->size - 1;
 	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): it has a terminator at least */
 	if (!strncmp(parse->rest, "\xef\xbb\xbf", 3)) /* UTF-8's byte order mark */
 		parse->rest += 3;
-	error = ini_parse_stream(config_read_line, parse, config_handle, parse);
-	if (parse->error)
-		return parse->error;
-	if (error < 0)
+	err = ini_parse_stream(config_read_line, parse, config_handle, parse);
+	if (parse->err)
+		return parse->err;
+	if (err < 0)
 		return -ENOMEM; /* the only failure of libinih itself here */
 	config_end_list(parse);
-	if (error && !parse->mistakes)
-		config_mistake(parse, (unsigned int)error, "syntax error");
+	if (err && !parse->mistakes)
+		config_mistake(parse, (unsigned int)err, "syntax error");
 	return parse->mistakes ? -EINVAL : 0;
 }
 
@@ -697,19 +697,19 @@ static int config_wait(int fd)
 static int config_read_file(const char *path, struct buffer *content)
 {
 	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int error = fd < 0 ? -errno : config_wait(fd);
+	int err = fd < 0 ? -errno : config_wait(fd);
 	char chunk[4096];
 	ssize_t size;
 
-	if (error)
-		return error;
+	if (err)
+		return err;
 	while ((size = read(fd, chunk, sizeof(chunk))) != 0) {
 		if (size < 0 && errno == EINTR)
 			continue;
 		if (size < 0 && errno == EAGAIN) {
-			error = config_wait(fd);
-			if (error)
-				return error;
+			err = config_wait(fd);
+			if (err)
+				return err;
 			continue;
 		}
 		if (size < 0)
@@ -722,40 +722,43 @@ static int config_read_file(const char *path, struct buffer *content)
 	return buffer_error(content);
 }
 
-static void config_unread(const char *path, int error, config_complain complain, void *data)
+static void config_unread(const char *path, int err, config_complain complain, void *data)
 {
 	char text[PATH_MAX + 256];
 
 	snprintf(text, sizeof(text), "%.*s: %s", PATH_MAX, path,
-		 error == -ETIMEDOUT ? "nobody writes to it" : strerror(-error));
+		 err == -ETIMEDOUT ? "nobody writes to it" : strerror(-err));
 	complain(data, text);
 }
 
 int config_load(struct config *config, const char *path, config_complain complain, void *data)
 {
-	struct config_parse parse = {.path = path, .complain = complain, .data = data};
-	struct buffer content = {0};
 	struct config fresh = {0};
-	int error;
+	struct config_parse parse = {
+		.config = &fresh,
+		.path = path,
+		.complain = complain,
+		.data = data,
+	};
+	struct buffer content = {0};
+	int err = config_init(&fresh);
+	bool unread;
 
-	error = config_init(&fresh);
-	if (!error)
-		error = config_read_file(path, &content);
-	if (error) {
-		config_unread(path, error, complain, data);
-		goto out;
+	if (!err)
+		err = config_read_file(path, &content);
+	unread = err;
+	if (!err) {
+		err = config_parse(&parse, &content);
+		unread = err == -ENOMEM;
 	}
-	parse.config = &fresh;
-	error = config_parse(&parse, &content);
-	if (error == -ENOMEM)
-		config_unread(path, error, complain, data);
-	if (!error) {
+	if (unread)
+		config_unread(path, err, complain, data);
+	if (!err) {
 		config_clean(config);
 		*config = fresh;
 		fresh = (struct config){0};
 	}
-out:
 	config_clean(&fresh);
 	buffer_free(&content);
-	return error;
+	return err;
 }
