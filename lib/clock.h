@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* The two clocks, and nanoseconds. */
 #ifndef FLOWTALLY_CLOCK_H
 #define FLOWTALLY_CLOCK_H
 

@@ -13,6 +13,7 @@ struct loop;
  * negative errno ends loop_run() with it. */
 typedef int (*loop_callback)(void *data, uint32_t events);
 
+/* 0 or negative errno. */
 int loop_new(struct loop **ret);
 void loop_free(struct loop *loop);
 

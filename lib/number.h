@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* Unsigned numbers in decimal: out of text and into it. */
 #ifndef FLOWTALLY_NUMBER_H
 #define FLOWTALLY_NUMBER_H
 

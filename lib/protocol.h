@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* The protocols above IP that are known by name, and which of them have ports. */
 #ifndef FLOWTALLY_PROTOCOL_H
 #define FLOWTALLY_PROTOCOL_H
 

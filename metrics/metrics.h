@@ -27,6 +27,7 @@ enum metrics_stage {
 	METRICS_STAGES,
 };
 
+/* 0 or -ENOMEM. */
 int metrics_new(struct metrics **ret);
 void metrics_free(struct metrics *metrics);
 

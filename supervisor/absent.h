@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* What the configuration names, and this host does not have. */
 #ifndef FLOWTALLY_ABSENT_H
 #define FLOWTALLY_ABSENT_H
 

@@ -40,7 +40,7 @@ struct answers {
 struct json_t *answers_status(const struct answers *state);
 struct json_t *answers_interfaces(const struct answers *state);
 struct json_t *answers_flows(const struct answers *state, const struct query *query);
-/* A request to do something: that it is done. */
+/* The answer to a request for an action: it was done. */
 struct json_t *answers_done(const char *what);
 struct json_t *answers_error(const char *what, int err);
 

@@ -72,7 +72,8 @@ struct held *continuity_held(const struct continuity *continuity);
 /* Whose phases are written down; borrowed. Before all that follows. */
 void continuity_lend_table(struct continuity *continuity, struct interface_table *table);
 
-/* After each map of a report in doubt whose records came into doubt, the merge of that report. */
+/* Called with the doubtful report's merge after each map added to it, to keep it below max_flows.
+ */
 struct continuity_relief {
 	void (*relieve)(void *data, struct merge *doubt, const struct checkpoint_report *report);
 	void *data;

@@ -33,7 +33,7 @@ struct held_trains {
 /* Phase 0: it belongs to no interface, which is told, and it is lost. 0 or -ENOMEM. */
 int held_trains_add(struct held_trains *trains, uint32_t phase, const struct flow_train *train);
 
-/* maps and pins are borrowed; pins may be NULL, then nothing is held. */
+/* maps and pins are borrowed; pins may be NULL, then nothing is held. 0 or -ENOMEM. */
 int held_new(struct held **ret, struct flow_maps *maps, const struct pins *pins);
 void held_free(struct held *held);
 

@@ -134,6 +134,7 @@ struct interface {
 	struct interface *next; /* in a list of the table */
 };
 
+/* Known and no more; link is copied. 0 or -ENOMEM. */
 int interface_new(struct interface **ret, const struct link *link);
 void interface_free(struct interface *interface);
 

@@ -21,7 +21,8 @@ struct interface_table;
 struct report;
 struct tunnel_set;
 
-/* monitor and config are borrowed; *config may change, then interface_table_rematch(). */
+/* monitor and config are borrowed; *config may change, then interface_table_rematch(). 0 or
+ * -ENOMEM. */
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config);
 /* The program must be off all interfaces: interface_table_stop(). */
@@ -79,11 +80,12 @@ void interface_table_look(struct interface_table *table);
 /*
  * Looks whether our programs are still on the hooks of all interfaces, and their maps in their
  * slots; what somebody else removed is said, and put back by the next reconciliation, each time
- * after a longer pause. At once: whether there is something to put back; or some by some: whether
- * more are to be looked at.
+ * after a longer pause. All now: whether there is something to put back.
  */
 bool interface_table_check(struct interface_table *table);
+/* The same, some by some, from the first one on. */
 void interface_table_begin_check(struct interface_table *table);
+/* 20 ms of it. Whether there is more to do. */
 bool interface_table_check_some(struct interface_table *table);
 /* What is broken (struct repair), as the beginning of a sentence: "our program at ingress was". */
 const char *repair_name(unsigned int broken);

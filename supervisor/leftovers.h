@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* What a dead agent left, for `flowtally cleanup`. */
 #ifndef FLOWTALLY_LEFTOVERS_H
 #define FLOWTALLY_LEFTOVERS_H
 
