@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +21,16 @@ const char *query_sort_name(enum query_sort sort)
 	return sort_names[sort];
 }
 
+bool query_sort_from_name(const char *name, enum query_sort *ret)
+{
+	for (enum query_sort sort = 0; sort < QUERY_SORTS; sort++)
+		if (!strcmp(name, sort_names[sort])) {
+			*ret = sort;
+			return true;
+		}
+	return false;
+}
+
 static bool parse_number(const json_t *value, uint32_t min, uint32_t max, uint32_t *ret)
 {
 	json_int_t number = json_integer_value(value);
@@ -30,9 +41,14 @@ static bool parse_number(const json_t *value, uint32_t min, uint32_t max, uint32
 	return true;
 }
 
-static int wrong(char *problem, size_t size, const char *what)
+__attribute__((format(printf, 3, 4))) static int wrong(char *problem, size_t size,
+						       const char *format, ...)
 {
-	snprintf(problem, size, "%s", what);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(problem, size, format, args);
+	va_end(args);
 	return -EINVAL;
 }
 
@@ -40,19 +56,16 @@ static int parse_limit(struct query *query, const json_t *value, char *problem, 
 {
 	return parse_number(value, 1, QUERY_LIMIT, &query->limit)
 		       ? 0
-		       : wrong(problem, size, "limit is a number from 1 to 1000");
+		       : wrong(problem, size, "limit is a number from 1 to %d", QUERY_LIMIT);
 }
 
 static int parse_sort(struct query *query, const json_t *value, char *problem, size_t size)
 {
 	const char *name = json_string_value(value);
 
-	for (enum query_sort sort = 0; name && sort < QUERY_SORTS; sort++)
-		if (!strcmp(name, sort_names[sort])) {
-			query->sort = sort;
-			return 0;
-		}
-	return wrong(problem, size, "sort is bytes, packets, rate, sent or received");
+	if (name && query_sort_from_name(name, &query->sort))
+		return 0;
+	return wrong(problem, size, "sort is " QUERY_SORT_NAMES);
 }
 
 /* Bounded, as every flow is held against all of it while others wait. */
@@ -61,7 +74,7 @@ static int parse_filter(struct query *query, const json_t *value, char *problem,
 	if (!json_is_string(value))
 		return wrong(problem, size, "filter is a string of terms");
 	if (json_string_length(value) >= QUERY_FILTER_SIZE)
-		return wrong(problem, size, "a filter has at most 511 bytes");
+		return wrong(problem, size, "a filter has at most %d bytes", QUERY_FILTER_SIZE - 1);
 	return term_add_all(&query->filter, json_string_value(value), problem, size);
 }
 

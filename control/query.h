@@ -5,6 +5,7 @@
 
 #include "lib/filter.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ enum query_sort {
 	QUERY_SORTS,
 };
 
+/* Their names, for a sentence. */
+#define QUERY_SORT_NAMES "bytes, packets, rate, sent or received"
+
 struct query {
 	uint32_t limit; /* 1 to QUERY_LIMIT */
 	enum query_sort sort;
@@ -29,6 +33,7 @@ struct query {
 };
 
 const char *query_sort_name(enum query_sort sort);
+bool query_sort_from_name(const char *name, enum query_sort *ret);
 
 /*
  * Reads the members of a request but for "request". 0, or -EINVAL or -ENOMEM with words in problem,

@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -310,6 +311,7 @@ static void server_receive(struct control_server *server, struct server_client *
 {
 	bool first = !client->in_size;
 	ssize_t n = server_read(client);
+	char problem[64];
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -326,7 +328,9 @@ static void server_receive(struct control_server *server, struct server_client *
 	} else if (client->in_size == sizeof(client->in)) {
 		client->in_size = 0;
 		client->closing = true;
-		server_refuse(server, client, "a request has at most 4096 bytes");
+		snprintf(problem, sizeof(problem), "a request has at most %d bytes",
+			 CONTROL_REQUEST_SIZE);
+		server_refuse(server, client, problem);
 	}
 }
 

@@ -179,12 +179,9 @@ static int top_live(struct top *top)
 
 static int top_set_sort(struct top *top, const char *name)
 {
-	for (top->sort = 0; top->sort < QUERY_SORTS; top->sort++)
-		if (!name || !strcmp(name, query_sort_name(top->sort)))
-			return 0;
-	log_error("option --sort: '%s' is not bytes, packets, rate, sent or received; see "
-		  "flowtally --help",
-		  name);
+	if (!name || query_sort_from_name(name, &top->sort))
+		return 0;
+	log_error("option --sort: '%s' is not " QUERY_SORT_NAMES "; see flowtally --help", name);
 	return -EINVAL;
 }
 

@@ -51,16 +51,21 @@ static void put_rate(struct buffer *out, double rate)
 }
 
 /* What the flow is sorted by. */
-static double sort_value(const json_t *flow, const char *sort)
+static double sort_value(const json_t *flow, enum query_sort sort)
 {
-	if (!strcmp(sort, query_sort_name(QUERY_PACKETS)))
+	switch (sort) {
+	case QUERY_PACKETS:
 		return control_real(flow, "network.packets");
-	if (!strcmp(sort, query_sort_name(QUERY_RATE)))
+	case QUERY_RATE:
 		return control_real(flow, "source.rate") + control_real(flow, "destination.rate");
-	if (!strcmp(sort, query_sort_name(QUERY_SENT)))
+	case QUERY_SENT:
 		return control_real(flow, "source.bytes");
-	if (!strcmp(sort, query_sort_name(QUERY_RECEIVED)))
+	case QUERY_RECEIVED:
 		return control_real(flow, "destination.bytes");
+	case QUERY_BYTES:
+	case QUERY_SORTS:
+		break;
+	}
 	return control_real(flow, "network.bytes");
 }
 
@@ -139,11 +144,14 @@ static void put_summary(struct buffer *out, const json_t *answer)
 void view_flows(struct buffer *out, const json_t *answer, bool names, size_t width)
 {
 	const json_t *flows = control_at(answer, "flows"), *flow;
-	const char *sort = control_text(answer, "sort");
-	double largest = sort_value(json_array_get(flows, 0), sort);
+	enum query_sort sort = QUERY_BYTES;
 	struct columns columns;
+	double largest;
 	size_t i;
 
+	/* another version's agent may know other orders */
+	(void)query_sort_from_name(control_text(answer, "sort"), &sort);
+	largest = sort_value(json_array_get(flows, 0), sort);
 	put_summary(out, answer);
 	columns_init(&columns, flow_columns, ARRAY_SIZE(flow_columns));
 	columns.width = width;
