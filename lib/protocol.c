@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/protocol.h"
 
-#include <stddef.h>
 #include <string.h>
 
 /* IANA's assigned internet protocol numbers */

@@ -13,7 +13,6 @@
 #include <linux/rtnetlink.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #define REQUEST_SIZE	     64 /* a header, an ifinfomsg, a number */

@@ -9,7 +9,7 @@
 #include "report/nat.h"
 #include "report/report.h"
 #include "report/summed.h"
-#include "supervisor/answers_common.h"
+#include "supervisor/answers_private.h"
 #include "supervisor/explain.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"

@@ -2,7 +2,7 @@
 /* What the links say that they carried, beside what we saw. */
 #include "control/text.h"
 #include "supervisor/answers.h"
-#include "supervisor/answers_common.h"
+#include "supervisor/answers_private.h"
 #include "supervisor/interface_table.h"
 
 #include <jansson.h>

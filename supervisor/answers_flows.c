@@ -9,7 +9,7 @@
 #include "report/rates.h"
 #include "report/report.h"
 #include "supervisor/answers.h"
-#include "supervisor/answers_common.h"
+#include "supervisor/answers_private.h"
 #include "supervisor/live.h"
 
 #include <arpa/inet.h>

@@ -6,7 +6,7 @@
 #include "report/id_map.h"
 #include "report/report.h"
 #include "supervisor/answers.h"
-#include "supervisor/answers_common.h"
+#include "supervisor/answers_private.h"
 #include "supervisor/explain.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* While the list is made. */
 struct listing {

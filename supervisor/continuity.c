@@ -9,6 +9,7 @@
 #include "supervisor/layout.h"
 #include "supervisor/pins.h"
 #include "supervisor/predecessor.h"
+#include "supervisor/sink.h"
 
 #include <errno.h>
 #include <inttypes.h>

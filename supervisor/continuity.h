@@ -19,12 +19,11 @@
 #define FLOWTALLY_CONTINUITY_H
 
 #include "supervisor/checkpoint.h"
-#include "supervisor/sink.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
+struct buffer;
 struct continuity;
 struct flow_maps;
 struct held;
@@ -33,6 +32,7 @@ struct merge;
 struct pins;
 struct program;
 struct report;
+struct sink;
 
 /* Looks for what a dead agent left in this network namespace. 0; -ENOMEM; or a negative errno for
  * which what is there cannot be read now. */

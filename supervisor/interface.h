@@ -14,9 +14,9 @@
 #include "bpf/flow_types.h"
 #include "netlink/link.h"
 #include "report/topology.h"
+#include "report/unattributed.h"
 #include "supervisor/attach.h"
 #include "supervisor/flow_map.h"
-#include "supervisor/totals.h"
 #include "supervisor/truth.h"
 
 #include <stdbool.h>

@@ -14,7 +14,6 @@
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
