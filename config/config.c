@@ -3,6 +3,7 @@
 
 #include "config/listen.h"
 #include "config/term.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/number.h"

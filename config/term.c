@@ -4,6 +4,7 @@
 #include "bpf/flow_types.h"
 #include "config/match.h"
 #include "lib/address.h"
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/filter.h"
 #include "lib/number.h"

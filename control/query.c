@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "control/query.h"
 #include "config/term.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <errno.h>
 #include <jansson.h>

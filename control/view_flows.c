@@ -3,7 +3,7 @@
 #include "control/query.h"
 #include "control/text.h"
 #include "control/view.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/format.h"
 
 #include <arpa/inet.h>

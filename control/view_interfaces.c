@@ -2,7 +2,7 @@
 #include "control/columns.h"
 #include "control/text.h"
 #include "control/view.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/format.h"
 
 #include <inttypes.h>

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
 /*
  * Grows a malloc()ed array (or NULL) to at least needed elements of size bytes; its capacity
  * doubles, as large blocks move by remapping and take memory only where they are written to. array:

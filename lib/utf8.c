@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/utf8.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 #include "netlink/link_tunnel.h"
 
 #include "lib/address.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "netlink/attr.h"
 
 #include <errno.h>

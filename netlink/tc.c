@@ -2,7 +2,6 @@
 #include "netlink/tc.h"
 
 #include "lib/array.h"
-#include "lib/cleanup.h"
 #include "netlink/socket.h"
 
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/layout.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/options.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/log.h"
 #include "lib/number.h"
 

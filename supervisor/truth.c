@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/truth.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "report/flow_count.h"
 
 #include <errno.h>

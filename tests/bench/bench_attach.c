@@ -5,7 +5,7 @@
  *
  *   bench_attach FLOWTALLY [links|storm|start|rest]...    all of them if none is named
  */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "netlink/addr.h"
 #include "netlink/link.h"

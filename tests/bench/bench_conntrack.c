@@ -8,8 +8,8 @@
  * flow maps is not in it. plain        entries that are not translated, each by itself
  */
 #include "bpf/flow_types.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "netlink/conntrack.h"
 #include "report/format.h"
 #include "report/locals.h"

@@ -5,6 +5,7 @@
  * on two interfaces, as it is on a router. Both formats are written, where an agent writes one.
  */
 #include "bpf/flow_types.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "report/format.h"

@@ -6,7 +6,7 @@
  * machine does falls on all alike.
  */
 #include "bpf/flow_types.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"

@@ -2,10 +2,11 @@
 /* A configuration file, and its patterns and filters at work. */
 #include "bpf/flow_types.h"
 #include "config/config.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -8,14 +8,16 @@
 #include "control/place.h"
 #include "control/request.h"
 #include "control/server.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "report/filtered.h"
 #include "report/report.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>

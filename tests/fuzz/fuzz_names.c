@@ -2,8 +2,8 @@
 /* Names of interfaces, one behind the other, each ended by a NUL, in all that is written of them.
  */
 #include "bpf/flow_types.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "metrics/metrics.h"
 #include "report/format.h"
 #include "report/report.h"
@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <locale.h>
+#include <stdlib.h>
 
 #define NAMES 4
 

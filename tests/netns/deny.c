@@ -8,7 +8,7 @@
  * The first is what a program without CAP_NET_ADMIN gets in the end (which could not attach
  * either), the second what a kernel without nfnetlink answers.
  */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <errno.h>
 #include <linux/filter.h>

@@ -8,14 +8,15 @@
  *
  * Exit status 3: this kernel has no tcx.
  */
-#include "lib/cleanup.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* enum bpf_attach_type of Linux 6.6, which older headers lack */
 #define TCX_INGRESS 46

@@ -16,7 +16,7 @@
  * both directions. flush makes the namespace forget its tracked connections. $NETNS_PREFIX stands
  * before the name of every namespace, and $PATIENCE is a factor for deadlines.
  */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,9 +36,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define UDP_WINDOW 16 /* datagrams under way: less than any queue on the path holds */
 #define TCP_CHUNK  65536

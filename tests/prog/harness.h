@@ -19,7 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/flow_types.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "tests/prog/packet.h"
 
 #define LOOPBACK     1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The RTNETLINK monitor and tc against the running kernel, in network namespaces of their own. */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "netlink/addr.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a CPU holds of its flow of the moment: every byte is in a train or in a map, never in both
  * and never in neither. */
-#include "lib/cleanup.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"

@@ -4,7 +4,7 @@
 #include "tests/topology/path.h"
 #include "tests/topology/traffic.h"
 
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <fnmatch.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
 #include "tests/topology/path.h"
 #include "tests/topology/relay.h"
 
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "netlink/socket.h"

@@ -3,7 +3,6 @@
 #include "tests/topology/kernel.h"
 #include "tests/topology/stream.h"
 
-#include "lib/cleanup.h"
 #include "lib/clock.h"
 
 #include <arpa/inet.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WAIT_MS		20000
 #define IPV4_HEADER	20

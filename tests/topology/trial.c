@@ -6,8 +6,8 @@
 #include "tests/topology/script.h"
 #include "tests/topology/traffic.h"
 
+#include "lib/array.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "lib/clock.h"
 
 #include <errno.h>

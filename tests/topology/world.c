@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/topology/world.h"
 
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

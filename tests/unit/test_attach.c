@@ -4,7 +4,7 @@
  * so that the tree's calls of netlink/tc, and those that make links of tcx, come to the kernel that
  * is made here: one link, a clsact qdisc or none, filters, links of ours.
  */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 

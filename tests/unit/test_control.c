@@ -5,7 +5,7 @@
 #include "control/place.h"
 #include "control/request.h"
 #include "control/server.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/clock.h"
 
 #include <errno.h>

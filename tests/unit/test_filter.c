@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bpf/flow_types.h"
 #include "config/term.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/filter.h"
 #include "report/filtered.h"
 #include "report/flow_count.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What another version has in its maps is read as it describes them, or refused. */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "supervisor/layout.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/listen.h"
-#include "lib/cleanup.h"
+#include "lib/array.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

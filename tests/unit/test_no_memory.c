@@ -7,7 +7,6 @@
 #include "config/config.h"
 #include "control/view.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 #include "metrics/metrics.h"
 #include "netlink/conntrack_entry.h"
 #include "netlink/link.h"
@@ -30,6 +29,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 // clang-format off
+#include <stdio.h>
 #include <cmocka.h>
 // clang-format on
 

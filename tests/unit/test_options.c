@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "supervisor/options.h"
 
 #include <errno.h>

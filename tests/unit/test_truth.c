@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What links say, beside what was seen. */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "supervisor/truth.h"
 
 #include <linux/if_arp.h>

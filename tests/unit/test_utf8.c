@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Text of strangers, against the C library's own idea of UTF-8. */
-#include "lib/cleanup.h"
+#include "lib/array.h"
 #include "lib/utf8.h"
 
 #include <limits.h>

@@ -2,8 +2,8 @@
 /* Answers of the agent as people see them. */
 #include "control/text.h"
 #include "control/view.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
-#include "lib/cleanup.h"
 
 #include <jansson.h>
 #include <setjmp.h>
