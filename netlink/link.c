@@ -139,7 +139,7 @@ static int parse_attribute(const struct nlattr *attr, void *data)
 		return attr_u32(attr, &link->lower);
 	case IFLA_LINK_NETNSID:
 		/* The id is signed and may be unknown (-1); that it is told is what counts. */
-		link->lower_abroad = true;
+		link->lower_in_other_netns = true;
 		return 0;
 	case IFLA_QDISC:
 		return parse_qdisc(link, attr);
@@ -182,7 +182,7 @@ static int parse_link(struct link *link, const struct nlmsghdr *message)
 	if (!link->name[0])
 		return -EBADMSG;
 	/* An index of another namespace may be the same number by chance. */
-	if (link->lower == link->ifindex && !link->lower_abroad)
+	if (link->lower == link->ifindex && !link->lower_in_other_netns)
 		link->lower = 0;
 	return 0;
 }

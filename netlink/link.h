@@ -28,7 +28,8 @@ struct link {
 	uint16_t type;	 /* ARPHRD_* */
 	uint32_t master; /* ifindex of the bridge, bond, ... it is a port of; 0: none */
 	uint32_t lower;	 /* IFLA_LINK: ifindex of the device below, or of the veth peer; 0: none */
-	bool lower_abroad; /* lower is an index in another network namespace (IFLA_LINK_NETNSID) */
+	/* lower is an index in another network namespace (IFLA_LINK_NETNSID) */
+	bool lower_in_other_netns;
 	bool has_stats;
 	struct link_stats stats;
 	struct link_tunnel tunnel; /* how its outer packets look */

@@ -83,7 +83,7 @@ static int resolve_names(struct device_graph *g)
 		struct device_node *node = &g->nodes[i];
 		size_t other = NONE;
 
-		if (!link->lower_abroad)
+		if (!link->lower_in_other_netns)
 			other = find_node(index, g->count, link->lower);
 		node->master = find_node(index, g->count, link->master);
 		node->lower = kind_is_stacked(link->kind) ? other : NONE;

@@ -13,16 +13,17 @@
 /* A link of this namespace, monitored or not. */
 struct topology_link {
 	uint32_t ifindex;
-	uint32_t id;	   /* of this monitored life of the interface (merge.h); 0: not monitored */
-	uint32_t master;   /* ifindex, 0: none */
-	uint32_t lower;	   /* IFLA_LINK if it is in this namespace, else 0: the device below, or a
-			      veth's peer */
-	bool lower_abroad; /* IFLA_LINK names a device of another namespace */
-	bool strangers;	   /* macvlans or ipvlans of other namespaces stand on it */
-	bool preceded;	   /* its ingress hook may miss what others take away in front of it */
-	bool keeps_tags;   /* as a master it hands what is born on it to its ports at once, and with
-			      the VLAN tags that it has */
-	const char *kind;  /* borrowed; as link_kind() says */
+	uint32_t id;	 /* of this monitored life of the interface (merge.h); 0: not monitored */
+	uint32_t master; /* ifindex, 0: none */
+	uint32_t lower;	 /* IFLA_LINK if it is in this namespace, else 0: the device below, or a
+			    veth's peer */
+	/* IFLA_LINK names a device of another namespace */
+	bool lower_in_other_netns;
+	bool strangers;	  /* macvlans or ipvlans of other namespaces stand on it */
+	bool preceded;	  /* its ingress hook may miss what others take away in front of it */
+	bool keeps_tags;  /* as a master it hands what is born on it to its ports at once, and with
+			     the VLAN tags that it has */
+	const char *kind; /* borrowed; as link_kind() says */
 };
 
 enum sight {

@@ -223,7 +223,7 @@ static void code_phase(struct codec *codec, struct checkpoint_phase *phase)
 	code_bool(codec, &phase->counting);
 	code_bool(codec, &phase->was_up);
 	code_bool(codec, &phase->wanted_from_birth);
-	code_bool(codec, &phase->lower_abroad);
+	code_bool(codec, &phase->lower_in_other_netns);
 	code(codec, phase->type);
 	code_text(codec, phase->name, sizeof(phase->name));
 	code_text(codec, phase->kind, sizeof(phase->kind));

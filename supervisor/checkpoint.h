@@ -41,7 +41,7 @@ struct checkpoint_phase {
 	uint32_t ifindex;
 	bool live;     /* the life has not ended */
 	bool counting; /* it had begun to count */
-	bool was_up, wanted_from_birth, lower_abroad;
+	bool was_up, wanted_from_birth, lower_in_other_netns;
 	uint16_t type;
 	char name[IF_NAMESIZE];
 	char kind[LINK_KIND_SIZE];

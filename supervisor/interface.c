@@ -74,8 +74,8 @@ static bool interface_same_altnames(const struct link *a, const struct link *b)
 static bool interface_same_link(const struct link *a, const struct link *b)
 {
 	return !strcmp(a->name, b->name) && !strcmp(a->kind, b->kind) && a->master == b->master &&
-	       a->lower == b->lower && a->lower_abroad == b->lower_abroad && a->type == b->type &&
-	       a->bridges == b->bridges && a->no_queue == b->no_queue &&
+	       a->lower == b->lower && a->lower_in_other_netns == b->lower_in_other_netns &&
+	       a->type == b->type && a->bridges == b->bridges && a->no_queue == b->no_queue &&
 	       a->vlan_filtering == b->vlan_filtering &&
 	       !memcmp(a->address, b->address, sizeof(a->address)) && interface_same_altnames(a, b);
 }
@@ -120,7 +120,7 @@ int interface_describe(const struct interface *interface, struct checkpoint_phas
 		.counting = interface->state == INTERFACE_COUNTING,
 		.was_up = interface->was_up,
 		.wanted_from_birth = interface->wanted_from_birth,
-		.lower_abroad = link->lower_abroad,
+		.lower_in_other_netns = link->lower_in_other_netns,
 		.type = link->type,
 		.tunnel = link->tunnel,
 		.at_birth = interface->at_birth,
@@ -143,7 +143,7 @@ int interface_from_description(struct interface **ret, const struct checkpoint_p
 		.ifindex = phase->ifindex,
 		.type = phase->type,
 		.flags = phase->was_up ? IFF_UP : 0,
-		.lower_abroad = phase->lower_abroad,
+		.lower_in_other_netns = phase->lower_in_other_netns,
 		.tunnel = phase->tunnel,
 		.stats = phase->at_birth,
 	};
@@ -342,7 +342,7 @@ void interface_apply_turner(struct interface *interface, const struct monitor *m
 	struct flow_turner turner = {0}, known = interface->turner;
 	int err = 0;
 
-	if (!interface->gone && !interface->id && link->bridges && !link->lower_abroad) {
+	if (!interface->gone && !interface->id && link->bridges && !link->lower_in_other_netns) {
 		turner.ifindex = link->lower;
 		memcpy(turner.address, link->address, sizeof(turner.address));
 	}

@@ -221,7 +221,7 @@ int interface_table_link(struct interface_table *table, const struct link *link)
 		interface->moment = (struct truth_moment){.stats = {link->stats, link->stats},
 							  .known = link->has_stats};
 		table_join_ends(interface, interface->next);
-		if (link->lower && !link->lower_abroad)
+		if (link->lower && !link->lower_in_other_netns)
 			table_expect_strangers(table, link->lower);
 		return 0;
 	}

@@ -55,7 +55,7 @@ struct merge_interface *interface_table_interval(struct interface_table *table, 
  */
 static int table_add_tunnel(const struct interface *interface, struct tunnel_set *tunnels)
 {
-	if (!interface->was_up || interface->link.lower_abroad)
+	if (!interface->was_up || interface->link.lower_in_other_netns)
 		return 0;
 	return tunnel_set_add(tunnels, interface->id, &interface->link.tunnel);
 }

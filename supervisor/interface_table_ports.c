@@ -17,7 +17,7 @@ void table_ask_port(struct interface_table *table, struct interface *interface)
 	int err;
 
 	/* a device that was made in another network namespace has its socket there */
-	if (!link_is_wireguard(&interface->link) || interface->link.lower_abroad)
+	if (!link_is_wireguard(&interface->link) || interface->link.lower_in_other_netns)
 		return;
 	err = wireguard_get_port(interface->link.ifindex, &port);
 	if (!err)

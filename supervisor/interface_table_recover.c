@@ -292,7 +292,7 @@ static bool table_has_faded(const struct interface_table *table,
 {
 	FOR_EACH_IN (table->faded, faded)
 		if (faded->was_up == phase->was_up &&
-		    faded->link.lower_abroad == phase->lower_abroad &&
+		    faded->link.lower_in_other_netns == phase->lower_in_other_netns &&
 		    !memcmp(&faded->link.tunnel, &phase->tunnel, sizeof(phase->tunnel)))
 			return true;
 	return false;

@@ -93,7 +93,7 @@ static uint32_t lower_of(const struct interface *interface)
 {
 	const struct link *link = &interface->link;
 
-	return link->lower_abroad || is_pair(interface) ? 0 : link->lower;
+	return link->lower_in_other_netns || is_pair(interface) ? 0 : link->lower;
 }
 
 /* The rest shows first whatever it receives, or is a port: its bridge takes all its frames, so
@@ -105,7 +105,7 @@ static bool table_may_have_strangers(struct interface_table *table,
 
 	if (interface->link.master && !(master && is_kind(master, "vrf")))
 		return false;
-	return (is_pair(interface) && !interface->link.lower_abroad) ||
+	return (is_pair(interface) && !interface->link.lower_in_other_netns) ||
 	       is_kind(interface, "vlan") || is_kind(interface, "bridge") ||
 	       is_kind(interface, "bond") || is_kind(interface, "team");
 }
@@ -205,7 +205,7 @@ static int table_list_strangers(const struct interface *interface, const struct 
 	int err = 0;
 
 	/* its siblings have the same address */
-	if (is_ipvlan(interface) && !interface->link.lower_abroad)
+	if (is_ipvlan(interface) && !interface->link.lower_in_other_netns)
 		return turners_add(strangers, ifindex, interface->link.address);
 	for (size_t i = 0; i < interface->secondary.count && !err; i++)
 		if (!turners_have(own, &interface->secondary.list[i]))

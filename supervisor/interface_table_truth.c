@@ -55,8 +55,8 @@ static void table_set_received(struct interface *interface, const struct link_st
  * veth_dellink). Which came last is of no matter. */
 void table_join_ends(struct interface *a, struct interface *b)
 {
-	if (!b || strcmp(link_kind(&a->link), "veth") != 0 || a->link.lower_abroad ||
-	    b->link.lower_abroad || a->link.lower != b->link.ifindex ||
+	if (!b || strcmp(link_kind(&a->link), "veth") != 0 || a->link.lower_in_other_netns ||
+	    b->link.lower_in_other_netns || a->link.lower != b->link.ifindex ||
 	    b->link.lower != a->link.ifindex || !a->moment.known || !b->moment.known)
 		return;
 	table_set_received(a, &b->moment.stats[TRUTH_BEFORE]);

@@ -46,7 +46,7 @@ int sources_of_checkpoint(struct sources *sources, const struct checkpoint_repor
 
 		if (phase->id)
 			sources->interfaces[sources->count++] = sources_interface(phase);
-		if (phase->was_up && !phase->lower_abroad)
+		if (phase->was_up && !phase->lower_in_other_netns)
 			err = tunnel_set_add(sources->tunnels, phase->id, &phase->tunnel);
 	}
 	return err;

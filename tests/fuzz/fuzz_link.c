@@ -23,7 +23,7 @@ static void parse(const struct nlmsghdr *message)
 	}
 	fuzz_require(link.ifindex > 0 && link.ifindex <= INT32_MAX);
 	fuzz_require(link.name[0] && link_kind(&link)[0]);
-	fuzz_require(link.lower_abroad || link.lower != link.ifindex);
+	fuzz_require(link.lower_in_other_netns || link.lower != link.ifindex);
 	require_string(link.name, sizeof(link.name));
 	require_string(link.kind, sizeof(link.kind));
 	for (unsigned int i = 0; i < link.altname_count; i++) {

@@ -361,7 +361,7 @@ static void test_dump_tells_what_is_there(void **state)
 	assert_string_equal(link_kind(br), "bridge");
 	assert_int_equal(v0->lower, v1->ifindex);
 	assert_int_equal(v1->lower, v0->ifindex);
-	assert_false(v0->lower_abroad);
+	assert_false(v0->lower_in_other_netns);
 	assert_int_equal(v0->master, br->ifindex);
 	assert_int_equal(v1->master, 0);
 	assert_true(v0->has_stats);
@@ -509,7 +509,7 @@ static void test_a_link_moved_to_another_namespace_is_gone(void **state)
 
 	/* the kernel tells nothing of the end that stayed */
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
-	assert_true(by_name(view, "v1")->lower_abroad);
+	assert_true(by_name(view, "v1")->lower_in_other_netns);
 	assert_int_not_equal(by_name(view, "v1")->lower, 0);
 
 	/* with the other namespace its end goes, and with that ours */

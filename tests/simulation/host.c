@@ -38,7 +38,7 @@ static size_t add_container(struct host *host)
 {
 	size_t link = add_link(host, KIND_VETH, 2);
 
-	host->links[link].lower_abroad = true;
+	host->links[link].lower_in_other_netns = true;
 	return link;
 }
 
@@ -69,7 +69,7 @@ bool host_is_edge(const struct host *host, size_t link)
 {
 	return !host->gone[link] &&
 	       (host->kinds[link] == KIND_PHYSICAL ||
-		(host->kinds[link] == KIND_VETH && host->links[link].lower_abroad));
+		(host->kinds[link] == KIND_VETH && host->links[link].lower_in_other_netns));
 }
 
 static bool is_upper(const struct host *host, size_t upper, size_t lower)
@@ -262,7 +262,7 @@ static void delete_link(struct host *host, size_t link)
 	host->monitored[link] = false;
 	host->shapers[link] = NO_LINK;
 	host->links[link].master = host->links[link].lower = 0;
-	host->links[link].lower_abroad = host->links[link].strangers = false;
+	host->links[link].lower_in_other_netns = host->links[link].strangers = false;
 	/* what is left of it is nobody's neighbour */
 	host->kinds[link] = KIND_PHYSICAL;
 	host->links[link].kind = kind_names[KIND_PHYSICAL];
@@ -318,12 +318,12 @@ static const char *move_end(struct host *host, struct random *random)
 {
 	size_t link = random_below(random, (unsigned int)host->count), peer;
 
-	if (host->kinds[link] != KIND_VETH || host->links[link].lower_abroad ||
+	if (host->kinds[link] != KIND_VETH || host->links[link].lower_in_other_netns ||
 	    has_uppers(host, link, false))
 		return NULL;
 	peer = host->links[link].lower - 1;
 	delete_link(host, link);
-	host->links[peer].lower_abroad = true;
+	host->links[peer].lower_in_other_netns = true;
 	return "an end moved to a container";
 }
 
@@ -333,7 +333,7 @@ static const char *remove_link(struct host *host, struct random *random)
 
 	if (host->gone[link] || host->kinds[link] == KIND_LOOPBACK || is_master(host, link) ||
 	    has_uppers(host, link, false) ||
-	    (host->kinds[link] == KIND_VETH && !host->links[link].lower_abroad))
+	    (host->kinds[link] == KIND_VETH && !host->links[link].lower_in_other_netns))
 		return NULL;
 	delete_link(host, link);
 	return "a device deleted";
@@ -456,7 +456,7 @@ void host_print(const struct host *host)
 		       host->monitored[i] ? "" : " (not monitored)");
 		if (link->master)
 			printf(" master %u", link->master);
-		if (link->lower_abroad)
+		if (link->lower_in_other_netns)
 			printf(" to a container");
 		else if (link->lower)
 			printf(" %s %u", is_stacked(host, i) ? "over" : "link", link->lower);

@@ -131,7 +131,7 @@ static void transmit(struct walk *walk, size_t link, uint32_t iif)
 		pass(walk, link, HOOK_INGRESS, l->ifindex);
 		break;
 	case KIND_VETH:
-		if (!l->lower_abroad)
+		if (!l->lower_in_other_netns)
 			receive(walk, l->lower - 1);
 		break;
 	case KIND_BRIDGE:

@@ -91,7 +91,7 @@ static inline void stack_veth_abroad(struct stack *s, const char *name)
 	struct topology_link *link = stack_add(s, name, "veth");
 
 	link->lower = 2; /* an index of the other namespace, which means nothing here */
-	link->lower_abroad = true;
+	link->lower_in_other_netns = true;
 }
 
 /* The host of doc/dedup.md: an uplink, and a bridge with the veths of two containers. */

@@ -101,7 +101,7 @@ static void test_a_veth_under_a_bridge(void **state)
 	assert_int_equal(link.type, ARPHRD_ETHER);
 	assert_int_equal(link.master, 3);
 	assert_int_equal(link.lower, 8);
-	assert_false(link.lower_abroad);
+	assert_false(link.lower_in_other_netns);
 	assert_true(link.has_stats);
 	assert_int_equal(link.stats.rx_packets, 1);
 	assert_int_equal(link.stats.tx_packets, 2);
@@ -126,7 +126,7 @@ static void test_the_least_a_link_has(void **state)
 	assert_int_equal(link_parse(&link, put_named_link()), 0);
 	assert_int_equal(link.master, 0);
 	assert_int_equal(link.lower, 0);
-	assert_false(link.lower_abroad);
+	assert_false(link.lower_in_other_netns);
 	assert_false(link.has_stats);
 	assert_int_equal(link.altname_count, 0);
 	assert_string_equal(link.kind, "");
@@ -170,7 +170,7 @@ static void test_lower_device(void **state)
 	mnl_attr_put_u32(message, IFLA_LINK_NETNSID, 0);
 	assert_int_equal(link_parse(&link, message), 0);
 	assert_int_equal(link.lower, 7);
-	assert_true(link.lower_abroad);
+	assert_true(link.lower_in_other_netns);
 	link_clean(&link);
 
 	message = put_named_link();
@@ -178,7 +178,7 @@ static void test_lower_device(void **state)
 	mnl_attr_put_u32(message, IFLA_LINK, 2);
 	assert_int_equal(link_parse(&link, message), 0);
 	assert_int_equal(link.lower, 2);
-	assert_true(link.lower_abroad);
+	assert_true(link.lower_in_other_netns);
 	link_clean(&link);
 }
 

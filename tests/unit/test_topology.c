@@ -207,12 +207,12 @@ static void stacked_devices(void **state)
 	}
 }
 
-static void lower_abroad_is_none(void **state)
+static void lower_in_other_netns_is_none(void **state)
 {
 	(void)state;
 	stack_add(&stack, "eth0", "physical");
 	stack_over(&stack, "mv", "macvlan", "eth0");
-	stack.links[1].lower_abroad = true;
+	stack.links[1].lower_in_other_netns = true;
 	stack_resolve(&stack);
 	assert_sights("mv", "first", "first");
 	assert_sights("eth0", "first", "first");
@@ -362,7 +362,7 @@ static void veth_pair_known_from_one_end(void **state)
 	assert_sights("va", "repeat", "first");
 	assert_sights("vb", "repeat", "first");
 	other->lower = 77;
-	other->lower_abroad = true;
+	other->lower_in_other_netns = true;
 	stack_resolve(&stack);
 	assert_sights("va", "repeat", "first");
 	assert_sights("vb", "repeat", "first");
@@ -810,7 +810,7 @@ int main(void)
 		test(all_ports_excluded),
 		test(empty_bridge),
 		test(stacked_devices),
-		test(lower_abroad_is_none),
+		test(lower_in_other_netns_is_none),
 		test(tunnels_carry_other_packets),
 		test(macsec_shows_other_packets_but_for_offload),
 		test(bond_under_bridge),
