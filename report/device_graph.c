@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "report/device_graph.h"
 
+#include "lib/array.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a report takes from the table, and what is forgotten after it. */
 #include "lib/log.h"
-#include "report/flow_table.h"
+#include "report/flow_count.h"
 #include "report/merge.h"
 #include "report/tunnel.h"
 #include "supervisor/interface_table_private.h"
