@@ -93,7 +93,7 @@ TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
 BENCHES := $(filter-out %.bpf,$(BENCHES))
 
 .PHONY: all run test test-sanitize test-kernels check analyse bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
-	help deps unit unit-sanitize tests format lint
+	help deps tests unit-build format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -123,7 +123,7 @@ soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of inte
 	$(Q)BUILD=$(BUILD) CHAOS_S=$${CHAOS_S:-600} V=1 STORY='story_chaos' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) LONG_S=$${LONG_S:-3600} V=1 STORY='story_long_life' timeout_s=86400 tests/run.sh netns
 
-fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS) (root)
+fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS, SEED) (root)
 	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
@@ -155,7 +155,7 @@ bench: deps ## measure: cost of a packet, throughput, swap and drain, links (roo
 deps:
 	$(Q)packaging/install-deps.sh
 
-tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(LATER) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES)
+tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(LATER) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES) ## build what `test` runs, and run nothing
 
 # with FUZZ=1
 fuzz-build: $(FUZZERS)
@@ -177,7 +177,6 @@ $(BUILD)/%.analysed: $(BUILD)/%.o .clang-tidy
 	$(Q)clang-tidy --quiet $*.c -- $(DIALECT) $(ALL_CPPFLAGS) >$@.out 2>&1 || { cat $@.out; false; }
 	$(Q)touch $@
 
-.PHONY: unit-build
 unit-build: $(UNIT_TESTS) $(SIMULATION)
 
 lint: ## clang-format, static analyser, shellcheck
@@ -224,7 +223,7 @@ clean: ## remove the build folder
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s%s\n", $$1, $$2 }' Makefile
-	@echo 'Variables: V=1, SANITIZE=1, CC, CLANG, CFLAGS, DESTDIR, PREFIX, BUILD, ARGS (options for run)'
+	@echo 'Variables: V=1, SANITIZE=1, COVERAGE=1, CC, CLANG, CFLAGS, DESTDIR, PREFIX, BUILD, ARGS (options for run)'
 
 # Objects are made again when the commands that make them change.
 $(BUILD)/flags: FORCE
