@@ -67,33 +67,31 @@ LIBBPF_OLDEST := 1.1
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -I. \
 	-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 
-SOURCES := $(wildcard lib/*.c netlink/*.c config/*.c report/*.c metrics/*.c control/*.c supervisor/*.c)
+FOLDERS := lib netlink config report metrics control supervisor
+SOURCES := $(wildcard $(FOLDERS:=/*.c))
 MAIN := supervisor/main.c
 OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 LIBRARY := $(BUILD)/libflowtally.a
 PROGRAM := $(BUILD)/flowtally
 
-UNIT_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
-PROG_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/prog/test_*.c))
-TEST_TOOLS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/netns/*.c))
-BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+# what is built of each C file of PATTERN; what is for the kernel is not linked
+programs = $(patsubst %.c,$(BUILD)/%,$(filter-out %.bpf.c,$(wildcard $(1))))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)))
+UNIT_TESTS := $(call programs,tests/unit/test_*.c)
+PROG_TESTS := $(call programs,tests/prog/test_*.c)
+TEST_TOOLS := $(call programs,tests/netns/*.c)
+BENCHES := $(call programs,tests/bench/*.c)
+FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
 FUZZ_SEEDS := $(BUILD)/tests/fuzz/seeds
 LATER := $(BUILD)/later/build/flowtally
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
-C_FILES := $(wildcard bpf/*.[ch] lib/*.[ch] netlink/*.[ch] config/*.[ch] report/*.[ch] metrics/*.[ch] \
-	control/*.[ch] supervisor/*.[ch] tests/*/*.[ch])
+C_FILES := $(wildcard bpf/*.[ch] $(FOLDERS:=/*.[ch]) tests/*/*.[ch])
 SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh packaging/completion/*.bash) .ci/run
 
-UNIT_TESTS := $(filter-out %.bpf,$(UNIT_TESTS))
-PROG_TESTS := $(filter-out %.bpf,$(PROG_TESTS))
-TEST_TOOLS := $(filter-out %.bpf,$(TEST_TOOLS))
-BENCHES := $(filter-out %.bpf,$(BENCHES))
-
 .PHONY: all run test test-sanitize test-kernels check analyse bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \
-	help deps tests unit-build format lint
+	help deps deps-tests tests unit-build format lint
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
@@ -103,8 +101,7 @@ run: deps ## install what is missing, build, and run the agent on this host's in
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)exec $(PROGRAM) run $(ARGS)
 
-test: deps ## install what is missing, build, and run every test (root)
-	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+test: deps-tests ## install what is missing, build, and run every test (root)
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
@@ -123,8 +120,7 @@ soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of inte
 	$(Q)BUILD=$(BUILD) CHAOS_S=$${CHAOS_S:-600} V=1 STORY='story_chaos' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) LONG_S=$${LONG_S:-3600} V=1 STORY='story_long_life' timeout_s=86400 tests/run.sh netns
 
-fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS, SEED) (root)
-	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+fuzz: deps-tests ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a million packets for the program (PACKETS, SEED) (root)
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) CLANG=$(CLANG) tests/fuzz/build.sh
 	$(Q)BUILD=$(BUILD) FUZZ_SECONDS=$$(($${MINUTES:-60} * 60)) tests/run.sh fuzz
@@ -132,28 +128,29 @@ fuzz: deps ## hostile input for MINUTES=60 of CPU time a target (TARGETS), a mil
 		FLOWTALLY_TEST_PACKETS=$${PACKETS:-1000000} timeout_s=86400 PROG=test_flow_random \
 		tests/run.sh prog
 
-coverage: deps ## which lines the tests run, by folder; fails below 95 % of pure code, 80 % of the rest (root); V=1
-	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+coverage: deps-tests ## which lines the tests run, by folder; fails below 95 % of pure code, 80 % of the rest (root); V=1
 	$(Q)$(MAKE) --no-print-directory COVERAGE=1 all tests
 	$(Q)BUILD=$(BUILD)/coverage tests/coverage.sh
 
-test-sanitize: deps ## the tests that need root with AddressSanitizer and UndefinedBehaviorSanitizer; RINGS, STORY, SEEDS
-	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+test-sanitize: deps-tests ## the tests that need root with AddressSanitizer and UndefinedBehaviorSanitizer; RINGS, STORY, SEEDS
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 all tests
 	$(Q)BUILD=$(BUILD)/sanitize tests/run.sh $${RINGS:-prog netns topology}
 
-test-kernels: deps ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS, ELEMENTS, KINDS, CHAOS_S
-	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
+test-kernels: deps-tests ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS, ELEMENTS, KINDS, CHAOS_S
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)
 
-bench: deps ## measure: cost of a packet, throughput, swap and drain, links (root); DOC=1: into doc/performance.md
-	$(Q)DEPS_TESTS=1 DEPS_BENCH=1 packaging/install-deps.sh
+bench: deps-tests ## measure: cost of a packet, throughput, swap and drain, links (root); DOC=1: into doc/performance.md
+	$(Q)DEPS_BENCH=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
 
+# What wants one of them builds in a make of its own, which begins when all is installed.
 deps:
 	$(Q)packaging/install-deps.sh
+
+deps-tests:
+	$(Q)DEPS_TESTS=1 packaging/install-deps.sh
 
 tests: unit-build $(PROG_TESTS) $(TEST_TOOLS) $(LATER) $(TOPOLOGY_TEST) $(TEST_BPF) $(BENCHES) ## build what `test` runs, and run nothing
 
@@ -167,7 +164,7 @@ fuzz-seeds: $(FUZZ_SEEDS) all ## write the inputs of this kernel and this build 
 # reallocarray() for lost, and knows no cleanup attribute: AddressSanitizer looks for leaks.
 ANALYSED := $(patsubst %.c,$(BUILD)/%.analysed,$(SOURCES))
 
-analyse: deps ## gcc -fanalyzer and clang-tidy over the agent: minutes
+analyse: ## gcc -fanalyzer and clang-tidy over the agent: minutes
 	$(Q)DEPS_ANALYSE=1 packaging/install-deps.sh
 	$(Q)$(MAKE) --no-print-directory $(ANALYSED)
 
@@ -256,15 +253,24 @@ $(LIBRARY): $(OBJECTS) $(BUILD)/bpf/flow_object.o
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-$(PROGRAM): $(BUILD)/supervisor/main.o $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+define link
+$(call say,LINK,$@)
+$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
+endef
 
-$(UNIT_TESTS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -lcmocka -o $@
+$(PROGRAM): $(BUILD)/supervisor/main.o $(LIBRARY)
+	$(link)
+
+$(UNIT_TESTS) $(PROG_TESTS) $(BENCHES) $(TEST_TOOLS) $(FUZZERS) $(FUZZ_SEEDS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
+	$(link)
+
+$(TOPOLOGY_TEST): $(call objects,tests/topology/*.c) $(LIBRARY)
+	$(link)
+
+$(SIMULATION): $(call objects,tests/simulation/*.c) $(LIBRARY)
+	$(link)
+
+$(UNIT_TESTS) $(PROG_TESTS): ALL_LIBS += -lcmocka
 
 # the test makes allocations fail
 $(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
@@ -275,13 +281,6 @@ $(BUILD)/tests/unit/test_attach: private LDFLAGS += \
 	$(foreach name,change clsact_find clsact_delete filter_delete filter_each,-Wl,--wrap=tc_$(name)) \
 	$(foreach name,link_create prog_query,-Wl,--wrap=bpf_$(name))
 
-$(PROG_TESTS) $(BENCHES) $(TEST_TOOLS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
-
-$(PROG_TESTS): ALL_LIBS += -lcmocka
-
 # the test is the kernel
 $(BUILD)/tests/unit/test_cpu_walk: private LDFLAGS += -Wl,--wrap=sched_setaffinity
 # the test makes messages find no memory, and interrupts dumps
@@ -289,32 +288,11 @@ $(BUILD)/tests/prog/test_netlink: private LDFLAGS += \
 	$(foreach name,link_parse netlink_receive,-Wl,--wrap=$(name))
 
 # A version that follows this one, for the stories of upgrades: of sources that are changed (tests/later.sh)
-$(LATER): tests/later.sh Makefile $(SOURCES) $(wildcard bpf/* lib/*.h netlink/*.h config/*.h report/*.h metrics/*.h \
-		control/*.h supervisor/*.h)
+$(LATER): tests/later.sh Makefile $(SOURCES) $(wildcard bpf/* $(FOLDERS:=/*.h))
 	$(call say,LATER,$@)
 	$(Q)tests/later.sh $(BUILD)/later
 	$(Q)$(MAKE) --no-print-directory -C $(BUILD)/later BUILD=build SANITIZE= COVERAGE= all >$(BUILD)/later/log
 	$(Q)touch $@
-
-$(TOPOLOGY_TEST): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/topology/*.c)) $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
-
-$(SIMULATION): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/simulation/*.c)) $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
-
-$(FUZZERS): $(BUILD)/%: $(BUILD)/%.o $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
-
-$(FUZZ_SEEDS): $(BUILD)/tests/fuzz/seeds.o $(LIBRARY)
-	$(call say,LINK,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $^ $(ALL_LIBS) -o $@
 
 .SECONDARY:
 -include $(shell find $(BUILD) \( -path '$(BUILD)/deb' -o -path '$(BUILD)/later' \) -prune -o -type f -name '*.d' -print 2>/dev/null)
