@@ -190,10 +190,13 @@ lint: ## clang-format, static analyser, shellcheck
 format: ## lay out all C files with clang-format
 	$(Q)clang-format -i $(C_FILES)
 
+# what an administrator may have changed stays
+install_once = test -e $(2) || install -D -m 0644 $(1) $(2)
+
 install: all ## install under DESTDIR, PREFIX
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/flowtally
-	test -e $(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf || \
-		install -D -m 0644 config/flowtally.conf $(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf
+	$(call install_once,config/flowtally.conf,$(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf)
+	$(call install_once,packaging/flowtally.logrotate,$(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally)
 	install -D -m 0644 doc/flowtally.8 $(DESTDIR)$(MANDIR)/man8/flowtally.8
 	install -D -m 0644 doc/flowtally.conf.5 $(DESTDIR)$(MANDIR)/man5/flowtally.conf.5
 	install -d $(DESTDIR)$(UNITDIR)
@@ -201,16 +204,14 @@ install: all ## install under DESTDIR, PREFIX
 	chmod 0644 $(DESTDIR)$(UNITDIR)/flowtally.service
 	install -D -m 0644 packaging/flowtally.sysusers $(DESTDIR)$(SYSUSERSDIR)/flowtally.conf
 	install -D -m 0644 packaging/flowtally.tmpfiles $(DESTDIR)$(TMPFILESDIR)/flowtally.conf
-	install -D -m 0644 packaging/flowtally.logrotate $(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally
 	install -D -m 0644 packaging/completion/flowtally.bash $(DESTDIR)$(BASHCOMPDIR)/flowtally
 	install -D -m 0644 packaging/completion/_flowtally $(DESTDIR)$(ZSHCOMPDIR)/_flowtally
 
-uninstall: ## remove what install put there, but for the configuration
+uninstall: ## remove what install put there, but for the configuration and the rules of logrotate
 	rm -f $(DESTDIR)$(SBINDIR)/flowtally $(DESTDIR)$(MANDIR)/man8/flowtally.8 \
 		$(DESTDIR)$(MANDIR)/man5/flowtally.conf.5 $(DESTDIR)$(UNITDIR)/flowtally.service \
 		$(DESTDIR)$(SYSUSERSDIR)/flowtally.conf $(DESTDIR)$(TMPFILESDIR)/flowtally.conf \
-		$(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally $(DESTDIR)$(BASHCOMPDIR)/flowtally \
-		$(DESTDIR)$(ZSHCOMPDIR)/_flowtally
+		$(DESTDIR)$(BASHCOMPDIR)/flowtally $(DESTDIR)$(ZSHCOMPDIR)/_flowtally
 
 deb: ## build the Debian package in build/deb (debhelper, no root)
 	$(Q)BUILD=$(BUILD) packaging/make-deb.sh $(VERSION)

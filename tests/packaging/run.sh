@@ -309,12 +309,13 @@ test_install_and_uninstall() {
 	done
 	expect_equal 'what the unit starts' 'ExecStart=/opt/ft/sbin/flowtally run' \
 		"$(grep ^ExecStart= "$WORK/root/opt/ft/lib/systemd/system/flowtally.service")"
-	# a configuration is the administrator's
-	echo mine >"$WORK/root/etc/flowtally/flowtally.conf"
+	# what is in /etc is the administrator's
+	echo 'my configuration' >"$WORK/root/etc/flowtally/flowtally.conf"
+	echo 'my rules' >"$WORK/root/etc/logrotate.d/flowtally"
 	make -s install DESTDIR="$WORK/root" PREFIX=/opt/ft BUILD="$BUILD" >/dev/null
 	make -s uninstall DESTDIR="$WORK/root" PREFIX=/opt/ft >/dev/null
-	expect_equal 'what is left' "$WORK/root/etc/flowtally/flowtally.conf" "$(find "$WORK/root" -type f)"
-	expect_equal 'the configuration' mine "$(cat "$WORK/root/etc/flowtally/flowtally.conf")"
+	expect_equal 'what is left' 'my configuration my rules' \
+		"$(find "$WORK/root" -type f -print0 | sort -z | xargs -0 cat | paste -sd ' ')"
 }
 
 # In a process of its own: in a condition of this one bash would not stop at what fails.
