@@ -192,8 +192,10 @@ format: ## lay out all C files with clang-format
 
 # what an administrator may have changed stays
 install_once = test -e $(2) || install -D -m 0644 $(1) $(2)
+# on this machine, where it has it; what fails says so, and that without systemd running is no failure of make
+where_there = ! command -v $(firstword $(1)) >/dev/null || $(1) || true
 
-install: all ## install under DESTDIR, PREFIX
+install: all ## install under DESTDIR, PREFIX; without DESTDIR so that the unit can be started
 	install -D -m 0755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/flowtally
 	$(call install_once,config/flowtally.conf,$(DESTDIR)$(SYSCONFDIR)/flowtally/flowtally.conf)
 	$(call install_once,packaging/flowtally.logrotate,$(DESTDIR)$(SYSCONFDIR)/logrotate.d/flowtally)
@@ -206,6 +208,11 @@ install: all ## install under DESTDIR, PREFIX
 	install -D -m 0644 packaging/flowtally.tmpfiles $(DESTDIR)$(TMPFILESDIR)/flowtally.conf
 	install -D -m 0644 packaging/completion/flowtally.bash $(DESTDIR)$(BASHCOMPDIR)/flowtally
 	install -D -m 0644 packaging/completion/_flowtally $(DESTDIR)$(ZSHCOMPDIR)/_flowtally
+ifeq ($(DESTDIR),)
+	$(call where_there,systemd-sysusers $(SYSUSERSDIR)/flowtally.conf)
+	$(call where_there,systemd-tmpfiles --create $(TMPFILESDIR)/flowtally.conf)
+	$(call where_there,systemctl --no-ask-password daemon-reload)
+endif
 
 uninstall: ## remove what install put there, but for the configuration and the rules of logrotate
 	rm -f $(DESTDIR)$(SBINDIR)/flowtally $(DESTDIR)$(MANDIR)/man8/flowtally.8 \

@@ -60,8 +60,22 @@ make_files() { # MAP_ENTRIES INTERVAL
 	END
 }
 
-# Not where its namespaces, mounts and control groups are refused, as they are in most containers.
+# What `make install` takes of a tree that is built, and nothing that is installed.
+make_tree() {
+	local tree=$WORK/machine/files/root/flowtally
+
+	mkdir -p "$WORK/machine/root" "$tree/build"
+	cp -r --parents Makefile packaging config/flowtally.conf doc/*.[58] "$tree/"
+	cp "$FLOWTALLY" "$tree/build/"
+}
+
 start_machine() { # MAP_ENTRIES INTERVAL
+	make_files "$@"
+	boot_machine
+}
+
+# Not where its namespaces, mounts and control groups are refused, as they are in most containers.
+boot_machine() {
 	local cgroups
 
 	[[ -x $SYSTEMD ]] || skip 'systemd is not installed'
@@ -69,7 +83,6 @@ start_machine() { # MAP_ENTRIES INTERVAL
 	[[ $cgroups ]] || skip 'cgroup2 is not mounted'
 	CGROUP=$cgroups/$PREFIX
 	mkdir "$CGROUP" 2>"$WORK/machine.log" || skip "no control group: $(cat "$WORK/machine.log")"
-	make_files "$@"
 	(
 		echo "$BASHPID" >"$CGROUP/cgroup.procs"
 		exec ip netns exec "$PREFIX-host" \
@@ -212,6 +225,21 @@ story_systemd_restarts_under_traffic() {
 	expect_equal 'bytes of all reports' "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
 	expect_no_complaint "${ITS_OWN[@]}"
 	expect_nothing_left
+}
+
+# As README.md has it, and nothing boots between the two.
+once_systemd_make_install() {
+	command -v make >/dev/null || skip 'no make here'
+	topology_wire
+	make_tree
+	boot_machine
+	machine make -s -C /root/flowtally -o all install >"$WORK/make.log" 2>&1
+	machine systemctl enable --quiet --now flowtally
+	find_agent
+	runs "$FLOWTALLY"
+	expect_equal 'the folder of reports' '750 flowtally' "$(machine stat -c '%a %G' /var/log/flowtally)"
+	expect_no_complaint "${ITS_OWN[@]}" + UNIT=flowtally.service
+	machine systemctl stop flowtally
 }
 
 # The kernel goes on counting while there is no agent; and the machine ends as machines do.

@@ -318,6 +318,25 @@ test_install_and_uninstall() {
 		"$(find "$WORK/root" -type f -print0 | sort -z | xargs -0 cat | paste -sd ' ')"
 }
 
+# What the unit starts with is there at once, and whoever cannot make it is no failure of make.
+test_install_makes_what_the_unit_wants() {
+	local name
+
+	mkdir "$WORK/bin"
+	for name in systemd-sysusers systemd-tmpfiles systemctl; do
+		# shellcheck disable=SC2016
+		printf '#!/bin/sh\n%s\n' 'echo "${0##*/} $*" >>"$WORK/asked"; exit 1' >"$WORK/bin/$name"
+		chmod +x "$WORK/bin/$name"
+	done
+	PATH=$WORK/bin:$PATH
+	make -s install DESTDIR="$WORK/root" BUILD="$BUILD" >/dev/null
+	[[ ! -e $WORK/asked ]] || fail 'asked for what is installed elsewhere' "$(cat "$WORK/asked")"
+	make -s install PREFIX="$WORK/ft" SYSCONFDIR="$WORK/etc" BUILD="$BUILD" >/dev/null
+	expect_equal 'what is asked' "systemd-sysusers $WORK/ft/lib/sysusers.d/flowtally.conf
+systemd-tmpfiles --create $WORK/ft/lib/tmpfiles.d/flowtally.conf
+systemctl --no-ask-password daemon-reload" "$(cat "$WORK/asked")"
+}
+
 # In a process of its own: in a condition of this one bash would not stop at what fails.
 run_test() { # FUNCTION
 	local status=0 result=ok begin=$EPOCHREALTIME
