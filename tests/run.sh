@@ -20,17 +20,10 @@ clean() {
 }
 trap clean EXIT
 trap 'exit 1' INT TERM HUP
-# a line a test: "ok", "FAIL" or "SKIP"
 export RESULTS=$scratch/results
 : >"$RESULTS"
-
-add_results() { # WORD COUNT
-	local i
-
-	for ((i = 0; i < $2; i++)); do
-		echo "$1" >>"$RESULTS"
-	done
-}
+# shellcheck source=tests/result.sh
+. tests/result.sh
 
 count_lines() { # REGEX FILE
 	grep -cE "$1" "$2" || true
@@ -73,10 +66,6 @@ run_binary() { # BINARY ARGUMENTS...
 	add_results ok "$passed"
 	add_results FAIL "$failed"
 	add_results SKIP "$skipped"
-}
-
-elapsed() { # SINCE, as EPOCHREALTIME
-	awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'
 }
 
 skip_without_root() { # WHAT
@@ -193,8 +182,9 @@ for ring in "${@:-none}"; do
 	run_ring "$ring"
 done
 
-passed=$(count_lines '^ok$' "$RESULTS")
-failed=$(count_lines '^FAIL$' "$RESULTS")
-skipped=$(count_lines '^SKIP$' "$RESULTS")
-printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-((!failed && passed + skipped))
+# what other scripts have told, too
+for word in "${!TOLD[@]}"; do
+	TOLD[$word]=$(count_lines "^$word\$" "$RESULTS")
+done
+print_totals
+((!TOLD[FAIL] && TOLD[ok] + TOLD[SKIP]))

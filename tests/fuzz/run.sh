@@ -6,14 +6,15 @@
 #   BUILD         the build folder
 #   FUZZ_SECONDS  how long each one makes inputs, of its own CPU time
 #   TARGETS       which ones, without their fuzz_; all if not given
-#   RESULTS       a file that gets one line a target: ok or FAIL
+#   RESULTS       as tests/result.sh has it
 #   V=1           the whole output of those that passed, too
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}
 seconds=${FUZZ_SECONDS:-60}
-RESULTS=${RESULTS:-/dev/null}
+# shellcheck source=tests/result.sh
+. tests/result.sh
 work=$(mktemp -d)
 
 clean() {
@@ -65,18 +66,17 @@ tell() { # TARGET
 	local word=ok
 
 	[[ $(cat "$work/$1/status") == 0 ]] || word=FAIL
-	echo "$word" >>"$RESULTS"
+	add_results "$word" 1
 	printf '%-4s %-44s %s inputs in %s s of CPU time\n' "$word" "tests/fuzz/fuzz_$1" \
 		"$(stat_of "$1" number_of_executed_units)" "$seconds"
 	if [[ $word == FAIL ]]; then
 		tell_failure "$1" | sed 's/^/     | /'
-		return 1
+	elif [[ ${V:-} == 1 ]]; then
+		sed 's/^/     | /' "$work/$1/output"
 	fi
-	[[ ${V:-} != 1 ]] || sed 's/^/     | /' "$work/$1/output"
 }
 
 targets=${TARGETS:-$(for source in tests/fuzz/fuzz_*.c; do basename "$source" .c; done | sed 's/^fuzz_//')}
-failed=0
 running=0
 for target in $targets; do
 	((running < $(nproc))) || { wait -n && running=$((running - 1)); }
@@ -85,6 +85,6 @@ for target in $targets; do
 done
 wait
 for target in $targets; do
-	tell "$target" || failed=1
+	tell "$target"
 done
-((!failed))
+end_results

@@ -8,7 +8,7 @@
 #   STORY      a glob, SEEDS a range, ELEMENTS, KINDS, CHAOS_S: as for the rings themselves
 #   PATIENCE   a factor for all deadlines, 10 if not given
 #   BUILD      the build folder; kernels are kept in BUILD/kernels
-#   RESULTS    a file that gets one line a test: ok, FAIL or SKIP
+#   RESULTS    as tests/result.sh has it
 #   deadline_s for all tests of one kernel, which with tcx take two hours on a busy host
 set -euo pipefail
 
@@ -16,7 +16,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
 BUILD=$(cd "${BUILD:-build}" && pwd)
 RINGS=${RINGS:-prog netns topology}
-RESULTS=${RESULTS:-/dev/null}
 PATIENCE=${PATIENCE:-10}
 deadline_s=${deadline_s:-$((1440 * PATIENCE))}
 kernels=("$@")
@@ -24,7 +23,8 @@ kernels=("$@")
 cache=$BUILD/kernels
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-passed=0 failed=0 skipped=0
+# shellcheck source=tests/result.sh
+. tests/result.sh
 
 # What the tests call. The guest has it from this host, with the libraries that it takes.
 tools=(awk basename bash bridge cat chmod chown cmp cp cut date dd diff dirname echo env expr false find grep head
@@ -131,27 +131,13 @@ totals() { # OUTPUT
 	sed -nE '$s/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$1"
 }
 
-add_results() { # WORD COUNT
-	local i
-
-	for ((i = 0; i < $2; i++)); do
-		echo "$1" >>"$RESULTS"
-	done
-}
-
-skip_kernel() { # KERNEL REASON
-	printf 'SKIP linux %s\n  SKIP linux %s: %s\n' "$1" "$1" "$2"
-	skipped=$((skipped + 1))
-	add_results SKIP 1
-}
-
 run_kernel() { # KERNEL
 	local kernel=$1 reason counts begin=$EPOCHREALTIME output=$scratch/output console=$scratch/console
 	local complaint='WARNING:|BUG:|Oops|Kernel panic|Call Trace'
 
 	if [[ ! -e $cache/$kernel/vmlinuz ]]; then
 		reason=$("$here/fetch.sh" "$(suite_of "$kernel")" "$cache/$kernel") || {
-			skip_kernel "$kernel" "$reason"
+			tell_skip "linux $kernel" "$reason"
 			return
 		}
 	fi
@@ -163,18 +149,13 @@ run_kernel() { # KERNEL
 	if [[ ! $counts ]] || grep -qE "$complaint" "$console"; then
 		echo "FAIL linux $kernel: the machine ended early, or its kernel complained:"
 		tail -n 60 "$console" | sed 's/^/     | /'
-		failed=$((failed + 1))
 		add_results FAIL 1
 	fi
 	read -r -a counts <<<"${counts:-0 0 0}"
-	passed=$((passed + counts[0]))
-	failed=$((failed + counts[1]))
-	skipped=$((skipped + counts[2]))
 	add_results ok "${counts[0]}"
 	add_results FAIL "${counts[1]}"
 	add_results SKIP "${counts[2]}"
-	awk -v kernel="$kernel" -v from="$begin" -v to="$EPOCHREALTIME" \
-		'BEGIN { printf "--- linux %s took %.0f s\n", kernel, to - from }'
+	printf -- '--- linux %s took %s\n' "$kernel" "$(elapsed "$begin")"
 }
 
 reason=$(missing_tool | paste -sd ,)
@@ -186,11 +167,9 @@ if [[ ! $reason ]]; then
 fi
 for kernel in "${kernels[@]}"; do
 	if [[ $reason ]]; then
-		skip_kernel "$kernel" "$reason"
+		tell_skip "linux $kernel" "$reason"
 	else
 		run_kernel "$kernel"
 	fi
 done
-[[ $RESULTS != /dev/null ]] ||
-	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-((!failed))
+end_results

@@ -8,7 +8,7 @@
 #   timeout_s  how long a story may take
 #   BUILD      the build folder
 #   PATIENCE   a factor for all deadlines, 1 if not given
-#   RESULTS    a file that gets one line a story: ok, FAIL or SKIP
+#   RESULTS    as tests/result.sh has it
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,10 +24,8 @@ done
 story_glob=${STORY:-*}
 export PATIENCE=${PATIENCE:-1}
 timeout_s=$((${timeout_s:-240} * PATIENCE))
-RESULTS=${RESULTS:-/dev/null}
-passed=0
-failed=0
-skipped=0
+# shellcheck source=tests/result.sh
+. tests/result.sh
 prefix_base=ft$$
 number=0
 
@@ -138,7 +136,7 @@ has_finding() {
 }
 
 run_story() { # FILE FUNCTION MODE
-	local name=$2 status=0 begin=$EPOCHREALTIME result=ok
+	local name=$2 status=0 begin=$EPOCHREALTIME
 
 	[[ $3 == auto ]] || name="$2 [$3]"
 	begin_story
@@ -149,34 +147,14 @@ run_story() { # FILE FUNCTION MODE
 		ATTACH=$3 story_process "$1" "$2" >"$WORK/output" 2>&1 || status=$?
 	fi
 	! has_finding || status=5
+	tell_result "$name" "$status" "$begin"
 	case $status in
-	0) passed=$((passed + 1)) ;;
-	4)
-		result=SKIP
-		skipped=$((skipped + 1))
-		;;
-	*)
-		result=FAIL
-		failed=$((failed + 1))
-		;;
-	esac
-	awk -v result="$result" -v name="$name" -v from="$begin" -v to="$EPOCHREALTIME" \
-		'BEGIN { printf "%-4s %-52s %.1f s\n", result, name, to - from }'
-	echo "$result" >>"$RESULTS"
-	case $status in
-	0) ;;
-	4) printf '  SKIP %s: %s\n' "$name" "$(cat "$WORK/skip")" ;;
+	0 | 4) ;;
 	124 | 137) print_failure "$WORK/output" && echo "     | not done after $timeout_s s" ;;
 	*) print_failure "$WORK/output" ;;
 	esac
 	clean_story
 	trap - EXIT
-}
-
-skip_story() { # NAME REASON
-	printf '%-4s %s\n  SKIP %s: %s\n' SKIP "$1" "$1" "$2"
-	echo SKIP >>"$RESULTS"
-	skipped=$((skipped + 1))
 }
 
 find_tcx
@@ -195,10 +173,8 @@ for file in "$here"/story_*.sh; do
 		if [[ $HAS_TCX == yes ]]; then
 			run_story "$file" "$story" tcx
 		else
-			skip_story "$story [tcx]" 'this kernel has no tcx'
+			tell_skip "$story [tcx]" 'this kernel has no tcx'
 		fi
 	done
 done
-[[ $RESULTS != /dev/null ]] ||
-	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-((!failed))
+end_results

@@ -6,16 +6,16 @@
 #   V=1        shows what every test prints
 #   TEST=GLOB  runs those tests only
 #   BUILD      the build folder
-#   RESULTS    a file that gets one line a test: ok, FAIL or SKIP
+#   RESULTS    as tests/result.sh has it
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/expect.sh
 . tests/expect.sh
+# shellcheck source=tests/result.sh
+. tests/result.sh
 BUILD=$(cd "${BUILD:-build}" && pwd)
 export BUILD
-RESULTS=${RESULTS:-/dev/null}
-failed=0
 
 need() { # PROGRAM PACKAGE
 	command -v "$1" >/dev/null || skip "no $1 here (package $2)"
@@ -339,25 +339,14 @@ systemctl --no-ask-password daemon-reload" "$(cat "$WORK/asked")"
 
 # In a process of its own: in a condition of this one bash would not stop at what fails.
 run_test() { # FUNCTION
-	local status=0 result=ok begin=$EPOCHREALTIME
+	local status=0 begin=$EPOCHREALTIME
 
 	WORK=$(mktemp -d)
 	export WORK
 	trap 'rm -rf "$WORK"' EXIT
 	bash tests/packaging/run.sh --only "$1" >"$WORK/output" 2>&1 </dev/null || status=$?
-	case $status in
-	0) ;;
-	4) result=SKIP ;;
-	*)
-		result=FAIL
-		failed=$((failed + 1))
-		;;
-	esac
-	awk -v result="$result" -v name="$1" -v from="$begin" -v to="$EPOCHREALTIME" \
-		'BEGIN { printf "%-4s %-52s %.1f s\n", result, name, to - from }'
-	echo "$result" >>"$RESULTS"
-	[[ $result != SKIP ]] || printf '  SKIP %s: %s\n' "$1" "$(cat "$WORK/skip")"
-	[[ $result != FAIL && ${V:-} != 1 ]] || sed 's/^/     | /' "$WORK/output"
+	tell_result "$1" "$status" "$begin"
+	[[ $status =~ ^[04]$ && ${V:-} != 1 ]] || sed 's/^/     | /' "$WORK/output"
 	rm -rf "$WORK"
 	trap - EXIT
 }
@@ -373,4 +362,4 @@ for name in "${tests[@]}"; do
 	# shellcheck disable=SC2053
 	[[ $name == ${TEST:-*} ]] && run_test "$name"
 done
-((!failed))
+end_results
