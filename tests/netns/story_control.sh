@@ -242,15 +242,28 @@ once_wrong_top() {
 	expect_status 2 "'eth0'" interfaces eth0
 }
 
-# A terminal that can do nothing, one that is nobody's, and one that can.
+# Types KEYS into top when SEEN is on its terminal, and so on. What stays where it was is not written there again.
 # exec, as a shell that waits for its command ends by the ^C that was for the command (dash; bash does not).
+on_terminal() { # SEEN KEYS...
+	STATUS=0
+	: >"$WORK/typed"
+	while (($#)); do
+		wait_for "'$1' on the terminal" grep -qaF -- "$1" "$WORK/typed" >&2
+		printf '%s' "$2"
+		shift 2
+	done | TERM=xterm in_ns host timeout $((20 * PATIENCE)) script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
+		>"$WORK/answer" 2>&1 || STATUS=$?
+}
+
+# A terminal that can do nothing, one that is nobody's, and one that can.
 once_top_on_terminals() {
-	local term
+	local term name=''
 
 	make_ns host peer
 	wire host v0 peer v1
 	start_agent host
 	stray 10 peer v1
+	frames peer v1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.1 17 "$(udp_payload 40000 53 100)")")"
 	for term in dumb unknown-terminal ''; do
 		STATUS=0
 		TERM=$term in_ns host timeout $((20 * PATIENCE)) script -qec "exec $FLOWTALLY top" "$WORK/typed" \
@@ -258,19 +271,10 @@ once_top_on_terminals() {
 		expect_equal "exit status with TERM=$term" 0 "$STATUS"
 		grep -q '^udp ' "$WORK/answer" || fail "TERM=$term:" "$(cat "$WORK/answer")"
 	done
-	: >"$WORK/typed"
-	(
-		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
-		printf 'isn/proto:udp\nq'
-	) | TERM=xterm in_ns host timeout $((20 * PATIENCE)) script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
-		>"$WORK/answer" 2>&1 || STATUS=$?
+	! grep -qsE '^domain\s+53/udp' /etc/services || name=domain
+	on_terminal "${STRAY% - *}" s 'packets;' n "$name" i INDEX i PROTO $'/proto:udp\n' '/ filter: proto:udp' q
 	expect_equal 'exit status with TERM=xterm' 0 "$STATUS"
-	: >"$WORK/typed"
-	(
-		wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
-		printf '/port\003'
-	) | TERM=xterm in_ns host timeout $((20 * PATIENCE)) script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
-		>"$WORK/answer" 2>&1 || STATUS=$?
+	on_terminal "${STRAY% - *}" $'/port\003'
 	expect_equal 'exit status after ^C' 0 "$STATUS"
 	stop_agent host
 }
