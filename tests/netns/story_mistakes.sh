@@ -120,16 +120,17 @@ once_name_held_after_a_death() {
 # It may be misspelt, or come later.
 once_interface_that_is_not_there() {
 	make_ns host peer
-	start_agent host -i v0 -i 'w*' -i kind:bridge -i lo -i index:4000
+	start_agent host -v -i v0 -i 'w*' -i kind:bridge -i lo -i index:4000
 	expect_equal 'warnings' "include 'v0' include 'index:4000'" \
 		"$(grep -oE "include '[^']*'" "$WORK/host.log" | paste -sd ' ')"
 	wire host v0 peer v1
+	wait_for_log host 'v0: attached'
 	stray 10 peer v1
-	wait_for 'v0 to be watched' in_ns host "$FLOWTALLY" interfaces
 	signal_agent host HUP
 	wait_for_log host 'read again'
 	expect_equal 'warnings of v0' 1 "$(agent_log_count host "include 'v0'")"
 	stop_agent host
+	expect_report host 10 "$STRAY Bytes: 1280"
 }
 
 once_help_and_version() {
