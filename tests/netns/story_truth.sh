@@ -50,13 +50,13 @@ all_kinds_of_traffic() {
 	frames -n 4 host v0 "$(ethernet 88b5 "$(zeros 20)")"
 }
 
-expect_all_covered_on_veth() { # OPTIONS...
+story_veth_to_the_byte() {
 	local -a before
 
 	topology_wire
 	udp -n 3 -s 50 -r 2 peer 10.1.0.2:40000 host 10.1.0.1:5001
 	read -ra before <<<"$(link_totals host v0)"
-	start_agent host "$@"
+	start_agent host
 	all_kinds_of_traffic
 	report_now host
 	expect_covered host v0 "${before[@]}"
@@ -104,15 +104,6 @@ is_counted() { # DEV
 
 is_gone() { # DEV
 	[[ -z $(coverage host "$1") ]]
-}
-
-story_veth_to_the_byte_with_clsact() {
-	expect_all_covered_on_veth -a clsact
-}
-
-story_veth_to_the_byte_with_tcx() {
-	[[ $ATTACH != clsact ]] || skip 'this run is for clsact'
-	expect_all_covered_on_veth -a tcx
 }
 
 # Drivers that count otherwise: nothing of the link header, or only on the way out.
@@ -189,13 +180,13 @@ begin_counting() { # OPTIONS...
 	expect_report host 10 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 1280"
 }
 
-story_filter_removed_by_somebody() {
+once_filter_removed_by_somebody() {
 	begin_counting -a clsact
 	tc_in host filter del dev v0 ingress
 	expect_repaired 'our program at ingress was'
 }
 
-story_qdisc_removed_by_somebody() {
+once_qdisc_removed_by_somebody() {
 	begin_counting -a clsact
 	tc_in host qdisc del dev v0 clsact
 	expect_repaired 'our programs at ingress and egress were'
@@ -405,7 +396,7 @@ once_detach_fails() {
 }
 
 # Who takes it off again and again is not fought with.
-story_filter_removed_again_and_again() {
+once_filter_removed_again_and_again() {
 	begin_counting -a clsact
 	for _ in 1 2 3; do
 		tc_in host filter del dev v0 ingress 2>/dev/null || true
