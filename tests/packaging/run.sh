@@ -81,23 +81,45 @@ test_compiles_with_clang() {
 
 # What is missing
 
-# Says as which distribution; the program of that name notes what it is asked to do, and has nothing installed.
-install_as() { # ID MANAGER
+# What the distribution's package manager is asked to do, where all is installed but MISSING.
+install_as() { # ID
+	local manager
+
 	printf 'ID=%s\n' "$1" >"$WORK/os-release"
 	mkdir -p "$WORK/bin"
 	printf '#!/bin/sh\necho 0\n' >"$WORK/bin/id"
-	# shellcheck disable=SC2016
-	printf '#!/bin/sh\n%s\n' 'case $1 in info) exit 1 ;; -T) echo "$2" ;; *) echo "$1 $2" >>"$WORK/asked" ;; esac' \
-		>"$WORK/bin/$2"
+	cat >"$WORK/bin/manager" <<-'END'
+		#!/bin/bash
+		is_missing() { [[ " $MISSING " == *" ${!#} "* ]]; }
+		case "${0##*/} $1" in
+		'apk info' | 'rpm -q') ! is_missing "$@" ;;
+		'dpkg-query -W') is_missing "$@" || echo installed ;;
+		'pacman -T') ! is_missing "$@" || echo "$2" ;;
+		*) echo "${0##*/} $*" >>"$WORK/asked" ;;
+		esac
+	END
 	chmod +x "$WORK/bin/"*
+	for manager in apk apt-get dnf dpkg-query pacman rpm zypper; do
+		ln -sf manager "$WORK/bin/$manager"
+	done
 	: >"$WORK/asked"
 	OS_RELEASE=$WORK/os-release PATH=$WORK/bin:$PATH packaging/install-deps.sh >/dev/null
 	cat "$WORK/asked"
 }
 
 test_packages_are_installed_and_no_others() {
-	expect_equal 'what apk is asked' 'add -U' "$(install_as alpine apk)"
-	expect_equal 'what pacman is asked' $'-Si gcc\n-S --needed' "$(install_as arch pacman)"
+	export MISSING='gcc libbpf-dev libbpf pkgconfig(libbpf) jq qemu-system-x86'
+
+	expect_equal 'on Alpine' 'apk add -U gcc libbpf-dev' "$(install_as alpine)"
+	expect_equal 'on Arch' $'pacman -Si gcc\npacman -S --needed --noconfirm gcc libbpf' "$(install_as arch)"
+	expect_equal 'on Debian' $'apt-get -q update\napt-get -q install -y --no-install-recommends gcc libbpf-dev' \
+		"$(install_as debian)"
+	expect_equal 'on Fedora' 'dnf install -y --setopt=install_weak_deps=False gcc pkgconfig(libbpf)' \
+		"$(install_as fedora)"
+	expect_equal 'on openSUSE' 'zypper --non-interactive install --no-recommends gcc pkgconfig(libbpf)' \
+		"$(install_as opensuse-leap)"
+	expect_equal 'for the tests' 'apk add -U gcc libbpf-dev jq' "$(DEPS_TESTS=1 install_as alpine)"
+	expect_equal 'where nothing is missing' '' "$(MISSING='' install_as debian)"
 }
 
 # Who has installed all by hand, where no manager is known, can build; who has not learns what is missing.
@@ -168,7 +190,7 @@ test_logrotate_moves_reports_away() {
 
 # Without systemd it goes by command lines; to those who ask the agent SIGHUP would be the end.
 test_logrotate_tells_agents_only() {
-	local name pattern told=()
+	local name pattern end told=()
 
 	need pgrep procps
 	pids=()
@@ -177,7 +199,9 @@ test_logrotate_tells_agents_only() {
 	for name in '/usr/sbin/flowtally run' 'flowtally -t' 'flowtally top -n' 'flowtally status'; do
 		bash -c 'exec -a "$0" sleep 60' "$name" &
 		pids+=($!)
+		end=$((SECONDS + 20 * ${PATIENCE:-1}))
 		until [[ $(tr '\0' ' ' <"/proc/$!/cmdline") == "$name 60 " ]]; do
+			((SECONDS < end)) || fail "waited in vain for $name"
 			sleep 0.02
 		done
 		told+=("$(pgrep -x -f "$pattern" | grep -cx $! || true)")
