@@ -198,8 +198,12 @@ static void test_every_key(void **state)
 			    "max_flows = 2000000\n"
 			    "nat = off\n"
 			    "tunnels = count\n"
+			    "only = port:443 or proto:icmp ; two choices\n"
+			    "ignore = net:10.0.0.0/8\n"
 			    "[attach]\n"
-			    "mode = clsact");
+			    "mode = clsact\n"
+			    "[metrics]\n"
+			    "listen = 127.0.0.1:9464");
 	check_list(&config.include, "eth* kind:veth index:3 ");
 	check_list(&config.exclude, "docker0 ");
 	assert_int_equal(config.interval_s, 5);
@@ -210,7 +214,10 @@ static void test_every_key(void **state)
 	assert_int_equal(config.max_flows, 2000000);
 	assert_int_equal(config.nat, CONFIG_NAT_OFF);
 	assert_int_equal(config.tunnels, CONFIG_TUNNELS_COUNT);
+	assert_int_equal(config.only.count, 2);
+	assert_int_equal(config.ignore.count, 1);
 	assert_int_equal(config.attach, CONFIG_ATTACH_CLSACT);
+	assert_string_equal(config.metrics_listen, "127.0.0.1:9464");
 	config_clean(&config);
 }
 
