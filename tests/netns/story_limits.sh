@@ -87,6 +87,14 @@ story_descriptors_for_no_start() {
 	grep -qF 'removed 0 filters, 0 pins' "$WORK/errors" || fail 'something is left:' "$(<"$WORK/errors")"
 }
 
+# As it was before, when the story ends.
+enable_memory() { # ROOT
+	! grep -qsw memory "$1/cgroup.subtree_control" || return 0
+	echo +memory 2>/dev/null >"$1/cgroup.subtree_control" || return
+	# shellcheck disable=SC2064
+	trap "echo -memory >'$1/cgroup.subtree_control'" EXIT
+}
+
 # A control group for memory, into which the agent of host goes; FILES: limit and usage.
 memory_group() { # what it may use, in MIB
 	local root
@@ -96,7 +104,7 @@ memory_group() { # what it may use, in MIB
 	if [[ -z $root ]]; then
 		FILES=(memory.max memory.current)
 		root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-		if [[ -z $root ]] || ! echo +memory 2>/dev/null >"$root/cgroup.subtree_control"; then
+		if [[ -z $root ]] || ! enable_memory "$root"; then
 			skip 'no control group of memory can be made here'
 		fi
 	fi
