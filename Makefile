@@ -176,9 +176,11 @@ $(BUILD)/%.analysed: $(BUILD)/%.o .clang-tidy
 
 unit-build: $(UNIT_TESTS) $(SIMULATION)
 
-lint: ## clang-format, static analyser, shellcheck
+lint: ## clang-format, which folder knows which, static analyser, shellcheck
 	$(call say,FORMAT,$(words $(C_FILES)) files)
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
+	$(call say,LAYERS,$(FOLDERS))
+	$(Q)tests/layers.sh
 	$(call say,CPPCHECK,$(words $(SOURCES)) files)
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --suppressions-list=tests/cppcheck.suppressions -I. -D_GNU_SOURCE \
