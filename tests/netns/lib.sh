@@ -197,6 +197,20 @@ udp() { # [-n COUNT] [-s SIZE] [-r REPLIES] [-v VIA] NS SOURCE NS DESTINATION
 	"$TOOLS/traffic" udp "$@"
 }
 
+# From peer to host of topology_wire, and the line of a report that says so.
+send() { # PACKETS
+	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
+}
+
+flow() { # PACKETS
+	printf '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: %d\n' $(($1 * 128))
+}
+
+two_flows() { # PACKETS OF EACH
+	send "$1"
+	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
+}
+
 # Leaves what went over the wire in TCP_BYTES and TCP_PACKETS.
 tcp() { # [-n BYTES] [-r BYTES_BACK] [-v VIA] NS SOURCE NS DESTINATION
 	local truth

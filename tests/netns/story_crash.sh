@@ -2,14 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # An agent that dies without notice: counting goes on without it, and the next one adds up all of it once.
 
-send() { # PACKETS
-	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
-}
-
-flow() { # PACKETS
-	printf '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: %d\n' $(($1 * 128))
-}
-
 story_killed_and_started_again() {
 	local objects
 
@@ -498,11 +490,6 @@ story_killed_at_any_time() {
 	wait "$sender"
 	stop_agent host
 	expect_equal 'bytes of all reports' "$(($(cat "$WORK/sent") * 128))" "$(sum_of_reports host)"
-}
-
-two_flows() { # PACKETS OF EACH
-	send "$1"
-	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
 }
 
 # The next agent makes the report that was on its way as it makes its own.

@@ -39,10 +39,6 @@ keeper() { # NS
 		END { exit !found }' /proc/[0-9]*/status 2>/dev/null
 }
 
-send() { # PACKETS
-	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
-}
-
 once_own_mount_goes_at_the_end() {
 	topology_wire
 	with_own_mounts own_mount_goes_at_the_end

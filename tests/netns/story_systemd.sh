@@ -171,7 +171,7 @@ is_back() { # RESTARTS
 	[[ $(property NRestarts) == "$1" && $(property ActiveState) == active ]]
 }
 
-send() { # PACKETS
+route() { # PACKETS
 	udp -n "$1" -s 100 c2 10.2.0.3:40000 world 10.3.0.2:5001
 }
 
@@ -251,16 +251,16 @@ once_systemd_restart_with_a_mistake() {
 	machine systemctl enable --quiet --now flowtally
 	expect_equal 'what it tells its manager' 'watching 5 of 5 interfaces' "$(property StatusText)"
 	machine flowtally status >"$WORK/out"
-	send 10
+	route 10
 	reconfigure none 3600
 	machine systemctl restart flowtally 2>"$WORK/out" || status=$?
 	expect_equal 'exit status of systemctl' 1 "$status"
 	expect_equal 'how it failed' 'failed 2 0' \
 		"$(property ActiveState) $(property ExecMainStatus) $(property NRestarts)"
-	send 20
+	route 20
 	reconfigure 1024 3600
 	machine systemctl start flowtally
-	send 1
+	route 1
 	journal >"$WORK/journal.log"
 
 	# what is in memory is gone with the machine but for what is open

@@ -2,10 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the links say that they carried is what we saw, and what somebody else takes away comes back.
 
-send() { # PACKETS
-	udp -n "$1" -s 100 -r 0 peer 10.1.0.2:40000 host 10.1.0.1:5001
-}
-
 interfaces() { # NS JQ-FILTER
 	in_ns "$1" "$FLOWTALLY" interfaces --json | jq -c "$2"
 }

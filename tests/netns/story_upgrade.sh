@@ -22,19 +22,6 @@ start_other() { # NS OPTIONS...
 	agent_log_has "$1" "$REPLACES" || fail "it does not say that it replaces another version"
 }
 
-send() { # PACKETS
-	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
-}
-
-flow() { # PACKETS
-	printf '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: %d\n' $(($1 * 128))
-}
-
-two_flows() { # PACKETS OF EACH
-	send "$1"
-	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
-}
-
 story_versions_follow_each_other() {
 	local objects
 
