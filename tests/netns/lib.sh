@@ -434,6 +434,14 @@ expect_report() { # NS PACKETS LINE...
 	expect_equal "order of the flows of $ns" "$(sort -rn <<<"$sizes")" "$sizes"
 }
 
+# A 4 KiB file system in $WORK/small, without room for anything more.
+fill_small_disk() {
+	mkdir "$WORK/small"
+	mount -t tmpfs -o size=4k tmpfs "$WORK/small"
+	touch "$WORK/small/report"
+	dd if=/dev/zero of="$WORK/small/fill" bs=4k count=1 status=none
+}
+
 # An agent that is killed at a system call, by strace
 
 has_died() { # NS
