@@ -7,6 +7,7 @@ MAP_LOOKUP_BATCH=24
 MAP_UPDATE_BATCH=26
 LINK_CREATE=28
 EINVAL=22
+EMFILE=24
 ENOTSUPP=524
 
 # From now on the agent finds a kernel without these.
@@ -50,13 +51,13 @@ once_without_tcx() {
 }
 
 # A filter of others before ours cannot be overtaken then: to try that once is enough.
-once_without_tcx_behind_a_filter() {
+expect_one_try_behind_a_filter() { # ERRNO
 	# shellcheck disable=SC2034
 	ATTACH=auto
 	topology_wire
 	tc_in host qdisc add dev v0 clsact
 	tc_in host filter add dev v0 ingress pref 1 protocol ip u32 match u32 1 0xffffffff flowid 1:1
-	without "$LINK_CREATE=$EINVAL"
+	without "$LINK_CREATE=$1"
 	start_agent host
 	udp -n 10 -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
 	signal_agent host HUP
@@ -66,6 +67,18 @@ once_without_tcx_behind_a_filter() {
 	udp -n 5 -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5001
 	stop_agent host
 	expect_report host 5 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((5 * 128))"
+}
+
+once_without_tcx_behind_a_filter() {
+	expect_one_try_behind_a_filter "$EINVAL"
+	! agent_log_has host 'clsact for the next hour' || fail 'it is for longer'
+}
+
+# What may be over soon is tried again, but not with each report.
+once_without_descriptors_behind_a_filter() {
+	expect_one_try_behind_a_filter "$EMFILE"
+	agent_log_has host 'v0: tcx, in front of others, fails: Too many open files; clsact for the next hour' ||
+		fail 'it does not say so'
 }
 
 once_without_tcx_asked_for() {
