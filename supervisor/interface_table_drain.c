@@ -176,6 +176,47 @@ static int table_find_train(void *data, const struct flow_train *train)
 	return err;
 }
 
+/* Without it a crash before the report loses what the set had, which is no reason to report
+ * nothing. A failure is logged once. */
+static void table_hold_trains(struct interface_table *table, const struct held_trains *trains)
+{
+	const struct monitor *monitor = table->monitor;
+	int err = held_put_trains(monitor->held, program_quiet_set(monitor->program), trains->list,
+				  trains->count);
+
+	if (err && !table->unheld)
+		log_warning("what the CPUs held of flows cannot be pinned: %s; if the agent is "
+			    "killed before the next report, it is lost",
+			    strerror(-err));
+	if (trains->count)
+		table->unheld = err;
+}
+
+static void table_merge_taken(struct interface_table *table, const struct table_trains *trains)
+{
+	struct flow_count lost = {0};
+	int err = 0;
+
+	for (size_t i = 0; i < trains->held.count; i++) {
+		const struct held_train *held = &trains->held.list[i];
+		const struct interface *owner = table_train_owner(trains, &held->train);
+		/* each has one, see table_find_train() */
+		int merge_err = owner ? table_merge_train(table->monitor->merge, owner->truth,
+							  held->phase, &held->train)
+				      : 0;
+
+		if (!merge_err)
+			continue;
+		err = merge_err;
+		lost.bytes += held->train.bytes;
+		lost.packets += held->train.packets;
+	}
+	if (!err)
+		return;
+	table->losses++;
+	log_error("%llu bytes of flows of this interval are lost: %s", lost.bytes, strerror(-err));
+}
+
 /* Of the quiet set: held under its number first, so that it is in one place at least, then emptied.
  */
 static int table_take_trains(struct interface_table *table)
@@ -186,19 +227,12 @@ static int table_take_trains(struct interface_table *table)
 				: -ENOMEM;
 
 	if (!err)
-		err = held_put_trains(monitor->held, program_quiet_set(monitor->program),
-				      trains.held.list, trains.held.count);
+		table_hold_trains(table, &trains.held);
 	if (!err && trains.held.count)
 		err = program_empty_trains(monitor->program);
 	table->untaken = err;
-	for (size_t i = 0; i < trains.held.count && !err; i++) {
-		const struct held_train *held = &trains.held.list[i];
-		const struct interface *owner = table_train_owner(&trains, &held->train);
-
-		if (owner) /* each has one, see table_find_train() */
-			err = table_merge_train(monitor->merge, owner->truth, held->phase,
-						&held->train);
-	}
+	if (!err)
+		table_merge_taken(table, &trains);
 	free(trains.held.list);
 	free(trains.owners);
 	return err;

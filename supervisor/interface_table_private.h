@@ -29,8 +29,9 @@ struct interface_table {
 	bool started;		 /* the first dump is done */
 	bool suspicious;  /* this dump follows a loss: a link with a known index may be another one
 			   */
-	uint64_t losses;  /* maps that could not be read to their end */
+	uint64_t losses;  /* maps, and CPUs' trains, that could not be read to their end */
 	bool untaken;	  /* the quiet set of trains is to be read before the epoch changes again */
+	bool unheld;	  /* trains could not be pinned, said once */
 	bool changed;	  /* since the last reconciliation */
 	bool unfinished;  /* that reconciliation is */
 	struct pace pace; /* of reconciliations */
