@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/continuity.h"
 #include "lib/buffer.h"
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/continuity_private.h"
@@ -38,6 +39,33 @@ void continuity_start_afresh(struct continuity *continuity, const char *why)
 		log_warning("what a dead agent counted is lost: %s", why);
 }
 
+/* That which is pinned now: to erase it if it cannot be replaced or dropped any more. */
+static void continuity_open_checkpoint(struct continuity *continuity)
+{
+	cleanup_close(&continuity->checkpoint_fd);
+	continuity->checkpoint_fd = pins_get(continuity->pins, CHECKPOINT_PIN);
+}
+
+/*
+ * What can be pinned no more, and not be dropped either, must not be found by the next agent once
+ * it is reported.
+ */
+static void continuity_give_up(struct continuity *continuity)
+{
+	int err;
+
+	if (continuity->given_up || !pins_error(continuity->pins))
+		return;
+	continuity->given_up = true;
+	err = pins_clear(continuity->pins);
+	if (err < 0 && continuity->checkpoint_fd >= 0)
+		err = pins_erase_bytes(continuity->checkpoint_fd);
+	if (err < 0)
+		log_error("what is pinned cannot be removed: %s; the next start will report it "
+			  "again",
+			  strerror(-err));
+}
+
 static int continuity_load(struct continuity *continuity)
 {
 	struct buffer bytes = {0};
@@ -46,13 +74,15 @@ static int continuity_load(struct continuity *continuity)
 	if (!err)
 		err = checkpoint_decode(&continuity->left, bytes.data, bytes.size);
 	buffer_free(&bytes);
+	if (!err)
+		continuity_open_checkpoint(continuity);
 	return err;
 }
 
 bool continuity_can_wait(int err)
 {
 	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EPERM ||
-	       err == -EACCES;
+	       err == -EACCES || err == -EROFS;
 }
 
 /* Why there is nothing to go on with, by what loading came to. */
@@ -74,6 +104,7 @@ int continuity_new(struct continuity **ret)
 
 	if (!continuity)
 		return -ENOMEM;
+	continuity->checkpoint_fd = -1;
 	continuity->pins_error = pins_new(&continuity->pins);
 	err = continuity->pins_error ?: continuity_load(continuity);
 	if (err == -ENOMEM || (continuity->pins && continuity_can_wait(err))) {
@@ -106,18 +137,21 @@ void continuity_free(struct continuity *continuity)
 	checkpoint_clean(&continuity->left);
 	free(continuity->done_maps.numbers);
 	held_free(continuity->held);
+	cleanup_close(&continuity->checkpoint_fd);
 	pins_free(continuity->pins);
 	free(continuity);
 }
 
 int continuity_error(const struct continuity *continuity)
 {
-	return continuity->pins_error;
+	if (continuity->pins_error)
+		return continuity->pins_error;
+	return pins_error(continuity->pins) ?: continuity->save_error;
 }
 
 const struct pins *continuity_pins(const struct continuity *continuity)
 {
-	return continuity->pins;
+	return pins_are_kept(continuity->pins) ? continuity->pins : NULL;
 }
 
 bool continuity_found(const struct continuity *continuity)
@@ -256,16 +290,18 @@ static int continuity_write(struct continuity *continuity,
 {
 	int err;
 
-	if (!continuity->pins)
+	if (!pins_are_kept(continuity->pins))
 		return 0;
 	err = continuity_put_state(continuity, interval);
-	if (err && !continuity->save_failed)
+	if (!err)
+		continuity_open_checkpoint(continuity);
+	if (err && !continuity->save_error)
 		log_error("the checkpoint cannot be written: %s; if the agent is killed now, what "
 			  "it counted is lost",
 			  strerror(-err));
-	if (!err && continuity->save_failed)
+	if (!err && continuity->save_error)
 		log_notice("the checkpoint is written again");
-	continuity->save_failed = err;
+	continuity->save_error = err;
 	return err;
 }
 
@@ -337,7 +373,8 @@ void continuity_fold(struct continuity *continuity, const struct merge *merge,
 	int err;
 
 	/* while it is read what a dead agent has left, the checkpoint is that agent's */
-	if (!continuity->pins || !continuity->recovered || !continuity_count_held(continuity))
+	if (!pins_are_kept(continuity->pins) || !continuity->recovered ||
+	    !continuity_count_held(continuity))
 		return;
 	err = continuity_fold_held(continuity, merge, interval);
 	if (err && !continuity->fold_failed)
@@ -350,13 +387,14 @@ bool continuity_holds_many(const struct continuity *continuity, const struct mer
 {
 	size_t worth = HELD_FEW + merge_flow_count(merge) / FLOWS_A_PIN;
 
-	return continuity->pins &&
+	return pins_are_kept(continuity->pins) &&
 	       continuity_count_held(continuity) > (worth < HELD_MANY ? worth : HELD_MANY);
 }
 
-int continuity_begin_report(struct continuity *continuity, const struct merge *merge,
-			    const struct report *report, const struct checkpoint_interval *interval,
-			    const struct sink *sink, const struct buffer *text)
+static int continuity_note_report(struct continuity *continuity, const struct merge *merge,
+				  const struct report *report,
+				  const struct checkpoint_interval *interval,
+				  const struct sink *sink, const struct buffer *text)
 {
 	struct checkpoint_report begun = {.id = report->id,
 					  .interval = *interval,
@@ -365,8 +403,6 @@ int continuity_begin_report(struct continuity *continuity, const struct merge *m
 	const struct checkpoint_interval next = checkpoint_interval_after(interval);
 	int err;
 
-	if (!continuity->pins)
-		return 0;
 	err = held_list(continuity->held, 0, &begun.maps, &begun.last_train_set);
 	if (!err)
 		err = interface_table_describe(continuity->table, &begun.phases,
@@ -387,6 +423,18 @@ int continuity_begin_report(struct continuity *continuity, const struct merge *m
 	continuity->folded = 0;
 	continuity_save(continuity, &next);
 	return 0;
+}
+
+int continuity_begin_report(struct continuity *continuity, const struct merge *merge,
+			    const struct report *report, const struct checkpoint_interval *interval,
+			    const struct sink *sink, const struct buffer *text)
+{
+	int err = 0;
+
+	if (pins_are_kept(continuity->pins))
+		err = continuity_note_report(continuity, merge, report, interval, sink, text);
+	continuity_give_up(continuity);
+	return err;
 }
 
 void continuity_cancel_report(struct continuity *continuity,
@@ -430,9 +478,11 @@ void continuity_end_report(struct continuity *continuity,
 		     continuity->reported_train_set);
 }
 
-const struct checkpoint_report *continuity_doubt(const struct continuity *continuity,
+const struct checkpoint_report *continuity_doubt(struct continuity *continuity,
 						 struct merge **merge)
 {
+	if (continuity->doubt)
+		continuity_give_up(continuity);
 	*merge = continuity->doubt;
 	return continuity->doubt ? &continuity->report : NULL;
 }
@@ -447,5 +497,9 @@ int continuity_remove(struct continuity *continuity)
 {
 	int removed = pins_remove_all(continuity->pins);
 
-	return removed < 0 ? removed : 0;
+	if (removed >= 0)
+		return 0;
+	if (continuity->checkpoint_fd >= 0)
+		(void)pins_erase_bytes(continuity->checkpoint_fd);
+	return removed;
 }

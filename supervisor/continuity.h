@@ -42,9 +42,10 @@ void continuity_free(struct continuity *continuity);
  * descriptors or privileges. */
 bool continuity_can_wait(int err);
 
-/* Why nothing outlives the agent here: a negative errno of pins_new(), or 0. */
+/* Why nothing outlives the agent here, or not what it has counted now: a negative errno of
+ * pins_new(), of a pin since, or of the last checkpoint; or 0. */
 int continuity_error(const struct continuity *continuity);
-/* Borrowed; NULL if there are none. */
+/* Borrowed; NULL if there are none, or nothing can be pinned any more. */
 const struct pins *continuity_pins(const struct continuity *continuity);
 /* Whether there is something to go on with. */
 bool continuity_found(const struct continuity *continuity);
@@ -120,7 +121,7 @@ bool continuity_has_sent(const struct continuity *continuity);
 
 /* The report that the dead agent left in doubt, and what is in it, both borrowed; NULL: none. Once
  * it is sent it is like any other that was begun. */
-const struct checkpoint_report *continuity_doubt(const struct continuity *continuity,
+const struct checkpoint_report *continuity_doubt(struct continuity *continuity,
 						 struct merge **merge);
 void continuity_doubt_sent(struct continuity *continuity);
 

@@ -12,6 +12,8 @@ struct predecessor;
 struct continuity {
 	struct pins *pins;
 	int pins_error;
+	int checkpoint_fd; /* of the bytes that are pinned; -1: none */
+	bool given_up;	   /* what is pinned, as no more can be */
 	struct held *held;
 	struct interface_table *table; /* borrowed */
 	bool found;
@@ -25,7 +27,7 @@ struct continuity {
 	uint64_t reported_train_set, folded_train_set;
 	uint64_t owed, folded; /* what is pinned for the running interval (checkpoint.h) */
 	bool recovered;	       /* or there was nothing to be */
-	bool save_failed;      /* said once */
+	int save_error;	       /* said once */
 	bool fold_failed;
 };
 

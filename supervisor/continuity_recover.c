@@ -300,6 +300,9 @@ int continuity_recover(struct continuity *continuity, struct program *program,
 		err = interface_table_recover_maps(&recovery);
 	if (!err)
 		err = pins_each(continuity->pins, continuity_drop_orphan, continuity);
+	/* from then on nothing was found */
+	if (!err)
+		err = pins_error(continuity->pins);
 	continuity->recovered = !err;
 	recovery_clean(&recovery);
 	return err;

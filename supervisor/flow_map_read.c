@@ -164,7 +164,7 @@ int flow_maps_shrink(struct flow_maps *maps, const struct flow_map *map, size_t 
 
 	if (map->layout)
 		return -EOPNOTSUPP;
-	if (!maps->pins)
+	if (!pins_are_kept(maps->pins))
 		return 0;
 	fd = flow_maps_create_empty(entries ? (uint32_t)entries : 1);
 	if (fd < 0)

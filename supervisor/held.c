@@ -76,7 +76,7 @@ int held_add(struct held *held, const struct flow_map *map)
 {
 	int err;
 
-	if (!held->pins)
+	if (!pins_are_kept(held->pins))
 		return 0;
 	err = array_reserve(&held->list, &held->capacity, sizeof(*held->list), held->count + 1);
 	if (err)
@@ -120,7 +120,7 @@ int held_put_trains(struct held *held, uint32_t set, const struct held_train *tr
 	struct buffer bytes = {0};
 	int err;
 
-	if (!held->pins || !n)
+	if (!pins_are_kept(held->pins) || !n)
 		return 0;
 	held_encode_trains(trains, n, &bytes);
 	err = buffer_error(&bytes);

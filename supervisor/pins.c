@@ -5,6 +5,7 @@
 #include "lib/guarded.h"
 #include "lib/log.h"
 #include "supervisor/bpffs.h"
+#include "supervisor/explain.h"
 
 #include <bpf/bpf.h>
 #include <dirent.h>
@@ -36,6 +37,9 @@ struct pins {
 	int all_fd; /* the directory of all network namespaces */
 	int own_fd; /* in it: that of this one */
 	char own_name[64];
+	/* owned; why nothing more can be pinned, a negative errno, or 0; whoever pins finds it out
+	 */
+	int *broken;
 };
 
 /* The file system may be open to all (mode=1777 is what the kernel mounts it with), and whoever can
@@ -101,7 +105,8 @@ int pins_new(struct pins **ret)
 	if (!pins)
 		return -ENOMEM;
 	pins->all_fd = pins->own_fd = -1;
-	err = pins_open(pins);
+	pins->broken = calloc(1, sizeof(*pins->broken));
+	err = pins->broken ? pins_open(pins) : -ENOMEM;
 	if (err) {
 		pins_free(pins);
 		return err;
@@ -117,6 +122,7 @@ void pins_free(struct pins *pins)
 	cleanup_close(&pins->all_fd);
 	cleanup_close(&pins->own_fd);
 	bpffs_free(pins->filesystem);
+	free(pins->broken);
 	free(pins);
 }
 
@@ -131,6 +137,30 @@ struct pin_name pin_name(const char *format, ...)
 	return name;
 }
 
+bool pins_are_kept(const struct pins *pins)
+{
+	return pins && !*pins->broken;
+}
+
+int pins_error(const struct pins *pins)
+{
+	return pins ? *pins->broken : 0;
+}
+
+/* What a change came to. One that lacked means may do the next time; after another failure nobody
+ * would find the half that is pinned any better than nothing. */
+static int pins_changed(const struct pins *pins, int err)
+{
+	if (!err || err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+		return err;
+	*pins->broken = err;
+	log_error("nothing can be pinned in the BPF file system (/sys/fs/bpf/" PINS_DIRECTORY
+		  "/%s) any more: %s; if the agent is killed, what it counted since the last "
+		  "report is lost",
+		  pins->own_name, explain_pins(err));
+	return 0;
+}
+
 /* The system call takes no directory before 6.5, and those who started us, in whose view it is, may
  * be gone. */
 static int pins_path(const struct pins *pins, const char *name, char **ret)
@@ -143,12 +173,12 @@ int pins_put(const struct pins *pins, int fd, const char *name)
 	_free_ char *path = NULL;
 	int err;
 
-	if (!pins)
+	if (!pins_are_kept(pins))
 		return 0;
 	err = pins_path(pins, name, &path);
 	if (err)
 		return err;
-	return bpf_obj_pin(fd, path) ? -errno : 0;
+	return pins_changed(pins, bpf_obj_pin(fd, path) ? -errno : 0);
 }
 
 int pins_get(const struct pins *pins, const char *name)
@@ -156,7 +186,7 @@ int pins_get(const struct pins *pins, const char *name)
 	_free_ char *path = NULL;
 	int fd;
 
-	if (!pins)
+	if (!pins_are_kept(pins))
 		return -ENOENT;
 	fd = pins_path(pins, name, &path);
 	if (fd)
@@ -165,9 +195,14 @@ int pins_get(const struct pins *pins, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+static int pins_unlink(const struct pins *pins, const char *name)
+{
+	return unlinkat(pins->own_fd, name, 0) && errno != ENOENT ? -errno : 0;
+}
+
 int pins_drop(const struct pins *pins, const char *name)
 {
-	return pins && unlinkat(pins->own_fd, name, 0) && errno != ENOENT ? -errno : 0;
+	return pins_are_kept(pins) ? pins_changed(pins, pins_unlink(pins, name)) : 0;
 }
 
 void pins_forget(const struct pins *pins, const char *name)
@@ -180,16 +215,15 @@ void pins_forget(const struct pins *pins, const char *name)
 
 int pins_rename(const struct pins *pins, const char *from, const char *to)
 {
-	return pins && renameat(pins->own_fd, from, pins->own_fd, to) ? -errno : 0;
+	if (!pins_are_kept(pins))
+		return 0;
+	return pins_changed(pins, renameat(pins->own_fd, from, pins->own_fd, to) ? -errno : 0);
 }
 
 int pins_replace(const struct pins *pins, int fd, const char *name)
 {
-	int err;
+	int err = pins_drop(pins, PINS_NEXT);
 
-	if (!pins)
-		return 0;
-	err = pins_drop(pins, PINS_NEXT);
 	if (!err)
 		err = pins_put(pins, fd, PINS_NEXT);
 	return err ? err : pins_rename(pins, PINS_NEXT, name);
@@ -215,7 +249,7 @@ static int pins_list(int at, void (*found)(void *data, const char *name), void *
 
 int pins_each(const struct pins *pins, void (*found)(void *data, const char *name), void *data)
 {
-	return pins ? pins_list(pins->own_fd, found, data) : 0;
+	return pins_are_kept(pins) ? pins_list(pins->own_fd, found, data) : 0;
 }
 
 struct pins_others {
@@ -313,7 +347,7 @@ int pins_put_bytes(const struct pins *pins, const char *name, const void *data, 
 	_close_ int fd = -1;
 	int err;
 
-	if (!pins)
+	if (!pins_are_kept(pins))
 		return 0;
 	err = pins_bytes_pack(&bytes, data, size);
 	if (err)
@@ -353,6 +387,23 @@ int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *byt
 	return err;
 }
 
+int pins_erase_bytes(int fd)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info), first = 0;
+	struct pins_bytes zeros;
+	int err;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		return -errno;
+	err = pins_bytes_alloc(&zeros, info.value_size, 1);
+	if (err)
+		return err;
+	err = bpf_map_update_elem(fd, &first, zeros.data, BPF_ANY) ? -errno : 0;
+	pins_bytes_clean(&zeros);
+	return err;
+}
+
 struct pins_removal {
 	const struct pins *pins;
 	int removed;
@@ -362,7 +413,7 @@ struct pins_removal {
 static void pins_remove_one(void *data, const char *name)
 {
 	struct pins_removal *removal = data;
-	int err = pins_drop(removal->pins, name);
+	int err = pins_unlink(removal->pins, name);
 
 	if (err)
 		removal->err = err;
@@ -373,7 +424,7 @@ static void pins_remove_one(void *data, const char *name)
 int pins_clear(const struct pins *pins)
 {
 	struct pins_removal removal = {.pins = pins};
-	int err = pins_each(pins, pins_remove_one, &removal);
+	int err = pins ? pins_list(pins->own_fd, pins_remove_one, &removal) : 0;
 
 	if (!err)
 		err = removal.err;
@@ -386,7 +437,8 @@ int pins_remove_all(struct pins *pins)
 
 	if (!pins || removed < 0)
 		return removed;
-	if (unlinkat(pins->all_fd, pins->own_name, AT_REMOVEDIR))
+	/* somebody else may have removed it */
+	if (unlinkat(pins->all_fd, pins->own_name, AT_REMOVEDIR) && errno != ENOENT)
 		return -errno;
 	/* other namespaces may have theirs in it */
 	(void)unlinkat(bpffs_root(pins->filesystem), PINS_DIRECTORY, AT_REMOVEDIR);

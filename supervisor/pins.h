@@ -5,10 +5,15 @@
  * program, its links and its maps go on counting, and the next agent finds them.
  *
  * Without a BPF file system all of this does nothing: what is counted then ends with the process.
+ * So it does from the moment on that something cannot be pinned, renamed or dropped for another
+ * reason than a lack of memory or descriptors: somebody removed the directory, or mounted the file
+ * system read-only. That is logged once, and the call returns 0: no pin is worth a packet that is
+ * not counted.
  */
 #ifndef FLOWTALLY_PINS_H
 #define FLOWTALLY_PINS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buffer;
@@ -30,6 +35,11 @@ struct pin_name {
 struct pin_name pin_name(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* All of these take NULL for pins: none are kept. */
+
+/* Whether any are, or this is over. */
+bool pins_are_kept(const struct pins *pins);
+/* Why it is over, a negative errno; 0: it is not. */
+int pins_error(const struct pins *pins);
 
 /* 0 or negative errno. */
 int pins_put(const struct pins *pins, int fd, const char *name);
@@ -56,12 +66,17 @@ int pins_put_bytes(const struct pins *pins, const char *name, const void *data, 
 /* Appends them to bytes. -ENOENT: there are none. */
 int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes);
 
-/* Drops all pins. Returns how many there were, or a negative errno. */
+/* Zeros in place of the first of them, by a descriptor of the map: for a pin that cannot be
+ * dropped. 0 or negative errno. */
+int pins_erase_bytes(int fd);
+
+/* Drops all pins, also if none are kept any more. Returns how many there were, or a negative errno.
+ */
 int pins_clear(const struct pins *pins);
 
 /*
- * Removes all pins and the directory. After that only pins_free() is left to do. Returns how many
- * pins there were, or a negative errno.
+ * Removes all pins and the directory, likewise. After that only pins_free() is left to do. Returns
+ * how many pins there were, or a negative errno.
  */
 int pins_remove_all(struct pins *pins);
 

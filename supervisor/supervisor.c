@@ -283,13 +283,20 @@ static int supervisor_on_full_map(void *data, uint32_t events)
 	return supervisor_report_early(sup, &report_err);
 }
 
-/* A service manager that restarts us waits for our end, whether or not anything can outlive it. */
+/* A service manager that restarts us waits for our end, whether or not anything can outlive it:
+ * that the pins are gone may turn out now only. */
 static void supervisor_begin_hand_over(struct supervisor *sup)
 {
-	sup->hand_over = continuity_pins(sup->continuity);
-	if (!sup->hand_over)
-		log_error("cannot hand over without a BPF file system: %s; stopping instead",
-			  strerror(-continuity_error(sup->continuity)));
+	int err;
+
+	reporter_checkpoint(sup->reporter);
+	err = continuity_error(sup->continuity);
+	sup->hand_over = !err;
+	if (err)
+		log_error("cannot hand over %s: %s; stopping instead",
+			  continuity_pins(sup->continuity) ? "what no checkpoint tells of"
+							   : "without a BPF file system",
+			  strerror(-err));
 	loop_stop(sup->loop);
 }
 

@@ -260,3 +260,89 @@ expect_not_pinned() {
 	expect_report host 3 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 384'
 	: >"$WORK/host.report"
 }
+
+story_pins_removed_by_hand() {
+	topology_wire
+	with_own_mounts pins_removed_by_hand
+}
+
+# What only serves the next agent is no condition of counting: all is in this one's reports, and it says once what it
+# cannot do any more.
+pins_removed_by_hand() {
+	start_agent host
+	send 3
+	rm -r /sys/fs/bpf/flowtally/net*
+	send 4
+	report_now host
+	expect_report host 7 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 896'
+	in_ns host "$FLOWTALLY" status >/dev/null || fail 'it counts, and says that it is not well'
+	wire host s0 peer s1
+	wait_for 's0 to count' counts s0
+	stray 5 peer s1
+	send 2
+	stop_agent host
+	expect_report host 7 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 256' "$STRAY Bytes: 640"
+	expect_told_once
+	expect_equal 'own filters' 0 $(($(own_filters host v0) + $(own_filters host s0)))
+	expect_no_mount 'after the end'
+
+	start_agent host
+	send 3
+	rm -r /sys/fs/bpf/flowtally
+	signal_agent host USR2
+	wait "${AGENT[host]}" || fail 'the agent does not end well'
+	agent_log_has host 'stopping instead' || fail 'it hands over what nobody can find'
+	expect_report host 3 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 384'
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+	start_agent host
+	expect_mount 'when it runs again'
+	stop_agent host
+	expect_report host 0
+}
+
+counts() { # DEV
+	in_ns host "$FLOWTALLY" interfaces --json |
+		jq -e --arg dev "$1" '.interfaces[] | select(.name == $dev) | .state == "monitored"'
+}
+
+expect_told_once() {
+	expect_equal 'how often it says so' 1 "$(agent_log_count host 'nothing can be pinned in the BPF file system')"
+	! agent_log_has host 'the rest follows' || fail 'it promises what does not come'
+}
+
+story_pins_become_read_only() {
+	topology_wire
+	with_own_mounts pins_become_read_only
+}
+
+# Nor is what was pinned before counted again by whoever finds it.
+pins_become_read_only() {
+	local end
+
+	mount -t bpf -o mode=700 theirs /sys/fs/bpf
+	for end in stop_agent kill_agent; do
+		: >"$WORK/host.report"
+		start_agent host
+		two_ports 3
+		mount -o remount,ro /sys/fs/bpf
+		two_ports 4
+		report_now host
+		expect_told_once
+		[[ $end == kill_agent ]] || two_ports 2
+		"$end" host
+		expect_status 1 'Read-only file system' run
+		mount -o remount,rw /sys/fs/bpf
+		start_agent host
+		two_ports 1
+		stop_agent host
+		expect_equal "bytes of all reports, $end" \
+			$((($([[ $end == kill_agent ]] && echo 8 || echo 10)) * 2 * 128)) "$(sum_of_reports host)"
+		[[ ! -e /sys/fs/bpf/flowtally ]] || fail 'there are still pins'
+	done
+}
+
+# Two flows, of which a CPU can hold one.
+two_ports() { # PACKETS OF EACH
+	send "$1"
+	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
+}
