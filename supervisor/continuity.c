@@ -275,6 +275,8 @@ static int continuity_put_state(const struct continuity *continuity,
 	};
 	int err = interface_table_save(continuity->table, &checkpoint);
 
+	for (size_t i = 0; continuity->begins_report && i < checkpoint.phase_count; i++)
+		checkpoint.phases[i].before_attach = (struct flow_count){0};
 	if (!err)
 		err = continuity_list_earlier(continuity, &checkpoint);
 	if (!err)
@@ -421,7 +423,9 @@ static int continuity_note_report(struct continuity *continuity, const struct me
 	continuity->report = begun;
 	continuity->report_held = begun.maps.count;
 	continuity->folded = 0;
+	continuity->begins_report = true;
 	continuity_save(continuity, &next);
+	continuity->begins_report = false;
 	return 0;
 }
 

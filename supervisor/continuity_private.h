@@ -26,6 +26,7 @@ struct continuity {
 	struct checkpoint_list done_maps;
 	uint64_t reported_train_set, folded_train_set;
 	uint64_t owed, folded; /* what is pinned for the running interval (checkpoint.h) */
+	bool begins_report;    /* it has all before_attach that the table still knows of */
 	bool recovered;	       /* or there was nothing to be */
 	int save_error;	       /* said once */
 	bool fold_failed;

@@ -150,6 +150,37 @@ story_killed_behind_a_report() {
 	expect_equal 'bytes' $((20 * 128)) "$(sum_of_reports host)"
 }
 
+# What a link carried before anybody looked at it is in that report, whoever writes it, and in no other.
+story_before_attach_of_a_report_in_doubt() {
+	local name link=0
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host -v
+	for name in write pwrite64; do
+		link=$((link + 1))
+		signal_agent host STOP
+		wire host "s$link" peer "t$link"
+		stray 5 peer "t$link"
+		signal_agent host CONT
+		wait_for_log host "s$link: attached"
+		kill_at_system_call host "$name" 1
+		has_died host || fail "it does not get to $name"
+		start_agent host -v
+		kill_agent host
+		start_agent host -v
+		report_now host
+		expect_equal "packets before the attach, killed at $name" "$link" "$(before_attach_fives)"
+	done
+	stop_agent host
+	expect_equal 'packets before the attach' 2 "$(before_attach_fives)"
+}
+
+# Of all reports, in units of five packets.
+before_attach_fives() {
+	awk '/reason=before_attach/ { sub(/.*packets=/, ""); sum += $0 } END { print sum / 5 }' "$WORK/host.report"
+}
+
 # As with StandardOutput=append: and StandardError=append: of the same file.
 start_agent_into_one_file() { # NUMBER
 	ip netns exec "$PREFIX-host" "$FLOWTALLY" run -v -t 3600 -a "$ATTACH" -o - >>"$WORK/both" 2>>"$WORK/both" \
