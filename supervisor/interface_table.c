@@ -23,6 +23,7 @@
 #define ROUND_NS_A_LINK 20000
 #define ROUNDS_IN_A_ROW 8
 /* At the end, of what the kernel has no memory for at that instant. */
+#define STOP_TRIES   3
 #define DETACH_TRIES 3
 
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
@@ -531,9 +532,10 @@ int64_t interface_table_retry_ns(const struct interface_table *table)
 	return table->changed ? clock_earlier_ns(table->pace.next_ns, retry_ns) : retry_ns;
 }
 
-void interface_table_stop(struct interface_table *table)
+/* Again, it does what it did not do the last time. */
+static int table_stop(struct interface_table *table)
 {
-	int err = 0;
+	int err = 0, drain_err = 0;
 
 	/* those that went since the last reconciliation */
 	if (table->gone)
@@ -551,10 +553,18 @@ void interface_table_stop(struct interface_table *table)
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_STOPPED && !err)
 			err = table_end_life(table, interface);
-	if (err)
-		log_error("flows of the last interval are lost: %s", strerror(-err));
-	if (table->waiting)
-		table_drain_ended(table);
+	if (table->waiting || table->untaken)
+		drain_err = table_drain_ended(table);
+	return err ? err : drain_err;
+}
+
+int interface_table_stop(struct interface_table *table)
+{
+	int err = table_stop(table);
+
+	for (int try = 1; try < STOP_TRIES && err; try++)
+		err = table_stop(table);
+	return err;
 }
 
 static void table_detach_all(struct interface_table *table)

@@ -115,9 +115,9 @@ void interface_table_drain(struct interface_table *table, bool for_long);
  * or negative errno. */
 int interface_table_drain_full(struct interface_table *table);
 
-/* Stops counting everywhere, reads all maps into the merge. interface_table_detach() then takes the
- * program off. */
-void interface_table_stop(struct interface_table *table);
+/* Stops counting everywhere, reads all maps into the merge. 0 or negative errno: not all of them
+ * could be read, also not at a second try. interface_table_detach() then takes the program off. */
+int interface_table_stop(struct interface_table *table);
 void interface_table_detach(struct interface_table *table);
 
 /* Adds what is in the maps now to a merge of the caller, without touching them: for a look at the

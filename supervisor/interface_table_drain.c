@@ -423,7 +423,7 @@ static void selection_keep_unswapped(struct selection *selection)
  * The maps of ended phases: out of their slots, into the merge. Nobody counts for them, and no CPU
  * holds anything of them that could still be put into their maps.
  */
-static void table_retire_ended(struct interface_table *table, bool for_long)
+static int table_retire_ended(struct interface_table *table, bool for_long)
 {
 	struct selection selection;
 	int err = selection_new(&selection, table->waiting);
@@ -436,9 +436,6 @@ static void table_retire_ended(struct interface_table *table, bool for_long)
 	}
 	if (!err)
 		err = flow_maps_retire(table->monitor->maps, selection.maps, selection.count);
-	if (err)
-		log_error("flow maps could not be taken out of their slots: %s; trying again",
-			  strerror(-err));
 	for (size_t i = 0; i < selection.count && !err; i++) {
 		struct interface *ended = selection.interfaces[i];
 
@@ -449,6 +446,7 @@ static void table_retire_ended(struct interface_table *table, bool for_long)
 		table->waiting--;
 	}
 	selection_clean(&selection);
+	return err;
 }
 
 /*
@@ -472,7 +470,7 @@ static int table_drain(struct interface_table *table, struct selection *selectio
 		table_read_selected(table, selection, for_long);
 	}
 	if (!err && table->waiting)
-		table_retire_ended(table, for_long);
+		err = table_retire_ended(table, for_long);
 	if (!err && !table->waiting)
 		table_tell_ended_gaps(table);
 	return err;
@@ -517,15 +515,20 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 	selection_clean(&selection);
 }
 
-void table_drain_ended(struct interface_table *table)
+int table_drain_ended(struct interface_table *table)
 {
 	struct selection none;
 	int err = selection_new(&none, 0);
 
 	if (!err)
 		err = table_drain(table, &none, true);
-	table_note_unread(err);
 	selection_clean(&none);
+	return err;
+}
+
+void table_drain_ended_early(struct interface_table *table)
+{
+	table_note_unread(table_drain_ended(table));
 }
 
 static void table_note_full(void *data, uint32_t slot)

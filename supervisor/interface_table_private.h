@@ -95,8 +95,10 @@ void table_forget_old_words(struct interface_table *table);
 /* A link that went and was not monitored: to those that faded, or freed. */
 void table_fade(struct interface_table *table, struct interface *interface);
 
-/* Reads the maps of ended phases before their time, when there are many. */
-void table_drain_ended(struct interface_table *table);
+/* Reads the maps of ended phases, and what CPUs hold. 0 or negative errno: some wait yet. */
+int table_drain_ended(struct interface_table *table);
+/* The same before its time, when there are many; a failure is logged. */
+void table_drain_ended_early(struct interface_table *table);
 
 /*
  * What was counted under an id goes into the report with the role of that time. It becomes an

@@ -449,6 +449,6 @@ int table_update_roles(struct interface_table *table)
 		err = table_make_change(table, &change);
 	/* what ended holds maps until it is read */
 	if (table->waiting >= WAITING_MAX || (full && table->waiting))
-		table_drain_ended(table);
+		table_drain_ended_early(table);
 	return err;
 }

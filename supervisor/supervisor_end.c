@@ -26,8 +26,8 @@
 /* How long each of the last reports may take to leave through a slow pipe. */
 #define FINISH_MS 5000
 
-/* The last report could not be written: what is in it stays for the next agent, if it can, and if
- * anybody may want it: the end of a pipeline leaves nothing behind. */
+/* The last report could not be made or written: what is in it stays for the next agent, if it can,
+ * and if anybody may want it: the end of a pipeline leaves nothing behind. */
 static void supervisor_leave_report(struct supervisor *sup, int err)
 {
 	if (reporter_is_unread(sup->reporter))
@@ -44,8 +44,8 @@ static void supervisor_leave_report(struct supervisor *sup, int err)
 }
 
 /* The report of the unfinished interval, unless --count has been reached. A slow reader gets what
- * is left of the one before first. */
-static int supervisor_write_last(struct supervisor *sup)
+ * is left of the one before first. unread: why not all that was counted is in it, or 0. */
+static int supervisor_write_last(struct supervisor *sup, int unread)
 {
 	bool enough = supervisor_has_reported_enough(sup);
 	int err = enough ? reporter_flush(sup->reporter, FINISH_MS)
@@ -56,23 +56,32 @@ static int supervisor_write_last(struct supervisor *sup)
 	reporter_end_if_sent(sup->reporter);
 	if (enough)
 		return 0;
+	if (unread && continuity_pins(sup->continuity))
+		return unread;
+	if (unread)
+		log_error("not all that was counted could be read, the last report is without the "
+			  "rest: %s",
+			  strerror(-unread));
 	err = reporter_write(sup->reporter);
 	return err ? err : reporter_flush(sup->reporter, FINISH_MS);
 }
 
 int supervisor_finish(struct supervisor *sup)
 {
-	int err;
+	int unread, err;
 
 	log_live("");
 	notify("STOPPING=1");
 	interface_table_ask_ports(sup->table);
-	interface_table_stop(sup->table);
+	unread = interface_table_stop(sup->table);
+	sup->stopped = true;
+	if (supervisor_has_reported_enough(sup))
+		unread = 0;
 	translation_catch_up(sup->translation);
-	err = supervisor_write_last(sup);
+	err = supervisor_write_last(sup, unread);
 	if (err)
 		supervisor_leave_report(sup, err);
-	return err;
+	return err ? err : unread;
 }
 
 int supervisor_hand_over(struct supervisor *sup)
@@ -101,7 +110,9 @@ void supervisor_clean(struct supervisor *sup)
 {
 	control_server_free(sup->control);
 	if (sup->table && !sup->hand_over) {
-		interface_table_stop(sup->table);
+		/* what could not be read then is no longer for us to read */
+		if (!sup->stopped)
+			(void)interface_table_stop(sup->table);
 		interface_table_detach(sup->table);
 	}
 	exporter_free(sup->exporter);

@@ -43,6 +43,7 @@ struct supervisor {
 	int64_t began_wall_ns; /* the same, wall clock */
 	int64_t due_ns;	       /* the next report, boot clock */
 	bool hand_over;	       /* to the next agent, instead of stopping */
+	bool stopped;	       /* counting */
 	bool left_report;      /* for the next agent, with nothing attached */
 	int64_t retry_ns;      /* what the retry timer is set to */
 };

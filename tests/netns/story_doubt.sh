@@ -89,6 +89,38 @@ story_last_report_stays_for_the_next_agent() {
 	expect_equal 'interfaces in the report' 2 "$(header_field host interfaces)"
 }
 
+# Ends the agent, whose COUNTth bpf(2) from now on finds no memory. Fails if it does not get so far; its exit status is
+# in STATUS.
+ends_without_memory_at() { # COUNT
+	strace -qq -o "$WORK/strace" -p "${AGENT[host]}" -e inject=bpf:error=ENOMEM:when="$1" 2>/dev/null &
+	TRACER=$!
+	wait_for 'the tracer' has_died_or_is_traced host "$TRACER"
+	signal_agent host TERM
+	STATUS=0
+	wait "${AGENT[host]}" || STATUS=$?
+	end_trace
+	grep -qF INJECTED "$WORK/strace"
+}
+
+# A moment without memory at the end costs nothing that was counted: it is in the last report, or in the first one of
+# the next agent.
+story_no_memory_at_the_end() {
+	local call sent=0 failed=0
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	call=$((RANDOM % ${CRASH_STEP:-3} + 1))
+	while start_agent host && two_flows 1 && sent=$((sent + 2)) && ends_without_memory_at "$call"; do
+		((STATUS)) || expect_equal "bytes of all reports, without memory for call $call" \
+			$((sent * 128)) "$(sum_of_reports host)"
+		failed=$((failed + 1)) call=$((call + ${CRASH_STEP:-3}))
+	done
+	((failed >= 3)) || fail "failed only $failed times"
+	start_agent host
+	stop_agent host
+	expect_equal "bytes of all reports, without memory $failed times" $((sent * 128)) "$(sum_of_reports host)"
+}
+
 # Nobody looks at the links meanwhile. One that has the index of another is another.
 story_links_change_before_a_left_report() {
 	local index
