@@ -227,6 +227,10 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	if (state->output_error)
 		add_problem(&problems, "%s: cannot write reports: %s", state->output,
 			    explain_output(state->output_error));
+	if (interface_table_drain_error(state->table))
+		add_problem(&problems,
+			    "not all that was counted could be read for the last report: %s",
+			    strerror(-interface_table_drain_error(state->table)));
 	if (full->packets)
 		add_problem(&problems,
 			    "%llu packets found no room in a flow map; raise map_entries "

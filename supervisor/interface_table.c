@@ -610,6 +610,11 @@ uint64_t interface_table_fill(const struct interface_table *table,
 		       : 0;
 }
 
+int interface_table_drain_error(const struct interface_table *table)
+{
+	return table->drain_error;
+}
+
 uint64_t interface_table_losses(const struct interface_table *table)
 {
 	return table->losses;

@@ -154,6 +154,9 @@ void interface_table_each(const struct interface_table *table,
 /* Entries in its map, as far as the program tells; 0 if it is not monitored. */
 uint64_t interface_table_fill(const struct interface_table *table,
 			      const struct interface *interface);
+/* Why not all that was counted is in the last report but waits for the next one, a negative errno,
+ * or 0. */
+int interface_table_drain_error(const struct interface_table *table);
 /* How often a map could not be read to its end, so that flows were lost; since the start. */
 uint64_t interface_table_losses(const struct interface_table *table);
 

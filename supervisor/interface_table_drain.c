@@ -511,6 +511,7 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 		table_read_counters(table, TRUTH_AFTER);
 		table_tell_truth(table);
 	}
+	table->drain_error = err;
 	table_note_unread(err);
 	selection_clean(&selection);
 }

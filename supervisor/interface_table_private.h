@@ -31,6 +31,7 @@ struct interface_table {
 			   */
 	uint64_t losses;  /* maps, and CPUs' trains, that could not be read to their end */
 	bool untaken;	  /* the quiet set of trains is to be read before the epoch changes again */
+	int drain_error;  /* of the last one; 0: what there was was read */
 	bool unheld;	  /* trains could not be pinned, said once */
 	bool changed;	  /* since the last reconciliation */
 	bool unfinished;  /* that reconciliation is */

@@ -121,6 +121,29 @@ story_no_memory_at_the_end() {
 	expect_equal "bytes of all reports, without memory $failed times" $((sent * 128)) "$(sum_of_reports host)"
 }
 
+# Whoever asks is told that a report lacks something. By clsact, as the self-check asks bpf(2) for tcx.
+once_no_memory_to_drain() {
+	local status=0
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	start_agent host -a clsact
+	two_flows 1
+	strace -qq -o "$WORK/strace" -p "${AGENT[host]}" -e inject=bpf:error=ENOMEM 2>/dev/null &
+	TRACER=$!
+	wait_for 'the tracer' has_died_or_is_traced host "$TRACER"
+	report_now host
+	wait_for 'sleep' died_or_sleeps host
+	end_trace
+	in_ns host "$FLOWTALLY" status >"$WORK/status" || status=$?
+	expect_equal 'exit status' 3 "$status"
+	grep -q 'not all that was counted could be read' "$WORK/status" || fail 'it does not say so' "$(<"$WORK/status")"
+	report_now host
+	in_ns host "$FLOWTALLY" status >/dev/null || fail 'it still says so'
+	stop_agent host
+	expect_equal 'bytes of all reports' 256 "$(sum_of_reports host)"
+}
+
 # Nobody looks at the links meanwhile. One that has the index of another is another.
 story_links_change_before_a_left_report() {
 	local index
