@@ -80,8 +80,9 @@ void attach_describe(const struct attachment *attachment, struct checkpoint_atta
 
 /*
  * Takes over what a dead agent had attached, and puts our program in the place of its program,
- * without a packet in between that neither sees. *attachment is set on success only. -ENOENT: it is
- * not on both hooks any more, and what was left of it is removed.
+ * without a packet in between that neither sees. *attachment is set on success only. An errno that
+ * is_lack(): what is attached stays, for another try. Another negative errno: it is not on both
+ * hooks any more, and what was left of it is removed.
  */
 int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		 const struct checkpoint_attachment *described, struct attachment *attachment);

@@ -2,6 +2,7 @@
 /* clsact: direct-action BPF filters on the qdisc that holds both hooks (net/sched/sch_ingress.c,
  * cls_bpf.c). */
 #include "lib/cleanup.h"
+#include "lib/lack.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/checkpoint.h"
 
@@ -330,7 +331,7 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 		tc_change(attacher->tc, &change, 1);
 		err = change.result;
 	}
-	if (err)
+	if (err && !is_lack(err))
 		clsact_remove(attacher, attachment);
 	return err;
 }

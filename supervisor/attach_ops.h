@@ -23,7 +23,7 @@ struct attach_ops {
 	/* Both hooks or none for each; sets the result and its own part of the attachment.
 	 * -EOPNOTSUPP: the kernel has no such thing. */
 	void (*attach)(struct attacher *attacher, struct attach_job *const *jobs, size_t n);
-	/* Like attach, of one that is there already. -ENOENT: it is not. */
+	/* As attach_adopt(). */
 	int (*adopt)(struct attacher *attacher, const struct checkpoint_attachment *described,
 		     struct attachment *attachment);
 	/* Goes on after an error; the result is the first one. Gone already is no error. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* tcx: BPF links in a chain of their own, before clsact's (kernel/bpf/tcx.c, net/core/dev.c:
  * sch_handle_ingress). */
+#include "lib/cleanup.h"
+#include "lib/lack.h"
 #include "supervisor/attach_ops.h"
 #include "supervisor/pins.h"
 
@@ -176,12 +178,18 @@ static int tcx_adopt(struct attacher *attacher, const struct checkpoint_attachme
 {
 	int ingress = tcx_adopt_hook(attacher, attachment, TC_HOOK_INGRESS);
 	int egress = tcx_adopt_hook(attacher, attachment, TC_HOOK_EGRESS);
+	int err = is_lack(egress) || !ingress ? egress : ingress;
 
 	(void)described;
-	if (!ingress && !egress)
-		return 0;
-	(void)tcx_detach_one(attacher, attachment);
-	return ingress ? ingress : egress;
+	if (!is_lack(err)) {
+		if (err)
+			(void)tcx_detach_one(attacher, attachment);
+		return err;
+	}
+	/* the pins hold them */
+	cleanup_close(&attachment->link_fd[TC_HOOK_INGRESS]);
+	cleanup_close(&attachment->link_fd[TC_HOOK_EGRESS]);
+	return err;
 }
 
 static uint32_t tcx_link_program(int fd)

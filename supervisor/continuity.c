@@ -2,6 +2,7 @@
 #include "supervisor/continuity.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/lack.h"
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/continuity_private.h"
@@ -81,8 +82,7 @@ static int continuity_load(struct continuity *continuity)
 
 bool continuity_can_wait(int err)
 {
-	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EPERM ||
-	       err == -EACCES || err == -EROFS;
+	return is_lack(err) || err == -EROFS;
 }
 
 /* Why there is nothing to go on with, by what loading came to. */

@@ -5,6 +5,7 @@
  * end was told.
  */
 #include "lib/cleanup.h"
+#include "lib/lack.h"
 #include "lib/log.h"
 #include "netlink/rtnl.h"
 #include "report/flow_count.h"
@@ -166,10 +167,10 @@ static int recovery_new_interface(struct interface **ret, const struct checkpoin
 	return 0;
 }
 
-/* Goes on counting in the map that the slot table names. */
-static void recovery_go_on(struct recovery *recovery, struct interface *interface,
-			   const struct checkpoint_phase *phase, const struct flow_slot *word,
-			   struct flow_map *map)
+/* Goes on counting in the map that the slot table names. What has ended is no error. */
+static int recovery_go_on(struct recovery *recovery, struct interface *interface,
+			  const struct checkpoint_phase *phase, const struct flow_slot *word,
+			  struct flow_map *map)
 {
 	struct interface_table *table = recovery->table;
 	const struct monitor *monitor = table->monitor;
@@ -180,14 +181,17 @@ static void recovery_go_on(struct recovery *recovery, struct interface *interfac
 	interface->slot = *word;
 	interface->recorded = true;
 	map->fd = -1;
-	if (err) {
-		log_debug("%s: not attached any more: %s", phase->name, strerror(-err));
-		interface_stop(interface, monitor, false);
-		table_push_ended(table, interface);
-		return;
+	if (!err) {
+		interface->state = INTERFACE_COUNTING;
+		table_enter(table, interface);
+		return 0;
 	}
-	interface->state = INTERFACE_COUNTING;
-	table_enter(table, interface);
+	table_push_ended(table, interface);
+	if (is_lack(err))
+		return err;
+	log_debug("%s: not attached any more: %s", phase->name, strerror(-err));
+	interface_stop(interface, monitor, false);
+	return 0;
 }
 
 static int recovery_note_records(void *data, const struct flow_key *keys,
@@ -241,7 +245,7 @@ static int recovery_begin_again(struct recovery *recovery, const bool *in_trains
 {
 	struct interface_table *table = recovery->table;
 	struct interface *interface;
-	bool counted, adopted;
+	bool counted;
 	int err = recovery_find_records(recovery, in_trains, phase->id, &counted);
 
 	if (!err)
@@ -252,11 +256,15 @@ static int recovery_begin_again(struct recovery *recovery, const bool *in_trains
 		interface->wanted_from_birth = false;
 	else if (!recovery_is_gone(recovery, interface))
 		before->before_attach = (struct flow_count){0};
-	adopted = !attach_adopt(table->monitor->attacher, phase->ifindex, phase->life,
-				&phase->attachment, &interface->attachment);
-	if (adopted)
+	err = attach_adopt(table->monitor->attacher, phase->ifindex, phase->life,
+			   &phase->attachment, &interface->attachment);
+	if (is_lack(err)) {
+		interface_free(interface);
+		return err;
+	}
+	if (!err)
 		interface_detach_each(&interface, 1, table->monitor);
-	interface->recalled = !adopted;
+	interface->recalled = err;
 	if (*table_find(table, phase->ifindex)) {
 		interface_free(interface);
 		return 0;
@@ -358,10 +366,8 @@ static int recovery_take_phase(struct recovery *recovery, const bool *in_trains,
 
 	if (err)
 		return err;
-	if (recovery_is_last_phase(recovery, phase, map)) {
-		recovery_go_on(recovery, interface, phase, &word, map);
-		return 0;
-	}
+	if (recovery_is_last_phase(recovery, phase, map))
+		return recovery_go_on(recovery, interface, phase, &word, map);
 	if (phase->live && !phase->counting)
 		err = recovery_begin_again(recovery, in_trains, interface, phase, &word);
 	table_push_ended(table, interface);

@@ -188,6 +188,44 @@ once_start_without_means_after_a_death() {
 	expect_report host 20 "$(flow 20)"
 }
 
+# The number of the first call of NAME with PATTERN in what strace wrote.
+number_of_call() { # PATTERN
+	grep -nm 1 -e "$1" "$WORK/calls" | cut -d: -f1
+}
+
+# Nor are hooks let go of which it cannot take over: what passes is counted all the time.
+story_start_cannot_take_over_hooks() {
+	local name=sendto what=RTM_NEWTFILTER status=0 number
+
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	[[ $ATTACH != tcx ]] || name=bpf what='BPF_OBJ_GET.*link-[0-9]*-ingress'
+	topology_wire
+	start_agent host
+	send 10
+	# after a report all agents leave alike much, so that the next one's calls are the same
+	report_now host
+	kill_agent host
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec strace -D -qq -s 64 -o "%s" -e trace=%s ${INJECT:+-e inject=$INJECT} "%s" "$@"\n' \
+		"$WORK/calls" "$name" "$FLOWTALLY" >"$WORK/traced"
+	chmod +x "$WORK/traced"
+	FLOWTALLY=$WORK/traced start_agent host
+	report_now host
+	kill_agent host
+	number=$(number_of_call "$what")
+	INJECT=$name:error=ENOMEM:when=$number in_ns host timeout $((20 * PATIENCE)) "$WORK/traced" run -t 3600 -a "$ATTACH" \
+		-o "$WORK/host.report" 2>"$WORK/errors" || status=$?
+	grep -q "$what.*INJECTED" "$WORK/calls" || fail 'that was another call:' "$(grep INJECTED "$WORK/calls")"
+	expect_equal 'exit status' 1 "$status"
+	grep -q 'cannot be read now' "$WORK/errors" || fail 'it does not say why:' "$(cat "$WORK/errors")"
+	send 10
+	start_agent host
+	send 10
+	stop_agent host
+	expect_report host 20 "$(flow 20)"
+	expect_equal 'own filters' 0 "$(own_filters host v0)"
+}
+
 # An interface that the lists had let go of before the agent died is the same when they take it again.
 story_excluded_at_a_death() {
 	topology_wire

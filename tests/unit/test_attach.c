@@ -404,6 +404,26 @@ static void test_repair_beside_others(void **state)
 	assert_true(kernel.clsact);
 }
 
+/* What a moment's lack keeps from being taken over goes on as it is; what is gone is taken off. */
+static void test_adopt_fails(void **state)
+{
+	struct attachment attachment = {0}, adopted = {0};
+	struct checkpoint_attachment described;
+
+	(void)state;
+	assert_int_equal(attach(&attachment), 0);
+	attach_describe(&attachment, &described);
+	kernel.fail_add = -ENOMEM;
+	assert_int_equal(attach_adopt(&attacher, IFINDEX, 1, &described, &adopted), -ENOMEM);
+	assert_null(adopted.ops);
+	assert_int_equal(kernel.count, 2);
+	kernel.fail_add = 0;
+	kernel_remove(kernel_find(TC_HOOK_EGRESS, 0xffff, CREATED));
+	assert_int_equal(attach_adopt(&attacher, IFINDEX, 1, &described, &adopted), -ENOENT);
+	assert_int_equal(kernel.count, 0);
+	assert_false(kernel.clsact);
+}
+
 static void test_repair_fails(void **state)
 {
 	struct attachment attachment = {0};
@@ -524,6 +544,7 @@ int main(void)
 		cmocka_unit_test_setup(test_repair_of_one_hook, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_what_is_there, new_kernel),
 		cmocka_unit_test_setup(test_repair_beside_others, new_kernel),
+		cmocka_unit_test_setup(test_adopt_fails, new_kernel),
 		cmocka_unit_test_setup(test_repair_fails, new_kernel),
 		cmocka_unit_test_setup(test_repair_without_a_qdisc, new_kernel),
 		cmocka_unit_test_setup(test_tcx_ahead_of_others, new_kernel),
