@@ -288,7 +288,7 @@ $(BUILD)/tests/unit/test_no_memory: private LDFLAGS += \
 
 # the test is the kernel
 $(BUILD)/tests/unit/test_attach: private LDFLAGS += \
-	$(foreach name,change clsact_find clsact_delete filter_delete filter_each,-Wl,--wrap=tc_$(name)) \
+	$(foreach name,change clsact_find clsact_delete clsact_each filter_delete filter_each,-Wl,--wrap=tc_$(name)) \
 	$(foreach name,link_create prog_query,-Wl,--wrap=bpf_$(name))
 
 # the test is the kernel

@@ -69,21 +69,35 @@ static int clsact_try_on(struct attacher *attacher, enum tc_hook hook,
 	return err;
 }
 
+/* Whose filters there are on a link. */
+struct clsact_census {
+	int ours;
+	bool created; /* ours say that the qdisc is, too */
+	bool others;
+};
+
 static void clsact_count_filter(void *data, const struct tc_filter *filter)
 {
-	(void)filter;
-	++*(size_t *)data;
+	struct clsact_census *census = data;
+
+	if (!clsact_is_ours(filter)) {
+		census->others = true;
+		return;
+	}
+	census->ours++;
+	census->created |= filter->handle == CLSACT_HANDLE_CREATED;
 }
 
-/* Deletes the qdisc, unless somebody has a filter on it. */
-static int clsact_delete_unused(struct tc *tc, uint32_t ifindex)
+/* Deletes a qdisc that we created, and our filters with it: who dies between the two would leave a
+ * qdisc that nothing says whose it is. -EBUSY: somebody else has a filter on it, and all stays. */
+static int clsact_delete(struct tc *tc, uint32_t ifindex)
 {
-	size_t filters = 0;
-	int err = tc_filter_each(tc, ifindex, clsact_count_filter, &filters);
+	struct clsact_census census = {0};
+	int err = tc_filter_each(tc, ifindex, clsact_count_filter, &census);
 
-	if (err || filters)
+	if (err)
 		return err;
-	return tc_clsact_delete(tc, ifindex);
+	return census.others ? -EBUSY : tc_clsact_delete(tc, ifindex);
 }
 
 static bool clsact_is_gone(int err)
@@ -101,19 +115,19 @@ static int clsact_filter_error(int err)
 static int clsact_finish(struct attacher *attacher, struct attachment *attachment,
 			 const int results[TC_HOOKS])
 {
+	bool deleted;
 	int err[TC_HOOKS];
 
 	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
 		err[hook] = clsact_try_on(attacher, hook, attachment, results[hook]);
 	if (!err[TC_HOOK_INGRESS] && !err[TC_HOOK_EGRESS])
 		return 0;
+	deleted = attachment->clsact.created && !clsact_delete(attacher->tc, attachment->ifindex);
 	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
-		if (!err[hook])
+		if (!err[hook] && !deleted)
 			(void)tc_filter_delete(attacher->tc, attachment->ifindex, hook,
 					       attachment->clsact.priority[hook],
 					       clsact_handle(attachment));
-	if (attachment->clsact.created)
-		(void)clsact_delete_unused(attacher->tc, attachment->ifindex);
 	return clsact_filter_error(err[TC_HOOK_INGRESS] ? err[TC_HOOK_INGRESS]
 							: err[TC_HOOK_EGRESS]);
 }
@@ -217,28 +231,43 @@ static void clsact_note(struct attach_job *job, int err)
 		job->result = err;
 }
 
+/* Whether it is filters that have to be deleted: others use the qdisc. */
+static bool clsact_keeps_qdisc(struct attacher *attacher, struct attach_job *job)
+{
+	int err = -EBUSY;
+
+	if (job->gone)
+		return false;
+	if (job->attachment->clsact.created)
+		err = clsact_delete(attacher->tc, job->ifindex);
+	if (err == -EBUSY)
+		return true;
+	clsact_note(job, err);
+	return false;
+}
+
 static void clsact_detach(struct attacher *attacher, struct attach_job *const *jobs, size_t n)
 {
 	_free_ struct tc_change *changes = calloc(2 * n + 1, sizeof(*changes));
 	_free_ struct attach_job **of = calloc(2 * n + 1, sizeof(struct attach_job *));
 	size_t count = 0;
 
-	for (size_t i = 0; i < n; i++)
-		for (enum tc_hook hook = 0; hook < TC_HOOKS && changes && of && !jobs[i]->gone;
-		     hook++) {
+	for (size_t i = 0; i < n; i++) {
+		if (!changes || !of) {
+			jobs[i]->result = -ENOMEM;
+			continue;
+		}
+		if (!clsact_keeps_qdisc(attacher, jobs[i]))
+			continue;
+		for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++) {
 			of[count] = jobs[i];
 			changes[count++] = clsact_filter(attacher, hook, jobs[i]->attachment,
 							 TC_FILTER_DELETE);
 		}
+	}
 	tc_change(attacher->tc, changes, count);
 	for (size_t i = 0; i < count; i++)
 		clsact_note(of[i], changes[i].result);
-	for (size_t i = 0; i < n; i++) {
-		if (!changes || !of)
-			jobs[i]->result = -ENOMEM;
-		else if (jobs[i]->attachment->clsact.created && !jobs[i]->gone)
-			clsact_note(jobs[i], clsact_delete_unused(attacher->tc, jobs[i]->ifindex));
-	}
 }
 
 /* Our filters, as they stand in the kernel. */
@@ -436,14 +465,19 @@ static void clsact_sweep_link(void *data, uint32_t ifindex)
 {
 	struct clsact_sweep *sweep = data;
 	struct clsact_leftovers leftovers = {.tc = sweep->tc, .ifindex = ifindex};
+	struct clsact_census census = {0};
 	int err;
 
 	if (sweep->keep && sweep->keep(sweep->keep_data, ifindex))
 		return;
-	err = clsact_remove_leftovers(&leftovers);
-	sweep->removed += leftovers.removed;
-	if (!err && leftovers.created)
-		err = clsact_delete_unused(sweep->tc, ifindex);
+	err = tc_filter_each(sweep->tc, ifindex, clsact_count_filter, &census);
+	if (!err && census.created && !census.others) {
+		err = tc_clsact_delete(sweep->tc, ifindex);
+		sweep->removed += err ? 0 : census.ours;
+	} else if (!err) {
+		err = clsact_remove_leftovers(&leftovers);
+		sweep->removed += leftovers.removed;
+	}
 	if (err && !clsact_is_gone(err))
 		sweep->err = err;
 }

@@ -392,6 +392,43 @@ story_killed_while_it_recovers() {
 	expect_equal "bytes of all reports, killed $killed times" "$((sent * 128))" "$(sum_of_reports host)"
 }
 
+expect_no_clsact() { # WHEN
+	local qdiscs
+
+	qdiscs=$(tc_in host qdisc show | grep '^qdisc clsact ' || true)
+	expect_equal "clsact qdiscs $1" '' "$qdiscs"
+}
+
+# Fault injection into the end: no qdisc of ours stays that nobody knows to be ours.
+once_killed_while_it_detaches() {
+	local call step=${CRASH_STEP:-3} killed=0 status
+
+	call=$((RANDOM % step + 1))
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	wire host s0 peer s1
+	while true; do
+		start_agent host -a clsact
+		trace_until_call host sendto "$call"
+		signal_agent host TERM
+		status=0
+		wait "${AGENT[host]}" || status=$?
+		end_trace
+		((status)) || break
+		expect_equal 'exit status' 137 "$status"
+		killed=$((killed + 1)) call=$((call + step))
+		if ((killed % 2)); then
+			in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+		else
+			start_agent host -a clsact
+			stop_agent host
+		fi
+		expect_no_clsact "after a death at call $((call - step))"
+	done
+	expect_no_clsact 'at the end'
+	((killed >= 2)) || fail "killed only $killed times"
+}
+
 has_died_or_read_again() { # NS TIMES
 	has_died "$1" || (($(grep -cF 'configuration is read again' "$WORK/$1.log") > $2))
 }

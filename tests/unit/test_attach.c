@@ -30,7 +30,7 @@ static struct {
 	bool clsact;
 	struct tc_filter filters[16];
 	size_t count;
-	unsigned int qdiscs_added, qdiscs_deleted, filters_added, links_tried;
+	unsigned int qdiscs_added, qdiscs_deleted, filters_added, filters_deleted, links_tried;
 	/* what ends with that error */
 	int fail_add, fail_delete, fail_each, fail_link;
 } kernel;
@@ -97,6 +97,7 @@ static int kernel_delete(const struct tc_change *change)
 	if (!filter)
 		return -ENOENT;
 	kernel_remove(filter);
+	kernel.filters_deleted++;
 	return 0;
 }
 
@@ -110,6 +111,8 @@ static int kernel_change(const struct tc_change *change)
 		kernel.qdiscs_added++;
 		return 0;
 	case TC_CLSACT_DELETE:
+		if (kernel.fail_delete)
+			return kernel.fail_delete;
 		if (!kernel.clsact)
 			return -ENOENT;
 		kernel.clsact = false;
@@ -137,6 +140,7 @@ int __wrap_bpf_link_create(int program_fd, int target, enum bpf_attach_type type
 			   const struct bpf_link_create_opts *opts);
 int __wrap_bpf_prog_query(int target, enum bpf_attach_type type, __u32 query_flags,
 			  __u32 *attach_flags, __u32 *ids, __u32 *count);
+int __wrap_tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data);
 
 void __wrap_tc_change(struct tc *tc, struct tc_change *changes, size_t n)
 {
@@ -216,6 +220,14 @@ int __wrap_bpf_prog_query(int target, enum bpf_attach_type type, __u32 query_fla
 	return 0;
 }
 
+int __wrap_tc_clsact_each(struct tc *tc, void (*found)(void *data, uint32_t ifindex), void *data)
+{
+	(void)tc;
+	if (kernel.clsact)
+		found(data, IFINDEX);
+	return 0;
+}
+
 static int attach(struct attachment *attachment)
 {
 	struct attach_job job = {.ifindex = IFINDEX, .name = "x0", .attachment = attachment};
@@ -268,6 +280,41 @@ static void test_attach_and_detach(void **state)
 	assert_int_equal(detach(&attachment, false), 0);
 	assert_null(attachment.ops);
 	assert_false(kernel.clsact);
+	/* without filters of ours nobody would know whose the qdisc is */
+	assert_int_equal(kernel.filters_deleted, 0);
+}
+
+static void test_detach_beside_others(void **state)
+{
+	struct attachment attachment = {0};
+
+	(void)state;
+	assert_int_equal(attach(&attachment), 0);
+	kernel_put(TC_HOOK_EGRESS, 5, 1, "bpf", "of others", 98);
+	assert_int_equal(detach(&attachment, false), 0);
+	assert_null(attachment.ops);
+	assert_true(kernel.clsact);
+	assert_int_equal(kernel.count, 1);
+	assert_int_equal(kernel.filters[0].program_id, 98);
+}
+
+static void test_sweep(void **state)
+{
+	struct attachment attachment = {0};
+
+	(void)state;
+	assert_int_equal(attach(&attachment), 0);
+	assert_int_equal(attach_clsact_sweep(NULL, NULL, NULL), 2);
+	assert_false(kernel.clsact);
+	assert_int_equal(kernel.filters_deleted, 0);
+	/* others use it, and will go on to */
+	assert_int_equal(attach(&attachment), 0);
+	kernel_put(TC_HOOK_EGRESS, 5, 1, "bpf", "of others", 98);
+	assert_int_equal(attach_clsact_sweep(NULL, NULL, NULL), 2);
+	assert_true(kernel.clsact);
+	assert_int_equal(kernel.count, 1);
+	assert_int_equal(attach_clsact_sweep(NULL, NULL, NULL), 0);
+	assert_true(kernel.clsact);
 }
 
 /* It stays attached in our eyes until it is off. */
@@ -537,6 +584,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_attach_and_detach, new_kernel),
+		cmocka_unit_test_setup(test_detach_beside_others, new_kernel),
+		cmocka_unit_test_setup(test_sweep, new_kernel),
 		cmocka_unit_test_setup(test_detach_fails, new_kernel),
 		cmocka_unit_test_setup(test_detach_of_what_is_gone, new_kernel),
 		cmocka_unit_test_setup(test_attach_finds_what_was_left, new_kernel),
