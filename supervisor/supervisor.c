@@ -512,7 +512,7 @@ int supervisor_run(const struct options *options)
 	if (err)
 		return SUPERVISOR_MISUSE;
 	err = supervisor_start(&sup);
-	if (err == -EUCLEAN) {
+	if (sup.again) {
 		supervisor_clean(&sup);
 		err = supervisor_init(&sup, options) ?: supervisor_start(&sup);
 	}

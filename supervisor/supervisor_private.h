@@ -45,6 +45,7 @@ struct supervisor {
 	bool hand_over;	       /* to the next agent, instead of stopping */
 	bool stopped;	       /* counting */
 	bool left_report;      /* for the next agent, with nothing attached */
+	bool again;	       /* the start failed with what it found, and that is thrown away */
 	int64_t retry_ns;      /* what the retry timer is set to */
 };
 

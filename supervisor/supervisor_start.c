@@ -177,7 +177,8 @@ static int supervisor_recover(struct supervisor *sup)
 	/* half of it would be counted twice from now on */
 	snprintf(why, sizeof(why), "it cannot be read (%s)", strerror(-err));
 	continuity_start_afresh(sup->continuity, why);
-	return -EUCLEAN;
+	sup->again = true;
+	return err;
 }
 
 static void supervisor_checkpoint(void *data)

@@ -170,6 +170,17 @@ start_refused() { # ERROR
 	grep -q 'BPF_OBJ_GET.*INJECTED' "$WORK/strace" || fail 'that was another call:' "$(grep INJECTED "$WORK/strace")"
 }
 
+# Where the output is on a damaged file system.
+start_refused_its_output() {
+	local status=0
+
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 timeout "$((5 * PATIENCE))" \
+		strace -D -qq -o "$WORK/strace" -P "$WORK/host.report" -e inject=openat:error=EUCLEAN \
+		ip netns exec "$PREFIX-host" "$FLOWTALLY" run -o "$WORK/host.report" 2>"$WORK/errors" || status=$?
+	expect_equal 'exit status of the start without an output' 1 "$status"
+	grep -q 'cannot be opened for reports' "$WORK/errors" || fail 'it says:' "$(cat "$WORK/errors")"
+}
+
 # Nor is it thrown away when it cannot be read by one who lacks memory, descriptors or privileges.
 once_start_without_means_after_a_death() {
 	local error
@@ -182,6 +193,7 @@ once_start_without_means_after_a_death() {
 	for error in ENOMEM EMFILE EPERM; do
 		start_refused "$error"
 	done
+	start_refused_its_output
 	send 10
 	start_agent host
 	stop_agent host
