@@ -10,12 +10,14 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -33,6 +35,11 @@
 #define BPFFS_SOURCE  "flowtally"
 #define BPFFS_FLAGS   (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
 #define BPFFS_OPTIONS ",noatime,nodiratime"
+/* How long we wait for others who are about to mount: anybody may hold the lock. */
+#define LOCK_WAIT_MS 5000
+#define LOCK_STEP_MS 10
+/* A mount that was found may go, with the last who used it, before it is ours to use, too. */
+#define OPEN_TRIES 4
 
 struct bpffs {
 	int root_fd;
@@ -142,18 +149,34 @@ static int bpffs_open_root(const char *path)
 	return TAKE_FD(fd);
 }
 
+/* One keeper after the other looks and mounts. Who cannot have that for long goes on without. */
+static int keeper_lock(void)
+{
+	int fd = open(BPFFS_PATH, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int ms = 0; fd >= 0 && ms < LOCK_WAIT_MS; ms += LOCK_STEP_MS) {
+		if (!flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK)
+			break;
+		poll(NULL, 0, LOCK_STEP_MS);
+	}
+	return fd;
+}
+
 /* Goes into the namespace where the mount is, or is to be, with what mounting it takes. Somebody
  * may have mounted one meanwhile: above it ours would hide what is in it. */
 static int keeper_prepare(int mounts_fd)
 {
-	_close_ int root_fd = -1;
+	_close_ int lock_fd = -1, root_fd = -1;
 	int err;
 
 	if (setns(mounts_fd, CLONE_NEWNS))
 		return -errno;
-	root_fd = bpffs_open_root(BPFFS_PATH);
 	err = privileges_drop_but(CAP_SYS_ADMIN);
-	return err || root_fd >= 0 ? err : bpffs_mount();
+	if (err)
+		return err;
+	lock_fd = keeper_lock();
+	root_fd = bpffs_open_root(BPFFS_PATH);
+	return root_fd >= 0 ? 0 : bpffs_mount();
 }
 
 /*
@@ -233,9 +256,9 @@ static void bpffs_adopt(struct bpffs *fs, pid_t outer)
 	log_debug("the BPF file system will stay mounted: %s", strerror(-err));
 }
 
-static int bpffs_open(struct bpffs *fs)
+/* -ENODEV: none is mounted, or not any more. */
+static int bpffs_try_open(struct bpffs *fs, pid_t outer)
 {
-	pid_t outer = bpffs_find_outer();
 	char path[64];
 	int err;
 
@@ -254,6 +277,18 @@ static int bpffs_open(struct bpffs *fs)
 	log_info("mounted the BPF file system at " BPFFS_PATH);
 	fs->root_fd = bpffs_open_root(path);
 	return fs->root_fd < 0 ? fs->root_fd : 0;
+}
+
+static int bpffs_open(struct bpffs *fs)
+{
+	pid_t outer = bpffs_find_outer();
+	int err = bpffs_try_open(fs, outer);
+
+	for (int try = 1; try < OPEN_TRIES && err == -ENODEV; try++) {
+		(void)bpffs_end_keeper(fs);
+		err = bpffs_try_open(fs, outer);
+	}
+	return err;
 }
 
 int bpffs_new(struct bpffs **ret)

@@ -27,6 +27,9 @@
 /* Of bytes: the kernel copies a value by way of memory in one piece, before 5.15, and before 6.0
  * makes no array of more than 4 MiB each (kernel/bpf/syscall.c, arraymap.c). */
 #define PINS_PART 65536
+/* Of making the directories, which who ends just then in other namespaces removes while they are
+ * empty. */
+#define PINS_TRIES 16
 
 #ifndef SO_NETNS_COOKIE /* linux/asm-generic/socket.h of 5.14 */
 #define SO_NETNS_COOKIE 71
@@ -82,6 +85,19 @@ static int pins_make_directory(int at, const char *name)
 	return pins_open_directory(at, name);
 }
 
+static int pins_make_directories(struct pins *pins)
+{
+	_close_ int all_fd = pins_make_directory(bpffs_root(pins->filesystem), PINS_DIRECTORY);
+
+	if (all_fd < 0)
+		return all_fd;
+	pins->own_fd = pins_make_directory(all_fd, pins->own_name);
+	if (pins->own_fd < 0)
+		return pins->own_fd;
+	pins->all_fd = TAKE_FD(all_fd);
+	return 0;
+}
+
 static int pins_open(struct pins *pins)
 {
 	int err = pins_namespace(pins->own_name, sizeof(pins->own_name));
@@ -90,11 +106,10 @@ static int pins_open(struct pins *pins)
 		err = bpffs_new(&pins->filesystem);
 	if (err)
 		return err;
-	pins->all_fd = pins_make_directory(bpffs_root(pins->filesystem), PINS_DIRECTORY);
-	if (pins->all_fd < 0)
-		return pins->all_fd;
-	pins->own_fd = pins_make_directory(pins->all_fd, pins->own_name);
-	return pins->own_fd < 0 ? pins->own_fd : 0;
+	err = -ENOENT;
+	for (int try = 0; try < PINS_TRIES && err == -ENOENT; try++)
+		err = pins_make_directories(pins);
+	return err;
 }
 
 int pins_new(struct pins **ret)

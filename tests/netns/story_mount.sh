@@ -134,6 +134,73 @@ own_mount_meets_another() {
 	expect_report host 2 '10.1.0.2:40000 - 10.1.0.1:5001 Bytes: 256'
 }
 
+once_first_mounts_at_once() {
+	type -P strace >/dev/null || skip 'no strace here (package strace)'
+	topology_wire
+	with_own_mounts first_mounts_at_once
+}
+
+# An agent whose strace does that to it.
+write_delayed_agent() { # INJECTION
+	# shellcheck disable=SC2016
+	printf '#!/bin/sh\nASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 exec strace -D -f -qq -o "%s" -e inject=%s "%s" "$@"\n' \
+		"$WORK/strace" "$1" "$BUILD/flowtally" >"$WORK/flowtally"
+	chmod +x "$WORK/flowtally"
+}
+
+# Two agents find nothing mounted, and each is about to mount it.
+first_mounts_at_once() {
+	local first
+
+	# what the other waits for in vain at last takes 5 s
+	write_delayed_agent mount:delay_enter=2s
+	: >"$WORK/strace"
+	(
+		wait_for 'the first mount' grep -q 'mount(' "$WORK/strace"
+		start_agent peer
+		stop_agent peer
+	) &
+	first=$!
+	FLOWTALLY=$WORK/flowtally start_agent host
+	wait "$first"
+	expect_equal mounts 1 "$(grep -c '^[^ ]* /sys/fs/bpf bpf ' /proc/mounts)"
+	send 2
+	stop_agent host
+	expect_no_mount 'after the end'
+}
+
+once_start_meets_the_end_of_others() {
+	type -P strace >/dev/null || skip 'no strace here (package strace)'
+	topology_wire
+	with_own_mounts start_meets_the_end_of_others
+}
+
+# The directory of all namespaces goes with the last of the others just when it is there for us.
+start_meets_the_end_of_others() {
+	local injection other
+
+	mount -t bpf theirs /sys/fs/bpf
+	for injection in delay_exit=3s:when=1 delay_enter=3s:when=2; do
+		write_delayed_agent "mkdirat:$injection"
+		: >"$WORK/strace"
+		start_agent peer
+		(
+			wait_for "mkdirat(2) number ${injection##*=}" calls_mkdirat "${injection##*=}"
+			signal_agent peer TERM
+		) &
+		other=$!
+		FLOWTALLY=$WORK/flowtally start_agent host
+		wait "$other"
+		wait "${AGENT[peer]}"
+		! agent_log_has host 'nothing can be pinned' || fail "$injection: nothing is pinned"
+		stop_agent host
+	done
+}
+
+calls_mkdirat() { # TIMES
+	(($(grep -c 'mkdirat(' "$WORK/strace") >= $1))
+}
+
 is_no_process() { # PID
 	! kill -0 "$1" 2>/dev/null
 }
