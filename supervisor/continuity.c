@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/continuity.h"
+#include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/lack.h"
@@ -19,6 +20,8 @@
 #include <string.h>
 
 #define CHECKPOINT_PIN "checkpoint"
+/* What pins of counts begin with. */
+static const char *const counted_pins[] = {"flows-", "folded-", "trains-"};
 /* What is pinned is a few KiB with nothing in it, a flow in a copy of the merge some 200 bytes. And
  * the next agent opens all maps at once. */
 #define FLOWS_A_PIN 16
@@ -36,8 +39,11 @@ void continuity_start_afresh(struct continuity *continuity, const char *why)
 	continuity->recovered = true;
 	if (removed < 0)
 		log_error("what a dead agent left cannot be removed: %s", strerror(-removed));
-	else if (removed)
+	else if (removed && why)
 		log_warning("what a dead agent counted is lost: %s", why);
+	else if (removed)
+		log_info(
+			"an agent before this one has left pins, and nothing that is not reported");
 }
 
 /* That which is pinned now: to erase it if it cannot be replaced or dropped any more. */
@@ -97,6 +103,29 @@ static const char *continuity_why_afresh(int err)
 	return "its checkpoint cannot be read";
 }
 
+/* What a dead agent has left that has no checkpoint. */
+struct remains {
+	bool ended;   /* and had written its last report */
+	bool counted; /* or may have */
+};
+
+static void continuity_note_remains(void *data, const char *name)
+{
+	struct remains *remains = data;
+
+	remains->ended |= !strcmp(name, PINS_ENDED);
+	for (size_t i = 0; i < ARRAY_SIZE(counted_pins); i++)
+		remains->counted |= !strncmp(name, counted_pins[i], strlen(counted_pins[i]));
+}
+
+static bool continuity_left_nothing(const struct continuity *continuity)
+{
+	struct remains remains = {0};
+
+	return !pins_each(continuity->pins, continuity_note_remains, &remains) &&
+	       (remains.ended || !remains.counted);
+}
+
 int continuity_new(struct continuity **ret)
 {
 	struct continuity *continuity = calloc(1, sizeof(*continuity));
@@ -113,7 +142,9 @@ int continuity_new(struct continuity **ret)
 	}
 	continuity->found = !err;
 	continuity->recovered = err;
-	if (continuity->pins && err)
+	if (continuity->pins && err == -ENOENT && continuity_left_nothing(continuity))
+		continuity_start_afresh(continuity, NULL);
+	else if (continuity->pins && err)
 		continuity_start_afresh(continuity, continuity_why_afresh(err));
 	*ret = continuity;
 	return 0;
@@ -499,8 +530,12 @@ void continuity_doubt_sent(struct continuity *continuity)
 
 int continuity_remove(struct continuity *continuity)
 {
-	int removed = pins_remove_all(continuity->pins);
+	int removed;
 
+	/* without the name a kill before all pins are gone is a false alarm */
+	if (continuity->checkpoint_fd >= 0)
+		(void)pins_rename(continuity->pins, CHECKPOINT_PIN, PINS_ENDED);
+	removed = pins_remove_all(continuity->pins);
 	if (removed >= 0)
 		return 0;
 	if (continuity->checkpoint_fd >= 0)

@@ -51,7 +51,7 @@ const struct pins *continuity_pins(const struct continuity *continuity);
 bool continuity_found(const struct continuity *continuity);
 /* The interval that it was in. */
 const struct checkpoint_interval *continuity_interval(const struct continuity *continuity);
-/* Throws it away. */
+/* Throws it away. why: what was counted is lost; NULL: none was. */
 void continuity_start_afresh(struct continuity *continuity, const char *why);
 
 /*

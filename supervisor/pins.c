@@ -428,8 +428,11 @@ struct pins_removal {
 static void pins_remove_one(void *data, const char *name)
 {
 	struct pins_removal *removal = data;
-	int err = pins_unlink(removal->pins, name);
+	int err;
 
+	if (!strcmp(name, PINS_ENDED))
+		return;
+	err = pins_unlink(removal->pins, name);
 	if (err)
 		removal->err = err;
 	else
@@ -443,6 +446,8 @@ int pins_clear(const struct pins *pins)
 
 	if (!err)
 		err = removal.err;
+	if (!err && pins)
+		err = pins_unlink(pins, PINS_ENDED);
 	return err ? err : removal.removed;
 }
 

@@ -70,6 +70,9 @@ int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *byt
  * dropped. 0 or negative errno. */
 int pins_erase_bytes(int fd);
 
+/* A pin of this name says that nothing is lost with the others. It goes last. */
+#define PINS_ENDED "ended"
+
 /* Drops all pins, also if none are kept any more. Returns how many there were, or a negative errno.
  */
 int pins_clear(const struct pins *pins);

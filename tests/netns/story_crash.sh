@@ -441,6 +441,32 @@ once_killed_while_it_detaches() {
 	((killed >= 2)) || fail "killed only $killed times"
 }
 
+# Nor is anything said to be lost when all was reported, or nothing counted.
+story_killed_while_pins_go() {
+	local call step=${CRASH_STEP:-4} sent=0 killed=0 status
+
+	call=$((RANDOM % step + 1))
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	topology_wire
+	! dies_starting host renameat 1 || start_agent host
+	while true; do
+		! agent_log_has host 'is lost' || fail "$(cat "$WORK/host.log")"
+		send 1
+		sent=$((sent + 1))
+		trace_until_call host unlinkat "$call"
+		signal_agent host TERM
+		status=0
+		wait "${AGENT[host]}" || status=$?
+		end_trace
+		((status)) || break
+		expect_equal 'exit status' 137 "$status"
+		killed=$((killed + 1)) call=$((call + step))
+		start_agent host
+	done
+	((killed >= 2)) || fail "killed only $killed times"
+	expect_equal 'bytes of all reports' "$((sent * 128))" "$(sum_of_reports host)"
+}
+
 has_died_or_read_again() { # NS TIMES
 	has_died "$1" || (($(grep -cF 'configuration is read again' "$WORK/$1.log") > $2))
 }
