@@ -40,6 +40,12 @@ static bool kind_is_pair(const char *kind)
 	return kind_is_one_of(kind, kinds, ARRAY_SIZE(kinds));
 }
 
+/* Its ports carry its packets inside of others, like a tunnel's carrier. */
+static bool kind_is_carried(const char *kind)
+{
+	return !strcmp(kind, "batadv");
+}
+
 static int compare_ifindex(const void *a, const void *b)
 {
 	const struct ifindex_entry *x = a, *y = b;
@@ -87,6 +93,8 @@ static int resolve_names(struct device_graph *g)
 		if (!link->lower_in_other_netns)
 			other = find_node(index, g->count, link->lower);
 		node->master = find_node(index, g->count, link->master);
+		if (node->master != NONE && kind_is_carried(g->links[node->master].kind))
+			node->master = NONE;
 		node->lower = kind_is_stacked(link->kind) ? other : NONE;
 		node->peer = kind_is_pair(link->kind) ? other : NONE;
 	}

@@ -46,6 +46,17 @@ struct stack {
 	bool any_unwatched;	   /* ... not monitored, both but for ifbs */
 };
 
+/*
+ * Its ports show all that such a master receives. Others may receive by themselves as well:
+ * hv_netvsc gets from the host what does not come by its virtual function.
+ */
+static bool kind_receives_by_ports(const char *kind)
+{
+	static const char *const kinds[] = {"bridge", "bond", "team", "vrf", "openvswitch"};
+
+	return kind_is_one_of(kind, kinds, ARRAY_SIZE(kinds));
+}
+
 /* Its egress hook shows all that is born on it before a port's does. */
 static bool kind_shows_born(const char *kind)
 {
@@ -149,8 +160,21 @@ static int references_join(struct stack *s, struct references *refs, const struc
 	return err;
 }
 
-static bool lowers_covered(const struct stack *s, const struct device_node *node)
+/* Whether the devices below show all that it receives. Without hardware offload that of macsec
+ * shows ciphertext, which is no flow. */
+static bool receives_from_below(const struct stack *s, size_t i)
 {
+	return kind_receives_by_ports(s->links[i].kind) ||
+	       (s->graph.nodes[i].lower != DEVICE_NONE && !is_kind(s, i, "macsec"));
+}
+
+/* Whether they are there, and show it on monitored hooks. */
+static bool is_covered_below(const struct stack *s, size_t i)
+{
+	const struct device_node *node = &s->graph.nodes[i];
+
+	if (!receives_from_below(s, i))
+		return false;
 	device_graph_each_lower (lower, &s->graph, node)
 		if (!s->devices[*lower].covered)
 			return false;
@@ -185,13 +209,12 @@ static bool is_covered(const struct stack *s, size_t i)
 {
 	if (shows_received(s, i) && !s->links[i].preceded)
 		return true;
-	/* without hardware offload the lower device shows ciphertext, which is no flow */
-	if (is_kind(s, i, "macsec") || is_turned_on(s, i))
+	if (is_turned_on(s, i))
 		return false;
 	/* with it as iif leaves what tc redirected at egress: past a hook that showed it, by tcx */
 	if (is_kind(s, i, "ifb"))
 		return !s->any_unwatched;
-	return is_monitored(s, s->graph.nodes[i].peer) || lowers_covered(s, &s->graph.nodes[i]);
+	return is_monitored(s, s->graph.nodes[i].peer) || is_covered_below(s, i);
 }
 
 /* Born packets come to a port through its uppers only; a repeat is certain if all of them show it.
@@ -415,7 +438,7 @@ static int resolve_ingress(struct stack *s, size_t i, bool *repeat, struct refer
 		references_any(refs);
 		return 0;
 	}
-	*repeat = lowers_covered(s, node) && !is_kind(s, i, "macsec");
+	*repeat = is_covered_below(s, i);
 	if (*repeat)
 		return 0;
 	return join_below_all(s, refs, node) ?: any_after_pair(refs) ?: join_hairpins(s, refs, node);

@@ -5,13 +5,11 @@
 #include <string.h>
 
 static const char *const kind_names[KINDS] = {
-	[KIND_LOOPBACK] = "loopback", [KIND_PHYSICAL] = "physical",
-	[KIND_VETH] = "veth",	      [KIND_IFB] = "ifb",
-	[KIND_BRIDGE] = "bridge",     [KIND_BOND] = "bond",
-	[KIND_TEAM] = "team",	      [KIND_VRF] = "vrf",
-	[KIND_VLAN] = "vlan",	      [KIND_MACVLAN] = "macvlan",
-	[KIND_MACVTAP] = "macvtap",   [KIND_IPVLAN] = "ipvlan",
-	[KIND_VXLAN] = "vxlan",	      [KIND_WIREGUARD] = "wireguard",
+	[KIND_LOOPBACK] = "loopback", [KIND_PHYSICAL] = "physical", [KIND_VETH] = "veth",
+	[KIND_IFB] = "ifb",	      [KIND_BRIDGE] = "bridge",	    [KIND_BOND] = "bond",
+	[KIND_TEAM] = "team",	      [KIND_NETVSC] = "physical",   [KIND_VRF] = "vrf",
+	[KIND_VLAN] = "vlan",	      [KIND_MACVLAN] = "macvlan",   [KIND_MACVTAP] = "macvtap",
+	[KIND_IPVLAN] = "ipvlan",     [KIND_VXLAN] = "vxlan",	    [KIND_WIREGUARD] = "wireguard",
 };
 
 static size_t add_link(struct host *host, enum kind kind, uint32_t lower)
@@ -68,7 +66,7 @@ bool host_is_tunnel(const struct host *host, size_t link)
 bool host_is_edge(const struct host *host, size_t link)
 {
 	return !host->gone[link] &&
-	       (host->kinds[link] == KIND_PHYSICAL ||
+	       (host->kinds[link] == KIND_PHYSICAL || host->kinds[link] == KIND_NETVSC ||
 		(host->kinds[link] == KIND_VETH && host->links[link].lower_in_other_netns));
 }
 
@@ -133,6 +131,7 @@ static bool may_join(const struct host *host, size_t link, size_t master, struct
 	switch (host->kinds[master]) {
 	case KIND_BOND:
 	case KIND_TEAM:
+	case KIND_NETVSC:
 		return kind == KIND_PHYSICAL && !has_uppers(host, link, false);
 	case KIND_BRIDGE:
 		if (kind == KIND_BRIDGE || kind == KIND_WIREGUARD ||
@@ -234,6 +233,8 @@ void host_build(struct host *host, struct random *random, unsigned int monitored
 		join_ports(host, random,
 			   add_link(host, random_chance(random, 50) ? KIND_BOND : KIND_TEAM, 0),
 			   50);
+	if (random_chance(random, 15))
+		join_ports(host, random, add_link(host, KIND_NETVSC, 0), 50);
 	for (n = random_below(random, 4); n; n--)
 		add_stacked(host, random);
 	if (random_chance(random, 30))

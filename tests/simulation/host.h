@@ -21,6 +21,7 @@ enum kind {
 	KIND_BRIDGE,
 	KIND_BOND,
 	KIND_TEAM,
+	KIND_NETVSC, /* has a virtual function as its port, and receives by itself as well */
 	KIND_VRF,
 	KIND_VLAN,
 	KIND_MACVLAN,

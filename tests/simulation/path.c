@@ -139,6 +139,10 @@ static void transmit(struct walk *walk, size_t link, uint32_t iif)
 	case KIND_TEAM:
 		send_by_port(walk, link, iif);
 		break;
+	case KIND_NETVSC:
+		if (random_chance(&walk->route, 50))
+			send_by_port(walk, link, iif);
+		break;
 	case KIND_MACVLAN:
 	case KIND_MACVTAP:
 		if (!random_chance(&walk->route, 33) || !turn_back(walk, link))

@@ -249,6 +249,45 @@ static void macsec_shows_other_packets_but_for_offload(void **state)
 	assert_sights("eth0", "first", "first");
 }
 
+/* hv_netvsc: the rest comes from the host past the virtual function. */
+static void master_that_receives_by_itself(void **state)
+{
+	(void)state;
+	stack_add(&stack, "eth0", "physical");
+	stack_add(&stack, "vf", "physical");
+	stack_add(&stack, "eth1", "physical");
+	stack_port(&stack, "vf", "eth0");
+	stack_resolve(&stack);
+	assert_sights("eth0", "vf.in", "first");
+	assert_sights("vf", "first", "eth0.out");
+	assert_false(role("vf")->born_repeat);
+	stack_exclude(&stack, "vf");
+	stack_resolve(&stack);
+	assert_sights("eth0", "first", "first");
+	assert_true(role("eth0")->covered);
+	stack.links[1].id = 102;
+	stack_exclude(&stack, "eth0");
+	stack_resolve(&stack);
+	assert_true(role("eth0")->partial && !role("eth0")->covered);
+	assert_sights("vf", "first", "first");
+	assert_string_equal(sight("eth1", HOOK_UNSURE), "vf.in");
+}
+
+static void master_whose_ports_carry_other_packets(void **state)
+{
+	(void)state;
+	stack_add(&stack, "bat0", "batadv");
+	stack_add(&stack, "eth0", "physical");
+	stack_port(&stack, "eth0", "bat0");
+	stack_resolve(&stack);
+	assert_sights("bat0", "first", "first");
+	assert_sights("eth0", "first", "first");
+	assert_int_equal(role("bat0")->level, 0);
+	stack_exclude(&stack, "bat0");
+	stack_resolve(&stack);
+	assert_false(role("bat0")->covered || role("bat0")->partial);
+}
+
 static void bond_under_bridge(void **state)
 {
 	(void)state;
@@ -813,6 +852,8 @@ int main(void)
 		test(lower_in_other_netns_is_none),
 		test(tunnels_carry_other_packets),
 		test(macsec_shows_other_packets_but_for_offload),
+		test(master_that_receives_by_itself),
+		test(master_whose_ports_carry_other_packets),
 		test(bond_under_bridge),
 		test(vlan_as_bridge_port),
 		test(born_repeat_needs_all_uppers),
