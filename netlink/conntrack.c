@@ -85,6 +85,20 @@ static bool needs_knowing(const struct client_ports *ports, const struct conntra
 				  entry->original.destination_port);
 }
 
+static bool is_reversed(const struct conntrack_tuple *a, const struct conntrack_tuple *b)
+{
+	return a->source_port == b->destination_port && a->destination_port == b->source_port &&
+	       !memcmp(a->source, b->destination, sizeof(a->source)) &&
+	       !memcmp(a->destination, b->source, sizeof(a->destination));
+}
+
+/* IPVS (net.ipv4.vs.conntrack) alters the tuple of the reply and leaves the status as it was:
+ * ip_vs_update_conntrack(), net/netfilter/ipvs/ip_vs_nfct.c. */
+static bool is_translated(const struct conntrack_entry *entry)
+{
+	return entry->status & IPS_NAT_MASK || !is_reversed(&entry->original, &entry->reply);
+}
+
 /* The last two instructions; jumps there are resolved when all is counted. */
 #define PASS 254
 #define DROP 255
@@ -97,14 +111,37 @@ static bool needs_knowing(const struct client_ports *ports, const struct conntra
 		BPF_STMT(BPF_LDX | BPF_IMM, (type)),                            \
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR), \
 		IF(BPF_JEQ, 0, PASS, 0)
-#define FIND_NESTED(type)                                                            \
-	BPF_STMT(BPF_LD | BPF_MEM, 0), BPF_STMT(BPF_LDX | BPF_IMM, (type)),          \
+#define FIND_IN(memory, type)                                                        \
+	BPF_STMT(BPF_LD | BPF_MEM, (memory)), BPF_STMT(BPF_LDX | BPF_IMM, (type)),   \
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_NLATTR_NEST), \
 		IF(BPF_JEQ, 0, PASS, 0)
-#define NEST BPF_STMT(BPF_ST, 0) /* what was found is M[0] */
+#define FIND_NESTED(type) FIND_IN(0, type)
+#define STORE(memory)	  BPF_STMT(BPF_ST, (memory))
+#define NEST		  STORE(0) /* what was found is M[0] */
 /* Into A: what was found, a number in network byte order. */
 #define LOAD(width) \
 	BPF_STMT(BPF_MISC | BPF_TAX, 0), BPF_STMT(BPF_LD | (width) | BPF_IND, sizeof(struct nlattr))
+
+/* M[8] and M[9]: an attribute in each of two nests. */
+#define FIND_BOTH(a, a_type, b, b_type) FIND_IN(a, a_type), STORE(8), FIND_IN(b, b_type), STORE(9)
+/* A part of these two, which is not shorter. Passes what differs. */
+#define COMPARE(width, offset, same)                                                               \
+	BPF_STMT(BPF_LDX | BPF_MEM, 8),                                                            \
+		BPF_STMT(BPF_LD | (width) | BPF_IND, sizeof(struct nlattr) + (offset)), STORE(10), \
+		BPF_STMT(BPF_LDX | BPF_MEM, 9),                                                    \
+		BPF_STMT(BPF_LD | (width) | BPF_IND, sizeof(struct nlattr) + (offset)),            \
+		BPF_STMT(BPF_LDX | BPF_MEM, 10),                                                   \
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, same, PASS)
+#define COMPARE_PORTS(a, a_type, b, b_type) FIND_BOTH(a, a_type, b, b_type), COMPARE(BPF_H, 0, 0)
+#define COMPARE_IPV4(a, a_type, b, b_type, same) \
+	FIND_BOTH(a, a_type, b, b_type), COMPARE(BPF_W, 0, same)
+#define COMPARE_IPV4_ENDS                                    \
+	COMPARE_IPV4(2, CTA_IP_V4_SRC, 3, CTA_IP_V4_DST, 0), \
+		COMPARE_IPV4(2, CTA_IP_V4_DST, 3, CTA_IP_V4_SRC, DROP)
+#define IPV4_LENGTH ARRAY_SIZE(((struct sock_filter[]){COMPARE_IPV4_ENDS}))
+#define COMPARE_IPV6(a, a_type, b, b_type, same)                                     \
+	FIND_BOTH(a, a_type, b, b_type), COMPARE(BPF_W, 0, 0), COMPARE(BPF_W, 4, 0), \
+		COMPARE(BPF_W, 8, 0), COMPARE(BPF_W, 12, same)
 
 static void resolve_jumps(struct sock_filter *code, unsigned int count)
 {
@@ -119,11 +156,12 @@ static void resolve_jumps(struct sock_filter *code, unsigned int count)
 }
 
 /*
- * Lets through what has a translation in its status, and what needs_knowing(): on a host with many
- * connections that are neither each would wake us twice. The protocols are protocol_has_ports().
+ * Lets through what is_translated(), and what needs_knowing(): on a host with many connections that
+ * are neither each would wake us twice. The protocols are protocol_has_ports().
  */
 static int attach_filter(int fd, const struct client_ports *ports)
 {
+	/* clang-format off */
 	struct sock_filter code[] = {
 		FIND(CTA_STATUS),
 		LOAD(BPF_W),
@@ -145,13 +183,34 @@ static int attach_filter(int fd, const struct client_ports *ports)
 		IF(BPF_JGT, ports->last, PASS, 0),
 		FIND_NESTED(CTA_PROTO_DST_PORT),
 		LOAD(BPF_H),
-		IF(BPF_JGE, ports->first, 0, DROP),
-		IF(BPF_JGT, ports->last, DROP, PASS),
+		IF(BPF_JGE, ports->first, 0, 1),
+		IF(BPF_JGT, ports->last, 0, PASS),
+		/* Is the reply the original the other way round? Ports of either in M[0] and M[1],
+		 * addresses in M[2] and M[3]. */
+		FIND(CTA_TUPLE_ORIG),
+		STORE(2),
+		FIND_IN(2, CTA_TUPLE_IP),
+		STORE(2),
+		FIND(CTA_TUPLE_REPLY),
+		STORE(3),
+		FIND_IN(3, CTA_TUPLE_PROTO),
+		STORE(1),
+		FIND_IN(3, CTA_TUPLE_IP),
+		STORE(3),
+		COMPARE_PORTS(0, CTA_PROTO_SRC_PORT, 1, CTA_PROTO_DST_PORT),
+		COMPARE_PORTS(0, CTA_PROTO_DST_PORT, 1, CTA_PROTO_SRC_PORT),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, MNL_NLMSG_HDRLEN), /* nfgen_family */
+		IF(BPF_JEQ, AF_INET, 0, IPV4_LENGTH),
+		COMPARE_IPV4_ENDS,
+		COMPARE_IPV6(2, CTA_IP_V6_SRC, 3, CTA_IP_V6_DST, 0),
+		COMPARE_IPV6(2, CTA_IP_V6_DST, 3, CTA_IP_V6_SRC, DROP),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX), /* PASS */
 		BPF_STMT(BPF_RET | BPF_K, 0),	       /* DROP */
 	};
+	/* clang-format on */
 	struct sock_fprog program = {.len = ARRAY_SIZE(code), .filter = code};
 
+	_Static_assert(ARRAY_SIZE(code) < PASS, "jumps reach the last instructions");
 	resolve_jumps(code, ARRAY_SIZE(code));
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
 		return -errno;
@@ -214,8 +273,7 @@ static void tell_entry(struct conntrack *conntrack, const struct nlmsghdr *messa
 	if (r == -EBADMSG)
 		log_warning("malformed message from conntrack (type %u, %u bytes), ignoring it",
 			    message->nlmsg_type, message->nlmsg_len);
-	else if (r == 0 &&
-		 (entry.status & IPS_NAT_MASK || needs_knowing(&conntrack->ports, &entry)))
+	else if (r == 0 && (is_translated(&entry) || needs_knowing(&conntrack->ports, &entry)))
 		conntrack->handlers.entry(conntrack->handlers.data, &entry);
 }
 
@@ -278,7 +336,7 @@ static int ask_for(struct netlink *query, struct dump *dump, uint32_t status, ui
 	return r == -EINVAL ? -EOPNOTSUPP : r;
 }
 
-/* One question cannot ask for "translated at either end". */
+/* One question cannot ask for "translated at either end", and none for what IPVS translates. */
 static int ask_for_translated(struct netlink *query, struct dump *dump)
 {
 	int r;

@@ -19,8 +19,8 @@ struct conntrack_handlers {
 	/* An entry that is there, or gone: translated, or with ports that do not tell the client,
 	 * or without ports. Borrowed for the call. */
 	void (*entry)(void *data, const struct conntrack_entry *entry);
-	/* Around a dump: what is not mentioned in between is there no more, if it is translated or
-	 * the dump is whole. A dump that failed has no end. */
+	/* Around a dump: what is not mentioned in between is there no more, if its status says that
+	 * it is translated or the dump is whole. A dump that failed has no end. */
 	void (*dump_begin)(void *data);
 	void (*dump_end)(void *data, bool whole);
 	void *data;

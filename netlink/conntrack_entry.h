@@ -24,7 +24,7 @@ struct conntrack_entry {
 	 * are unique within its zone. */
 	uint16_t zone[2];
 	uint32_t id;	  /* CTA_ID: tells entries apart whose tuples look alike here */
-	uint32_t status;  /* IPS_*; of interest: IPS_SRC_NAT, IPS_DST_NAT */
+	uint32_t status;  /* IPS_*; of interest: IPS_SRC_NAT, IPS_DST_NAT. IPVS sets neither */
 	uint8_t protocol; /* IANA number. Ports are 0 but for TCP, UDP, UDP-Lite, SCTP and DCCP */
 	uint8_t family;	  /* AF_INET or AF_INET6 */
 	bool gone;	  /* IPCTNL_MSG_CT_DELETE */

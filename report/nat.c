@@ -49,6 +49,7 @@ struct record {
 	uint8_t family;			 /* enum flow_family */
 	uint8_t life;			 /* enum life */
 	bool plain;			 /* not translated */
+	bool marked;			 /* as translated, so that every dump mentions it */
 	uint8_t claimed;		 /* a bit for each face by which it claims a key */
 	struct claim claims[FACE_PLAIN]; /* by face; the plain one has no other beside it */
 };
@@ -425,6 +426,7 @@ static void make_record(struct record *record, const struct conntrack_entry *ent
 	make_key(&original, record, FACE_ORIGINAL);
 	make_key(&translated, record, FACE_TRANSLATED);
 	record->plain = !memcmp(&original, &translated, sizeof(original));
+	record->marked = entry->status & IPS_NAT_MASK;
 }
 
 /* Whether they stand for one conversation. With ports the tuples say it all; without, several
@@ -487,6 +489,7 @@ static void refresh_record(struct nat_table *table, struct record *record,
 		record->life = LIFE_HERE;
 		record->id = news->id;
 		record->dump = table->dump;
+		record->marked = news->marked;
 		claim_keys(table, record);
 	} else if (record->life == LIFE_HERE && was_last_entry(record, news)) {
 		record->life = LIFE_WENT;
@@ -539,7 +542,7 @@ void nat_table_dump_end(struct nat_table *table, bool whole)
 		struct record *record = &table->records[i];
 
 		if (record->life == LIFE_HERE && record->dump != table->dump &&
-		    (whole || !record->plain))
+		    (whole || record->marked))
 			record->life = LIFE_WENT;
 	}
 }

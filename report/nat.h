@@ -48,8 +48,8 @@ void nat_table_free(struct nat_table *table);
  */
 int nat_table_update(struct nat_table *table, const struct conntrack_entry *entry);
 
-/* Between begin and end all entries that are there are mentioned, if not whole only the translated
- * ones; the others have gone. */
+/* Between begin and end all entries that are there are mentioned, if not whole only those whose
+ * status says that they are translated; the others have gone. */
 void nat_table_dump_begin(struct nat_table *table);
 void nat_table_dump_end(struct nat_table *table, bool whole);
 

@@ -148,11 +148,8 @@ static inline struct nlmsghdr *ctnetlink_put_entry(void *at, const struct ctnetl
 	return request;
 }
 
-/* One that is not translated. 0 or -errno. */
-static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, uint16_t to_port)
+static inline int ctnetlink_create_one(struct nlmsghdr *request)
 {
-	char buffer[512];
-	struct nlmsghdr *request = ctnetlink_put_plain(buffer, 0, protocol, from_port, to_port);
 	struct mnl_socket *mnl;
 	int err = ctnetlink_open(&mnl);
 
@@ -162,6 +159,67 @@ static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, u
 	if (mnl)
 		mnl_socket_close(mnl);
 	return err;
+}
+
+/* One that is not translated. 0 or -errno. */
+static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, uint16_t to_port)
+{
+	char buffer[512];
+
+	return ctnetlink_create_one(ctnetlink_put_plain(buffer, 0, protocol, from_port, to_port));
+}
+
+/* An end of a tuple, as IPv4 or IPv6. */
+static inline void ctnetlink_put_address(struct nlmsghdr *request, uint16_t v4_type,
+					 uint16_t v6_type, const char *text)
+{
+	uint8_t address[16];
+
+	if (inet_pton(AF_INET, text, address) == 1)
+		mnl_attr_put(request, v4_type, 4, address);
+	else if (inet_pton(AF_INET6, text, address) == 1)
+		mnl_attr_put(request, v6_type, 16, address);
+}
+
+static inline void ctnetlink_put_ends(struct nlmsghdr *request, uint16_t type, const char *source,
+				      const char *destination, uint16_t source_port,
+				      uint16_t destination_port)
+{
+	struct nlattr *tuple = mnl_attr_nest_start(request, type);
+	struct nlattr *nest = mnl_attr_nest_start(request, CTA_TUPLE_IP);
+
+	ctnetlink_put_address(request, CTA_IP_V4_SRC, CTA_IP_V6_SRC, source);
+	ctnetlink_put_address(request, CTA_IP_V4_DST, CTA_IP_V6_DST, destination);
+	mnl_attr_nest_end(request, nest);
+	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_TCP);
+	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
+	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
+	mnl_attr_nest_end(request, nest);
+	mnl_attr_nest_end(request, tuple);
+}
+
+/* What IPVS makes of a connection: another server answers, and the status does not say so. */
+struct ctnetlink_altered {
+	const char *client, *server, *answers, *answers_to; /* of one family */
+	uint16_t port, answers_from;
+};
+
+/* 0 or -errno. */
+static inline int ctnetlink_create_altered(const struct ctnetlink_altered *altered,
+					   uint16_t client_port)
+{
+	char buffer[512];
+	uint8_t family = inet_addr(altered->client) == INADDR_NONE ? AF_INET6 : AF_INET;
+	struct nlmsghdr *request =
+		ctnetlink_request(buffer, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, family);
+
+	ctnetlink_put_ends(request, CTA_TUPLE_ORIG, altered->client, altered->server, client_port,
+			   altered->port);
+	ctnetlink_put_ends(request, CTA_TUPLE_REPLY, altered->answers, altered->answers_to,
+			   altered->answers_from, client_port);
+	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
+	return ctnetlink_create_one(request);
 }
 
 /* 0 or -errno. */

@@ -662,6 +662,58 @@ static void test_ports_that_do_not_tell(void **state)
 	}
 }
 
+/* By IPVS: the reply says that it is translated, the status does not. */
+static void test_translated_unmarked(void **state)
+{
+	static const struct {
+		struct ctnetlink_altered entry;
+		unsigned int passes;
+	} cases[] = {
+		{{"10.1.0.2", "10.9.0.1", "10.9.0.1", "10.1.0.2", 443, 443}, 0},
+		{{"10.1.0.2", "10.9.0.1", "10.2.0.2", "10.1.0.2", 443, 443}, 1},
+		{{"10.1.0.2", "10.9.0.1", "10.9.0.1", "10.1.0.2", 443, 8443}, 1},
+		{{"10.2.0.2", "10.1.0.2", "10.1.0.2", "10.9.0.1", 443, 443}, 1},
+		{{"fd00:1::2", "fd00:9::1", "fd00:9::1", "fd00:1::2", 443, 443}, 0},
+		{{"fd00:1::2", "fd00:9::1", "fd00:2::1", "fd00:1::2", 443, 443}, 1},
+		{{"fd00:1::2", "fd00:9::1", "fd00:9::2", "fd00:1::2", 443, 443}, 1},
+		{{"fd00:1::2", "fd00:9::1", "fd00:9::1", "fd00:1::2", 443, 8443}, 1},
+		{{"fd00:2::2", "fd00:1::2", "fd00:1::2", "fd00:9::1", 443, 443}, 1},
+	};
+
+	(void)state;
+	skip_if_missing();
+	enter(&router);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		unsigned int passes = cases[i].passes;
+		struct watcher watcher, later;
+
+		watcher_init(&watcher);
+		assert_int_equal(ctnetlink_create_altered(&cases[i].entry, 40000), 0);
+		watcher_init(&later);
+		assert_int_equal(conntrack_dump(later.conntrack), 0);
+		assert_int_equal(later.here, passes);
+		/* a dump of what the status says is translated does not have it */
+		assert_int_equal(conntrack_dump(later.conntrack), 0);
+		assert_int_equal(nat_table_count(later.table), passes);
+		while (conntrack_is_readable(&watcher))
+			assert_int_equal(conntrack_dispatch(watcher.conntrack), 0);
+		assert_int_equal(watcher.here, passes);
+		if (passes) {
+			assert_int_equal(watcher.last.status & IPS_NAT_MASK, 0);
+			assert_true(joins(watcher.table, &watcher.last));
+			nat_table_next_interval(later.table);
+			nat_table_next_interval(later.table);
+			assert_true(joins(later.table, &watcher.last));
+		}
+		delete_all_entries();
+		while (conntrack_is_readable(&watcher))
+			assert_int_equal(conntrack_dispatch(watcher.conntrack), 0);
+		assert_int_equal(watcher.gone, passes);
+		watcher_clean(&later);
+		watcher_clean(&watcher);
+	}
+}
+
 /* Which end of the key the table has for the client: the source, if it is right. */
 static bool knows_client(const struct nat_table *table, const struct conntrack_entry *entry)
 {
@@ -1003,6 +1055,7 @@ int main(void)
 		cmocka_unit_test(test_zone),
 		cmocka_unit_test(test_untranslated_stay_out),
 		cmocka_unit_test(test_ports_that_do_not_tell),
+		cmocka_unit_test(test_translated_unmarked),
 		cmocka_unit_test(test_client_of_untranslated),
 		cmocka_unit_test(test_client_of_pings),
 		cmocka_unit_test(test_short_lived),

@@ -293,6 +293,24 @@ static void assert_client(const struct nat_table *table, uint8_t protocol, const
 	assert_int_equal(key.port[end], expected.port);
 }
 
+/* By IPVS: only a dump of all is sure to mention it. */
+static void test_translated_unmarked(void **state)
+{
+	struct conntrack_entry entry = entry_of(TCP, CLIENT, "10.9.0.1:443", CLIENT, SERVER);
+
+	entry.status = 0;
+	update(*state, entry);
+	assert_int_equal(nat_table_count(*state), 1);
+	for (int whole = 0; whole < 2; whole++) {
+		assert_found(*state, &entry, CLIENT, SERVER, CLIENT, "10.9.0.1:443");
+		nat_table_dump_begin(*state);
+		nat_table_dump_end(*state, whole);
+		nat_table_next_interval(*state);
+		nat_table_next_interval(*state);
+	}
+	assert_int_equal(nat_table_count(*state), 0);
+}
+
 static void test_client(void **state)
 {
 	assert_client(*state, TCP, NULL, SERVER, CLIENT);
@@ -931,6 +949,7 @@ int main(void)
 		TEST(test_whole_before_half),
 		TEST(test_ipv6),
 		TEST(test_not_translated),
+		TEST(test_translated_unmarked),
 		TEST(test_client),
 		TEST(test_client_ages),
 		TEST(test_client_becomes_server),
