@@ -333,19 +333,102 @@ redirected_in_front() {
 	with_and_without_meant
 }
 
+# By tc, what is meant. Nobody listens, and says so.
+mirred_meant() { # HOOK DIRECTION ACTION DEV
+	tc_in host qdisc replace dev v0 clsact
+	tc_in host filter del dev v0 "$1" pref 100 2>/dev/null || true
+	tc_in host filter add dev v0 "$1" pref 100 protocol ip u32 match u16 5009 0xffff at 22 \
+		action mirred "$2" "$3" dev "$4" 2>"$WORK/tc.log" ||
+		skip 'this kernel has no mirred action for u32 filters'
+	in_ns host nft -f - <<<'table ip quiet { chain in { type filter hook input priority 0; udp dport 5009 drop; }; }'
+}
+
 # The copy keeps where it was received.
 story_mirrored_copies() {
 	topology_two_wires
-	tc_in host qdisc add dev v0 clsact
-	tc_in host filter add dev v0 ingress pref 100 protocol ip u32 match u16 5009 0xffff at 22 \
-		action mirred egress mirror dev w0 2>"$WORK/tc.log" ||
-		skip 'this kernel has no mirred action for u32 filters'
-	# nobody listens, and says so
-	in_ns host nft -f - <<<'table ip quiet { chain in { type filter hook input priority 0; udp dport 5009 drop; }; }'
+	mirred_meant ingress egress mirror w0
 	expect_with with_and_without_meant '' 30 "$NOT_MEANT" "$MEANT"
 	expect_at_other
 	expect_with with_and_without_meant '-x v0' 10 "$MEANT"
 	expect_at_other
+}
+
+# Known: received again, by another device, is a first sight again (doc/dedup.md, limits).
+story_mirrored_to_ingress() {
+	local action
+
+	topology_two_wires
+	for action in redirect mirror; do
+		mirred_meant ingress ingress "$action" w0
+		expect_with with_and_without_meant '' 40 "$NOT_MEANT" "$(times_meant 2)"
+		expect_with with_and_without_meant '-x w0' 30 "$NOT_MEANT" "$MEANT"
+	done
+}
+
+times_meant() { # TIMES
+	echo "10.1.0.2:40000 - 10.1.0.1:5009 Bytes: $(($1 * 10 * 128))"
+}
+
+# As if 10.1.0.2 were here.
+born_meant() {
+	frames -n 10 host v0 "0200000000fe0200000000ff0800$(ipv4 10.1.0.2 10.1.0.1 17 "$(udp_payload 40000 5009 100)")"
+}
+
+# Known, too: of what is born here the kernel says at the other device that it was received on the first one. By
+# clsact we are behind the filter there, which ends the chain.
+story_mirrored_at_egress() {
+	local once=("$MEANT") action
+
+	[[ $ATTACH == tcx ]] || once=()
+	topology_two_wires
+	for action in redirect mirror; do
+		mirred_meant egress egress "$action" w0
+		expect_with born_meant '' "$((10 * ${#once[@]}))" "${once[@]}"
+		expect_at_other
+		expect_with born_meant '-x v0' 10 "$MEANT"
+		expect_at_other
+	done
+	mirred_meant egress ingress redirect w0
+	expect_with born_meant '' "$((10 + 10 * ${#once[@]}))" "$(times_meant $((1 + ${#once[@]})))"
+	mirred_meant egress ingress redirect lo
+	expect_with born_meant '' "$((10 * ${#once[@]}))" "${once[@]}"
+}
+
+# Known: the copy looks born here as the original does.
+story_copies_by_netfilter() {
+	topology_two_wires
+	add_addresses host w0 10.3.0.1/24
+	add_addresses other w1 10.3.0.2/24
+	make_neighbours host w0 other w1
+	in_ns host nft -f - <<<'table ip t { chain out { type filter hook output priority 0; udp dport 5009 dup to 10.3.0.2 device "w0"; }; }' \
+		2>"$WORK/nft.log" || skip 'this kernel has no dup expression of nftables'
+	expect_with to_meant '' 20 "10.1.0.1:40000 - 10.1.0.2:5009 Bytes: $((20 * 128))"
+	expect_with to_meant '-x w0' 10 "10.1.0.1:40000 - 10.1.0.2:5009 Bytes: $((10 * 128))"
+}
+
+to_meant() {
+	udp -n 10 -s 100 host 10.1.0.1:40000 peer 10.1.0.2:5009
+}
+
+# Known: what the host sends by a port itself looks like what is born at its bridge.
+story_sent_by_a_port() {
+	local by_bridge="10.1.0.1:40001 - 10.1.0.2:5001 Bytes: $((5 * 128))"
+
+	make_ns host c1
+	ip_in host link add br0 address 02:00:00:00:fe:01 type bridge mcast_snooping 0
+	ip_in host link set br0 addrgenmode none up
+	wire host p1 c1 eth0
+	ip_in host link set p1 master br0
+	expect_with by_bridge_and_port '' 5 "$by_bridge"
+	expect_with by_bridge_and_port '-x br0' 15 "$by_bridge" "10.1.0.1:40000 - 10.1.0.2:5001 Bytes: $((10 * 128))"
+}
+
+# To nobody.
+by_bridge_and_port() {
+	local ethernet=0200000000fe02000000fe010800
+
+	frames -n 5 host br0 "$ethernet$(ipv4 10.1.0.1 10.1.0.2 17 "$(udp_payload 40001 5001 100)")"
+	frames -n 10 host p1 "$ethernet$(ipv4 10.1.0.1 10.1.0.2 17 "$(udp_payload 40000 5001 100)")"
 }
 
 # c1 eth0 --- p1 host wan1, wan2 === w1, w2 world
