@@ -45,6 +45,15 @@ struct metrics_server {
 	void *data;
 };
 
+/* The address may come later: at boot the agent is there before the network. */
+static int server_allow_absent(int fd, sa_family_t family)
+{
+	const int on = 1;
+
+	return family == AF_INET6 ? setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on))
+				  : setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+}
+
 static int server_listen(const char *address)
 {
 	struct sockaddr_storage name;
@@ -59,7 +68,8 @@ static int server_listen(const char *address)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    (name.ss_family == AF_INET6 &&
 	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
-	    bind(fd, (struct sockaddr *)&name, size) || listen(fd, METRICS_CONNECTIONS))
+	    server_allow_absent(fd, name.ss_family) || bind(fd, (struct sockaddr *)&name, size) ||
+	    listen(fd, METRICS_CONNECTIONS))
 		return -errno;
 	return TAKE_FD(fd);
 }

@@ -17,7 +17,8 @@ struct metrics_server;
 /* Writes what a scraper is told. */
 typedef void (*metrics_tell)(void *data, struct buffer *out, bool open);
 
-/* address: as listen_parse() takes it. loop is borrowed. Negative errno if it cannot listen. */
+/* address: as listen_parse() takes it; no interface need have it yet. loop is borrowed. Negative
+ * errno if it cannot listen. */
 int metrics_server_new(struct metrics_server **ret, struct loop *loop, const char *address,
 		       metrics_tell tell, void *data);
 void metrics_server_free(struct metrics_server *server);

@@ -231,6 +231,9 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 		add_problem(&problems,
 			    "not all that was counted could be read for the last report: %s",
 			    strerror(-interface_table_drain_error(state->table)));
+	if (state->metrics_error)
+		add_problem(&problems, "metrics: cannot listen on %s: %s",
+			    state->config->metrics_listen, strerror(-state->metrics_error));
 	if (full->packets)
 		add_problem(&problems,
 			    "%llu packets found no room in a flow map; raise map_entries "

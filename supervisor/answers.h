@@ -34,6 +34,7 @@ struct answers {
 	int64_t began_ns, began_wall_ns; /* the agent, boot and wall clock */
 	int64_t due_ns;			 /* the next report, boot clock */
 	int output_error;		 /* negative errno of the last report; 0: it is written */
+	int metrics_error;		 /* likewise: why nobody can scrape though they should */
 };
 
 /* New references; NULL: no memory. */

@@ -21,6 +21,7 @@ struct exporter {
 	struct metrics *metrics;
 	struct metrics_server *server; /* NULL: it does not listen */
 	char *address;		       /* of the server */
+	int error;		       /* negative errno: why it does not listen though it should */
 };
 
 int exporter_new(struct exporter **ret, struct loop *loop, const struct interface_table *table,
@@ -128,6 +129,7 @@ void exporter_listen(struct exporter *exporter)
 	if (exporter->server && !strcmp(exporter->address, address))
 		return;
 	exporter_close(exporter);
+	exporter->error = 0;
 	if (!*address)
 		return;
 	exporter->address = strdup(address);
@@ -139,6 +141,12 @@ void exporter_listen(struct exporter *exporter)
 			  address, strerror(-err));
 	else
 		log_notice("metrics: listening on http://%s/metrics", address);
+	exporter->error = err;
+}
+
+int exporter_error(const struct exporter *exporter)
+{
+	return exporter->error;
 }
 
 void exporter_add_report(struct exporter *exporter, const struct report *report)

@@ -23,6 +23,8 @@ void exporter_free(struct exporter *exporter);
 
 /* Listens where the configuration now says. What fails is logged, and counting goes on without. */
 void exporter_listen(struct exporter *exporter);
+/* Negative errno: why it does not listen there; 0: it does, or is not to. */
+int exporter_error(const struct exporter *exporter);
 
 /* The report was written; NULL: it could not be. */
 void exporter_add_report(struct exporter *exporter, const struct report *report);

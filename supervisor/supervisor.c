@@ -356,6 +356,7 @@ static struct answers supervisor_answer_state(const struct supervisor *sup)
 		.began_wall_ns = sup->began_wall_ns,
 		.due_ns = sup->due_ns,
 		.output_error = reporter_output_error(sup->reporter),
+		.metrics_error = exporter_error(sup->exporter),
 	};
 }
 

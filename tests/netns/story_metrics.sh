@@ -175,6 +175,27 @@ answers_scrape() {
 	[[ $(http 'GET /metrics HTTP/1.1' 2>/dev/null || true) == 'HTTP/1.1 200 OK'* ]]
 }
 
+# As at boot: the agent is there before the network, and nobody tells it to try again.
+once_metrics_before_the_address() {
+	make_ns host peer
+	wire host v0 peer v1
+	LISTEN='[fd01::1]:9464'
+	start_agent_with_metrics
+	add_addresses host v0 fd01::1/64
+	in_ns host bash -c 'exec 3<>/dev/tcp/fd01::1/9464' || fail 'nobody listens on fd01::1'
+	stop_agent host
+	LISTEN=10.1.0.1:9464
+	start_agent_with_metrics
+	! answers_scrape || fail 'it answers at an address that is not there'
+	add_addresses host v0 10.1.0.1/24
+	answers_scrape || fail 'it does not answer at 10.1.0.1'
+	stop_agent host
+}
+
+problems() {
+	{ in_ns host "$FLOWTALLY" status --json || true; } | jq -r '.problems[]'
+}
+
 once_metrics_port_in_use() {
 	local other
 
@@ -191,11 +212,14 @@ once_metrics_port_in_use() {
 	report_now host
 	expect_report host 5 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((5 * 128))"
 
+	expect_equal problems "metrics: cannot listen on $LISTEN: Address already in use" "$(problems)"
+
 	# it tries again when the configuration is read again
 	kill "$other"
 	wait "$other" || true
 	signal_agent host HUP
 	wait_for_log host "metrics: listening on http://$LISTEN/metrics"
+	expect_equal problems '' "$(problems)"
 	expect_equal reports 1 "$(metric flowtally_reports_total)"
 
 	printf '[metrics]\nlisten = off\n' >"$WORK/flowtally.conf"
