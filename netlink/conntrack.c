@@ -408,6 +408,11 @@ static void log_overrun(const struct conntrack *conntrack)
 		    netlink_receive_buffer_size(conntrack->events));
 }
 
+bool conntrack_is_stale(const struct conntrack *conntrack)
+{
+	return conntrack->stale;
+}
+
 int conntrack_catch_up(struct conntrack *conntrack)
 {
 	uint64_t overruns = conntrack->overruns;

@@ -69,6 +69,9 @@ int conntrack_dump(struct conntrack *conntrack);
  */
 int conntrack_catch_up(struct conntrack *conntrack);
 
+/* Whether notifications were lost, or a dump failed, and no dump has made up for it yet. */
+bool conntrack_is_stale(const struct conntrack *conntrack);
+
 /*
  * Reads what has come, without blocking, at most a bounded number of messages a call (epoll is
  * level-triggered). After an overrun: logs it and dumps, within that same twentieth of the time,

@@ -217,6 +217,7 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	struct problems problems = {.list = json_array()};
 	struct unattributed lost = state->totals->last;
 	const struct flow_count *full = &lost.count[UNATTRIBUTED_MAP_FULL];
+	const char *nat = translation_problem(state->translation);
 
 	unattributed_add(&lost, report);
 	interface_table_each(state->table, find_not_attached, &problems);
@@ -234,6 +235,9 @@ static json_t *make_problems(const struct answers *state, const struct report *r
 	if (state->metrics_error)
 		add_problem(&problems, "metrics: cannot listen on %s: %s",
 			    state->config->metrics_listen, strerror(-state->metrics_error));
+	if (nat)
+		add_problem(&problems, "the connections that the kernel tracks cannot be read: %s",
+			    nat);
 	if (full->packets)
 		add_problem(&problems,
 			    "%llu packets found no room in a flow map; raise map_entries "

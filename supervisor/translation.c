@@ -18,9 +18,10 @@ struct translation {
 	struct nat_table *table;
 	struct conntrack *conntrack; /* NULL: nothing is followed */
 	int refused;		     /* by the kernel, for good: why, as a negative errno */
-	uint64_t overruns;	     /* of those that were followed before */
-	bool incomplete;	     /* the table did not take an entry; said once */
-	bool joining;		     /* said already that translated ones are joined */
+	int failed; /* likewise, but the next report tries again; 0: what it tracks is known */
+	uint64_t overruns; /* of those that were followed before */
+	bool incomplete;   /* the table did not take an entry; said once */
+	bool joining;	   /* said already that translated ones are joined */
 };
 
 static void translation_on_entry(void *data, const struct conntrack_entry *entry)
@@ -60,6 +61,12 @@ static void translation_stop(struct translation *translation)
 	translation->joining = false;
 }
 
+/* What time does not heal; the last is the word of a security module. */
+static bool translation_is_refusal(int err)
+{
+	return err == -EPERM || err == -EPROTONOSUPPORT || err == -EOPNOTSUPP || err == -EACCES;
+}
+
 /* Reports go on, in two lines for a translated conversation. */
 static void translation_give_up(struct translation *translation, int err)
 {
@@ -69,7 +76,31 @@ static void translation_give_up(struct translation *translation, int err)
 		log_warning("clients are known by their ports and addresses only: %s",
 			    conntrack_error(err));
 	translation->refused = err;
+	translation->failed = 0;
 	translation_stop(translation);
+}
+
+/* What is told of entries that come and go is heard all the same, where there is a socket. */
+static void translation_fail(struct translation *translation, int err)
+{
+	if (translation_is_refusal(err)) {
+		translation_give_up(translation, err);
+		return;
+	}
+	if (!translation->failed)
+		log_warning("the connections that the kernel tracks cannot be read: %s; trying "
+			    "again with each report",
+			    conntrack_error(err));
+	translation->failed = err;
+}
+
+static void translation_note_read(struct translation *translation)
+{
+	if (!translation->failed || !translation->conntrack ||
+	    conntrack_is_stale(translation->conntrack))
+		return;
+	log_notice("the connections that the kernel tracks are read again");
+	translation->failed = 0;
 }
 
 static int translation_on_readable(void *data, uint32_t events)
@@ -79,7 +110,9 @@ static int translation_on_readable(void *data, uint32_t events)
 
 	(void)events;
 	if (err)
-		translation_give_up(translation, err);
+		translation_fail(translation, err);
+	else
+		translation_note_read(translation);
 	return 0;
 }
 
@@ -124,7 +157,7 @@ void translation_set_mode(struct translation *translation, enum config_nat mode)
 	if (translation->mode != mode)
 		translation_note_off(mode);
 	translation->mode = mode;
-	translation->refused = 0;
+	translation->refused = translation->failed = 0;
 	if (mode == CONFIG_NAT_OFF) {
 		translation_stop(translation);
 		/* what was known goes with the interval, as if it had gone */
@@ -142,7 +175,7 @@ static void translation_note_joining(struct translation *translation)
 	translation->joining = true;
 }
 
-static int translation_follow(struct translation *translation)
+static int translation_open(struct translation *translation)
 {
 	const struct conntrack_handlers handlers = {
 		.entry = translation_on_entry,
@@ -150,46 +183,61 @@ static int translation_follow(struct translation *translation)
 		.dump_end = translation_on_dump_end,
 		.data = translation,
 	};
-	int err;
+	int err = conntrack_new(&translation->conntrack, &translation->ports, &handlers);
 
-	err = conntrack_new(&translation->conntrack, &translation->ports, &handlers);
-	if (!err)
-		err = loop_add(translation->loop, conntrack_fd(translation->conntrack), EPOLLIN,
-			       translation_on_readable, translation);
+	if (err)
+		return err;
+	err = loop_add(translation->loop, conntrack_fd(translation->conntrack), EPOLLIN,
+		       translation_on_readable, translation);
+	if (err)
+		translation_stop(translation);
+	return err;
+}
+
+static void translation_follow(struct translation *translation)
+{
+	int err = translation_open(translation);
+
 	if (!err)
 		err = conntrack_dump(translation->conntrack);
 	/* the table changes too fast to be read: a later look, or the next report, tries again */
-	return err == -EAGAIN ? 0 : err;
+	if (err && err != -EAGAIN)
+		translation_fail(translation, err);
+	if (!translation->conntrack)
+		return;
+	log_info("following the connections that the kernel tracks");
+	if (!conntrack_has_events())
+		log_warning("net.netfilter.nf_conntrack_events is off: translated "
+			    "conversations that end between two reports may take two lines");
+}
+
+static void translation_try(struct translation *translation)
+{
+	if (translation->mode == CONFIG_NAT_OFF || translation->refused)
+		return;
+	if (!translation->conntrack && conntrack_present()) {
+		/* there is nothing to read */
+		translation->failed = 0;
+		return;
+	}
+	if (!translation->conntrack)
+		translation_follow(translation);
+	if (translation->conntrack)
+		translation_note_joining(translation);
 }
 
 void translation_look(struct translation *translation)
 {
-	int err;
-
-	if (translation->mode == CONFIG_NAT_OFF || translation->refused)
-		return;
-	if (!translation->conntrack) {
-		if (conntrack_present())
-			return;
-		err = translation_follow(translation);
-		if (err) {
-			translation_give_up(translation, err);
-			return;
-		}
-		log_info("following the connections that the kernel tracks");
-		if (!conntrack_has_events())
-			log_warning(
-				"net.netfilter.nf_conntrack_events is off: translated "
-				"conversations that end between two reports may take two lines");
-	}
-	translation_note_joining(translation);
+	/* links may come by the thousand, and what failed is tried again with the next report */
+	if (translation->conntrack || !translation->failed)
+		translation_try(translation);
 }
 
 void translation_catch_up(struct translation *translation)
 {
 	int err;
 
-	translation_look(translation);
+	translation_try(translation);
 	if (!translation->conntrack)
 		return;
 	err = conntrack_catch_up(translation->conntrack);
@@ -197,7 +245,9 @@ void translation_catch_up(struct translation *translation)
 		log_warning("the connection table changes too fast to be read: "
 			    "some translated conversations may take two lines");
 	else if (err)
-		translation_give_up(translation, err);
+		translation_fail(translation, err);
+	else
+		translation_note_read(translation);
 }
 
 void translation_next_interval(struct translation *translation)
@@ -211,9 +261,16 @@ bool translation_is_joining(const struct translation *translation, const char **
 		*why = "nat = off";
 	else if (translation->refused)
 		*why = conntrack_error(translation->refused);
+	else if (translation->failed)
+		*why = conntrack_error(translation->failed);
 	else
 		*why = conntrack_error(-ENOENT);
 	return translation->conntrack && conntrack_translates();
+}
+
+const char *translation_problem(const struct translation *translation)
+{
+	return translation->failed ? conntrack_error(translation->failed) : NULL;
 }
 
 uint64_t translation_overruns(const struct translation *translation)

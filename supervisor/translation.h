@@ -38,6 +38,9 @@ void translation_next_interval(struct translation *translation);
 /* Whether conversations are joined now; if not, *why says why not: static, or of
  * strerror(3). */
 bool translation_is_joining(const struct translation *translation, const char **why);
+/* Why what the kernel tracks could not be read the last time, likewise; NULL: it could, or there is
+ * nothing to read, as conntrack is not there or the kernel does not let us. */
+const char *translation_problem(const struct translation *translation);
 /* How often notifications of the kernel were lost. */
 uint64_t translation_overruns(const struct translation *translation);
 

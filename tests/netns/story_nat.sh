@@ -341,6 +341,43 @@ once_nat_without_nfnetlink() {
 	expect_two_lines 'the kernel has no nfnetlink'
 }
 
+# From now on it gets no socket more, until end_trace().
+refuse_sockets() {
+	strace -qq -o "$WORK/strace" -p "${AGENT[host]}" -e inject=socket:error=EMFILE 2>/dev/null &
+	TRACER=$!
+	wait_for 'the tracer' has_died_or_is_traced host "$TRACER"
+}
+
+nat_status() {
+	{ in_ns host "$FLOWTALLY" status --json || true; } |
+		jq -r '"\(.health) \(.nat.joining) \(.problems | join(","))"'
+}
+
+# What fails at a report is tried again with the next, and what is told of new connections is heard meanwhile.
+once_nat_that_cannot_be_read_for_a_while() {
+	local one="$CONTAINER - $WORLD Bytes: $((70 * 1028))" problem i
+
+	problem='the connections that the kernel tracks cannot be read: Too many open files'
+	topology_containers
+	masquerade
+	start_agent host
+	refuse_sockets
+	for i in 1 2; do
+		udp -n 50 -s 1000 -r 20 c1 "$CONTAINER" world "$WORLD"
+		report_now host
+		expect_report host 70 "$one"
+	done
+	expect_equal status "degraded true $problem" "$(nat_status)"
+	end_trace
+	udp -n 50 -s 1000 -r 20 c1 "$CONTAINER" world "$WORLD"
+	report_now host
+	expect_report host 70 "$one"
+	expect_equal 'times that the log says so' '1 1' \
+		"$(agent_log_count host "$problem") $(agent_log_count host 'the kernel tracks are read again')"
+	expect_equal status 'healthy true ' "$(nat_status)"
+	stop_agent host
+}
+
 # Joined, then not, then joined again, by what SIGHUP reads.
 once_nat_switched() {
 	local one="$CONTAINER - $WORLD Bytes: $((70 * 1028))"
