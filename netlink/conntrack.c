@@ -35,6 +35,7 @@ struct conntrack {
 	struct client_ports ports;
 	struct conntrack_handlers handlers;
 	uint64_t overruns;
+	bool overrun_told;	     /* once until it is caught up the next time */
 	bool stale;		     /* something was lost and no dump has made up for it yet */
 	int64_t rest_until_ns;	     /* of the boot clock: no dump that is not asked for before */
 	int64_t whole_rest_until_ns; /* likewise: no whole one before that */
@@ -400,8 +401,12 @@ int conntrack_dump(struct conntrack *conntrack)
 	return r;
 }
 
-static void log_overrun(const struct conntrack *conntrack)
+/* In a flood each round of the owner's loop may find that some were lost. */
+static void log_overrun(struct conntrack *conntrack)
 {
+	if (conntrack->overrun_told)
+		return;
+	conntrack->overrun_told = true;
 	log_warning("conntrack notifications were lost (receive buffer of %d bytes overran): short "
 		    "translated conversations may be reported in two lines, others from their "
 		    "server's end",
@@ -424,6 +429,7 @@ int conntrack_catch_up(struct conntrack *conntrack)
 		r = netlink_empty_queue(handle_next, conntrack);
 	if (conntrack->overruns > overruns)
 		log_overrun(conntrack);
+	conntrack->overrun_told = false;
 	return r;
 }
 

@@ -74,9 +74,9 @@ bool conntrack_is_stale(const struct conntrack *conntrack);
 
 /*
  * Reads what has come, without blocking, at most a bounded number of messages a call (epoll is
- * level-triggered). After an overrun: logs it and dumps, within that same twentieth of the time,
- * else a later call does. 0 or negative errno; a malformed message is logged and skipped, not an
- * error.
+ * level-triggered). After an overrun: logs it, once between two calls of conntrack_catch_up(), and
+ * dumps, within that same twentieth of the time, else a later call does. 0 or negative errno; a
+ * malformed message is logged and skipped, not an error.
  */
 int conntrack_dispatch(struct conntrack *conntrack);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * receive_buffer PID BYTES: gives the RTNETLINK sockets of a process that much room, as the kernel
- * rounds it. With little of it a handful of notifications overruns them.
+ * receive_buffer PID BYTES [netfilter]: gives the RTNETLINK sockets of a process, or those of
+ * NETLINK_NETFILTER, that much room, as the kernel rounds it. With little of it a handful of
+ * notifications overruns them.
  */
 #include <errno.h>
 #include <linux/netlink.h>
@@ -20,23 +21,22 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int is_rtnetlink(int fd)
+static int is_of_bus(int fd, int bus)
 {
 	int domain = 0, protocol = -1;
 	socklen_t size = sizeof(int);
 
 	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_NETLINK &&
-	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) &&
-	       protocol == NETLINK_ROUTE;
+	       !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) && protocol == bus;
 }
 
 int main(int argc, char *argv[])
 {
-	int bytes, found = 0;
+	int bus = argc > 3 ? NETLINK_NETFILTER : NETLINK_ROUTE, bytes, found = 0;
 	long pidfd;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: receive_buffer PID BYTES\n");
+	if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "netfilter") != 0)) {
+		fprintf(stderr, "usage: receive_buffer PID BYTES [netfilter]\n");
 		return 2;
 	}
 	bytes = atoi(argv[2]);
@@ -50,7 +50,7 @@ int main(int argc, char *argv[])
 			die("pidfd_getfd");
 		if (fd < 0)
 			continue;
-		if (is_rtnetlink(fd)) {
+		if (is_of_bus(fd, bus)) {
 			found++;
 			if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
 				die("SO_RCVBUFFORCE");
@@ -59,7 +59,7 @@ int main(int argc, char *argv[])
 	}
 	if (!found) {
 		errno = ENOENT;
-		die("RTNETLINK sockets");
+		die("netlink sockets");
 	}
 	return 0;
 }

@@ -378,6 +378,45 @@ once_nat_that_cannot_be_read_for_a_while() {
 	stop_agent host
 }
 
+lose_notifications() {
+	local port
+
+	signal_agent host STOP
+	for port in 701 702 703; do
+		udp -n 1 -s 100 c1 "10.2.0.2:$port" world "$WORLD"
+	done
+	"$TOOLS/traffic" flush host
+	signal_agent host CONT
+}
+
+connection_overruns() {
+	in_ns host "$FLOWTALLY" status --json | jq .losses.connection_overruns
+}
+
+has_lost_more_than() { # BEFORE
+	(($(connection_overruns) > $1))
+}
+
+# In a flood that may be with every round of events, and is said once a report.
+once_nat_notifications_are_lost() {
+	local before i
+
+	topology_containers
+	masquerade
+	start_agent host
+	"$TOOLS/receive_buffer" "${AGENT[host]}" 1 netfilter
+	for i in 1 2 3; do
+		before=$(connection_overruns)
+		lose_notifications
+		wait_for "overrun $i" has_lost_more_than "$before"
+	done
+	expect_equal 'times that the log says so' 1 "$(agent_log_count host 'conntrack notifications were lost')"
+	report_now host
+	lose_notifications
+	wait_for_log host 'conntrack notifications were lost' 1
+	stop_agent host
+}
+
 # Joined, then not, then joined again, by what SIGHUP reads.
 once_nat_switched() {
 	local one="$CONTAINER - $WORLD Bytes: $((70 * 1028))"
