@@ -104,7 +104,19 @@ static void table_link_gone(struct interface_table *table, struct interface **at
 	table_push(&table->gone, interface);
 }
 
-static int table_add(struct interface_table *table, struct interface **at, const struct link *link)
+/*
+ * Whether it came while nobody looked, so that none of what its counters have is in a report. The
+ * kernel counts indices up; one that comes from another network namespace may bring a high one, and
+ * counters with it: that too much is said to be lost then is better than nothing where some was.
+ */
+static bool table_came_unseen(const struct interface_table *table, const struct link *link)
+{
+	return (table->suspicious || (!table->started && table->recovered)) &&
+	       link->ifindex > table->known_before;
+}
+
+static int table_add(struct interface_table *table, struct interface **at, const struct link *link,
+		     bool unseen)
 {
 	struct interface *interface;
 	int err = interface_new(&interface, link);
@@ -114,8 +126,7 @@ static int table_add(struct interface_table *table, struct interface **at, const
 	interface->wanted_from_birth = table->started;
 	/* that of one that had its index, or of a dead agent */
 	interface->slot = slot_table_get(program_slots(table->monitor->program), link->ifindex);
-	if (!table->started && table->recovered && link->ifindex > table->known_ifindex) {
-		/* it came while nobody looked, and none of its traffic is in a report */
+	if (unseen) {
 		interface->wanted_from_birth = true;
 		interface->at_birth = (struct link_stats){0};
 	}
@@ -201,6 +212,20 @@ static bool table_is_impostor(const struct interface_table *table,
 	       attach_missing(attacher, &interface->attachment);
 }
 
+/* Whether an impostor is another link for certain, and not the one we knew without our program:
+ * kinds stay, and counters grow. */
+static bool table_is_newer(const struct interface *interface, const struct link *link)
+{
+	const struct truth_moment *moment = &interface->moment;
+	const struct link_stats *told = &interface->link.stats;
+	const struct link_stats *read = moment->known ? &moment->stats[0] : told;
+	const struct link_stats *now = &link->stats;
+
+	return strcmp(interface->link.kind, link->kind) != 0 ||
+	       now->rx_packets < told->rx_packets || now->tx_packets < told->tx_packets ||
+	       now->rx_packets < read->rx_packets || now->tx_packets < read->tx_packets;
+}
+
 /* Whether it has the index of one that a dead agent had monitored: nobody told of its end. */
 static bool table_is_another(const struct interface *interface, const struct link *link)
 {
@@ -211,6 +236,7 @@ static bool table_is_another(const struct interface *interface, const struct lin
 int interface_table_link(struct interface_table *table, const struct link *link)
 {
 	struct interface **at = table_find(table, link->ifindex);
+	bool unseen = table_came_unseen(table, link);
 	int err = 0;
 
 	if (link->gone) {
@@ -227,13 +253,14 @@ int interface_table_link(struct interface_table *table, const struct link *link)
 		return 0;
 	}
 	if (*at && (table_is_impostor(table, *at, link) || table_is_another(*at, link))) {
+		unseen |= table->suspicious && table_is_newer(*at, link);
 		table_link_gone(table, at);
 		at = table_find(table, link->ifindex);
 	}
 	if (*at)
 		err = table_update(table, *at, link);
 	else
-		err = table_add(table, at, link);
+		err = table_add(table, at, link, unseen);
 	if (*at) {
 		(*at)->mentioned = true;
 		(*at)->recalled = false;
@@ -244,6 +271,9 @@ int interface_table_link(struct interface_table *table, const struct link *link)
 
 void interface_table_dump_begin(struct interface_table *table)
 {
+	/* one that is tried again has seen some of the new ones */
+	if (!table->suspicious)
+		table->known_before = table->known_ifindex;
 	table->suspicious = table->started;
 	if (table->suspicious)
 		attacher_take_stock(table->monitor->attacher);

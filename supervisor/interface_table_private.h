@@ -24,6 +24,7 @@ struct interface_table {
 	bool judged;		 /* a hook is: what it is judged by must be of its time */
 	bool all_covered;	 /* whatever may be forwarded is shown when it is received */
 	uint32_t known_ifindex;	 /* the highest that was seen */
+	uint32_t known_before;	 /* the same before the dump that is running */
 	bool recovered;		 /* from what a dead agent left */
 	bool unswept;		 /* what it told the program of links that are gone is there yet */
 	bool started;		 /* the first dump is done */

@@ -239,3 +239,42 @@ story_same_index_after_an_overrun() {
 	stop_agent host
 	expect_equal 'bytes of all reports' $((24 * 128)) "$(sum_of_reports host)"
 }
+
+# A link that comes, is used, and is told of when all links are read again only.
+born_and_used() { # ip link add ARGUMENTS...
+	# it finds room yet
+	ip_in host link set w0 alias first
+	ip_in host link add v0 "$@" type veth peer name v1 netns "$PREFIX-peer"
+	ip_in host link set v0 addrgenmode none up
+	ip_in peer link set v1 addrgenmode none up
+	stray 7 peer v1
+}
+
+reborn_and_used() {
+	ip_in host link set w0 alias first
+	ip_in host link delete v0
+	born_and_used "$@"
+}
+
+# Nobody told of its birth, but all that it has carried is what nobody counted.
+story_born_in_an_overrun() {
+	local before
+
+	make_ns host peer
+	wire host w0 peer w1
+	start_agent host -v
+	overrun born_and_used
+	wait_for_log host 'v0: attached'
+	stray 10 peer v1
+	report_now host
+	expect_report host 10 "$STRAY Bytes: 1280" \
+		'# unattributed interface=v0 reason=before_attach bytes=896 packets=7'
+	# in place of another one, with its index: that it carried less than that one tells
+	before=$(agent_log_count host 'v0: attached')
+	overrun reborn_and_used index "$(ip_in host -j link show dev v0 | jq '.[0].ifindex')"
+	wait_for_log host 'v0: attached' "$before"
+	stray 3 peer v1
+	stop_agent host
+	expect_report host 3 "$STRAY Bytes: 384" \
+		'# unattributed interface=v0 reason=before_attach bytes=896 packets=7'
+}
