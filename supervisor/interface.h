@@ -98,8 +98,9 @@ struct interface {
 	bool wanted;		    /* by the patterns */
 	const char *excluded_by;    /* the pattern, borrowed from the configuration; NULL: none
 				       included it */
-	bool wanted_from_birth;	    /* appeared while we ran, and was wanted ever since */
-	struct link_stats at_birth; /* link counters when it appeared */
+	bool wanted_from_birth;	    /* appeared while we ran, and was wanted ever since; or
+				       became so while it was down */
+	struct link_stats at_birth; /* link counters when it appeared, or before it went up */
 	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
 	int detach_error; /* likewise */
 	uint32_t life; /* the id it had first, kept when it is monitored again; 0: it never was */

@@ -181,6 +181,8 @@ static int table_update(struct interface_table *table, struct interface *interfa
 			const struct link *link)
 {
 	bool flags_changed = interface->link.flags != link->flags, changed = false;
+	bool was_down = !(interface->link.flags & IFF_UP), was_wanted = interface->wanted;
+	const struct link_stats before = interface->link.stats;
 	int err = interface_update(interface, link, &changed);
 
 	if (flags_changed)
@@ -193,6 +195,13 @@ static int table_update(struct interface_table *table, struct interface *interfa
 		return err;
 	table->changed = true;
 	interface_match(interface, table->config);
+	/* The kernel does not tell of alternative names that a link gets while it is down: it may
+	 * have been wanted since before it carried the first packet. What was lost may have told of
+	 * other names and packets in between. */
+	if (table->started && !table->suspicious && was_down && !was_wanted && interface->wanted) {
+		interface->wanted_from_birth = true;
+		interface->at_birth = before;
+	}
 	return 0;
 }
 

@@ -299,6 +299,25 @@ story_alternative_names() {
 	expect_report host 3 "$(bytes 3)"
 }
 
+# The kernel tells of it with the link's next message, and by then packets may have passed.
+story_alternative_name_of_a_link_that_is_down() {
+	make_ns host peer
+	wire host v0 peer v1
+	stray 100 peer v1
+	ip_in host link set v0 down
+	start_agent host -v -i 'uplink-*' -i lo
+	ip_in host link property add dev v0 altname uplink-to-the-world
+	signal_agent host STOP
+	ip_in host link set v0 up
+	wait_for 'the carrier' in_ns peer grep -qx up /sys/class/net/v1/operstate
+	stray 10 peer v1
+	signal_agent host CONT
+	wait_for_log host 'v0: attached'
+	stray 3 peer v1
+	stop_agent host
+	expect_report host 3 "$(bytes 3)" '# unattributed interface=v0 reason=before_attach bytes=1280 packets=10'
+}
+
 story_kinds_and_indices() {
 	local index
 
