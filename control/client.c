@@ -18,6 +18,8 @@
 /* The agent may just be making a large report. */
 #define CLIENT_PATIENCE_NS (20 * NSEC_PER_SEC)
 #define CLIENT_ANSWER_SIZE ((size_t)64 << 20)
+/* A signal that comes just before a wait does not end it. */
+#define CLIENT_WAIT_NS (200 * NSEC_PER_MSEC)
 
 #define UNIX_PATH_SIZE sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -25,6 +27,7 @@ struct control_client {
 	int fd;
 	char path[UNIX_PATH_SIZE];
 	struct buffer text; /* of an answer; kept for the next */
+	bool (*is_over)(void);
 };
 
 /* A connected socket, or negative errno. -ECONNREFUSED, -ENOENT: nobody listens there. */
@@ -98,6 +101,11 @@ void control_client_free(struct control_client *client)
 	free(client);
 }
 
+void control_client_heed(struct control_client *client, bool (*is_over)(void))
+{
+	client->is_over = is_over;
+}
+
 static int client_send(const struct control_client *client, const json_t *request)
 {
 	_free_ char *text = json_dumps(request, JSON_COMPACT);
@@ -130,7 +138,11 @@ static int client_receive(struct control_client *client)
 
 		if (left_ns <= 0)
 			return -ETIMEDOUT;
-		/* a resized terminal interrupts it */
+		if (client->is_over && client->is_over())
+			return -EINTR;
+		/* a resized terminal interrupts it, too */
+		if (left_ns > CLIENT_WAIT_NS)
+			left_ns = CLIENT_WAIT_NS;
 		if (poll(&ready, 1, (int)(left_ns / NSEC_PER_MSEC) + 1) <= 0)
 			continue;
 		n = recv(client->fd, chunk, sizeof(chunk), 0);

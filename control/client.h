@@ -3,6 +3,7 @@
 #ifndef FLOWTALLY_CLIENT_H
 #define FLOWTALLY_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct control_client;
@@ -23,6 +24,9 @@ enum {
  */
 int control_client_new(struct control_client **ret, char *problem, size_t size);
 void control_client_free(struct control_client *client);
+
+/* Waits for an answer only as long as is_over() says no; if not, that is -EINTR. */
+void control_client_heed(struct control_client *client, bool (*is_over)(void));
 
 /*
  * Asks, and waits for the answer, for a bounded time. request is taken over; *answer is a new

@@ -125,6 +125,11 @@ void screen_show(struct screen *screen, const struct buffer *text, const char *f
 	refresh();
 }
 
+bool screen_was_interrupted(void)
+{
+	return screen_interrupted;
+}
+
 /* Nobody will type any more, or it was ^C. */
 static bool screen_is_over(void)
 {

@@ -24,6 +24,9 @@ size_t screen_columns(const struct screen *screen);
  * UTF-8. */
 void screen_show(struct screen *screen, const struct buffer *text, const char *footer);
 
+/* Whether ^C was typed since screen_new(). */
+bool screen_was_interrupted(void);
+
 /* A key; 0 if none came in time, or the terminal was resized. ^C and a terminal that went away are
  * a 'q'. */
 int screen_key(struct screen *screen, int timeout_ms);

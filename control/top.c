@@ -154,6 +154,7 @@ static int top_live(struct top *top)
 	char problem[256], footer[1024];
 	int key, err;
 
+	control_client_heed(top->client, screen_was_interrupted);
 	do {
 		size_t lines = screen_lines(top->screen);
 
@@ -172,6 +173,9 @@ static int top_live(struct top *top)
 	} while (top_obey(top, key));
 	screen_free(top->screen);
 	top->screen = NULL;
+	/* ^C while the agent was slow is a 'q', too */
+	if (screen_was_interrupted())
+		return 0;
 	if (err)
 		log_error("%s", problem);
 	return err;

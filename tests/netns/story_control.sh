@@ -279,6 +279,48 @@ once_top_on_terminals() {
 	stop_agent host
 }
 
+# A live view in the background, which shows the stray flow; what is written to descriptor KEYS is typed.
+begin_top() {
+	mkfifo "$WORK/keys"
+	: >"$WORK/typed"
+	# not by in_ns(): $! is to be the one that ends
+	TERM=xterm ip netns exec "$PREFIX-host" script -qefc "exec $FLOWTALLY top" "$WORK/typed" \
+		<"$WORK/keys" >"$WORK/answer" 2>&1 &
+	TOP=$!
+	exec {KEYS}>"$WORK/keys"
+	wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
+}
+
+has_ended() { # PID
+	! kill -0 "$1" 2>/dev/null
+}
+
+# Within a few seconds, as if nothing had happened.
+expect_end_of_top() {
+	local status=0
+
+	PATIENCE_S=6 wait_for 'the end of top' has_ended "$TOP"
+	wait "$TOP" || status=$?
+	expect_equal 'exit status of top' 0 "$status"
+	exec {KEYS}>&-
+}
+
+# ^C is heard while no answer comes.
+once_top_interrupted_while_the_agent_is_slow() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	stray 10 peer v1
+	begin_top
+	signal_agent host STOP
+	# until it has asked
+	sleep 1.5
+	printf '\003' >&"$KEYS"
+	expect_end_of_top
+	signal_agent host CONT
+	stop_agent host
+}
+
 once_report_and_reload_on_request() {
 	make_ns host peer
 	wire host v0 peer v1
