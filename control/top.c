@@ -7,6 +7,7 @@
 #include "control/text.h"
 #include "control/view.h"
 #include "lib/buffer.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -17,11 +18,13 @@
 
 #define PLAIN_FLOWS 20
 #define PERIOD_MS   1000
+/* Who looked at an agent that is gone may wait so long for the next. */
+#define RESTART_NS (30 * NSEC_PER_SEC)
 
 static const char top_keys[] = "q quit  s sort  i interfaces  n service names  / filter";
 
 struct top {
-	struct control_client *client; /* owned */
+	struct control_client *client; /* owned; NULL: the agent is gone */
 	struct screen *screen;	       /* owned; NULL: plain text */
 	enum query_sort sort;
 	bool names;
@@ -51,6 +54,36 @@ static json_t *top_request(const struct top *top, size_t limit, char *problem, s
 	return NULL;
 }
 
+/* ^C is to end a wait for an answer; without a screen it ends us. */
+static int top_connect(struct top *top, char *problem, size_t size)
+{
+	int err = control_client_new(&top->client, problem, size);
+
+	if (!err)
+		control_client_heed(top->client, screen_was_interrupted);
+	return err;
+}
+
+/* The agent sends away who asks nothing for a minute, and may have been restarted: so it is asked
+ * on another connection then, once. As control_client_ask(). */
+static int top_ask(struct top *top, json_t *request, json_t **answer, char *problem, size_t size)
+{
+	int err = -ECONNRESET;
+
+	if (top->client)
+		err = control_client_ask(top->client, json_incref(request), answer, problem, size);
+	if (err == -ECONNRESET) {
+		control_client_free(top->client);
+		top->client = NULL;
+		err = top_connect(top, problem, size);
+		if (!err)
+			err = control_client_ask(top->client, json_incref(request), answer, problem,
+						 size);
+	}
+	json_decref(request);
+	return err;
+}
+
 /* Writes what the agent answers into top->text. -EINVAL: the filter is wrong. */
 static int top_look(struct top *top, size_t limit, char *problem, size_t size)
 {
@@ -62,7 +95,7 @@ static int top_look(struct top *top, size_t limit, char *problem, size_t size)
 
 	if (!request)
 		return -EINVAL;
-	err = control_client_ask(top->client, request, &answer, problem, size);
+	err = top_ask(top, request, &answer, problem, size);
 	if (err)
 		return err;
 	buffer_reset(&top->text);
@@ -149,31 +182,53 @@ static bool top_obey(struct top *top, int key)
 	return true;
 }
 
+/* Whether the next look may find an agent again; *gone_ns: since when none was found, 0: one was.
+ */
+static bool top_may_wait(const struct top *top, int err, int64_t *gone_ns)
+{
+	int64_t now_ns = clock_boottime_ns();
+
+	if (!*gone_ns)
+		*gone_ns = now_ns;
+	return (err == -ESRCH || err == -ECONNRESET) && top->text.size &&
+	       now_ns - *gone_ns < RESTART_NS;
+}
+
+/* Negative errno: it cannot go on. While there is no agent the last picture stays. */
+static int top_show(struct top *top, int64_t *gone_ns, char *problem, size_t size)
+{
+	size_t lines = screen_lines(top->screen);
+	char footer[1024];
+	int err = top_look(top, lines < QUERY_LIMIT ? lines : QUERY_LIMIT, problem, size);
+
+	if (!err)
+		*gone_ns = 0;
+	else if (!top_may_wait(top, err, gone_ns))
+		return err;
+	if (err)
+		snprintf(footer, sizeof(footer), "%s", problem);
+	else if (top->message[0])
+		snprintf(footer, sizeof(footer), "%s", top->message);
+	else
+		snprintf(footer, sizeof(footer), "%s%s%s", top_keys,
+			 top->filter[0] && !top->interfaces ? ": " : "",
+			 top->interfaces ? "" : top->filter);
+	screen_show(top->screen, &top->text, footer);
+	return 0;
+}
+
 static int top_live(struct top *top)
 {
-	char problem[256], footer[1024];
-	int key, err;
+	char problem[256];
+	int64_t gone_ns = 0;
+	int err;
 
-	control_client_heed(top->client, screen_was_interrupted);
-	do {
-		size_t lines = screen_lines(top->screen);
-
-		err = top_look(top, lines < QUERY_LIMIT ? lines : QUERY_LIMIT, problem,
-			       sizeof(problem));
-		if (err)
-			break;
-		if (top->message[0])
-			snprintf(footer, sizeof(footer), "%s", top->message);
-		else
-			snprintf(footer, sizeof(footer), "%s%s%s", top_keys,
-				 top->filter[0] && !top->interfaces ? ": " : "",
-				 top->interfaces ? "" : top->filter);
-		screen_show(top->screen, &top->text, footer);
-		key = screen_key(top->screen, PERIOD_MS);
-	} while (top_obey(top, key));
+	do
+		err = top_show(top, &gone_ns, problem, sizeof(problem));
+	while (!err && top_obey(top, screen_key(top->screen, PERIOD_MS)));
 	screen_free(top->screen);
 	top->screen = NULL;
-	/* ^C while the agent was slow is a 'q', too */
+	/* while the agent was slow: a 'q', too */
 	if (screen_was_interrupted())
 		return 0;
 	if (err)
@@ -222,7 +277,7 @@ int control_command_top(const struct top_options *options)
 		err = top_set_filter(&top, options);
 	if (err)
 		return CONTROL_MISUSE;
-	err = control_client_new(&top.client, problem, sizeof(problem));
+	err = top_connect(&top, problem, sizeof(problem));
 	if (err) {
 		log_error("%s", problem);
 		return control_exit_status(err);
