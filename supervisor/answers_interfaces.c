@@ -25,23 +25,23 @@ struct listing {
 	bool failed;			   /* no memory */
 };
 
-static json_t *make_place(const struct answers *state, const struct interface *interface,
-			  enum tc_hook hook)
+static json_t *make_place(const struct attach_place *place)
 {
-	struct attach_place place;
-
-	/* without it the answer says less, and is right */
-	if (attach_place(state->attacher, &interface->attachment, hook, &place))
+	if (!place->position)
 		return json_null();
-	return json_pack("{s:I,s:I}", "position", (json_int_t)place.position, "count",
-			 (json_int_t)place.count);
+	return json_pack("{s:I,s:I}", "position", (json_int_t)place->position, "count",
+			 (json_int_t)place->count);
 }
 
 static json_t *make_attach(const struct answers *state, const struct interface *interface)
 {
+	struct attach_place places[2];
+
+	/* without them the answer says less, and is right */
+	(void)attach_places(state->attacher, &interface->attachment, places);
 	return json_pack("{s:s,s:o,s:o}", "mode", attach_mode_to_str(&interface->attachment),
-			 "ingress", make_place(state, interface, TC_HOOK_INGRESS), "egress",
-			 make_place(state, interface, TC_HOOK_EGRESS));
+			 "ingress", make_place(&places[TC_HOOK_INGRESS]), "egress",
+			 make_place(&places[TC_HOOK_EGRESS]));
 }
 
 /* Both the reports that are written and the running interval. */

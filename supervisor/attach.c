@@ -376,11 +376,11 @@ int attach_repair(struct attacher *attacher, struct attachment *attachment, unsi
 	return attachment->ops ? attachment->ops->repair(attacher, attachment, missing) : -ENOENT;
 }
 
-int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
-		 struct attach_place *place)
+int attach_places(struct attacher *attacher, const struct attachment *attachment,
+		  struct attach_place places[2])
 {
-	return attachment->ops ? attachment->ops->place(attacher, attachment, hook, place)
-			       : -ENOENT;
+	memset(places, 0, 2 * sizeof(*places));
+	return attachment->ops ? attachment->ops->places(attacher, attachment, places) : -ENOENT;
 }
 
 const char *attach_mode_to_str(const struct attachment *attachment)

@@ -133,13 +133,14 @@ int attach_repair(struct attacher *attacher, struct attachment *attachment, unsi
 bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
 		 bool missed);
 
-/* Where the program stands among those on a hook: 1 is the first that a packet meets. */
+/* Where the program stands among those on a hook: 1 is the first that a packet meets, 0: it is not
+ * among them. */
 struct attach_place {
 	uint32_t position, count;
 };
-/* 0 or negative errno. */
-int attach_place(struct attacher *attacher, const struct attachment *attachment, enum tc_hook hook,
-		 struct attach_place *place);
+/* On both hooks, by enum tc_hook. 0 or negative errno. */
+int attach_places(struct attacher *attacher, const struct attachment *attachment,
+		  struct attach_place places[2]);
 
 /* Whether the name is that of a pinned link of an interface, and of which life of it. */
 bool attach_is_pin(const char *name, uint32_t *life);

@@ -412,34 +412,21 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 }
 
 /* Among the filters of chain 0. */
-struct clsact_ranking {
-	enum tc_hook hook;
-	bool found;
-	struct attach_place place;
-};
-
 static void clsact_rank(void *data, const struct tc_filter *filter)
 {
-	struct clsact_ranking *ranking = data;
+	struct attach_place *place = (struct attach_place *)data + filter->hook;
 
-	if (filter->hook != ranking->hook || filter->chain)
+	if (filter->chain)
 		return;
-	ranking->place.count++;
-	if (!ranking->found)
-		ranking->place.position++;
-	ranking->found |= clsact_is_ours(filter);
+	place->count++;
+	if (clsact_is_ours(filter) && !place->position)
+		place->position = place->count;
 }
 
-static int clsact_place(struct attacher *attacher, const struct attachment *attachment,
-			enum tc_hook hook, struct attach_place *place)
+static int clsact_places(struct attacher *attacher, const struct attachment *attachment,
+			 struct attach_place places[2])
 {
-	struct clsact_ranking ranking = {.hook = hook};
-	int err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_rank, &ranking);
-
-	if (err)
-		return err;
-	*place = ranking.place;
-	return ranking.found ? 0 : -ENOENT;
+	return tc_filter_each(attacher->tc, attachment->ifindex, clsact_rank, places);
 }
 
 const struct attach_ops attach_clsact = {
@@ -449,7 +436,7 @@ const struct attach_ops attach_clsact = {
 	.detach = clsact_detach,
 	.missing = clsact_missing,
 	.repair = clsact_repair,
-	.place = clsact_place,
+	.places = clsact_places,
 	.in_front = clsact_in_front,
 };
 

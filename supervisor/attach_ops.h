@@ -32,8 +32,9 @@ struct attach_ops {
 	/* As attach_repair(). */
 	int (*repair)(struct attacher *attacher, struct attachment *attachment,
 		      unsigned int missing);
-	int (*place)(struct attacher *attacher, const struct attachment *attachment,
-		     enum tc_hook hook, struct attach_place *place);
+	/* As attach_places(), into zeros. */
+	int (*places)(struct attacher *attacher, const struct attachment *attachment,
+		      struct attach_place places[2]);
 	/* Writes into text who runs before us at the hook; false if nobody does. alone: nobody
 	 * else was on a qdisc of ours when it was made, and that is taken for so. */
 	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,

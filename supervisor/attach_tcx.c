@@ -224,22 +224,29 @@ static bool tcx_in_front(struct attacher *attacher, const struct attachment *att
 				tcx_link_program(attachment->link_fd[hook]), text, size);
 }
 
-static int tcx_place(struct attacher *attacher, const struct attachment *attachment,
-		     enum tc_hook hook, struct attach_place *place)
+static int tcx_place(const struct attachment *attachment, enum tc_hook hook,
+		     struct attach_place *place)
 {
 	uint32_t own = tcx_link_program(attachment->link_fd[hook]);
 	__u32 ids[64], count = 64, attach_flags;
 
-	(void)attacher;
 	if (bpf_prog_query((int)attachment->ifindex, (enum bpf_attach_type)tcx_hooks[hook].type, 0,
 			   &attach_flags, ids, &count))
 		return -errno;
 	for (__u32 i = 0; i < count; i++)
-		if (ids[i] == own) {
+		if (ids[i] == own)
 			*place = (struct attach_place){.position = i + 1, .count = count};
-			return 0;
-		}
-	return -ENOENT;
+	return 0;
+}
+
+static int tcx_places(struct attacher *attacher, const struct attachment *attachment,
+		      struct attach_place places[2])
+{
+	int in = tcx_place(attachment, TC_HOOK_INGRESS, &places[TC_HOOK_INGRESS]);
+	int out = tcx_place(attachment, TC_HOOK_EGRESS, &places[TC_HOOK_EGRESS]);
+
+	(void)attacher;
+	return in ?: out;
 }
 
 const struct attach_ops attach_tcx = {
@@ -249,6 +256,6 @@ const struct attach_ops attach_tcx = {
 	.detach = tcx_detach,
 	.missing = tcx_missing,
 	.repair = tcx_repair,
-	.place = tcx_place,
+	.places = tcx_places,
 	.in_front = tcx_in_front,
 };
