@@ -24,10 +24,11 @@ struct choice {
 };
 
 struct choices {
-	struct choice *list; /* owned */
-	size_t count;
+	struct choice *list; /* owned; the first of all, as many as are asked for */
+	size_t count, limit;
+	uint64_t matched; /* all of them, as are the next two */
 	struct flow_count total;
-	double rate[2]; /* of all, from their left and from their right ends */
+	double rate[2]; /* from their left and from their right ends */
 };
 
 static double sort_key(const struct query *query, const struct report_flow *flow,
@@ -61,13 +62,50 @@ static int compare_choices(const void *a, const void *b)
 	return order ? order : (x->flow > y->flow) - (x->flow < y->flow);
 }
 
+static void swap_choices(struct choice *a, struct choice *b)
+{
+	struct choice old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+/* The list is a heap with its last one on top, which gives way to those before it: whoever asks for
+ * ten of a million flows does not have all of them sorted. */
+static void keep_choice(struct choices *choices, struct choice choice)
+{
+	struct choice *list = choices->list;
+	size_t at = 0, below;
+
+	if (choices->count < choices->limit) {
+		at = choices->count++;
+		list[at] = choice;
+		for (; at && compare_choices(&list[at], &list[(at - 1) / 2]) > 0; at = (at - 1) / 2)
+			swap_choices(&list[at], &list[(at - 1) / 2]);
+		return;
+	}
+	if (compare_choices(&choice, &list[0]) > 0)
+		return;
+	list[0] = choice;
+	while ((below = 2 * at + 1) < choices->count) {
+		if (below + 1 < choices->count &&
+		    compare_choices(&list[below + 1], &list[below]) > 0)
+			below++;
+		if (compare_choices(&list[at], &list[below]) > 0)
+			break;
+		swap_choices(&list[at], &list[below]);
+		at = below;
+	}
+}
+
 static int choose(struct choices *choices, const struct query *query, const struct report *report,
 		  const struct rates *rates)
 {
 	_free_ const char **names = report_interface_names(report);
 
 	*choices = (struct choices){
-		.list = calloc(report->flow_count + 1, sizeof(*choices->list)),
+		.list = calloc(query->limit, sizeof(*choices->list)),
+		.limit = query->limit,
 	};
 	if (!choices->list || !names)
 		return -ENOMEM;
@@ -82,8 +120,9 @@ static int choose(struct choices *choices, const struct query *query, const stru
 			rate[end] = rates_of(rates, report, flow, end);
 			choices->rate[end != flow->left] += rate[end];
 		}
-		choices->list[choices->count++] =
-			(struct choice){.flow = flow, .key = sort_key(query, flow, rate)};
+		choices->matched++;
+		keep_choice(choices,
+			    (struct choice){.flow = flow, .key = sort_key(query, flow, rate)});
 	}
 	qsort(choices->list, choices->count, sizeof(*choices->list), compare_choices);
 	return 0;
@@ -167,12 +206,12 @@ static json_t *make_flow(const struct report *report, const struct rates *rates,
 			 make_network(flow), "flowtally", make_crossing(report, flow));
 }
 
-static json_t *make_list(const struct choices *choices, const struct query *query,
-			 const struct report *report, const struct rates *rates)
+static json_t *make_list(const struct choices *choices, const struct report *report,
+			 const struct rates *rates)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < choices->count && i < query->limit; i++)
+	for (size_t i = 0; i < choices->count; i++)
 		if (json_array_append_new(list, make_flow(report, rates, choices->list[i].flow))) {
 			json_decref(list);
 			return NULL;
@@ -195,10 +234,10 @@ json_t *answers_flows(const struct answers *state, const struct query *query)
 		answer = json_pack("{s:o,s:s,s:I,s:o,s:{s:f,s:f},s:o}", "interval",
 				   answers_interval(state, report), "sort",
 				   query_sort_name(query->sort), "matched",
-				   (json_int_t)choices.count, "network",
+				   (json_int_t)choices.matched, "network",
 				   answers_network(&choices.total), "rate", "sent", choices.rate[0],
 				   "received", choices.rate[1], "flows",
-				   make_list(&choices, query, report, rates));
+				   make_list(&choices, report, rates));
 	free(choices.list);
 	return answer;
 }

@@ -215,6 +215,8 @@ top_sorted_by() { # WHAT
 }
 
 once_top_sorted() {
+	local limit
+
 	topology_wire
 	start_agent host
 	udp -n 2 -s 1000 peer 10.1.0.2:40000 host 10.1.0.1:5001
@@ -225,6 +227,11 @@ once_top_sorted() {
 	expect_equal 'by what the left end sent' '5001 5003 5002' "$(top_sorted_by sent)"
 	# equal ones as in a report
 	expect_equal 'by what it received' '5003 5001 5002' "$(top_sorted_by received)"
+	# those that are left out are told of
+	for limit in 1 2 3; do
+		expect_reply '{"request":"flows","sort":"packets","limit":'"$limit}" '
+			([.flows[].destination.port] == [5002, 5003, 5001][:'"$limit"']) and .matched == 3'
+	done
 	stop_agent host
 }
 
