@@ -275,7 +275,7 @@ once_systemd_restart_with_a_mistake() {
 	expect_report host 31 "10.2.0.3:40000 - 10.3.0.2:5001 Bytes: $((31 * 128))"
 }
 
-# Each of these is allowed to root in the machine, and of all that only this to the service.
+# All of it is allowed to root in the machine, and to the service only the first, so that it is known to have been asked.
 ALLOWED=true
 FORBIDDEN='touch /dev/shm/probe
 touch /etc/flowtally/probe
