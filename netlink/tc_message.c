@@ -82,6 +82,55 @@ static int take_bpf_option(const struct nlattr *attr, void *data)
 	}
 }
 
+/* Which of a filter's options has its actions (linux/pkt_cls.h). */
+static uint16_t action_option(const char *kind)
+{
+	static const struct {
+		const char *kind;
+		uint16_t option;
+	} options[] = {
+		{"basic", TCA_BASIC_ACT},	{"bpf", TCA_BPF_ACT},
+		{"cgroup", TCA_CGROUP_ACT},	{"flow", TCA_FLOW_ACT},
+		{"flower", TCA_FLOWER_ACT},	{"fw", TCA_FW_ACT},
+		{"matchall", TCA_MATCHALL_ACT}, {"route", TCA_ROUTE4_ACT},
+		{"u32", TCA_U32_ACT},
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (strcmp(kind, options[i].kind) == 0)
+			return options[i].option;
+	return TCA_UNSPEC;
+}
+
+static int take_action_attribute(const struct nlattr *attr, void *data)
+{
+	struct tc_filter *filter = data;
+	char kind[KIND_SIZE];
+	int r;
+
+	if (mnl_attr_get_type(attr) != TCA_ACT_KIND)
+		return 0;
+	r = attr_string(attr, kind, sizeof(kind));
+	if (r == 0 && strcmp(kind, "mirred") == 0)
+		filter->mirred = true;
+	return r;
+}
+
+static int take_action(const struct nlattr *attr, void *data)
+{
+	return attr_each_nested(attr, take_action_attribute, data);
+}
+
+static int take_option(const struct nlattr *attr, void *data)
+{
+	struct tc_filter *filter = data;
+	uint16_t type = mnl_attr_get_type(attr);
+
+	if (type == action_option(filter->kind))
+		return attr_each_nested(attr, take_action, filter);
+	return strcmp(filter->kind, "bpf") == 0 ? take_bpf_option(attr, filter) : 0;
+}
+
 int tc_filter_parse(struct tc_filter *filter, const struct nlmsghdr *message)
 {
 	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
@@ -96,8 +145,8 @@ int tc_filter_parse(struct tc_filter *filter, const struct nlmsghdr *message)
 		return r;
 	found.filter.handle = info->tcm_handle;
 	found.filter.priority = TC_H_MAJ(info->tcm_info) >> 16;
-	if (found.options && strcmp(found.filter.kind, "bpf") == 0)
-		r = attr_each_nested(found.options, take_bpf_option, &found.filter);
+	if (found.options && action_option(found.filter.kind))
+		r = attr_each_nested(found.options, take_option, &found.filter);
 	if (r == 0)
 		*filter = found.filter;
 	return r;

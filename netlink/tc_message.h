@@ -4,6 +4,7 @@
 #ifndef FLOWTALLY_TC_MESSAGE_H
 #define FLOWTALLY_TC_MESSAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nlmsghdr;
@@ -20,6 +21,7 @@ struct tc_filter {
 	uint16_t priority;
 	uint32_t handle;
 	uint32_t program_id; /* of the BPF program; 0 if none */
+	bool mirred;	     /* among its actions is one that sends packets to another device */
 	char kind[16];	     /* "bpf", "u32", "flower", ... */
 	char name[64];	     /* TCA_BPF_NAME, the beginning of a longer one; "" if none */
 };

@@ -344,11 +344,13 @@ static bool refers_to(const struct references *refs, uint32_t id)
 	       bsearch(&key, refs->list, refs->count, sizeof(key), compare_references);
 }
 
-/* Whether what is received on the device, which is not covered, may have been shown before. */
+/* Whether of what says that it was received on the device only a part may have been shown. */
 static bool is_partial(const struct stack *s, size_t i)
 {
 	const struct device *device = &s->devices[i];
 
+	if (s->links[i].diverted)
+		return true;
 	return !device->covered &&
 	       (s->graph.nodes[i].peer != DEVICE_NONE || is_kind(s, i, "openvswitch") ||
 		shows_received(s, i) || device->below.any || device->below.count);
@@ -367,7 +369,8 @@ static bool has_turners(const struct stack *s, const struct device_node *node, b
  * Packets received on a device of which only a part is covered leave with that device as iif;
  * those of the covered part were seen before. What showed them is a reference of every egress
  * hook's unsure part, if it is the ingress of a device at the bottom that turns nothing back:
- * another hook may itself have shown them after this one, so then it is ANY.
+ * another hook may itself have shown them after this one, so then it is ANY. So it is where tc
+ * diverts packets, which may have come from anywhere.
  */
 static int resolve_partial(struct stack *s)
 {
@@ -378,7 +381,9 @@ static int resolve_partial(struct stack *s)
 	for (size_t i = 0; i < s->count && !err; i++) {
 		s->devices[i].partial = is_partial(s, i);
 		s->any_partial |= s->devices[i].partial;
-		if (s->devices[i].partial)
+		if (s->links[i].diverted)
+			references_any(partial);
+		else if (s->devices[i].partial)
 			err = join_below(s, partial, i);
 	}
 	if (err)
@@ -540,7 +545,7 @@ static int resolve_role(struct stack *s, size_t i, struct topology_role *role)
 	int err;
 
 	*role = (struct topology_role){.id = s->links[i].id,
-				       .covered = s->devices[i].covered,
+				       .covered = s->devices[i].covered && !s->links[i].diverted,
 				       .partial = s->devices[i].partial,
 				       .born_repeat = s->devices[i].born_repeat,
 				       .tags = s->devices[i].tags,

@@ -21,6 +21,8 @@ struct topology_link {
 	bool lower_in_other_netns;
 	bool strangers;	  /* macvlans or ipvlans of other namespaces stand on it */
 	bool preceded;	  /* its ingress hook may miss what others take away in front of it */
+	bool diverted;	  /* what others take away in front of its egress hook leaves elsewhere as
+			     if it was received here */
 	bool keeps_tags;  /* as a master it hands what is born on it to its ports at once, and with
 			     the VLAN tags that it has */
 	const char *kind; /* borrowed; as link_kind() says */

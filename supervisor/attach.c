@@ -109,22 +109,30 @@ static bool attach_is_preceded(struct attacher *attacher, const struct attachmen
 					 sizeof(who));
 }
 
+static bool attach_is_diverted(struct attacher *attacher, const struct attachment *attachment,
+			       bool alone)
+{
+	return attachment->ops->diverted && attachment->ops->diverted(attacher, attachment, alone);
+}
+
 static void attach_look_around(struct attacher *attacher, const char *name,
 			       struct attachment *attachment)
 {
 	attachment->preceded =
 		attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, true, false);
 	(void)attach_warn_of(attacher, name, attachment, TC_HOOK_EGRESS, true, false);
+	attachment->diverted = attach_is_diverted(attacher, attachment, true);
 }
 
 bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
 		 bool missed)
 {
-	bool known = attachment->preceded;
+	bool known = attachment->preceded, diverted = attachment->diverted;
 
 	attachment->preceded =
 		attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, !missed, known);
-	return attachment->preceded != known;
+	attachment->diverted = attach_is_diverted(attacher, attachment, !missed);
+	return attachment->preceded != known || attachment->diverted != diverted;
 }
 
 static bool attach_others_use_tcx(uint32_t ifindex)
@@ -188,6 +196,7 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 			return err;
 		*attachment = made;
 		attachment->preceded = attach_is_preceded(attacher, attachment);
+		attachment->diverted = attach_is_diverted(attacher, attachment, true);
 		return 0;
 	}
 	return -ENOENT;

@@ -30,6 +30,8 @@ struct attachment {
 	uint32_t ifindex;
 	uint32_t life;	  /* of the interface (interface.h), for the names of pins */
 	bool preceded;	  /* others run before ours at ingress, and may take packets away there */
+	bool diverted;	  /* filters in front of ours at egress send packets to other devices by tc
+			     mirred, which notes them as received on this one */
 	int64_t ahead_ns; /* when tcx may be tried in front of them, on the boot clock; 0: now */
 	union {
 		int link_fd[TC_HOOKS]; /* tcx: owned; by enum tc_hook */
@@ -128,7 +130,7 @@ int attach_repair(struct attacher *attacher, struct attachment *attachment, unsi
 /*
  * Looks again who runs before ours at ingress, and says so if that is new. missed: less was seen
  * than came in, so filters of others are looked for on a qdisc that we made, too. Whether
- * attachment->preceded changed.
+ * attachment->preceded or attachment->diverted changed.
  */
 bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
 		 bool missed);

@@ -411,6 +411,34 @@ static bool clsact_in_front(struct attacher *attacher, const struct attachment *
 	return true;
 }
 
+struct clsact_diversion {
+	bool passed; /* ours */
+	bool found;
+};
+
+/* Who knows from where in chain 0 another chain is reached. */
+static void clsact_find_diversion(void *data, const struct tc_filter *filter)
+{
+	struct clsact_diversion *diversion = data;
+
+	if (filter->hook != TC_HOOK_EGRESS)
+		return;
+	diversion->passed |= !filter->chain && clsact_is_ours(filter);
+	diversion->found |= filter->mirred && (filter->chain || !diversion->passed);
+}
+
+static bool clsact_diverted(struct attacher *attacher, const struct attachment *attachment,
+			    bool alone)
+{
+	struct clsact_diversion diversion = {0};
+
+	if (alone && attachment->clsact.created)
+		return false;
+	return !tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_diversion,
+			       &diversion) &&
+	       diversion.found;
+}
+
 /* Among the filters of chain 0. */
 static void clsact_rank(void *data, const struct tc_filter *filter)
 {
@@ -438,6 +466,7 @@ const struct attach_ops attach_clsact = {
 	.repair = clsact_repair,
 	.places = clsact_places,
 	.in_front = clsact_in_front,
+	.diverted = clsact_diverted,
 };
 
 struct clsact_sweep {

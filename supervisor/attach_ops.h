@@ -39,6 +39,9 @@ struct attach_ops {
 	 * else was on a qdisc of ours when it was made, and that is taken for so. */
 	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,
 			 enum tc_hook hook, bool alone, char *text, size_t size);
+	/* As attachment->diverted; alone: as of in_front. NULL: it cannot be. */
+	bool (*diverted)(struct attacher *attacher, const struct attachment *attachment,
+			 bool alone);
 };
 
 extern const struct attach_ops attach_tcx, attach_clsact;

@@ -43,6 +43,7 @@ static void table_describe(const struct interface *interface, struct topology_li
 		.lower_in_other_netns = interface->link.lower_in_other_netns,
 		.strangers = table_has_strangers(interface),
 		.preceded = monitored && table_is_preceded(interface),
+		.diverted = monitored && interface->attachment.diverted,
 		.keeps_tags = interface->link.no_queue && !interface->link.vlan_filtering,
 		.kind = link_kind(&interface->link),
 	};

@@ -187,14 +187,14 @@ story_ifb() {
 }
 
 # The way out is shaped: what comes back from the ifb passes the hook again. By clsact we are behind the filter, which
-# ends the chain, and see what comes in only.
+# ends the chain, so that only the ifb shows what goes out.
 story_ifb_at_egress() {
 	local options
 
 	topology_wire
 	shape_by_ifb v0 egress
 	for options in '' '-x ifb0'; do
-		if [[ $ATTACH == tcx ]]; then
+		if [[ $ATTACH == tcx || -z $options ]]; then
 			expect_with both_ways "$options" 65 "${BOTH_WAYS[@]}"
 		else
 			expect_with both_ways "$options" 35 "10.1.0.2:40000 - 10.1.0.1:5001 Bytes: $((30 * 1028))" \
@@ -369,25 +369,38 @@ times_meant() { # TIMES
 	echo "10.1.0.2:40000 - 10.1.0.1:5009 Bytes: $(($1 * 10 * 128))"
 }
 
+# From the other wire by way of v0, where it is sent back.
+through_meant() {
+	frames -n 10 other w1 "02000000fd0102000000fd020800$(ipv4 10.3.0.2 10.1.0.7 17 "$(udp_payload 40000 5009 100)")"
+}
+
+THROUGH="10.3.0.2:40000 - 10.1.0.7:5009 Bytes: $((10 * 128))"
+
 # As if 10.1.0.2 were here.
 born_meant() {
 	frames -n 10 host v0 "0200000000fe0200000000ff0800$(ipv4 10.1.0.2 10.1.0.1 17 "$(udp_payload 40000 5009 100)")"
 }
 
-# Known, too: of what is born here the kernel says at the other device that it was received on the first one. By
-# clsact we are behind the filter there, which ends the chain.
+# Of what is born here the kernel says at the other device that it was received on the first one. By clsact we are
+# behind the filter there, which ends the chain.
 story_mirrored_at_egress() {
 	local once=("$MEANT") action
 
 	[[ $ATTACH == tcx ]] || once=()
 	topology_two_wires
+	add_addresses host w0 10.3.0.1/24
+	in_ns host sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0
+	ip_in host neighbour add 10.1.0.7 lladdr 02:00:00:00:00:07 dev v0
 	for action in redirect mirror; do
 		mirred_meant egress egress "$action" w0
-		expect_with born_meant '' "$((10 * ${#once[@]}))" "${once[@]}"
+		expect_with born_meant '' 10 "$MEANT"
+		expect_at_other
+		expect_with through_meant '' 10 "$THROUGH"
 		expect_at_other
 		expect_with born_meant '-x v0' 10 "$MEANT"
 		expect_at_other
 	done
+	# known: counted anew, or by lo, which only repeats, not at all
 	mirred_meant egress ingress redirect w0
 	expect_with born_meant '' "$((10 + 10 * ${#once[@]}))" "$(times_meant $((1 + ${#once[@]})))"
 	mirred_meant egress ingress redirect lo

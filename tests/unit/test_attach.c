@@ -376,6 +376,41 @@ static void test_attach_finds_what_was_left(void **state)
 	assert_int_equal(kernel.filters[0].program_id, 98);
 }
 
+/* By tc mirred in front of ours at egress, or in another chain. */
+static void test_diverted(void **state)
+{
+	static const struct {
+		enum tc_hook hook;
+		uint32_t chain;
+		bool mirred, diverts;
+	} cases[] = {
+		{TC_HOOK_EGRESS, 0, true, true},
+		{TC_HOOK_EGRESS, 0, false, false},
+		{TC_HOOK_EGRESS, 3, true, true},
+		{TC_HOOK_INGRESS, 0, true, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct attachment attachment = {0};
+
+		new_kernel(state);
+		kernel.clsact = true;
+		kernel_put(cases[i].hook, 5, 1, "u32", "", 0);
+		kernel.filters[0].mirred = cases[i].mirred;
+		kernel.filters[0].chain = cases[i].chain;
+		assert_int_equal(attach(&attachment), 0);
+		assert_int_equal(attachment.diverted, cases[i].diverts);
+		kernel_remove(&kernel.filters[0]);
+		attach_look(&attacher, "x0", &attachment, false);
+		assert_false(attachment.diverted);
+		/* behind ours */
+		kernel_put(TC_HOOK_EGRESS, 0xffff, 1, "u32", "", 0);
+		kernel.filters[kernel.count - 1].mirred = true;
+		assert_false(attach_look(&attacher, "x0", &attachment, false));
+		assert_int_equal(detach(&attachment, false), 0);
+	}
+}
+
 static void test_attach_fails(void **state)
 {
 	struct attachment attachment = {0};
@@ -589,6 +624,7 @@ int main(void)
 		cmocka_unit_test_setup(test_detach_fails, new_kernel),
 		cmocka_unit_test_setup(test_detach_of_what_is_gone, new_kernel),
 		cmocka_unit_test_setup(test_attach_finds_what_was_left, new_kernel),
+		cmocka_unit_test_setup(test_diverted, new_kernel),
 		cmocka_unit_test_setup(test_attach_fails, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_one_hook, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_what_is_there, new_kernel),

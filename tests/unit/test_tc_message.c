@@ -106,6 +106,37 @@ static void test_other_filters(void **state)
 	assert_int_equal(tc_filter_parse(&filter, put_tc(RTM_NEWQDISC, "bpf")), -ENOENT);
 }
 
+static bool has_mirred(const char *kind, uint16_t option, const char *first, const char *second)
+{
+	const char *const actions[] = {first, second};
+	struct nlmsghdr *message = put_tc(RTM_NEWTFILTER, kind);
+	struct nlattr *options = mnl_attr_nest_start(message, TCA_OPTIONS);
+	struct nlattr *list = mnl_attr_nest_start(message, option);
+
+	for (uint16_t i = 0; i < 2 && actions[i]; i++) {
+		struct nlattr *action = mnl_attr_nest_start(message, i + 1);
+
+		mnl_attr_put_strz(message, TCA_ACT_KIND, actions[i]);
+		mnl_attr_nest_end(message, action);
+	}
+	mnl_attr_nest_end(message, list);
+	mnl_attr_nest_end(message, options);
+	assert_int_equal(tc_filter_parse(&filter, message), 0);
+	return filter.mirred;
+}
+
+static void test_mirred(void **state)
+{
+	(void)state;
+	assert_true(has_mirred("u32", TCA_U32_ACT, "mirred", NULL));
+	assert_true(has_mirred("flower", TCA_FLOWER_ACT, "skbedit", "mirred"));
+	assert_true(has_mirred("bpf", TCA_BPF_ACT, "mirred", NULL));
+	assert_false(has_mirred("matchall", TCA_MATCHALL_ACT, "gact", "skbedit"));
+	/* another option of that kind, and a kind that nobody knows */
+	assert_false(has_mirred("u32", TCA_U32_SEL, "mirred", NULL));
+	assert_false(has_mirred("newer", TCA_U32_ACT, "mirred", NULL));
+}
+
 /* What is malformed leaves nothing of itself. */
 static void test_malformed(void **state)
 {
@@ -136,7 +167,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clsact),	  cmocka_unit_test(test_bpf_filter),
 		cmocka_unit_test(test_long_name), cmocka_unit_test(test_other_filters),
-		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_mirred),	  cmocka_unit_test(test_malformed),
 	};
 
 	return cmocka_run_group_tests_name("tc_message", tests, NULL, NULL);

@@ -587,6 +587,22 @@ static void only_ifb_excluded(void **state)
 	assert_false(role("ifb1")->covered);
 }
 
+/* By tc mirred at egress: what was born here says that it was received there. */
+static void diverted_at_egress(void **state)
+{
+	(void)state;
+	add_container_host();
+	stack.links[stack_find(&stack, "vc1")].diverted = true;
+	stack_resolve(&stack);
+	assert_true(role("vc1")->partial && !role("vc1")->covered);
+	assert_true(role("br0")->covered && role("eth0")->covered);
+	assert_sights("vc1", "first", "br0.out");
+	/* its ingress hook shows what comes in there as ever */
+	assert_sights("br0", "repeat", "first");
+	assert_sights("eth0", "first", "first");
+	assert_string_equal(sight("eth0", HOOK_UNSURE), "any");
+}
+
 static void excluded_macvlan(void **state)
 {
 	(void)state;
@@ -870,6 +886,7 @@ int main(void)
 		test(ifb),
 		test(only_ifb_excluded),
 		test(excluded_macvlan),
+		test(diverted_at_egress),
 		test(others_in_front),
 		test(strangers_over_a_vlan),
 		test(strangers_over_excluded),
