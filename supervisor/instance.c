@@ -18,6 +18,7 @@
 #define INSTANCE_NAME	 "\0flowtally"
 #define INSTANCE_WAIT_NS (5 * NSEC_PER_SEC)
 #define INSTANCE_WAIT_MS 10
+#define INSTANCE_BACKLOG 8
 
 /* Who listens there; pid 0: nobody is to be seen from here. */
 static struct ucred instance_holder(const struct sockaddr_un *address, socklen_t size)
@@ -88,12 +89,23 @@ static int instance_bind(int fd)
 
 int instance_claim(void)
 {
-	_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err = fd < 0 ? -errno : instance_bind(fd);
 
 	if (err)
 		return err;
-	if (listen(fd, 8))
+	if (listen(fd, INSTANCE_BACKLOG))
 		return -errno;
 	return TAKE_FD(fd);
+}
+
+void instance_take_callers(int instance_fd)
+{
+	/* anybody may call without end */
+	for (int i = 0; i <= INSTANCE_BACKLOG; i++) {
+		_close_ int fd = accept4(instance_fd, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			return;
+	}
 }

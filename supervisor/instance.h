@@ -11,4 +11,8 @@
  * log says which. */
 int instance_claim(void);
 
+/* Lets go of others who have asked who it is. While too many of them wait, the next ones are not
+ * told. */
+void instance_take_callers(int instance_fd);
+
 #endif

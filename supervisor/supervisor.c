@@ -18,6 +18,7 @@
 #include "supervisor/explain.h"
 #include "supervisor/exporter.h"
 #include "supervisor/flow_map.h"
+#include "supervisor/instance.h"
 #include "supervisor/interface_table.h"
 #include "supervisor/live.h"
 #include "supervisor/notify.h"
@@ -403,6 +404,15 @@ static int supervisor_on_control(void *data, uint32_t events)
 	return 0;
 }
 
+static int supervisor_on_instance(void *data, uint32_t events)
+{
+	struct supervisor *sup = data;
+
+	(void)events;
+	instance_take_callers(sup->instance_fd);
+	return 0;
+}
+
 /* The rest of the work is done by supervisor_reconcile(), which runs after every round of events.
  */
 static int supervisor_on_retry_timer(void *data, uint64_t periods)
@@ -446,6 +456,10 @@ int supervisor_open_loop(struct supervisor *sup)
 	int err;
 
 	err = loop_add(sup->loop, sup->signal_fd, EPOLLIN, supervisor_on_signal, sup);
+	/* once a caller: without descriptors for them they wait */
+	if (!err)
+		err = loop_add(sup->loop, sup->instance_fd, EPOLLIN | EPOLLET,
+			       supervisor_on_instance, sup);
 	if (!err)
 		err = loop_add(sup->loop, rtnl_fd(sup->rtnl), EPOLLIN, supervisor_on_netlink, sup);
 	if (!err)

@@ -87,7 +87,10 @@ once_without_privileges() {
 once_second_agent() {
 	make_ns host
 	start_agent host
-	expect_status 1 "pid ${AGENT[host]};" run
+	# more than may wait for the first one to look
+	for _ in {1..11}; do
+		expect_status 1 "pid ${AGENT[host]};" run
+	done
 	expect_status 1 "pid ${AGENT[host]};" cleanup
 	stop_agent host
 }
