@@ -69,20 +69,34 @@ static int place_common_name(struct sockaddr_un *address, const char *directory,
 	return place_address(address, "%.*s/control.sock", length, directory);
 }
 
-/* A service of another program has a directory of its own, in which there is no agent. */
+/* Of the process that starts, one in a network namespace (supervisor/instance.h), whoever shares
+ * the directory; so it can only be a dead one's that is there already. */
+static int place_temporary_name(struct sockaddr_un *address, const char *directory, int length)
+{
+	return place_address(address, "%.*s/.control-%" PRIu64, length, directory, control_netns());
+}
+
+/* A service of another program has a directory of its own, in which there is no agent. NULL: there
+ * are no more to look in. */
+static const char *place_look_in(unsigned int number, int *length)
+{
+	const char *directory = place_directory(length);
+
+	if (!number)
+		return directory;
+	if (number > 1 || directory == place_default)
+		return NULL;
+	*length = (int)strlen(place_default);
+	return place_default;
+}
+
 int control_place_candidate(unsigned int number, struct sockaddr_un *address)
 {
 	int length;
-	const char *directory = place_directory(&length);
+	const char *directory = place_look_in(number / PLACE_NAMES, &length);
 
-	if (number >= PLACE_NAMES && directory == place_default)
+	if (!directory)
 		return -ENOENT;
-	if (number >= 2 * PLACE_NAMES)
-		return -ENOENT;
-	if (number >= PLACE_NAMES) {
-		directory = place_default;
-		length = (int)strlen(place_default);
-	}
 	return number % PLACE_NAMES ? place_common_name(address, directory, length)
 				    : place_own_name(address, directory, length);
 }
@@ -177,7 +191,7 @@ static int place_listen(struct control_place *place, struct sockaddr_un *tempora
 	const char *directory = place_directory(&length);
 	struct stat st;
 
-	err = place_address(temporary, "%.*s/.control-%d", length, directory, (int)getpid());
+	err = place_temporary_name(temporary, directory, length);
 	if (err)
 		return err;
 	place->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -286,8 +300,12 @@ const char *control_place_path(const struct control_place *place)
 int control_place_sweep(void)
 {
 	struct sockaddr_un address;
-	int removed = 0, err;
+	const char *directory;
+	int removed = 0, length, err;
 
+	for (unsigned int i = 0; (directory = place_look_in(i, &length)); i++)
+		if (!place_temporary_name(&address, directory, length) && place_is_stale(&address))
+			removed += !unlink(address.sun_path);
 	for (unsigned int i = 0; (err = control_place_candidate(i, &address)) != -ENOENT; i++)
 		if (!err && place_is_stale(&address))
 			removed += !unlink(address.sun_path);

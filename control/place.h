@@ -20,8 +20,8 @@ struct control_place;
 uint64_t control_netns(void);
 
 /*
- * Listens. A socket that nobody listens on any more is replaced; what is no socket of ours is left
- * alone. 0, or negative errno with words in problem.
+ * Listens; one process at a time in a network namespace. A socket that nobody listens on any more
+ * is replaced; what is no socket of ours is left alone. 0, or negative errno with words in problem.
  */
 int control_place_claim(struct control_place **ret, char *problem, size_t size);
 /* Removes the socket, if it still is the one that was made. */
@@ -36,7 +36,7 @@ const char *control_place_path(const struct control_place *place);
  */
 int control_place_candidate(unsigned int number, struct sockaddr_un *address);
 
-/* Removes sockets of dead agents. Returns how many. */
+/* Removes sockets of dead agents; no agent runs in this network namespace. Returns how many. */
 int control_place_sweep(void);
 
 #endif

@@ -390,6 +390,20 @@ once_nobody_to_ask() {
 	expect_equal 'what is left' '' "$(ls -A "$RUNTIME_DIRECTORY")"
 }
 
+# The socket has a name that nobody asks for as long as it is not complete.
+once_killed_before_there_is_a_socket() {
+	type strace >/dev/null 2>&1 || skip 'strace is not installed'
+	make_ns host
+	dies_starting host '?link,?linkat' 1 || fail 'it starts'
+	[[ $(ls -A "$RUNTIME_DIRECTORY") ]] || fail 'it does not die with a name of its own'
+	start_agent host
+	stop_agent host
+	expect_equal 'what is left after the next one' '' "$(ls -A "$RUNTIME_DIRECTORY")"
+	dies_starting host '?link,?linkat' 1 || fail 'it starts'
+	in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
+	expect_equal 'what is left after cleanup' '' "$(ls -A "$RUNTIME_DIRECTORY")"
+}
+
 # Each client finds the agent of its own namespace.
 once_an_agent_in_each_namespace() {
 	make_ns host peer
