@@ -135,6 +135,15 @@ static json_t *make_address(uint8_t family, const uint8_t bytes[16])
 	return json_stringn(text, (size_t)(format_address(text, family, bytes) - text));
 }
 
+/* What has no ports is not translated to one. */
+static json_t *make_nat_end(uint8_t family, const struct nat_end *end)
+{
+	json_t *ip = make_address(family, end->addr);
+
+	return end->port ? json_pack("{s:o,s:i}", "ip", ip, "port", ntohs(end->port))
+			 : json_pack("{s:o}", "ip", ip);
+}
+
 static json_t *make_end(const struct report *report, const struct rates *rates,
 			const struct report_flow *flow, int end)
 {
@@ -148,9 +157,7 @@ static json_t *make_end(const struct report *report, const struct rates *rates,
 
 	if (object && nat && nat->translated[end] &&
 	    json_object_set_new(object, "nat",
-				json_pack("{s:o,s:i}", "ip",
-					  make_address(flow->key.family, nat->seen_as[end].addr),
-					  "port", ntohs(nat->seen_as[end].port)))) {
+				make_nat_end(flow->key.family, &nat->seen_as[end]))) {
 		json_decref(object);
 		return NULL;
 	}
@@ -173,21 +180,14 @@ static json_t *make_path(const struct report *report, const struct report_flow *
 	return path;
 }
 
-static json_t *make_protocol(uint8_t protocol)
-{
-	const char *name = protocol_name(protocol);
-
-	return name ? json_string(name) : json_null();
-}
-
 static json_t *make_network(const struct report_flow *flow)
 {
 	struct flow_count sum = flow->sent[0];
 
 	flow_count_add(&sum, &flow->sent[1]);
-	return json_pack("{s:s,s:o,s:o,s:I,s:I}", "type",
+	return json_pack("{s:s,s:s*,s:o,s:I,s:I}", "type",
 			 flow->key.family == FLOW_IPV4 ? "ipv4" : "ipv6", "transport",
-			 make_protocol(flow->key.protocol), "iana_number",
+			 protocol_name(flow->key.protocol), "iana_number",
 			 json_sprintf("%u", flow->key.protocol), "bytes", (json_int_t)sum.bytes,
 			 "packets", (json_int_t)sum.packets);
 }

@@ -472,6 +472,10 @@ once_nat_in_json() {
 	udp -n 30 -s 1000 -r 10 -v 10.3.0.1:50000 world 10.3.0.2:700 c2 10.2.0.3:5001
 	ping_world
 	udp -n 1 -s 100 c1 10.2.0.2:700 c2 10.2.0.3:5001
+	# names in an answer are those of the report
+	echo '{"request":"flows"}' | "$TOOLS/control" ask "$RUNTIME_DIRECTORY/control.sock" >"$WORK/answer"
+	expect_equal 'a ping in the answer to flows' '{"ip":"10.3.0.7"}' \
+		"$(jq -c '.flows[] | select(.network.transport == "icmp").source.nat' "$WORK/answer")"
 	stop_agent host
 	expect_equal flows "\
 udp 10.2.0.2 700 51400 10.3.0.7 2000 10.3.0.2 50001 20560 - - p1,br0,wan
