@@ -97,8 +97,10 @@ SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh packaging/compl
 
 all: $(PROGRAM) ## build the agent (no root, no network)
 
-run: deps ## install what is missing, build, and run the agent on this host's interfaces
-	$(Q)$(MAKE) --no-print-directory all
+# standard output is for reports
+run: ## install what is missing, build, and run the agent on this host's interfaces
+	$(Q)$(MAKE) --no-print-directory deps >&2
+	$(Q)$(MAKE) --no-print-directory all >&2
 	$(Q)exec $(PROGRAM) run $(ARGS)
 
 test: deps-tests ## install what is missing, build, and run every test (root)
@@ -109,8 +111,7 @@ test: deps-tests ## install what is missing, build, and run every test (root)
 
 check: all unit-build lint ## tests that need no root: format, static analysis, shell scripts, unit tests, sanitizers
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
-	$(Q)BUILD=$(BUILD) tests/run.sh unit
-	$(Q)BUILD=$(BUILD) tests/run.sh packaging
+	$(Q)BUILD=$(BUILD) tests/run.sh unit packaging
 
 soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of interval ends, 2 million flows at once, chaos, an hour of one life (root); SEEDS, STORM_PAIRS, ENDS_S, FLOOD_FLOWS, CHAOS_S, LONG_S
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology

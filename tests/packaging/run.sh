@@ -35,6 +35,14 @@ test_old_libbpf_is_refused() {
 	! grep -q error: "$WORK/out" || fail 'compiled all the same' "$(cat "$WORK/out")"
 }
 
+# What is said of set-up and build goes elsewhere: the reports may be piped.
+test_run_has_reports_on_standard_output() {
+	rm "$BUILD/supervisor/main.o"
+	expect_equal 'standard output' "$("$BUILD/flowtally" --version)" \
+		"$(make run ARGS=--version BUILD="$BUILD" 2>"$WORK/said")"
+	grep -q supervisor/main.o "$WORK/said" || fail 'nothing is built' "$(cat "$WORK/said")"
+}
+
 # With the dialect and the warnings of the Makefile.
 compile_all() { # COMPILER [OPTION...]
 	local options
