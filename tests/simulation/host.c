@@ -22,7 +22,7 @@ static size_t add_link(struct host *host, enum kind kind, uint32_t lower)
 	host->kinds[link] = kind;
 	host->monitored[link] = true;
 	host->gone[link] = false;
-	host->shapers[link] = NO_LINK;
+	host->shapers[link] = host->diverters[link] = NO_LINK;
 	return link;
 }
 
@@ -217,6 +217,38 @@ size_t host_shaper(const struct host *host, size_t link)
 	return ifb == NO_LINK || host->gone[ifb] ? NO_LINK : ifb;
 }
 
+static bool may_divert(const struct host *host, size_t link)
+{
+	return !host->gone[link] && host->kinds[link] != KIND_LOOPBACK &&
+	       host->kinds[link] != KIND_VRF;
+}
+
+static bool has_macvlans(const struct host *host, size_t link)
+{
+	for (size_t i = 0; i < host->count; i++)
+		if (is_hairpin(host->kinds[i]) && is_upper(host, i, link))
+			return true;
+	return false;
+}
+
+/* To one that does not divert itself. Not below macvlans: doc/dedup.md, limits. */
+size_t host_diverter(const struct host *host, size_t link)
+{
+	size_t to = host->diverters[link];
+
+	if (to == NO_LINK || to == link || host->diverters[to] != NO_LINK ||
+	    !host->monitored[link] || !may_divert(host, link) || !may_divert(host, to) ||
+	    has_macvlans(host, link))
+		return NO_LINK;
+	return to;
+}
+
+static void note_diverted(struct host *host)
+{
+	for (size_t i = 0; i < host->count; i++)
+		host->links[i].diverted = host_diverter(host, i) != NO_LINK;
+}
+
 void host_build(struct host *host, struct random *random, unsigned int monitored_percent)
 {
 	unsigned int n;
@@ -253,8 +285,12 @@ void host_build(struct host *host, struct random *random, unsigned int monitored
 		add_shaper(host, random);
 	for (size_t i = 0; i < host->count; i++) {
 		host->monitored[i] = random_chance(random, monitored_percent);
+		host->diverters[i] = random_chance(random, 2)
+					     ? random_below(random, (unsigned int)host->count)
+					     : NO_LINK;
 		host->links[i].strangers = may_have_strangers(host, i) && random_chance(random, 15);
 	}
+	note_diverted(host);
 }
 
 static void delete_link(struct host *host, size_t link)
@@ -359,7 +395,7 @@ static const char *toggle_strangers(struct host *host, struct random *random)
 	return "strangers came or went";
 }
 
-const char *host_change(struct host *host, struct random *random)
+static const char *change(struct host *host, struct random *random)
 {
 	switch (random_below(random, 10)) {
 	case 0:
@@ -381,6 +417,14 @@ const char *host_change(struct host *host, struct random *random)
 	default:
 		return stack_link(host, random);
 	}
+}
+
+const char *host_change(struct host *host, struct random *random)
+{
+	const char *what = change(host, random);
+
+	note_diverted(host);
+	return what;
 }
 
 typedef bool (*link_test)(const struct host *host, size_t link, size_t other);
@@ -465,6 +509,8 @@ void host_print(const struct host *host)
 			printf(" below strangers");
 		if (host_shaper(host, i) != NO_LINK)
 			printf(" shaped by %zu", host_shaper(host, i) + 1);
+		if (host_diverter(host, i) != NO_LINK)
+			printf(" diverted to %zu", host_diverter(host, i) + 1);
 		printf("\n");
 	}
 }

@@ -37,9 +37,11 @@ struct host {
 	struct topology_link links[LINKS_MAX];
 	enum kind kinds[LINKS_MAX];
 	bool monitored[LINKS_MAX];
-	bool gone[LINKS_MAX];	   /* deleted; its place is not used again */
-	size_t shapers[LINKS_MAX]; /* the ifb by which all makes a round that comes in, or NO_LINK
-				    */
+	bool gone[LINKS_MAX];	     /* deleted; its place is not used again */
+	size_t shapers[LINKS_MAX];   /* the ifb by which all makes a round that comes in, or NO_LINK
+				      */
+	size_t diverters[LINKS_MAX]; /* the device to which tc sends some of what leaves, or NO_LINK
+				      */
 	size_t count;
 };
 
@@ -53,6 +55,10 @@ bool host_is_tunnel(const struct host *host, size_t link);
 
 /* The ifb by which packets make a round that come in there, or NO_LINK. */
 size_t host_shaper(const struct host *host, size_t link);
+
+/* The device to which tc sends some of what leaves by a watched one, in front of our hook there; or
+ * NO_LINK. */
+size_t host_diverter(const struct host *host, size_t link);
 
 /* Its packets come from and go to the outside. */
 bool host_is_edge(const struct host *host, size_t link);

@@ -120,7 +120,12 @@ static void transmit(struct walk *walk, size_t link, uint32_t iif)
 {
 	const struct host *host = walk->host;
 	const struct topology_link *l = &host->links[link];
+	size_t diverter = host_diverter(host, link);
 
+	if (diverter != NO_LINK && random_chance(&walk->route, 50)) {
+		transmit(walk, diverter, l->ifindex);
+		return;
+	}
 	/* no tunnel inside of another one */
 	if (host->gone[link] || (walk->outer && host_is_tunnel(host, link)) ||
 	    !pass(walk, link, HOOK_EGRESS, iif))
