@@ -174,8 +174,8 @@ start_refused() { # ERROR
 start_refused_its_output() {
 	local status=0
 
-	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 timeout "$((5 * PATIENCE))" \
-		strace -D -qq -o "$WORK/strace" -P "$WORK/host.report" -e inject=openat:error=EUCLEAN \
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 timeout "$((20 * PATIENCE))" \
+		strace -D -qq -o "$WORK/strace" -P "$WORK/host.report" -e trace=openat -e inject=openat:error=EUCLEAN \
 		ip netns exec "$PREFIX-host" "$FLOWTALLY" run -o "$WORK/host.report" 2>"$WORK/errors" || status=$?
 	expect_equal 'exit status of the start without an output' 1 "$status"
 	grep -q 'cannot be opened for reports' "$WORK/errors" || fail 'it says:' "$(cat "$WORK/errors")"
