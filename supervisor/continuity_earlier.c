@@ -146,6 +146,8 @@ static int continuity_take_earlier_set(struct continuity *continuity,
 					     trains.list, trains.count);
 	if (!err)
 		err = held_put_trains(continuity->held, set, trains.list, trains.count);
+	if (!err && trains.count)
+		held_note_trains(continuity->held, set);
 	if (!err)
 		err = interface_table_merge_trains(merge, trains.list, trains.count);
 	free(trains.list);

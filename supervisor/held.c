@@ -86,7 +86,7 @@ int held_add(struct held *held, const struct flow_map *map)
 	return 0;
 }
 
-static void held_note_set(struct held *held, uint64_t set)
+void held_note_trains(struct held *held, uint64_t set)
 {
 	if (held->first_train_set == held->last_train_set)
 		held->first_train_set = held->last_train_set = set - 1;
@@ -127,8 +127,6 @@ int held_put_trains(struct held *held, uint32_t set, const struct held_train *tr
 	if (!err)
 		err = pins_put_bytes(held->pins, pin.text, bytes.data, bytes.size);
 	buffer_free(&bytes);
-	if (!err)
-		held_note_set(held, set);
 	return err;
 }
 
@@ -182,7 +180,7 @@ int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, si
 		err = held_decode_trains(&bytes, ret, n);
 	buffer_free(&bytes);
 	if (!err)
-		held_note_set(held, set);
+		held_note_trains(held, set);
 	return err;
 }
 

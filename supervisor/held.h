@@ -42,9 +42,11 @@ int held_add(struct held *held, const struct flow_map *map);
 
 /* What was read from a set of trains, before it is emptied. 0 or negative errno: it must not be. */
 int held_put_trains(struct held *held, uint32_t set, const struct held_train *trains, size_t n);
+/* That what was read from it is merged: a report has it from now on. */
+void held_note_trains(struct held *held, uint64_t set);
 /* Whether a set is held under that number. 0 or negative errno. */
 int held_has_trains(const struct held *held, uint32_t set, bool *has);
-/* What stands under it, an array (free()). 0 or negative errno; -ENOENT: nothing. */
+/* What stands under it, to be merged, an array (free()). 0 or negative errno; -ENOENT: nothing. */
 int held_get_trains(struct held *held, uint32_t set, struct held_train **ret, size_t *n);
 /* Calls found with the number of each set that is held. 0 or negative errno. */
 int held_each_train_set(struct held *held, int (*found)(void *data, uint32_t set), void *data);

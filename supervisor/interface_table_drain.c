@@ -231,6 +231,9 @@ static int table_take_trains(struct interface_table *table)
 	if (!err && trains.held.count)
 		err = program_empty_trains(monitor->program);
 	table->untaken = err;
+	/* not before: a report that had none of a set must not be taken for having it */
+	if (!err && trains.held.count)
+		held_note_trains(monitor->held, program_quiet_set(monitor->program));
 	if (!err)
 		table_merge_taken(table, &trains);
 	free(trains.held.list);
