@@ -188,6 +188,8 @@ void interface_table_next_interval(struct interface_table *table)
 		ended = next;
 	}
 	table_forget_faded(table);
+	FOR_EACH_IN (table->gone, gone)
+		gone->before_attach = (struct flow_count){0};
 	FOR_EACH_INTERFACE (table, interface) {
 		interface->before_attach = (struct flow_count){0};
 		interface->was_up = interface->link.flags & IFF_UP;
