@@ -26,6 +26,7 @@ struct record {
 };
 
 static const char checkpoint_magic[8] = "flowtly";
+const char checkpoint_ended[8] = "ftended";
 
 static void code_bytes(struct codec *codec, void *data, size_t size)
 {
@@ -307,7 +308,9 @@ static void code_head(struct codec *codec)
 	memcpy(magic, checkpoint_magic, sizeof(magic));
 	code(codec, magic);
 	code(codec, version);
-	if (memcmp(magic, checkpoint_magic, sizeof(magic)) != 0)
+	if (!memcmp(magic, checkpoint_ended, sizeof(magic)))
+		codec->error = -ENODATA;
+	else if (memcmp(magic, checkpoint_magic, sizeof(magic)) != 0)
 		codec->error = codec->error ?: -EBADMSG;
 	else if (version != CHECKPOINT_VERSION)
 		codec->error = codec->error ?: -EPROTO;

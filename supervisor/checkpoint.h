@@ -112,8 +112,14 @@ struct checkpoint {
 /* Appends the bytes; an error is the buffer's. */
 void checkpoint_encode(const struct checkpoint *checkpoint, struct buffer *bytes);
 
-/* 0; -EBADMSG: these are not the bytes of a checkpoint, or an id is that of two phases, or yet to
- * be given; -EPROTO: of one of another version; -ENOMEM. *checkpoint is set on success only. */
+/* In place of a checkpoint that can be neither replaced nor removed: nothing is left to be
+ * reported.
+ */
+extern const char checkpoint_ended[8];
+
+/* 0; -ENODATA: these bytes begin with checkpoint_ended; -EBADMSG: these are not the bytes of a
+ * checkpoint, or an id is that of two phases, or yet to be given; -EPROTO: of one of another
+ * version; -ENOMEM. *checkpoint is set on success only. */
 int checkpoint_decode(struct checkpoint *checkpoint, const void *bytes, size_t size);
 void checkpoint_clean(struct checkpoint *checkpoint);
 /* The ids of phases that have one, ascending. The caller frees *ret. 0 or -ENOMEM. */

@@ -28,6 +28,24 @@ static const char *const counted_pins[] = {"flows-", "folded-", "trains-"};
 #define HELD_FEW    64
 #define HELD_MANY   4096
 
+/* That which is pinned now: to erase it if it cannot be replaced or dropped any more. */
+static void continuity_open_checkpoint(struct continuity *continuity)
+{
+	int fd = pins_get(continuity->pins, CHECKPOINT_PIN);
+
+	/* the one that could not be replaced is still pinned */
+	if (fd < 0)
+		return;
+	cleanup_close(&continuity->checkpoint_fd);
+	continuity->checkpoint_fd = fd;
+}
+
+static void continuity_close_checkpoint(struct continuity *continuity)
+{
+	cleanup_close(&continuity->checkpoint_fd);
+	continuity->checkpoint_fd = -1;
+}
+
 void continuity_start_afresh(struct continuity *continuity, const char *why)
 {
 	int removed = pins_clear(continuity->pins);
@@ -37,6 +55,8 @@ void continuity_start_afresh(struct continuity *continuity, const char *why)
 	checkpoint_clean(&continuity->left);
 	continuity->found = false;
 	continuity->recovered = true;
+	if (removed >= 0)
+		continuity_close_checkpoint(continuity);
 	if (removed < 0)
 		log_error("what a dead agent left cannot be removed: %s", strerror(-removed));
 	else if (removed && why)
@@ -44,13 +64,6 @@ void continuity_start_afresh(struct continuity *continuity, const char *why)
 	else if (removed)
 		log_info(
 			"an agent before this one has left pins, and nothing that is not reported");
-}
-
-/* That which is pinned now: to erase it if it cannot be replaced or dropped any more. */
-static void continuity_open_checkpoint(struct continuity *continuity)
-{
-	cleanup_close(&continuity->checkpoint_fd);
-	continuity->checkpoint_fd = pins_get(continuity->pins, CHECKPOINT_PIN);
 }
 
 /*
@@ -66,7 +79,7 @@ static void continuity_give_up(struct continuity *continuity)
 	continuity->given_up = true;
 	err = pins_clear(continuity->pins);
 	if (err < 0 && continuity->checkpoint_fd >= 0)
-		err = pins_erase_bytes(continuity->checkpoint_fd);
+		err = pins_overwrite_bytes(continuity->checkpoint_fd, "", 0);
 	if (err < 0)
 		log_error("what is pinned cannot be removed: %s; the next start will report it "
 			  "again",
@@ -142,7 +155,8 @@ int continuity_new(struct continuity **ret)
 	}
 	continuity->found = !err;
 	continuity->recovered = err;
-	if (continuity->pins && err == -ENOENT && continuity_left_nothing(continuity))
+	if (continuity->pins &&
+	    (err == -ENODATA || (err == -ENOENT && continuity_left_nothing(continuity))))
 		continuity_start_afresh(continuity, NULL);
 	else if (continuity->pins && err)
 		continuity_start_afresh(continuity, continuity_why_afresh(err));
@@ -276,8 +290,7 @@ static int continuity_put_folded(const struct continuity *continuity, const stru
 	return continuity_put_bytes(continuity, "folded", number, &bytes);
 }
 
-int continuity_put_checkpoint(const struct continuity *continuity,
-			      const struct checkpoint *checkpoint)
+int continuity_put_checkpoint(struct continuity *continuity, const struct checkpoint *checkpoint)
 {
 	struct buffer bytes = {0};
 	int err;
@@ -287,11 +300,13 @@ int continuity_put_checkpoint(const struct continuity *continuity,
 	if (!err)
 		err = pins_put_bytes(continuity->pins, CHECKPOINT_PIN, bytes.data, bytes.size);
 	buffer_free(&bytes);
+	if (!err)
+		continuity_open_checkpoint(continuity);
 	return err;
 }
 
 /* What the next agent has to know now. */
-static int continuity_put_state(const struct continuity *continuity,
+static int continuity_put_state(struct continuity *continuity,
 				const struct checkpoint_interval *interval)
 {
 	struct checkpoint checkpoint = {
@@ -326,8 +341,6 @@ static int continuity_write(struct continuity *continuity,
 	if (!pins_are_kept(continuity->pins))
 		return 0;
 	err = continuity_put_state(continuity, interval);
-	if (!err)
-		continuity_open_checkpoint(continuity);
 	if (err && !continuity->save_error)
 		log_error("the checkpoint cannot be written: %s; if the agent is killed now, what "
 			  "it counted is lost",
@@ -507,6 +520,7 @@ void continuity_end_report(struct continuity *continuity,
 	folded = continuity->report.folded;
 	continuity_forget_report(continuity);
 	continuity_save(continuity, interval);
+	continuity_give_up(continuity);
 	continuity_drop_bytes(continuity, "owed", paid);
 	continuity_drop_bytes(continuity, "folded", folded);
 	held_release(continuity->held, 0, continuity->report_held, 0,
@@ -533,12 +547,12 @@ int continuity_remove(struct continuity *continuity)
 	int removed;
 
 	/* without the name a kill before all pins are gone is a false alarm */
-	if (continuity->checkpoint_fd >= 0)
-		(void)pins_rename(continuity->pins, CHECKPOINT_PIN, PINS_ENDED);
+	pins_mark_ended(continuity->pins, CHECKPOINT_PIN);
 	removed = pins_remove_all(continuity->pins);
 	if (removed >= 0)
 		return 0;
 	if (continuity->checkpoint_fd >= 0)
-		(void)pins_erase_bytes(continuity->checkpoint_fd);
+		(void)pins_overwrite_bytes(continuity->checkpoint_fd, checkpoint_ended,
+					   sizeof(checkpoint_ended));
 	return removed;
 }

@@ -33,8 +33,7 @@ struct continuity {
 };
 
 /* Pins the checkpoint in place of the last one. 0 or negative errno, then the last one stays. */
-int continuity_put_checkpoint(const struct continuity *continuity,
-			      const struct checkpoint *checkpoint);
+int continuity_put_checkpoint(struct continuity *continuity, const struct checkpoint *checkpoint);
 
 /* Bytes that merges hand on, pinned under what they are, "owed" or "folded", and a number: appends
  * them to bytes. 0 or negative errno; -ENOENT: there are none. */

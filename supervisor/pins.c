@@ -402,21 +402,30 @@ int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *byt
 	return err;
 }
 
-int pins_erase_bytes(int fd)
+int pins_overwrite_bytes(int fd, const void *data, size_t size)
 {
 	struct bpf_map_info info = {0};
-	__u32 size = sizeof(info), first = 0;
-	struct pins_bytes zeros;
+	__u32 info_size = sizeof(info), first = 0;
+	struct pins_bytes bytes;
 	int err;
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+	if (bpf_obj_get_info_by_fd(fd, &info, &info_size))
 		return -errno;
-	err = pins_bytes_alloc(&zeros, info.value_size, 1);
+	if (size > info.value_size)
+		return -EMSGSIZE;
+	err = pins_bytes_alloc(&bytes, info.value_size, 1);
 	if (err)
 		return err;
-	err = bpf_map_update_elem(fd, &first, zeros.data, BPF_ANY) ? -errno : 0;
-	pins_bytes_clean(&zeros);
+	memcpy(bytes.data, data, size);
+	err = bpf_map_update_elem(fd, &first, bytes.data, BPF_ANY) ? -errno : 0;
+	pins_bytes_clean(&bytes);
 	return err;
+}
+
+void pins_mark_ended(const struct pins *pins, const char *name)
+{
+	if (pins)
+		(void)renameat(pins->own_fd, name, pins->own_fd, PINS_ENDED);
 }
 
 struct pins_removal {

@@ -66,12 +66,15 @@ int pins_put_bytes(const struct pins *pins, const char *name, const void *data, 
 /* Appends them to bytes. -ENOENT: there are none. */
 int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes);
 
-/* Zeros in place of the first of them, by a descriptor of the map: for a pin that cannot be
- * dropped. 0 or negative errno. */
-int pins_erase_bytes(int fd);
+/* Others in place of the first of them, by a descriptor of the map, and zeros behind: for a pin
+ * that can be neither replaced nor dropped. 0 or negative errno. */
+int pins_overwrite_bytes(int fd, const void *data, size_t size);
 
 /* A pin of this name says that nothing is lost with the others. It goes last. */
 #define PINS_ENDED "ended"
+/* Names what is pinned under name so, if it is there, also if no pins are kept any more. That it
+ * fails costs no more than a false alarm. */
+void pins_mark_ended(const struct pins *pins, const char *name);
 
 /* Drops all pins, also if none are kept any more. Returns how many there were, or a negative errno.
  */

@@ -408,6 +408,35 @@ pins_become_read_only() {
 	done
 }
 
+story_pins_become_read_only_at_a_checkpoint() {
+	topology_wire
+	with_own_mounts pins_become_read_only_at_a_checkpoint
+}
+
+# It is the checkpoint that cannot be pinned first: at a hand-over, and at a report of nothing. All was reported, and no
+# loss is told.
+pins_become_read_only_at_a_checkpoint() {
+	local signal
+
+	mount -t bpf -o mode=700 theirs /sys/fs/bpf
+	for signal in USR2 TERM; do
+		: >"$WORK/host.report"
+		start_agent host
+		report_now host
+		mount -o remount,ro /sys/fs/bpf
+		[[ $signal == USR2 ]] || report_now host
+		two_ports 4
+		signal_agent host "$signal"
+		wait "${AGENT[host]}" || fail 'the agent does not end well'
+		mount -o remount,rw /sys/fs/bpf
+		start_agent host
+		! agent_log_has host 'is lost' || fail 'it tells of a loss' "$(<"$WORK/host.log")"
+		two_ports 1
+		stop_agent host
+		expect_equal "bytes of all reports, $signal" $((5 * 2 * 128)) "$(sum_of_reports host)"
+	done
+}
+
 # Two flows, of which a CPU can hold one.
 two_ports() { # PACKETS OF EACH
 	send "$1"

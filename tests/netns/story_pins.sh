@@ -147,6 +147,7 @@ own_pins() {
 expect_fresh_start() {
 	start_agent host
 	agent_log_has host 'what a dead agent counted is lost: it cannot be read' || fail 'it is read'
+	! agent_log_has host 'nothing can be pinned' || fail 'it says that it pins nothing'
 	two_flows 10
 	stop_agent host
 	expect_equal 'bytes' $((20 * 128)) "$(sum_of_reports host)"
