@@ -129,9 +129,9 @@ bool attach_look(struct attacher *attacher, const char *name, struct attachment 
 {
 	bool known = attachment->preceded, diverted = attachment->diverted;
 
-	attachment->preceded =
-		attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, !missed, known);
-	attachment->diverted = attach_is_diverted(attacher, attachment, !missed);
+	attachment->preceded = attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS,
+					      !missed && !known, known);
+	attachment->diverted = attach_is_diverted(attacher, attachment, !missed && !diverted);
 	return attachment->preceded != known || attachment->diverted != diverted;
 }
 

@@ -129,7 +129,8 @@ int attach_repair(struct attacher *attacher, struct attachment *attachment, unsi
 
 /*
  * Looks again who runs before ours at ingress, and says so if that is new. missed: less was seen
- * than came in, so filters of others are looked for on a qdisc that we made, too. Whether
+ * than came in, so filters of others are looked for on a qdisc that we made, too, as they are where
+ * some were found before. Whether
  * attachment->preceded or attachment->diverted changed.
  */
 bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,

@@ -376,6 +376,31 @@ static void test_attach_finds_what_was_left(void **state)
 	assert_int_equal(kernel.filters[0].program_id, 98);
 }
 
+/* On a qdisc that we made filters are looked for where less was seen than came in, and from then
+ * on. */
+static void test_diverted_later(void **state)
+{
+	struct attachment attachment = {0};
+	struct tc_filter ours;
+
+	(void)state;
+	assert_int_equal(attach(&attachment), 0);
+	kernel_put(TC_HOOK_EGRESS, 5, 1, "u32", "", 0);
+	kernel.filters[kernel.count - 1].mirred = true;
+	/* the kernel lists them in the order in which they run */
+	ours = kernel.filters[0];
+	kernel.filters[0] = kernel.filters[kernel.count - 1];
+	kernel.filters[kernel.count - 1] = ours;
+	assert_false(attach_look(&attacher, "x0", &attachment, false));
+	assert_true(attach_look(&attacher, "x0", &attachment, true));
+	assert_true(attachment.diverted);
+	assert_false(attach_look(&attacher, "x0", &attachment, false));
+	assert_true(attachment.diverted);
+	kernel_remove(&kernel.filters[0]);
+	assert_true(attach_look(&attacher, "x0", &attachment, false));
+	assert_false(attachment.diverted);
+}
+
 /* By tc mirred in front of ours at egress, or in another chain. */
 static void test_diverted(void **state)
 {
@@ -400,6 +425,8 @@ static void test_diverted(void **state)
 		kernel.filters[0].chain = cases[i].chain;
 		assert_int_equal(attach(&attachment), 0);
 		assert_int_equal(attachment.diverted, cases[i].diverts);
+		/* what was found is looked at again */
+		assert_false(attach_look(&attacher, "x0", &attachment, false));
 		kernel_remove(&kernel.filters[0]);
 		attach_look(&attacher, "x0", &attachment, false);
 		assert_false(attachment.diverted);
@@ -625,6 +652,7 @@ int main(void)
 		cmocka_unit_test_setup(test_detach_of_what_is_gone, new_kernel),
 		cmocka_unit_test_setup(test_attach_finds_what_was_left, new_kernel),
 		cmocka_unit_test_setup(test_diverted, new_kernel),
+		cmocka_unit_test_setup(test_diverted_later, new_kernel),
 		cmocka_unit_test_setup(test_attach_fails, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_one_hook, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_what_is_there, new_kernel),
