@@ -80,6 +80,12 @@ static int top_ask(struct top *top, json_t *request, json_t **answer, char *prob
 			err = control_client_ask(top->client, json_incref(request), answer, problem,
 						 size);
 	}
+	/* who answered is of another network namespace, and has the place of the one that is gone:
+	 * the next look is for ours anew */
+	if (err == -ESRCH) {
+		control_client_free(top->client);
+		top->client = NULL;
+	}
 	json_decref(request);
 	return err;
 }

@@ -330,6 +330,26 @@ once_top_while_the_agent_is_restarted() {
 	stop_agent host
 }
 
+# Another network namespace's agent has the name that is tried when ours is gone.
+once_top_beside_an_agent_of_another_namespace() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent peer
+	start_agent host
+	stray 10 peer v1
+	begin_top
+	signal_agent host USR2
+	wait "${AGENT[host]}"
+	sleep 2.5
+	start_agent host
+	frames peer v1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.77 6 "$(zeros 20)")")"
+	wait_for 'what the other agent counts' grep -qF '10.9.0.77:0' "$WORK/typed"
+	printf q >&"$KEYS"
+	expect_end_of_top
+	stop_agent host
+	stop_agent peer
+}
+
 # ^C is heard while no answer comes.
 once_top_interrupted_while_the_agent_is_slow() {
 	make_ns host peer
