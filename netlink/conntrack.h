@@ -33,7 +33,8 @@ struct conntrack_handlers {
  */
 int conntrack_present(void);
 
-/* Whether they can be translated, too: the kernel has NAT loaded. Likewise. */
+/* Whether NAT may translate them, too: the kernel has it loaded. IPVS translates without. Likewise.
+ */
 bool conntrack_translates(void);
 
 /* Whether the kernel tells of entries as they come and go (net.netfilter.nf_conntrack_events). If
@@ -52,11 +53,11 @@ void conntrack_free(struct conntrack *conntrack);
 int conntrack_fd(const struct conntrack *conntrack);
 
 /*
- * Handles all notifications that have come, then reads all translated entries. Blocks until that is
- * complete. The first time it reads all entries, and then again if that takes no more than a
- * thousandth of the time: the kernel cannot pick those out whose client the ports do not tell (some
- * 3 us of CPU for each entry). -EOPNOTSUPP: the kernel has no nf_conntrack_netlink; -EAGAIN: the
- * table changed too fast, a later call tries again.
+ * Handles all notifications that have come, then reads all entries whose status says that they are
+ * translated. Blocks until that is complete. The first time it reads all entries, and then again if
+ * that takes no more than a thousandth of the time: the kernel cannot pick those out whose client
+ * the ports do not tell (some 3 us of CPU for each entry). -EOPNOTSUPP: the kernel has no
+ * nf_conntrack_netlink; -EAGAIN: the table changed too fast, a later call tries again.
  */
 int conntrack_dump(struct conntrack *conntrack);
 

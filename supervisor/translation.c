@@ -67,10 +67,16 @@ static bool translation_is_refusal(int err)
 	return err == -EPERM || err == -EPROTONOSUPPORT || err == -EOPNOTSUPP || err == -EACCES;
 }
 
+/* By NAT, or by IPVS, which takes none and shows by its entries only. */
+static bool translation_has_translated(const struct translation *translation)
+{
+	return conntrack_translates() || nat_table_count(translation->table);
+}
+
 /* Reports go on, in two lines for a translated conversation. */
 static void translation_give_up(struct translation *translation, int err)
 {
-	if (conntrack_translates())
+	if (translation_has_translated(translation))
 		log_warning("translated conversations take two lines: %s", conntrack_error(err));
 	else
 		log_warning("clients are known by their ports and addresses only: %s",
@@ -169,7 +175,7 @@ void translation_set_mode(struct translation *translation, enum config_nat mode)
 /* NAT may be loaded later than the rest of conntrack. */
 static void translation_note_joining(struct translation *translation)
 {
-	if (translation->joining || !conntrack_translates())
+	if (translation->joining || !translation_has_translated(translation))
 		return;
 	log_info("joining the conversations that NAT translates");
 	translation->joining = true;
@@ -265,7 +271,7 @@ bool translation_is_joining(const struct translation *translation, const char **
 		*why = conntrack_error(translation->failed);
 	else
 		*why = conntrack_error(-ENOENT);
-	return translation->conntrack && conntrack_translates();
+	return translation->conntrack && translation_has_translated(translation);
 }
 
 const char *translation_problem(const struct translation *translation)
