@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/tc_message.h"
 
+#include "lib/array.h"
 #include "netlink/attr.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ static uint16_t action_option(const char *kind)
 		{"u32", TCA_U32_ACT},
 	};
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		if (strcmp(kind, options[i].kind) == 0)
 			return options[i].option;
 	return TCA_UNSPEC;
