@@ -101,11 +101,12 @@ static bool attach_warn_of(struct attacher *attacher, const char *name,
 	return true;
 }
 
-static bool attach_is_preceded(struct attacher *attacher, const struct attachment *attachment)
+static bool attach_is_preceded(struct attacher *attacher, const struct attachment *attachment,
+			       bool alone)
 {
 	char who[128];
 
-	return attachment->ops->in_front(attacher, attachment, TC_HOOK_INGRESS, true, who,
+	return attachment->ops->in_front(attacher, attachment, TC_HOOK_INGRESS, alone, who,
 					 sizeof(who));
 }
 
@@ -195,8 +196,9 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		if (err)
 			return err;
 		*attachment = made;
-		attachment->preceded = attach_is_preceded(attacher, attachment);
-		attachment->diverted = attach_is_diverted(attacher, attachment, true);
+		/* others may have come to a qdisc of ours since it was made */
+		attachment->preceded = attach_is_preceded(attacher, attachment, false);
+		attachment->diverted = attach_is_diverted(attacher, attachment, false);
 		return 0;
 	}
 	return -ENOENT;
@@ -301,7 +303,7 @@ void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		attach_otherwise(attacher, &jobs[i]);
 		if (!jobs[i].result && attach_may_go_ahead(attacher, jobs[i].attachment) &&
-		    attach_is_preceded(attacher, jobs[i].attachment))
+		    attach_is_preceded(attacher, jobs[i].attachment, true))
 			attach_ahead(attacher, &jobs[i]);
 		if (jobs[i].result)
 			*jobs[i].attachment = (struct attachment){0};

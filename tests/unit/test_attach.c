@@ -380,7 +380,8 @@ static void test_attach_finds_what_was_left(void **state)
  * on. */
 static void test_diverted_later(void **state)
 {
-	struct attachment attachment = {0};
+	struct attachment attachment = {0}, adopted = {0};
+	struct checkpoint_attachment described;
 	struct tc_filter ours;
 
 	(void)state;
@@ -396,6 +397,9 @@ static void test_diverted_later(void **state)
 	assert_true(attachment.diverted);
 	assert_false(attach_look(&attacher, "x0", &attachment, false));
 	assert_true(attachment.diverted);
+	attach_describe(&attachment, &described);
+	assert_int_equal(attach_adopt(&attacher, IFINDEX, 0, &described, &adopted), 0);
+	assert_true(adopted.diverted);
 	kernel_remove(&kernel.filters[0]);
 	assert_true(attach_look(&attacher, "x0", &attachment, false));
 	assert_false(attachment.diverted);
