@@ -271,7 +271,8 @@ bool translation_is_joining(const struct translation *translation, const char **
 		*why = conntrack_error(translation->failed);
 	else
 		*why = conntrack_error(-ENOENT);
-	return translation->conntrack && translation_has_translated(translation);
+	return translation->conntrack &&
+	       (translation->joining || translation_has_translated(translation));
 }
 
 const char *translation_problem(const struct translation *translation)
