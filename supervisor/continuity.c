@@ -34,7 +34,7 @@ static void continuity_open_checkpoint(struct continuity *continuity)
 	int fd = pins_get(continuity->pins, CHECKPOINT_PIN);
 
 	/* the one that could not be replaced is still pinned */
-	if (fd < 0)
+	if (fd < 0 && !pins_are_kept(continuity->pins))
 		return;
 	cleanup_close(&continuity->checkpoint_fd);
 	continuity->checkpoint_fd = fd;
@@ -509,6 +509,7 @@ void continuity_end_report(struct continuity *continuity,
 			   const struct checkpoint_interval *interval)
 {
 	uint64_t paid, folded;
+	int err;
 
 	if (!continuity_has_sent(continuity))
 		return;
@@ -519,10 +520,13 @@ void continuity_end_report(struct continuity *continuity,
 	paid = continuity->report.owed;
 	folded = continuity->report.folded;
 	continuity_forget_report(continuity);
-	continuity_save(continuity, interval);
+	err = continuity_write(continuity, interval);
 	continuity_give_up(continuity);
-	continuity_drop_bytes(continuity, "owed", paid);
-	continuity_drop_bytes(continuity, "folded", folded);
+	/* else the last checkpoint names them, and could not be recovered without */
+	if (!err) {
+		continuity_drop_bytes(continuity, "owed", paid);
+		continuity_drop_bytes(continuity, "folded", folded);
+	}
 	held_release(continuity->held, 0, continuity->report_held, 0,
 		     continuity->reported_train_set);
 }

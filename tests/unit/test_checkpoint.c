@@ -222,6 +222,10 @@ static void test_another_version(void **state)
 	assert_int_equal(checkpoint_decode(&decoded, bytes.data, bytes.size), -EPROTO);
 	bytes.data[0]++;
 	assert_int_equal(checkpoint_decode(&decoded, bytes.data, bytes.size), -EBADMSG);
+	memcpy(bytes.data, checkpoint_ended, sizeof(checkpoint_ended));
+	assert_int_equal(checkpoint_decode(&decoded, bytes.data, bytes.size), -ENODATA);
+	assert_int_equal(checkpoint_decode(&decoded, bytes.data, sizeof(checkpoint_ended)),
+			 -ENODATA);
 	buffer_free(&bytes);
 }
 
