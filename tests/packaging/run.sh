@@ -39,7 +39,7 @@ test_old_libbpf_is_refused() {
 test_run_has_reports_on_standard_output() {
 	rm "$BUILD/supervisor/main.o"
 	expect_equal 'standard output' "$("$BUILD/flowtally" --version)" \
-		"$(make run ARGS=--version BUILD="$BUILD" 2>"$WORK/said")"
+		"$(env -u MAKEFLAGS -u MAKELEVEL make run ARGS=--version BUILD="$BUILD" 2>"$WORK/said")"
 	grep -q supervisor/main.o "$WORK/said" || fail 'nothing is built' "$(cat "$WORK/said")"
 }
 
