@@ -312,11 +312,8 @@ expect_end_of_top() {
 	exec {KEYS}>&-
 }
 
-# For seconds there is no agent, and then another one.
-once_top_while_the_agent_is_restarted() {
-	make_ns host peer
-	wire host v0 peer v1
-	start_agent host
+# For seconds there is no agent, and then another one, whose picture comes.
+restart_under_top() {
 	stray 10 peer v1
 	begin_top
 	signal_agent host USR2
@@ -330,23 +327,20 @@ once_top_while_the_agent_is_restarted() {
 	stop_agent host
 }
 
+once_top_while_the_agent_is_restarted() {
+	make_ns host peer
+	wire host v0 peer v1
+	start_agent host
+	restart_under_top
+}
+
 # Another network namespace's agent has the name that is tried when ours is gone.
 once_top_beside_an_agent_of_another_namespace() {
 	make_ns host peer
 	wire host v0 peer v1
 	start_agent peer
 	start_agent host
-	stray 10 peer v1
-	begin_top
-	signal_agent host USR2
-	wait "${AGENT[host]}"
-	sleep 2.5
-	start_agent host
-	frames peer v1 "$(ethernet 0800 "$(ipv4 10.9.0.2 10.9.0.77 6 "$(zeros 20)")")"
-	wait_for 'what the other agent counts' grep -qF '10.9.0.77:0' "$WORK/typed"
-	printf q >&"$KEYS"
-	expect_end_of_top
-	stop_agent host
+	restart_under_top
 	stop_agent peer
 }
 
