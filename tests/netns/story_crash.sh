@@ -411,9 +411,21 @@ expect_no_clsact() { # WHEN
 	expect_equal "clsact qdiscs $1" '' "$qdiscs"
 }
 
+# Ends the agent, which dies on entering that call. Fails if it gets through.
+dies_ending() { # NAME CALL
+	local status=0
+
+	trace_until_call host "$1" "$2"
+	signal_agent host TERM
+	wait "${AGENT[host]}" || status=$?
+	end_trace
+	((status)) || return 1
+	expect_equal 'exit status' 137 "$status"
+}
+
 # Fault injection into the end: no qdisc of ours stays that nobody knows to be ours.
 once_killed_while_it_detaches() {
-	local call step=${CRASH_STEP:-3} killed=0 status
+	local call step=${CRASH_STEP:-3} killed=0
 
 	call=$((RANDOM % step + 1))
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
@@ -421,13 +433,7 @@ once_killed_while_it_detaches() {
 	wire host s0 peer s1
 	while true; do
 		start_agent host -a clsact
-		trace_until_call host sendto "$call"
-		signal_agent host TERM
-		status=0
-		wait "${AGENT[host]}" || status=$?
-		end_trace
-		((status)) || break
-		expect_equal 'exit status' 137 "$status"
+		dies_ending sendto "$call" || break
 		killed=$((killed + 1)) call=$((call + step))
 		if ((killed % 2)); then
 			in_ns host "$FLOWTALLY" cleanup 2>"$WORK/cleanup.log"
@@ -443,7 +449,7 @@ once_killed_while_it_detaches() {
 
 # Nor is anything said to be lost when all was reported, or nothing counted.
 story_killed_while_pins_go() {
-	local call step=${CRASH_STEP:-4} sent=0 killed=0 status
+	local call step=${CRASH_STEP:-4} sent=0 killed=0
 
 	call=$((RANDOM % step + 1))
 	type strace >/dev/null 2>&1 || skip 'strace is not installed'
@@ -453,13 +459,7 @@ story_killed_while_pins_go() {
 		! agent_log_has host 'is lost' || fail "$(cat "$WORK/host.log")"
 		send 1
 		sent=$((sent + 1))
-		trace_until_call host unlinkat "$call"
-		signal_agent host TERM
-		status=0
-		wait "${AGENT[host]}" || status=$?
-		end_trace
-		((status)) || break
-		expect_equal 'exit status' 137 "$status"
+		dies_ending unlinkat "$call" || break
 		killed=$((killed + 1)) call=$((call + step))
 		start_agent host
 	done
