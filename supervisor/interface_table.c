@@ -227,7 +227,7 @@ static bool table_is_newer(const struct interface *interface, const struct link 
 {
 	const struct truth_moment *moment = &interface->moment;
 	const struct link_stats *told = &interface->link.stats;
-	const struct link_stats *read = moment->known ? &moment->stats[0] : told;
+	const struct link_stats *read = moment->known ? &moment->stats[TRUTH_BEFORE] : told;
 	const struct link_stats *now = &link->stats;
 
 	return strcmp(interface->link.kind, link->kind) != 0 ||
