@@ -40,6 +40,7 @@ static void add_places(struct judge *judge, const struct report_interface *liste
 	for (size_t i = 0; i < count; i++) {
 		struct place *place = find_place(judge, interfaces[i].id);
 
+		assert(place);
 		place->role = interfaces[i].role;
 		for (int h = 0; h < HOOKS; h++) {
 			const struct topology_hook *hook = &place->role->hook[h];

@@ -162,21 +162,26 @@ static int keeper_lock(void)
 	return fd;
 }
 
-/* Goes into the namespace where the mount is, or is to be, with what mounting it takes. Somebody
- * may have mounted one meanwhile: above it ours would hide what is in it. */
+/* Somebody may have mounted one meanwhile: above it ours would hide what is in it. */
+static int keeper_mount(void)
+{
+	int lock_fd = keeper_lock();
+	_close_ int root_fd = bpffs_open_root(BPFFS_PATH);
+	int err = root_fd >= 0 ? 0 : bpffs_mount();
+
+	cleanup_close(&lock_fd);
+	return err;
+}
+
+/* Goes into the namespace where the mount is, or is to be, with what mounting it takes. */
 static int keeper_prepare(int mounts_fd)
 {
-	_close_ int lock_fd = -1, root_fd = -1;
 	int err;
 
 	if (setns(mounts_fd, CLONE_NEWNS))
 		return -errno;
 	err = privileges_drop_but(CAP_SYS_ADMIN);
-	if (err)
-		return err;
-	lock_fd = keeper_lock();
-	root_fd = bpffs_open_root(BPFFS_PATH);
-	return root_fd >= 0 ? 0 : bpffs_mount();
+	return err ? err : keeper_mount();
 }
 
 /*

@@ -34,7 +34,7 @@ static void code_bytes(struct codec *codec, void *data, size_t size)
 		buffer_append(codec->out, data, size);
 		return;
 	}
-	if (size > codec->left) {
+	if (!codec->in || size > codec->left) {
 		/* the end of the record of an earlier version, but not within a field */
 		if (codec->left)
 			codec->error = codec->error ?: -EBADMSG;

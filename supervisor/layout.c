@@ -157,9 +157,9 @@ static void layout_get_bytes(const struct layout_field *field, const void *bytes
 
 static bool layout_get_reason(const struct layout *layout, struct flow_key *key)
 {
-	for (uint8_t reason = 0; reason < FLOW_OWN_ENTRIES; reason++)
+	for (unsigned int reason = 0; reason < FLOW_OWN_ENTRIES; reason++)
 		if (layout->reason[reason].at == key->protocol) {
-			key->protocol = reason;
+			key->protocol = (uint8_t)reason;
 			return true;
 		}
 	return false;
