@@ -36,8 +36,7 @@ static inline size_t merge_held_flows(const struct merge *merge)
 
 /* What a report is made with. */
 struct merge_view {
-	const struct flow_table *flows;		  /* borrowed */
-	struct judge_input judged;		  /* the same, and what is owed */
+	struct judge_input judged;		  /* the flows, and what is owed */
 	const struct merge_interface *interfaces; /* borrowed */
 	size_t interface_count;
 	const struct merge_ends *ends; /* borrowed */

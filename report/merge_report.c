@@ -60,8 +60,8 @@ int merge_view_judge(struct judge **ret, const struct merge_view *view, const st
 static int init_view(struct merge_view *view, const struct report *report)
 {
 	return merge_view_judge(&view->judge, view, report)
-		       ?: path_finder_new(&view->paths, view->flows, view->judge, view->interfaces,
-					  view->interface_count);
+		       ?: path_finder_new(&view->paths, view->judged.flows, view->judge,
+					  view->interfaces, view->interface_count);
 }
 
 void merge_view_clean(struct merge_view *view)
@@ -137,7 +137,7 @@ static void list_flow(struct merge_view *view, struct report *report,
 /* At most: pages that are not written to cost nothing. */
 static int reserve_lists(const struct merge_view *view, struct report *report)
 {
-	const struct flow_table *flows = view->flows;
+	const struct flow_table *flows = view->judged.flows;
 	size_t nats = view->nat ? nat_table_count(view->nat) : 0;
 
 	if (nats > flows->entry_count)
@@ -152,7 +152,7 @@ static int reserve_lists(const struct merge_view *view, struct report *report)
 static void note_shown(const struct merge_view *view, struct report *report,
 		       const struct flow_entry *entry)
 {
-	flow_table_each_cell (cell, view->flows, entry) {
+	flow_table_each_cell (cell, view->judged.flows, entry) {
 		struct report_interface *interface =
 			&report->interfaces[judge_interface(view->judge, cell->id)];
 		const struct flow_count count = flow_cell_count(cell);
@@ -164,7 +164,7 @@ static void note_shown(const struct merge_view *view, struct report *report,
 
 static int list_flows(struct merge_view *view, struct report *report)
 {
-	const struct flow_table *flows = view->flows;
+	const struct flow_table *flows = view->judged.flows;
 	struct flow_count sent[2];
 	int err = reserve_lists(view, report);
 
@@ -271,7 +271,6 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 		 const struct merge_ends *ends, struct report *report)
 {
 	struct merge_view view = {
-		.flows = &merge->flows,
 		.judged = {.flows = &merge->flows, .owed = &merge->owed, .owing = &merge->owing},
 		.interfaces = interfaces,
 		.interface_count = count,

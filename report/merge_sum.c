@@ -14,7 +14,7 @@
 static int measure_flows(const struct merge_view *view, const struct report *report,
 			 uint64_t *sizes)
 {
-	const struct flow_table *flows = view->flows;
+	const struct flow_table *flows = view->judged.flows;
 	struct judge *judge;
 	int err = merge_view_judge(&judge, view, report);
 
@@ -57,7 +57,7 @@ static size_t choose_smallest(const uint64_t *sizes, size_t count, size_t n, boo
 /* Chooses the n smallest flows, as far as they can be summed. *ret: how many. 0 or -ENOMEM. */
 static int choose_flows(struct merge_view *view, const struct report *report, size_t n, size_t *ret)
 {
-	size_t entries = view->flows->entry_count;
+	size_t entries = view->judged.flows->entry_count;
 	_free_ uint64_t *sizes = calloc(entries, sizeof(*sizes));
 	int err;
 
@@ -90,7 +90,6 @@ int merge_sum_smallest(struct merge *merge, const struct merge_interface *interf
 		       const struct merge_ends *ends)
 {
 	struct merge_view view = {
-		.flows = &merge->flows,
 		/* what can be summed owes nothing */
 		.judged = {.flows = &merge->flows, .owed = &merge->owed},
 		.interfaces = interfaces,
