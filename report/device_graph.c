@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE DEVICE_NONE
-
 struct ifindex_entry {
 	uint32_t ifindex;
 	size_t node;
@@ -59,7 +57,7 @@ static size_t find_node(const struct ifindex_entry *index, size_t count, uint32_
 	const struct ifindex_entry *found;
 
 	found = ifindex ? bsearch(&key, index, count, sizeof(key), compare_ifindex) : NULL;
-	return found ? found->node : NONE;
+	return found ? found->node : DEVICE_NONE;
 }
 
 /* The kernel announces the second end of a new pair before it knows the first, and says nothing of
@@ -69,7 +67,7 @@ static void pair_up(struct device_graph *g)
 	for (size_t i = 0; i < g->count; i++) {
 		size_t peer = g->nodes[i].peer;
 
-		if (peer != NONE && g->nodes[peer].peer == NONE &&
+		if (peer != DEVICE_NONE && g->nodes[peer].peer == DEVICE_NONE &&
 		    kind_is_pair(g->links[peer].kind))
 			g->nodes[peer].peer = i;
 	}
@@ -88,15 +86,15 @@ static int resolve_names(struct device_graph *g)
 	for (size_t i = 0; i < g->count; i++) {
 		const struct topology_link *link = &g->links[i];
 		struct device_node *node = &g->nodes[i];
-		size_t other = NONE;
+		size_t other = DEVICE_NONE;
 
 		if (!link->lower_in_other_netns)
 			other = find_node(index, g->count, link->lower);
 		node->master = find_node(index, g->count, link->master);
-		if (node->master != NONE && kind_is_carried(g->links[node->master].kind))
-			node->master = NONE;
-		node->lower = kind_is_stacked(link->kind) ? other : NONE;
-		node->peer = kind_is_pair(link->kind) ? other : NONE;
+		if (node->master != DEVICE_NONE && kind_is_carried(g->links[node->master].kind))
+			node->master = DEVICE_NONE;
+		node->lower = kind_is_stacked(link->kind) ? other : DEVICE_NONE;
+		node->peer = kind_is_pair(link->kind) ? other : DEVICE_NONE;
 	}
 	pair_up(g);
 	return 0;
@@ -117,9 +115,9 @@ static void add_edge(struct device_graph *g, size_t upper, size_t lower, bool fi
 static void add_edges(struct device_graph *g, bool fill)
 {
 	for (size_t i = 0; i < g->count; i++) {
-		if (g->nodes[i].master != NONE)
+		if (g->nodes[i].master != DEVICE_NONE)
 			add_edge(g, g->nodes[i].master, i, fill);
-		if (g->nodes[i].lower != NONE)
+		if (g->nodes[i].lower != DEVICE_NONE)
 			add_edge(g, i, g->nodes[i].lower, fill);
 	}
 }
@@ -163,10 +161,11 @@ static void cut_loops(struct device_graph *g)
 				g->uppers[node->first_upper + kept++] = upper;
 		}
 		node->upper_count = kept;
-		if (node->master != NONE && g->nodes[node->master].position <= node->position)
-			node->master = NONE;
-		if (node->lower != NONE && g->nodes[node->lower].position >= node->position)
-			node->lower = NONE;
+		if (node->master != DEVICE_NONE &&
+		    g->nodes[node->master].position <= node->position)
+			node->master = DEVICE_NONE;
+		if (node->lower != DEVICE_NONE && g->nodes[node->lower].position >= node->position)
+			node->lower = DEVICE_NONE;
 	}
 }
 
@@ -180,7 +179,7 @@ static int put_in_order(struct device_graph *g)
 		return -ENOMEM;
 	for (size_t i = 0; i < g->count; i++) {
 		missing[i] = g->nodes[i].lower_count;
-		g->nodes[i].position = NONE;
+		g->nodes[i].position = DEVICE_NONE;
 	}
 	for (size_t i = 0; i < g->count; i++) {
 		if (missing[i])
@@ -193,14 +192,14 @@ static int put_in_order(struct device_graph *g)
 		const struct device_node *node;
 
 		if (done == placed) {
-			while (g->nodes[next].position != NONE)
+			while (g->nodes[next].position != DEVICE_NONE)
 				next++;
 			g->order[placed] = next;
 			g->nodes[next].position = placed++;
 		}
 		node = &g->nodes[g->order[done++]];
 		device_graph_each_upper (upper, g, node) {
-			if (--missing[*upper] || g->nodes[*upper].position != NONE)
+			if (--missing[*upper] || g->nodes[*upper].position != DEVICE_NONE)
 				continue;
 			g->order[placed] = *upper;
 			g->nodes[*upper].position = placed++;
