@@ -35,7 +35,7 @@ static json_t *make_place(const struct attach_place *place)
 
 static json_t *make_attach(const struct answers *state, const struct interface *interface)
 {
-	struct attach_place places[2];
+	struct attach_place places[TC_HOOKS];
 
 	/* without them the answer says less, and is right */
 	(void)attach_places(state->attacher, &interface->attachment, places);

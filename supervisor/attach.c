@@ -388,9 +388,9 @@ int attach_repair(struct attacher *attacher, struct attachment *attachment, unsi
 }
 
 int attach_places(struct attacher *attacher, const struct attachment *attachment,
-		  struct attach_place places[2])
+		  struct attach_place places[TC_HOOKS])
 {
-	memset(places, 0, 2 * sizeof(*places));
+	memset(places, 0, TC_HOOKS * sizeof(*places));
 	return attachment->ops ? attachment->ops->places(attacher, attachment, places) : -ENOENT;
 }
 

@@ -130,8 +130,7 @@ int attach_repair(struct attacher *attacher, struct attachment *attachment, unsi
 /*
  * Looks again who runs before ours at ingress, and says so if that is new. missed: less was seen
  * than came in, so filters of others are looked for on a qdisc that we made, too, as they are where
- * some were found before. Whether
- * attachment->preceded or attachment->diverted changed.
+ * some were found before. Whether attachment->preceded or attachment->diverted changed.
  */
 bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
 		 bool missed);
@@ -143,7 +142,7 @@ struct attach_place {
 };
 /* On both hooks, by enum tc_hook. 0 or negative errno. */
 int attach_places(struct attacher *attacher, const struct attachment *attachment,
-		  struct attach_place places[2]);
+		  struct attach_place places[TC_HOOKS]);
 
 /* Whether the name is that of a pinned link of an interface, and of which life of it. */
 bool attach_is_pin(const char *name, uint32_t *life);

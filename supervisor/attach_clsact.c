@@ -452,7 +452,7 @@ static void clsact_rank(void *data, const struct tc_filter *filter)
 }
 
 static int clsact_places(struct attacher *attacher, const struct attachment *attachment,
-			 struct attach_place places[2])
+			 struct attach_place places[TC_HOOKS])
 {
 	return tc_filter_each(attacher->tc, attachment->ifindex, clsact_rank, places);
 }

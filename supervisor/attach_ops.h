@@ -34,7 +34,7 @@ struct attach_ops {
 		      unsigned int missing);
 	/* As attach_places(), into zeros. */
 	int (*places)(struct attacher *attacher, const struct attachment *attachment,
-		      struct attach_place places[2]);
+		      struct attach_place places[TC_HOOKS]);
 	/* Writes into text who runs before us at the hook; false if nobody does. alone: nobody
 	 * else was on a qdisc of ours when it was made, and that is taken for so. */
 	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,

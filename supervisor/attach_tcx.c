@@ -240,7 +240,7 @@ static int tcx_place(const struct attachment *attachment, enum tc_hook hook,
 }
 
 static int tcx_places(struct attacher *attacher, const struct attachment *attachment,
-		      struct attach_place places[2])
+		      struct attach_place places[TC_HOOKS])
 {
 	int in = tcx_place(attachment, TC_HOOK_INGRESS, &places[TC_HOOK_INGRESS]);
 	int out = tcx_place(attachment, TC_HOOK_EGRESS, &places[TC_HOOK_EGRESS]);
