@@ -64,6 +64,12 @@ static int top_connect(struct top *top, char *problem, size_t size)
 	return err;
 }
 
+static void top_disconnect(struct top *top)
+{
+	control_client_free(top->client);
+	top->client = NULL;
+}
+
 /* The agent sends away who asks nothing for a minute, and may have been restarted: so it is asked
  * on another connection then, once. As control_client_ask(). */
 static int top_ask(struct top *top, json_t *request, json_t **answer, char *problem, size_t size)
@@ -73,8 +79,7 @@ static int top_ask(struct top *top, json_t *request, json_t **answer, char *prob
 	if (top->client)
 		err = control_client_ask(top->client, json_incref(request), answer, problem, size);
 	if (err == -ECONNRESET) {
-		control_client_free(top->client);
-		top->client = NULL;
+		top_disconnect(top);
 		err = top_connect(top, problem, size);
 		if (!err)
 			err = control_client_ask(top->client, json_incref(request), answer, problem,
@@ -82,10 +87,8 @@ static int top_ask(struct top *top, json_t *request, json_t **answer, char *prob
 	}
 	/* who answered is of another network namespace, and has the place of the one that is gone:
 	 * the next look is for ours anew */
-	if (err == -ESRCH) {
-		control_client_free(top->client);
-		top->client = NULL;
-	}
+	if (err == -ESRCH)
+		top_disconnect(top);
 	json_decref(request);
 	return err;
 }
