@@ -51,20 +51,37 @@ static inline int ctnetlink_open(struct mnl_socket **ret)
 	return *ret && !mnl_socket_bind(*ret, 0, MNL_SOCKET_AUTOPID) ? 0 : -errno;
 }
 
-/* IPCTNL_MSG_CT_DELETE without a tuple: all entries of this namespace. */
-static inline int ctnetlink_delete_all(void)
+/* Sends one request on a socket of its own. 0 or -errno. */
+static inline int ctnetlink_ask(struct nlmsghdr *request)
 {
-	char buffer[256];
-	struct nlmsghdr *request =
-		ctnetlink_request(buffer, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, AF_UNSPEC);
 	struct mnl_socket *mnl;
 	int err = ctnetlink_open(&mnl);
 
+	request->nlmsg_flags |= NLM_F_ACK;
 	if (!err)
 		err = ctnetlink_send(mnl, request, request->nlmsg_len);
 	if (mnl)
 		mnl_socket_close(mnl);
 	return err;
+}
+
+/* IPCTNL_MSG_CT_DELETE without a tuple: all entries of this namespace. */
+static inline int ctnetlink_delete_all(void)
+{
+	char buffer[256];
+
+	return ctnetlink_ask(ctnetlink_request(buffer, IPCTNL_MSG_CT_DELETE, 0, AF_UNSPEC));
+}
+
+static inline void ctnetlink_put_ports(struct nlmsghdr *request, uint8_t protocol,
+				       uint16_t source_port, uint16_t destination_port)
+{
+	struct nlattr *nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
+
+	mnl_attr_put_u8(request, CTA_PROTO_NUM, protocol);
+	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
+	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
+	mnl_attr_nest_end(request, nest);
 }
 
 static inline void ctnetlink_put_tuple(struct nlmsghdr *request, uint16_t type, uint32_t source,
@@ -77,11 +94,7 @@ static inline void ctnetlink_put_tuple(struct nlmsghdr *request, uint16_t type, 
 	mnl_attr_put_u32(request, CTA_IP_V4_SRC, htonl(source));
 	mnl_attr_put_u32(request, CTA_IP_V4_DST, htonl(destination));
 	mnl_attr_nest_end(request, nest);
-	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(request, CTA_PROTO_NUM, protocol);
-	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
-	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
-	mnl_attr_nest_end(request, nest);
+	ctnetlink_put_ports(request, protocol, source_port, destination_port);
 	mnl_attr_nest_end(request, tuple);
 }
 
@@ -148,25 +161,12 @@ static inline struct nlmsghdr *ctnetlink_put_entry(void *at, const struct ctnetl
 	return request;
 }
 
-static inline int ctnetlink_create_one(struct nlmsghdr *request)
-{
-	struct mnl_socket *mnl;
-	int err = ctnetlink_open(&mnl);
-
-	request->nlmsg_flags |= NLM_F_ACK;
-	if (!err)
-		err = ctnetlink_send(mnl, request, request->nlmsg_len);
-	if (mnl)
-		mnl_socket_close(mnl);
-	return err;
-}
-
 /* One that is not translated. 0 or -errno. */
 static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, uint16_t to_port)
 {
 	char buffer[512];
 
-	return ctnetlink_create_one(ctnetlink_put_plain(buffer, 0, protocol, from_port, to_port));
+	return ctnetlink_ask(ctnetlink_put_plain(buffer, 0, protocol, from_port, to_port));
 }
 
 /* An end of a tuple, as IPv4 or IPv6. */
@@ -191,11 +191,7 @@ static inline void ctnetlink_put_ends(struct nlmsghdr *request, uint16_t type, c
 	ctnetlink_put_address(request, CTA_IP_V4_SRC, CTA_IP_V6_SRC, source);
 	ctnetlink_put_address(request, CTA_IP_V4_DST, CTA_IP_V6_DST, destination);
 	mnl_attr_nest_end(request, nest);
-	nest = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_TCP);
-	mnl_attr_put_u16(request, CTA_PROTO_SRC_PORT, htons(source_port));
-	mnl_attr_put_u16(request, CTA_PROTO_DST_PORT, htons(destination_port));
-	mnl_attr_nest_end(request, nest);
+	ctnetlink_put_ports(request, IPPROTO_TCP, source_port, destination_port);
 	mnl_attr_nest_end(request, tuple);
 }
 
@@ -219,7 +215,7 @@ static inline int ctnetlink_create_altered(const struct ctnetlink_altered *alter
 	ctnetlink_put_ends(request, CTA_TUPLE_REPLY, altered->answers, altered->answers_to,
 			   altered->answers_from, client_port);
 	mnl_attr_put_u32(request, CTA_TIMEOUT, htonl(600));
-	return ctnetlink_create_one(request);
+	return ctnetlink_ask(request);
 }
 
 /* 0 or -errno. */
