@@ -390,17 +390,17 @@ pins_become_read_only() {
 	for end in stop_agent kill_agent; do
 		: >"$WORK/host.report"
 		start_agent host
-		two_ports 3
+		two_flows 3
 		mount -o remount,ro /sys/fs/bpf
-		two_ports 4
+		two_flows 4
 		report_now host
 		expect_told_once
-		[[ $end == kill_agent ]] || two_ports 2
+		[[ $end == kill_agent ]] || two_flows 2
 		"$end" host
 		expect_status 1 'Read-only file system' run
 		mount -o remount,rw /sys/fs/bpf
 		start_agent host
-		two_ports 1
+		two_flows 1
 		stop_agent host
 		expect_equal "bytes of all reports, $end" \
 			$((($([[ $end == kill_agent ]] && echo 8 || echo 10)) * 2 * 128)) "$(sum_of_reports host)"
@@ -425,20 +425,14 @@ pins_become_read_only_at_a_checkpoint() {
 		report_now host
 		mount -o remount,ro /sys/fs/bpf
 		[[ $signal == USR2 ]] || report_now host
-		two_ports 4
+		two_flows 4
 		signal_agent host "$signal"
 		wait "${AGENT[host]}" || fail 'the agent does not end well'
 		mount -o remount,rw /sys/fs/bpf
 		start_agent host
 		! agent_log_has host 'is lost' || fail 'it tells of a loss' "$(<"$WORK/host.log")"
-		two_ports 1
+		two_flows 1
 		stop_agent host
 		expect_equal "bytes of all reports, $signal" $((5 * 2 * 128)) "$(sum_of_reports host)"
 	done
-}
-
-# Two flows, of which a CPU can hold one.
-two_ports() { # PACKETS OF EACH
-	send "$1"
-	udp -n "$1" -s 100 peer 10.1.0.2:40000 host 10.1.0.1:5002
 }
