@@ -41,7 +41,7 @@ folder_knows netlink 'lib'
 folder_knows config 'bpf lib'
 folder_knows report 'bpf lib netlink'
 folder_knows metrics 'config lib report'
-folder_knows control 'config lib report'
+folder_knows control 'config lib'
 folder_knows supervisor 'bpf config control lib metrics netlink report'
 
 # A header X_ops.h or X_private.h is for the files whose names begin with X.
