@@ -83,57 +83,50 @@ void attach_program_name(uint32_t program_id, char *text, size_t size)
 		snprintf(text, size, "with id %u", program_id);
 }
 
-/* Logs, unless known, who runs before us. Returns whether anybody does. alone: see in_front in
- * attach_ops.h. */
-static bool attach_warn_of(struct attacher *attacher, const char *name,
-			   const struct attachment *attachment, enum tc_hook hook, bool alone,
-			   bool known)
+static void attach_warn_of(const char *name, const struct attach_front *front, enum tc_hook hook)
 {
 	static const char *const hook_names[] = {"ingress", "egress"};
-	char who[128];
 
-	if (!attachment->ops->in_front(attacher, attachment, hook, alone, who, sizeof(who)))
-		return false;
-	if (!known)
+	if (*front->who[hook])
 		log_warning("%s: %s runs before flowtally at %s: packets that it passes with a "
 			    "verdict, drops or redirects there are not seen",
-			    name, who, hook_names[hook]);
-	return true;
+			    name, front->who[hook], hook_names[hook]);
 }
 
-static bool attach_is_preceded(struct attacher *attacher, const struct attachment *attachment,
-			       bool alone)
+static void attach_note(struct attachment *attachment, const struct attach_front *front)
 {
-	char who[128];
-
-	return attachment->ops->in_front(attacher, attachment, TC_HOOK_INGRESS, alone, who,
-					 sizeof(who));
+	attachment->preceded = *front->who[TC_HOOK_INGRESS];
+	attachment->diverted = front->diverted;
 }
 
-static bool attach_is_diverted(struct attacher *attacher, const struct attachment *attachment,
-			       bool alone)
+/* Where it cannot be asked nobody is known to be there. */
+static struct attach_front attach_look_around(struct attacher *attacher,
+					      const struct attachment *attachment, bool alone)
 {
-	return attachment->ops->diverted && attachment->ops->diverted(attacher, attachment, alone);
-}
+	struct attach_front front = {0};
+	int err = attachment->ops->look(attacher, attachment, ATTACH_BOTH_HOOKS, alone, &front);
 
-static void attach_look_around(struct attacher *attacher, const char *name,
-			       struct attachment *attachment)
-{
-	attachment->preceded =
-		attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS, true, false);
-	(void)attach_warn_of(attacher, name, attachment, TC_HOOK_EGRESS, true, false);
-	attachment->diverted = attach_is_diverted(attacher, attachment, true);
+	if (err)
+		log_debug("who else is on ifindex %u: %s", attachment->ifindex, strerror(-err));
+	return front;
 }
 
 bool attach_look(struct attacher *attacher, const char *name, struct attachment *attachment,
 		 bool missed)
 {
-	bool known = attachment->preceded, diverted = attachment->diverted;
+	bool preceded = attachment->preceded, diverted = attachment->diverted;
+	bool alone = !missed && !preceded && !diverted;
+	struct attach_front front = {0};
+	int err = attachment->ops->look(attacher, attachment, 1U << TC_HOOK_INGRESS, alone, &front);
 
-	attachment->preceded = attach_warn_of(attacher, name, attachment, TC_HOOK_INGRESS,
-					      !missed && !known, known);
-	attachment->diverted = attach_is_diverted(attacher, attachment, !missed && !diverted);
-	return attachment->preceded != known || attachment->diverted != diverted;
+	if (err) {
+		log_debug("%s: who else is on it: %s", name, strerror(-err));
+		return false;
+	}
+	attach_note(attachment, &front);
+	if (!preceded)
+		attach_warn_of(name, &front, TC_HOOK_INGRESS);
+	return attachment->preceded != preceded || attachment->diverted != diverted;
 }
 
 static bool attach_others_use_tcx(uint32_t ifindex)
@@ -188,6 +181,7 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 {
 	for (size_t w = 0; w < ARRAY_SIZE(ways); w++) {
 		struct attachment made = {.ops = ways[w], .ifindex = ifindex, .life = life};
+		struct attach_front front;
 		int err;
 
 		if (strcmp(described->mode, ways[w]->name) != 0)
@@ -195,10 +189,10 @@ int attach_adopt(struct attacher *attacher, uint32_t ifindex, uint32_t life,
 		err = ways[w]->adopt(attacher, described, &made);
 		if (err)
 			return err;
-		*attachment = made;
 		/* others may have come to a qdisc of ours since it was made */
-		attachment->preceded = attach_is_preceded(attacher, attachment, false);
-		attachment->diverted = attach_is_diverted(attacher, attachment, false);
+		front = attach_look_around(attacher, &made, false);
+		attach_note(&made, &front);
+		*attachment = made;
 		return 0;
 	}
 	return -ENOENT;
@@ -286,6 +280,28 @@ static void attach_ahead(struct attacher *attacher, struct attach_job *job)
 	attach_clsact.attach(attacher, &job, 1);
 }
 
+/* What there is to do once the way that was chosen has been tried. */
+static void attach_settle(struct attacher *attacher, struct attach_job *job)
+{
+	struct attach_front front = {0};
+
+	attach_otherwise(attacher, job);
+	if (!job->result)
+		front = attach_look_around(attacher, job->attachment, true);
+	if (*front.who[TC_HOOK_INGRESS] && attach_may_go_ahead(attacher, job->attachment)) {
+		attach_ahead(attacher, job);
+		if (!job->result)
+			front = attach_look_around(attacher, job->attachment, true);
+	}
+	if (job->result) {
+		*job->attachment = (struct attachment){0};
+		return;
+	}
+	attach_note(job->attachment, &front);
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
+		attach_warn_of(job->name, &front, hook);
+}
+
 void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 {
 	_free_ struct attach_job **chosen = calloc(n + 1, sizeof(struct attach_job *));
@@ -300,16 +316,8 @@ void attach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)
 	}
 	for (size_t w = 0; chosen && w < ARRAY_SIZE(ways); w++)
 		ways[w]->attach(attacher, chosen, attach_select(jobs, n, ways[w], chosen));
-	for (size_t i = 0; i < n; i++) {
-		attach_otherwise(attacher, &jobs[i]);
-		if (!jobs[i].result && attach_may_go_ahead(attacher, jobs[i].attachment) &&
-		    attach_is_preceded(attacher, jobs[i].attachment, true))
-			attach_ahead(attacher, &jobs[i]);
-		if (jobs[i].result)
-			*jobs[i].attachment = (struct attachment){0};
-		else
-			attach_look_around(attacher, jobs[i].name, jobs[i].attachment);
-	}
+	for (size_t i = 0; i < n; i++)
+		attach_settle(attacher, &jobs[i]);
 }
 
 void attach_detach_each(struct attacher *attacher, struct attach_job *jobs, size_t n)

@@ -365,78 +365,63 @@ static int clsact_adopt(struct attacher *attacher, const struct checkpoint_attac
 	return err;
 }
 
-/* Filters are listed as they run: by priority, and of one priority those that came last first. */
+/* Filters are listed as they run: by priority, and of one priority those that came last first.
+ * Chain 0 is where every packet begins; other chains are reached by filters there. */
 struct clsact_search {
-	enum tc_hook hook;
-	bool passed; /* ours */
-	bool found;
-	struct tc_filter first;
+	bool passed[TC_HOOKS]; /* ours */
+	bool found[TC_HOOKS];
+	struct tc_filter first[TC_HOOKS];
+	bool diverted;
 };
 
-/* Chain 0 is where every packet begins; other chains are reached by filters there. */
 static void clsact_find_in_front(void *data, const struct tc_filter *filter)
 {
 	struct clsact_search *search = data;
+	enum tc_hook hook = filter->hook;
 
-	if (filter->hook != search->hook || filter->chain)
+	search->passed[hook] |= !filter->chain && clsact_is_ours(filter);
+	/* who knows from where in chain 0 another chain is reached */
+	search->diverted |= hook == TC_HOOK_EGRESS && filter->mirred &&
+			    (filter->chain || !search->passed[hook]);
+	if (filter->chain || search->passed[hook] || search->found[hook])
 		return;
-	search->passed |= clsact_is_ours(filter);
-	if (search->passed || search->found)
-		return;
-	search->first = *filter;
-	search->found = true;
+	search->first[hook] = *filter;
+	search->found[hook] = true;
 }
 
-static bool clsact_in_front(struct attacher *attacher, const struct attachment *attachment,
-			    enum tc_hook hook, bool alone, char *text, size_t size)
+static void clsact_name_filter(const struct tc_filter *filter, char *text, size_t size)
 {
-	struct clsact_search search = {.hook = hook};
+	char program[64];
 
-	if (attach_tcx_first(attachment->ifindex, hook, 0, text, size))
-		return true;
-	if (alone && attachment->clsact.created)
-		return false;
-	if (tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_in_front, &search) ||
-	    !search.found || !search.passed)
-		return false;
-	if (search.first.program_id) {
-		char program[64];
-
-		attach_program_name(search.first.program_id, program, sizeof(program));
-		snprintf(text, size, "filter %s of priority %u", program, search.first.priority);
+	if (filter->program_id) {
+		attach_program_name(filter->program_id, program, sizeof(program));
+		snprintf(text, size, "filter %s of priority %u", program, filter->priority);
 	} else {
-		snprintf(text, size, "%s filter of priority %u", search.first.kind,
-			 search.first.priority);
+		snprintf(text, size, "%s filter of priority %u", filter->kind, filter->priority);
 	}
-	return true;
 }
 
-struct clsact_diversion {
-	bool passed; /* ours */
-	bool found;
-};
-
-/* Who knows from where in chain 0 another chain is reached. */
-static void clsact_find_diversion(void *data, const struct tc_filter *filter)
+/* What tcx has there runs before all filters. */
+static int clsact_look(struct attacher *attacher, const struct attachment *attachment,
+		       unsigned int hooks, bool alone, struct attach_front *front)
 {
-	struct clsact_diversion *diversion = data;
+	struct clsact_search search = {0};
+	int err = 0;
 
-	if (filter->hook != TC_HOOK_EGRESS)
-		return;
-	diversion->passed |= !filter->chain && clsact_is_ours(filter);
-	diversion->found |= filter->mirred && (filter->chain || !diversion->passed);
-}
+	if (!alone || !attachment->clsact.created)
+		err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_in_front,
+				     &search);
+	for (enum tc_hook hook = 0; hook < TC_HOOKS && !err; hook++) {
+		char *who = front->who[hook];
 
-static bool clsact_diverted(struct attacher *attacher, const struct attachment *attachment,
-			    bool alone)
-{
-	struct clsact_diversion diversion = {0};
-
-	if (alone && attachment->clsact.created)
-		return false;
-	return !tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_diversion,
-			       &diversion) &&
-	       diversion.found;
+		if (!(hooks & 1U << hook) ||
+		    attach_tcx_first(attachment->ifindex, hook, 0, who, sizeof(front->who[hook])))
+			continue;
+		if (search.found[hook] && search.passed[hook])
+			clsact_name_filter(&search.first[hook], who, sizeof(front->who[hook]));
+	}
+	front->diverted = search.diverted;
+	return err;
 }
 
 /* Among the filters of chain 0. */
@@ -465,8 +450,7 @@ const struct attach_ops attach_clsact = {
 	.missing = clsact_missing,
 	.repair = clsact_repair,
 	.places = clsact_places,
-	.in_front = clsact_in_front,
-	.diverted = clsact_diverted,
+	.look = clsact_look,
 };
 
 struct clsact_sweep {

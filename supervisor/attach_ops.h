@@ -18,6 +18,12 @@ struct attacher {
 	size_t stock_count, stock_capacity;
 };
 
+/* What stands before our program on an interface. */
+struct attach_front {
+	char who[TC_HOOKS][128]; /* runs first at the hook; "": nobody before us */
+	bool diverted;		 /* as attachment->diverted */
+};
+
 struct attach_ops {
 	const char *name;
 	/* Both hooks or none for each; sets the result and its own part of the attachment.
@@ -35,13 +41,11 @@ struct attach_ops {
 	/* As attach_places(), into zeros. */
 	int (*places)(struct attacher *attacher, const struct attachment *attachment,
 		      struct attach_place places[TC_HOOKS]);
-	/* Writes into text who runs before us at the hook; false if nobody does. alone: nobody
-	 * else was on a qdisc of ours when it was made, and that is taken for so. */
-	bool (*in_front)(struct attacher *attacher, const struct attachment *attachment,
-			 enum tc_hook hook, bool alone, char *text, size_t size);
-	/* As attachment->diverted; alone: as of in_front. NULL: it cannot be. */
-	bool (*diverted)(struct attacher *attacher, const struct attachment *attachment,
-			 bool alone);
+	/* Looks who runs before us at the hooks (bits 1 << enum tc_hook). alone: nobody else was on
+	 * a qdisc of ours when it was made, and that is taken for so. 0 or negative errno; *front
+	 * comes zeroed. */
+	int (*look)(struct attacher *attacher, const struct attachment *attachment,
+		    unsigned int hooks, bool alone, struct attach_front *front);
 };
 
 extern const struct attach_ops attach_tcx, attach_clsact;

@@ -215,13 +215,17 @@ bool attach_tcx_first(uint32_t ifindex, enum tc_hook hook, uint32_t own_id, char
 	return true;
 }
 
-static bool tcx_in_front(struct attacher *attacher, const struct attachment *attachment,
-			 enum tc_hook hook, bool alone, char *text, size_t size)
+static int tcx_look(struct attacher *attacher, const struct attachment *attachment,
+		    unsigned int hooks, bool alone, struct attach_front *front)
 {
 	(void)attacher;
 	(void)alone;
-	return attach_tcx_first(attachment->ifindex, hook,
-				tcx_link_program(attachment->link_fd[hook]), text, size);
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++)
+		if (hooks & 1U << hook)
+			(void)attach_tcx_first(attachment->ifindex, hook,
+					       tcx_link_program(attachment->link_fd[hook]),
+					       front->who[hook], sizeof(front->who[hook]));
+	return 0;
 }
 
 static int tcx_place(const struct attachment *attachment, enum tc_hook hook,
@@ -257,5 +261,5 @@ const struct attach_ops attach_tcx = {
 	.missing = tcx_missing,
 	.repair = tcx_repair,
 	.places = tcx_places,
-	.in_front = tcx_in_front,
+	.look = tcx_look,
 };

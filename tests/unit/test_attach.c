@@ -30,7 +30,8 @@ static struct {
 	bool clsact;
 	struct tc_filter filters[16];
 	size_t count;
-	unsigned int qdiscs_added, qdiscs_deleted, filters_added, filters_deleted, links_tried;
+	unsigned int qdiscs_added, qdiscs_deleted, filters_added, filters_deleted, links_tried,
+		listings;
 	/* what ends with that error */
 	int fail_add, fail_delete, fail_each, fail_link;
 } kernel;
@@ -187,6 +188,7 @@ int __wrap_tc_filter_each(struct tc *tc, uint32_t ifindex,
 
 	(void)tc;
 	assert_int_equal(ifindex, IFINDEX);
+	kernel.listings++;
 	if (kernel.fail_each)
 		return kernel.fail_each;
 	memcpy(copy, kernel.filters, sizeof(copy));
@@ -400,9 +402,34 @@ static void test_diverted_later(void **state)
 	attach_describe(&attachment, &described);
 	assert_int_equal(attach_adopt(&attacher, IFINDEX, 0, &described, &adopted), 0);
 	assert_true(adopted.diverted);
+	/* where nobody can be asked it stays as it was */
+	kernel.fail_each = -ENOBUFS;
+	assert_false(attach_look(&attacher, "x0", &attachment, false));
+	assert_true(attachment.diverted);
+	kernel.fail_each = 0;
 	kernel_remove(&kernel.filters[0]);
 	assert_true(attach_look(&attacher, "x0", &attachment, false));
 	assert_false(attachment.diverted);
+}
+
+/* In each report, so for each link on which others have a clsact qdisc. */
+static void test_look_lists_once(void **state)
+{
+	struct attachment attachment = {0};
+
+	(void)state;
+	kernel.clsact = true;
+	assert_int_equal(attach(&attachment), 0);
+	kernel.listings = 0;
+	assert_false(attach_look(&attacher, "x0", &attachment, false));
+	assert_int_equal(kernel.listings, 1);
+	assert_int_equal(detach(&attachment, false), 0);
+	/* nobody else is on one of ours */
+	kernel.clsact = false;
+	assert_int_equal(attach(&attachment), 0);
+	kernel.listings = 0;
+	assert_false(attach_look(&attacher, "x0", &attachment, false));
+	assert_int_equal(kernel.listings, 0);
 }
 
 /* By tc mirred in front of ours at egress, or in another chain. */
@@ -657,6 +684,7 @@ int main(void)
 		cmocka_unit_test_setup(test_attach_finds_what_was_left, new_kernel),
 		cmocka_unit_test_setup(test_diverted, new_kernel),
 		cmocka_unit_test_setup(test_diverted_later, new_kernel),
+		cmocka_unit_test_setup(test_look_lists_once, new_kernel),
 		cmocka_unit_test_setup(test_attach_fails, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_one_hook, new_kernel),
 		cmocka_unit_test_setup(test_repair_of_what_is_there, new_kernel),
