@@ -5,7 +5,7 @@
 #   tests/kernels/run.sh [KERNEL...]    5.10, 6.1, 6.12; all of them if none is named
 #
 #   RINGS      which tests, as tests/run.sh takes them ("prog netns topology")
-#   STORY      a glob, SEEDS a range, ELEMENTS, KINDS, CHAOS_S: as for the rings themselves
+#   STORY      a glob, MODES ways to attach, SEEDS a range, ELEMENTS, KINDS, CHAOS_S: as for the rings themselves
 #   PATIENCE   a factor for all deadlines, 10 if not given
 #   BUILD      the build folder; kernels are kept in BUILD/kernels
 #   RESULTS    as tests/result.sh has it
@@ -161,8 +161,8 @@ run_kernel() { # KERNEL
 reason=$(missing_tool | paste -sd ,)
 if [[ ! $reason ]]; then
 	make_root "$scratch/root"
-	printf 'RINGS=%q\nexport STORY=%q SEEDS=%q ELEMENTS=%q KINDS=%q CHAOS_S=%q V=%q PATIENCE=%q\n' "$RINGS" \
-		"${STORY:-*}" "${SEEDS:-1..20}" "${ELEMENTS:-50}" "${KINDS:-}" "${CHAOS_S:-30}" "${V:-}" "$PATIENCE" \
+	printf 'RINGS=%q\nexport STORY=%q MODES=%q SEEDS=%q ELEMENTS=%q KINDS=%q CHAOS_S=%q V=%q PATIENCE=%q\n' "$RINGS" \
+		"${STORY:-*}" "${MODES:-}" "${SEEDS:-1..20}" "${ELEMENTS:-50}" "${KINDS:-}" "${CHAOS_S:-30}" "${V:-}" "$PATIENCE" \
 		>"$scratch/root/guest.conf"
 fi
 for kernel in "${kernels[@]}"; do

@@ -48,15 +48,20 @@ ip_in() { # NS IP-ARGUMENTS...
 	ip -n "$ns" "$@"
 }
 
+# Since Linux 6.11; it is 200 ms.
+PATIENT_TCP=()
+[[ ! -e /proc/sys/net/ipv4/tcp_rto_min_us ]] || PATIENT_TCP=(net.ipv4.tcp_rto_min_us=2000000)
+
 # Quiet ones: no packet but those that a story sends. IPv6 is off until an address wants it, and its
-# multicast reports never leave. TCP has the header sizes that the traffic tool reckons with.
+# multicast reports never leave. TCP has the header sizes that the traffic tool reckons with, and time for what a busy
+# machine acknowledges late: what is sent again is answered once more after the tool has counted.
 make_ns() { # NS...
 	local ns
 
 	for ns; do
 		ip netns add "$PREFIX-$ns"
 		in_ns "$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 \
-			net.ipv4.tcp_timestamps=1 net.ipv4.tcp_sack=0
+			net.ipv4.tcp_timestamps=1 net.ipv4.tcp_sack=0 "${PATIENT_TCP[@]}"
 		ip_in "$ns" link set lo up
 	done
 }

@@ -5,6 +5,7 @@
 #
 #   V=1        streams what a story prints
 #   STORY=GLOB runs those stories only
+#   MODES      the ways to attach, "clsact tcx" if not given
 #   timeout_s  how long a story may take
 #   BUILD      the build folder
 #   PATIENCE   a factor for all deadlines, 1 if not given
@@ -22,6 +23,7 @@ for binary in flowtally later/build/flowtally tests/netns/traffic tests/netns/co
 	}
 done
 story_glob=${STORY:-*}
+modes=${MODES:-clsact tcx}
 export PATIENCE=${PATIENCE:-1}
 timeout_s=$((${timeout_s:-240} * PATIENCE))
 # shellcheck source=tests/result.sh
@@ -169,12 +171,13 @@ for file in "$here"/story_*.sh; do
 			run_story "$file" "$story" auto
 			continue
 		fi
-		run_story "$file" "$story" clsact
-		if [[ $HAS_TCX == yes ]]; then
-			run_story "$file" "$story" tcx
-		else
-			tell_skip "$story [tcx]" 'this kernel has no tcx'
-		fi
+		for mode in $modes; do
+			if [[ $mode != tcx || $HAS_TCX == yes ]]; then
+				run_story "$file" "$story" "$mode"
+			else
+				tell_skip "$story [tcx]" 'this kernel has no tcx'
+			fi
+		done
 	done
 done
 end_results
