@@ -496,20 +496,47 @@ static void refresh_record(struct nat_table *table, struct record *record,
 	}
 }
 
+/* A copy, without claims. NULL: no memory. */
+static struct record *add_record(struct nat_table *table, const struct record *news)
+{
+	struct record *record;
+
+	if (reserve_record(table) < 0)
+		return NULL;
+	record = take_record(table);
+	*record = *news;
+	record->claimed = 0;
+	table->plain += record->plain;
+	return record;
+}
+
 static int insert_record(struct nat_table *table, const struct record *news)
 {
 	struct record *record;
 
 	if (table->count >= NAT_TABLE_MAX || (news->plain && table->plain >= NAT_PLAIN_MAX))
 		return -ENOSPC;
-	if (reserve_record(table) < 0)
+	record = add_record(table, news);
+	if (!record)
 		return -ENOMEM;
-	record = take_record(table);
-	*record = *news;
-	record->claimed = 0;
 	record->dump = table->dump;
-	table->plain += record->plain;
 	claim_keys(table, record);
+	return 0;
+}
+
+/* From another table, with the claims that nobody has replaced. */
+static int take_over_record(struct nat_table *table, const struct record *old)
+{
+	struct record *record;
+
+	if (reserve_slots(table) < 0)
+		return -ENOMEM;
+	record = add_record(table, old);
+	if (!record)
+		return -ENOMEM;
+	for (unsigned int face = 0; face < FACES; face++)
+		if (old->claimed & 1 << face)
+			put_claim(table, record, face, hash_face(table, record, face));
 	return 0;
 }
 
@@ -564,7 +591,7 @@ static void shrink_table(struct nat_table *table)
 
 		if (record->life == LIFE_FREE)
 			continue;
-		if (reserve_slots(&small) < 0 || insert_record(&small, record) < 0) {
+		if (take_over_record(&small, record) < 0) {
 			free(small.slots);
 			free(small.records);
 			return;

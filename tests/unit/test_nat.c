@@ -762,6 +762,32 @@ static void test_crowd(void **state)
 	assert_int_equal(nat_table_count(*state), 0);
 }
 
+/* What an untold end had its key taken by does not get it back when the others of its time leave,
+ * and the table gives memory back. */
+static void test_crowd_leaves_one_replaced(void **state)
+{
+	enum { EARLY = 100, CROWD = 3000 };
+	struct conntrack_entry old = entry_of(TCP, CLIENT, SERVER, PUBLIC, SERVER);
+	struct conntrack_entry young = with_id(entry_of(TCP, CLIENT2, SERVER, PUBLIC, SERVER), 2);
+
+	for (uint32_t number = 0; number < CROWD; number++)
+		update(*state, numbered(number));
+	update(*state, old);
+	for (uint32_t number = 0; number < EARLY; number++)
+		update_gone(*state, numbered(number));
+	nat_table_next_interval(*state);
+	for (uint32_t number = EARLY; number < CROWD; number++)
+		update_gone(*state, numbered(number));
+	nat_table_next_interval(*state);
+	/* its record is one that was released, in front of the old one's */
+	update(*state, young);
+	nat_table_next_interval(*state);
+	assert_int_equal(nat_table_count(*state), 2);
+	update_gone(*state, young);
+	assert_found(*state, &young, PUBLIC, SERVER, CLIENT2, SERVER);
+	assert_found(*state, &old, CLIENT, SERVER, CLIENT, SERVER);
+}
+
 /* How many entries show one key strangers choose. What is done with one of them must not look at
  * all: that took minutes here. */
 #define CROWD_OF_A_KEY (1U << 17)
@@ -971,6 +997,7 @@ int main(void)
 		TEST(test_zones_in_a_chain),
 		TEST(test_dump_confirms),
 		TEST(test_crowd),
+		TEST(test_crowd_leaves_one_replaced),
 		TEST(test_crowd_of_pings),
 		TEST(test_crowd_of_redirects),
 		TEST(test_disputes),
