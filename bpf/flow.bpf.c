@@ -123,7 +123,8 @@ static __always_inline __u64 hash_flow(const struct flow_key *key, __u32 salt)
 /*
  * An IPv6 fragment that the kernel has made of a datagram that conntrack put together does not say
  * where that was received (ip6_copy_metadata() in net/ipv6/ip6_output.c), so it looks born here.
- * But what is born here and long enough for fragments has a socket, which they keep.
+ * But what is born here and long enough for fragments has a socket, which they keep; or it was
+ * wrapped by a tunnel device that lets it be cut, of which user space knows.
  */
 static __always_inline bool is_made_anew(struct __sk_buff *skb, const struct packet *p)
 {
@@ -203,7 +204,7 @@ static __always_inline enum flow_class egress_class(struct __sk_buff *skb,
 	if (!ifindex) {
 		if (likely(!is_made_anew(skb, p)) || own->flags & FLOW_SLOT_BORN_REPEAT)
 			return born_class(skb, own, cpu, p);
-		if (control.all_covered[bank % FLOW_BANKS])
+		if (control.fragments_covered[bank % FLOW_BANKS])
 			return FLOW_EGRESS_REPEAT;
 		ifindex = origin_of(p);
 	}

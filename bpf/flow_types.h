@@ -183,8 +183,9 @@ struct flow_control {
 	__u32 epoch;  /* which set of trains is in use */
 	__u32 trains; /* in a set; 0: none is used, every packet goes into the map at once */
 	__u32 bank;   /* of the slot table: the one that all CPUs read, or are about to */
-	/* for each bank: whatever is received on any device is seen on some counted ingress hook */
-	__u8 all_covered[FLOW_BANKS];
+	/* for each bank: IPv6 fragments that are made anew are of what a counted ingress hook saw
+	 */
+	__u8 fragments_covered[FLOW_BANKS];
 };
 
 /* A CPU's own line of memory. */

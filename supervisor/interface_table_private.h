@@ -22,7 +22,7 @@ struct interface_table {
 	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
 	bool monitored_changed;	 /* who is monitored changed since the last of them */
 	bool judged;		 /* a hook is: what it is judged by must be of its time */
-	bool all_covered;	 /* whatever may be forwarded is shown when it is received */
+	bool fragments_covered;	 /* as of flow_control */
 	uint32_t known_ifindex;	 /* the highest that was seen */
 	uint32_t known_before;	 /* the same before the dump that is running */
 	bool recovered;		 /* from what a dead agent left */

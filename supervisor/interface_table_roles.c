@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every interface's role in the stack of devices, and the phases that end when it changes. */
+#include "lib/array.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "lib/numbers.h"
+#include "report/device_graph.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -77,6 +79,24 @@ static bool table_is_all_covered(const struct interface_table *table,
 	FOR_EACH_INTERFACE (table, interface)
 		all_covered &= roles[i++].covered || table_is_away(interface) ||
 			       !strcmp(link_kind(&interface->link), "loopback");
+	return all_covered;
+}
+
+/* Its outer packets have no socket where what they carry has none, and the stack may cut them
+ * (ignore_df in drivers/net/wireguard/socket.c, drivers/net/ovpn/udp.c). */
+static bool table_is_cut(const struct interface *interface)
+{
+	static const char *const kinds[] = {"wireguard", "ovpn"};
+
+	return kind_is_one_of(link_kind(&interface->link), kinds, ARRAY_SIZE(kinds));
+}
+
+/* As of flow_control: where they may be a tunnel's own it goes by what was received. */
+static bool table_fragments_are_covered(const struct interface_table *table, bool all_covered)
+{
+	FOR_EACH_INTERFACE (table, interface)
+		if (table_is_cut(interface))
+			return false;
 	return all_covered;
 }
 
@@ -244,7 +264,7 @@ static void table_apply_roles(struct interface_table *table)
 			log_error("%s: no place in the slot table, it is not counted: %s",
 				  interface->link.name, strerror(-err));
 	}
-	slot_table_stage_all_covered(program_slots(program), table->all_covered);
+	slot_table_stage_fragments_covered(program_slots(program), table->fragments_covered);
 	slot_table_show(program_slots(program));
 	program_use_trains(program, !table->judged);
 	FOR_EACH_INTERFACE (table, interface) {
@@ -365,7 +385,7 @@ bool interface_table_judges(const struct interface_table *table)
 /* What is to hold from now on. */
 struct role_change {
 	struct topology_role *roles; /* owned; in the order of FOR_EACH_INTERFACE */
-	bool all_covered, judged;
+	bool fragments_covered, judged;
 	bool ends_phases; /* of the interfaces that are marked as changed */
 };
 
@@ -381,13 +401,14 @@ static void table_drop_roles(const struct interface_table *table, struct topolog
  * ones. */
 static int table_plan_change(struct interface_table *table, struct role_change *change)
 {
-	bool together;
+	bool all_covered, together;
 	int count, err = table_resolve_roles(table, &change->roles);
 
 	if (err)
 		return err;
-	change->all_covered = table_is_all_covered(table, change->roles);
-	change->judged = table_has_judged(table, change->roles, change->all_covered);
+	all_covered = table_is_all_covered(table, change->roles);
+	change->fragments_covered = table_fragments_are_covered(table, all_covered);
+	change->judged = table_has_judged(table, change->roles, all_covered);
 	together = change->judged || table->judged;
 	count = table_mark_changed(table, change->roles, together);
 	change->ends_phases = count > 0;
@@ -423,7 +444,7 @@ static int table_make_change(struct interface_table *table, struct role_change *
 
 	table_note_moments(table);
 	table_begin_era(table, change);
-	table->all_covered = change->all_covered;
+	table->fragments_covered = change->fragments_covered;
 	table->judged = change->judged;
 	table_set_roles(table, change->roles);
 	if (change->ends_phases)

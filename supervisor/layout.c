@@ -52,7 +52,7 @@ static const struct layout own = {
 	.control_epoch = FIELD(flow_control, epoch),
 	.control_trains = FIELD(flow_control, trains),
 	.control_bank = FIELD(flow_control, bank),
-	.control_all_covered = FIELD(flow_control, all_covered[0]),
+	.control_fragments_covered = FIELD(flow_control, fragments_covered[0]),
 	.cpu = STRUCT(flow_cpu),
 	.cpu_bank = FIELD(flow_cpu, bank),
 	.turner = STRUCT(flow_turner),
@@ -111,9 +111,9 @@ bool layout_is_sound(const struct layout *layout)
 	       layout_is_within(&layout->train_key, &layout->train) &&
 	       HAS_INTEGERS(layout, train, train_bytes, train_class) &&
 	       HAS_INTEGERS(layout, slot, slot_ifindex, slot_flags) && layout->banks.at &&
-	       HAS_INTEGERS(layout, control, control_epoch, control_all_covered) &&
-	       layout->control_all_covered.at +
-			       layout->banks.at * layout->control_all_covered.size <=
+	       HAS_INTEGERS(layout, control, control_epoch, control_fragments_covered) &&
+	       layout->control_fragments_covered.at +
+			       layout->banks.at * layout->control_fragments_covered.size <=
 		       layout->control.size &&
 	       HAS_INTEGERS(layout, cpu, cpu_bank, cpu_bank) &&
 	       /* it is written, too */

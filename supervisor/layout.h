@@ -36,7 +36,7 @@ struct layout {
 	struct layout_field banks; /* a number: of the slot table */
 	struct layout_field control;
 	struct layout_field control_epoch, control_trains, control_bank;
-	struct layout_field control_all_covered; /* of the first bank, the others behind it */
+	struct layout_field control_fragments_covered; /* of the first bank, the others behind it */
 	struct layout_field cpu;
 	struct layout_field cpu_bank;
 	struct layout_field turner;

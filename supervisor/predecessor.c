@@ -332,7 +332,8 @@ static int predecessor_prepare_words(const struct predecessor *predecessor,
 				     struct slot_table *slots, struct flow_maps *maps,
 				     const struct predecessor_words *words)
 {
-	struct layout_field all_covered = predecessor->generation->layout.control_all_covered;
+	struct layout_field fragments_covered =
+		predecessor->generation->layout.control_fragments_covered;
 	int err = flow_maps_prepare(maps, words->counted);
 
 	for (size_t i = 0; i < words->count && !err; i++) {
@@ -343,9 +344,10 @@ static int predecessor_prepare_words(const struct predecessor *predecessor,
 	}
 	if (err)
 		return err;
-	all_covered.at =
-		(uint16_t)(all_covered.at + predecessor_bank(predecessor) * all_covered.size);
-	slot_table_stage_all_covered(slots, layout_get(&all_covered, predecessor->control.values));
+	fragments_covered.at = (uint16_t)(fragments_covered.at +
+					  predecessor_bank(predecessor) * fragments_covered.size);
+	slot_table_stage_fragments_covered(slots, layout_get(&fragments_covered,
+							     predecessor->control.values));
 	slot_table_show(slots);
 	return 0;
 }

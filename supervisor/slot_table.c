@@ -27,15 +27,16 @@ static uint64_t *slot_table_word(const struct slot_table *table, uint32_t place,
 }
 
 /* Likewise. */
-static uint8_t *slot_table_all_covered(const struct slot_table *table, bool next)
+static uint8_t *slot_table_fragments_covered(const struct slot_table *table, bool next)
 {
-	return &table->control->all_covered[(slot_table_bank(table) + next) % FLOW_BANKS];
+	return &table->control->fragments_covered[(slot_table_bank(table) + next) % FLOW_BANKS];
 }
 
 bool slot_table_is_staged(const struct slot_table *table)
 {
 	return table->staged_from < table->staged_to ||
-	       *slot_table_all_covered(table, false) != *slot_table_all_covered(table, true);
+	       *slot_table_fragments_covered(table, false) !=
+		       *slot_table_fragments_covered(table, true);
 }
 
 /* What it says of the place once all is shown. */
@@ -67,8 +68,8 @@ static void slot_table_follow(struct slot_table *table, uint32_t from, uint32_t 
 		if (*next != word)
 			__atomic_store_n(next, word, __ATOMIC_RELEASE);
 	}
-	__atomic_store_n(slot_table_all_covered(table, true), *slot_table_all_covered(table, false),
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(slot_table_fragments_covered(table, true),
+			 *slot_table_fragments_covered(table, false), __ATOMIC_RELEASE);
 }
 
 int slot_table_new(struct slot_table **ret, uint64_t *words, struct flow_control *control,
@@ -163,9 +164,9 @@ int slot_table_stage(struct slot_table *table, const struct flow_slot *slot)
 	return 0;
 }
 
-void slot_table_stage_all_covered(struct slot_table *table, bool covered)
+void slot_table_stage_fragments_covered(struct slot_table *table, bool covered)
 {
-	__atomic_store_n(slot_table_all_covered(table, true), covered, __ATOMIC_RELEASE);
+	__atomic_store_n(slot_table_fragments_covered(table, true), covered, __ATOMIC_RELEASE);
 }
 
 void slot_table_show(struct slot_table *table)

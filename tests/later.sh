@@ -62,7 +62,7 @@ edit bpf/flow_types.h \
 	__u16 slot;\
 	__u32 ifindex;')" \
 	"$(define flow_control '	__u64 later;\
-	__u8 all_covered[FLOW_BANKS], zero[6];\
+	__u8 fragments_covered[FLOW_BANKS], zero[6];\
 	__u32 bank, trains, epoch;')" \
 	"$(define flow_cpu '	__u32 tagged, in_vain, alone, unused[12];\
 	volatile __u32 bank;')" \

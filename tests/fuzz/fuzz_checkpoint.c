@@ -66,7 +66,7 @@ static void require_readable(const struct layout *layout, int byte)
 	void *slot_bytes = make_record(&layout->slot, byte);
 	void *turner_bytes = make_record(&layout->turner, byte);
 	void *control_bytes = make_record(&layout->control, byte);
-	struct layout_field covered = layout->control_all_covered;
+	struct layout_field covered = layout->control_fragments_covered;
 	struct flow_turner turner;
 	struct flow_value value;
 	struct flow_train train;

@@ -607,7 +607,7 @@ expect_wireguard() {
 	((BASH_REMATCH[1] >= 11 * (1040 + 60) && BASH_REMATCH[2] >= 11)) || fail 'outer packets:' "$last"
 }
 
-configure_wireguard() {
+configure_wireguard() { # [PREFIX]
 	local ns
 
 	type -P wg >/dev/null || skip 'no wg to configure WireGuard with'
@@ -615,13 +615,39 @@ configure_wireguard() {
 		(umask 077 && wg genkey >"$WORK/$ns.key")
 		wg pubkey <"$WORK/$ns.key" >"$WORK/$ns.public"
 	done
-	add_wireguard_peer host peer 10.3.0.2
-	add_wireguard_peer peer host 10.3.0.1
+	add_wireguard_peer host peer "${1:-10.3.0.}2"
+	add_wireguard_peer peer host "${1:-10.3.0.}1"
 }
 
 add_wireguard_peer() { # NS OTHER ENDPOINT
 	in_ns "$1" wg set t0 private-key "$WORK/$1.key" listen-port 51820 peer "$(<"$WORK/$2.public")" \
-		allowed-ips 0.0.0.0/0,::/0 endpoint "$3:51820"
+		allowed-ips 0.0.0.0/0,::/0 endpoint "[$3]:51820"
+}
+
+# Outer packets are cut where the way has less room than the device: what is forwarded into it has no socket, and looks
+# like what the kernel has put together and cuts again.
+story_wireguard_in_fragments() {
+	local before after
+
+	topology_tunnel 6 wireguard
+	configure_wireguard fd03::
+	make_ns c1
+	wire c1 eth0 host p1
+	add_addresses c1 eth0 10.5.0.2/24
+	add_addresses host p1 10.5.0.1/24
+	make_neighbours c1 eth0 host p1
+	ip_in c1 route add default via 10.5.0.1
+	in_ns host sysctl -qw net.ipv4.ip_forward=1
+	ip_in peer route add 10.5.0.0/24 dev t0
+	ip_in host link set wan mtu 1280
+	ip_in peer link set w0 mtu 1280
+	start_agent host
+	before=($(link_count host wan))
+	udp -n 10 -s 1300 -r 10 c1 10.5.0.2:40000 peer 10.4.0.2:5001
+	after=($(link_count host wan))
+	stop_agent host
+	expect_report host 20 "10.5.0.2:40000 - 10.4.0.2:5001 Bytes: $((20 * 1328))" \
+		"# tunnel interface=t0 flows=1 bytes=$((after[0] - before[0])) packets=$((after[1] - before[1]))"
 }
 
 # A pair without link header between two namespaces, in its mode l3: the only one that iproute2 makes without knowing it.

@@ -137,38 +137,38 @@ static void test_staged_is_seen_when_shown(void **state)
 	expect_on_all(f, 5, 13);
 }
 
-static void expect_all_covered_on_all(const struct fixture *f, bool covered)
+static void expect_fragments_covered_on_all(const struct fixture *f, bool covered)
 {
 	for (uint32_t cpu = 0; cpu < CPUS; cpu++)
-		assert_int_equal(f->control.all_covered[f->cpus[cpu].bank], covered);
+		assert_int_equal(f->control.fragments_covered[f->cpus[cpu].bank], covered);
 }
 
 /* It changes with the words, and without any. */
-static void test_all_covered(void **state)
+static void test_fragments_covered(void **state)
 {
 	struct fixture *f = *state;
 
-	slot_table_stage_all_covered(f->table, false);
+	slot_table_stage_fragments_covered(f->table, false);
 	assert_false(slot_table_is_staged(f->table));
 	for (int round = 0; round < 3; round++) {
-		slot_table_stage_all_covered(f->table, true);
+		slot_table_stage_fragments_covered(f->table, true);
 		assert_true(slot_table_is_staged(f->table));
-		expect_all_covered_on_all(f, false);
+		expect_fragments_covered_on_all(f, false);
 		slot_table_show(f->table);
 		assert_false(slot_table_is_staged(f->table));
-		expect_all_covered_on_all(f, true);
+		expect_fragments_covered_on_all(f, true);
 		stage(f, 5, (uint16_t)(round + 1));
-		slot_table_stage_all_covered(f->table, false);
+		slot_table_stage_fragments_covered(f->table, false);
 		slot_table_show(f->table);
 		expect_on_all(f, 5, round + 1);
-		expect_all_covered_on_all(f, false);
+		expect_fragments_covered_on_all(f, false);
 	}
 	/* what was staged and never shown is not there for the next agent */
-	slot_table_stage_all_covered(f->table, true);
+	slot_table_stage_fragments_covered(f->table, true);
 	slot_table_free(f->table);
 	assert_int_equal(slot_table_new(&f->table, f->words, &f->control, f->cpus, CPUS), 0);
 	assert_false(slot_table_is_staged(f->table));
-	expect_all_covered_on_all(f, false);
+	expect_fragments_covered_on_all(f, false);
 }
 
 static void test_places(void **state)
@@ -254,7 +254,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_set_is_seen_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_staged_is_seen_when_shown, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_all_covered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fragments_covered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_places, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_goes_on, setup, teardown),
