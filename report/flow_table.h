@@ -23,7 +23,7 @@ struct flow_cell {
 	uint64_t packets : 59;
 	uint64_t kind : 4;
 	uint64_t sender : 1;
-	uint32_t id;   /* of the interface's monitored life */
+	uint32_t id;   /* of the interface's phase (merge.h) */
 	uint32_t next; /* cell of the same flow, or FLOW_CELL_NONE */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Ids of monitored interfaces to numbers. Zeroed it is empty. */
+/* Ids of interfaces' phases (merge.h) to numbers. Zeroed it is empty. */
 #ifndef FLOWTALLY_ID_MAP_H
 #define FLOWTALLY_ID_MAP_H
 

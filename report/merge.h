@@ -2,8 +2,9 @@
 /*
  * Records of the per-interface maps in, one de-duplicated report out. Pure: no kernel, no clock.
  *
- * An interface is known here by the id of its monitored life: a number from 1 up that is never
- * given twice, so that a vanished interface and a new one with its old ifindex are two.
+ * An interface is known here by the id of one phase of its life: a stretch of counting in one role.
+ * Ids count up from 1 and are never given twice, so a vanished interface and a new one with its old
+ * ifindex are two. The phases of one interface share its life.
  */
 #ifndef FLOWTALLY_MERGE_H
 #define FLOWTALLY_MERGE_H

@@ -13,7 +13,7 @@
 /* A link of this namespace, monitored or not. */
 struct topology_link {
 	uint32_t ifindex;
-	uint32_t id;	 /* of this monitored life of the interface (merge.h); 0: not monitored */
+	uint32_t id;	 /* of the phase that the interface is in (merge.h); 0: not monitored */
 	uint32_t master; /* ifindex, 0: none */
 	uint32_t lower;	 /* IFLA_LINK if it is in this namespace, else 0: the device below, or a
 			    veth's peer */

@@ -20,7 +20,7 @@ int tunnel_set_new(struct tunnel_set **ret);
 void tunnel_set_free(struct tunnel_set *set);
 
 /*
- * Adds a tunnel device by the id of its monitored life; 0: it is not monitored, its outer packets
+ * Adds a tunnel device by the id of its phase (merge.h); 0: it is not monitored, its outer packets
  * are not to be taken for those of another one. What is no tunnel is not added. 0 or -ENOMEM.
  */
 int tunnel_set_add(struct tunnel_set *set, uint32_t id, const struct link_tunnel *outer);

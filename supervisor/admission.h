@@ -19,7 +19,7 @@ struct config;
 struct admission {
 	const struct monitor *monitor;
 	const struct config *config;
-	uint32_t last_id; /* ids of lives and phases: the last one given */
+	uint32_t last_id; /* of a phase (interface.h): the last one given */
 	struct shortage shortage;
 	int64_t retry_ns; /* when to try again, on the boot clock; 0: no need */
 	bool begun;	  /* what was there at the start was let in */

@@ -34,8 +34,8 @@ struct checkpoint_attachment {
 	uint16_t priority[2];
 };
 
-/* A phase of an interface's monitored life (interface.h), under whose id there are records; or,
- * with id 0, an interface that is not monitored and carries a tunnel. */
+/* A phase of an interface's life (interface.h), under whose id there are records; or, with id 0,
+ * an interface that is not monitored and carries a tunnel. */
 struct checkpoint_phase {
 	uint32_t id, life, era;
 	uint32_t ifindex;

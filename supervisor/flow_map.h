@@ -33,7 +33,7 @@ struct flow_map {
 	uint32_t slot;
 	int fd;		     /* owned by whoever took it */
 	uint32_t entries;    /* that it has room for */
-	uint32_t phase;	     /* of whose interface (interface.h) it holds what was counted */
+	uint32_t phase;	     /* id of the interface's phase (interface.h) that it counts for */
 	uint64_t serial;     /* no other map has it */
 	uint32_t generation; /* of the program that counted in it (program.h) */
 	const struct layout *layout; /* NULL: ours; else an earlier generation's; borrowed */

@@ -60,7 +60,7 @@ enum interface_state {
 	INTERFACE_STOPPED, /* what was counted is in its map */
 };
 
-/* What the reports of its monitored life said of it. */
+/* What reports have said of it since it has been monitored. */
 struct interface_total {
 	struct flow_count in, out; /* what its hooks showed, repeats among it */
 	struct unattributed unattributed;
@@ -103,10 +103,10 @@ struct interface {
 	struct link_stats at_birth; /* link counters when it appeared, or before it went up */
 	int attach_error; /* negative errno of the last try, 0 if it was not tried or worked */
 	int detach_error; /* likewise */
-	uint32_t life; /* the id it had first, kept when it is monitored again; 0: it never was */
+	uint32_t life; /* id of its first phase, kept when it is monitored again; 0: it never was */
 
 	/* while it is not just known */
-	uint32_t id;  /* of the phase of its life in which it has this role */
+	uint32_t id;  /* of its phase: the stretch of its life in which it has this role */
 	uint32_t era; /* when that phase began: changes of roles before it */
 	struct attachment attachment;
 	struct flow_map map;
@@ -159,9 +159,10 @@ bool interface_is_ethernet(const struct link *link);
 void interface_match(struct interface *interface, const struct config *config);
 
 /*
- * Attaches the program to each and provides a map; the ids after *last_id are the new lives'. The
- * program does not count yet: what it has to know of an interface depends on all the others. Where
- * it fails nothing is left behind, and attach_error says why. -ENODEV: the link is gone.
+ * Attaches the program to each and provides a map; their phases get the ids after *last_id, which
+ * is advanced. The program does not count yet: what it has to know of an interface depends on all
+ * the others. Where it fails nothing is left behind, and attach_error says why. -ENODEV: the link
+ * is gone.
  */
 void interface_attach_each(struct interface *const *interfaces, size_t n,
 			   const struct monitor *monitor, uint32_t *last_id);
