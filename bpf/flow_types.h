@@ -169,8 +169,8 @@ struct flow_train {
 };
 
 /*
- * Sets are behind each other in one map: set number CPU * FLOW_EPOCHS + epoch. How many trains are
- * in one is said by flow_control. This many are 512 KiB a CPU.
+ * The map holds one set after another: set CPU * FLOW_EPOCHS + epoch begins at that number times
+ * flow_control.trains. This many trains in a set are 512 KiB a CPU, both epochs together.
  */
 #define FLOW_TRAINS_MAX 4096
 
@@ -195,18 +195,18 @@ struct flow_cpu {
 	 * Where the flows of the moment are too many, trains cost more than they save: a cache line
 	 * is fetched and written back for each packet, in vain.
 	 */
-	__u32 in_vain; /* trains of one packet that ended; each packet more that one carried makes
-			  up for FLOW_WORTH of them */
+	__u32 in_vain; /* trains that ended with one packet, less FLOW_WORTH for each further packet
+			  that a train carried; not below 0 */
 	__u32 alone;   /* how many packets more go into the map at once */
 	__u32 tagged;  /* a hash of the flow that was last born with a VLAN tag where
 			  FLOW_SLOT_TAGS says to note it */
 	__u32 unused[12];
 };
 
-#define FLOW_WORTH     5
-#define FLOW_IN_VAIN   256  /* so many, and none is used */
-#define FLOW_ALONE     1024 /* for this many packets, */
-#define FLOW_ASK_AGAIN 32   /* and then again until so many more were in vain */
+#define FLOW_WORTH     5    /* wasted trains that one saved lookup makes up for */
+#define FLOW_IN_VAIN   256  /* wasted trains after which a CPU uses none ... */
+#define FLOW_ALONE     1024 /* ... for this many packets */
+#define FLOW_ASK_AGAIN 32   /* wasted trains of the next try after which it stops again */
 
 /*
  * How full the map in a slot is. A map that nears its limit is swapped early, so that the limit
@@ -230,10 +230,11 @@ struct flow_fill {
 	0x20 /* it receives what a device above, which nobody here watches, sends to a sibling */
 
 /*
- * Frames that are not one IP packet behind a plain Ethernet header (GSO, padding, a VLAN tag in the
- * data) are also noted in an entry of their own, FLOW_FRAMES, FLOW_INGRESS or FLOW_EGRESS, as a
- * link counts frames: added to what all others say, it makes frames and their bytes of it, without
- * an untagged link header. So it is modulo 2^64: segments are more than the frame that holds them.
+ * Count this interface also as its link does, frame by frame. The other entries count packets: the
+ * segments of a GSO frame, without padding and without VLAN tags in the data. The FLOW_FRAMES entry
+ * (FLOW_INGRESS or FLOW_EGRESS) holds the difference, so that all entries of a hook add up to
+ * frames, and to their bytes without the Ethernet header. The difference may be negative (one GSO
+ * frame, many segments): both counters wrap modulo 2^64.
  */
 #define FLOW_SLOT_FRAMES 0x40
 
@@ -245,10 +246,13 @@ struct flow_fill {
 
 #define FLOW_SLOT_FLAGS 0xff /* all of them */
 
-/* A macvlan that is not watched, or a device of another network namespace: its address, and the
- * device that knows by the source of a frame that it did not come from the wire. */
+/*
+ * A device that may send to its siblings: a macvlan of this namespace that is not monitored, or a
+ * device of another namespace. A frame with this source address that ifindex receives came from it,
+ * not from the wire.
+ */
 struct flow_turner {
-	__u32 ifindex; /* of the device below; of an ipvlan's, of its sibling */
+	__u32 ifindex; /* the device below; of ipvlans, which share one address, the sibling */
 	__u8 address[6];
 	__u8 zero[2];
 };
