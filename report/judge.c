@@ -159,10 +159,11 @@ static void add_seen(const struct judged *judged, struct seen *seen, const struc
 static void sum_references(struct judge *judge, const struct flow_entry *entry)
 {
 	flow_table_each_cell (cell, judge->flows, entry) {
-		const struct judge_list *list = &find_place(judge, cell->id)->judges[cell->kind];
+		const struct referrer_list *list =
+			&find_place(judge, cell->id)->referrers[cell->kind];
 
 		for (uint32_t i = 0; i < list->count; i++) {
-			struct judged *judged = &judge->judged[judge->judges[list->first + i]];
+			struct judged *judged = &judge->judged[judge->referrers[list->first + i]];
 
 			if (judged->active)
 				add_seen(judged, &judged->seen[cell->sender], cell);
@@ -193,10 +194,10 @@ static void take_owed(struct judge *judge, const struct place *place, const stru
 static void take_owed_reference(struct judge *judge, const struct place *place,
 				const struct flow_cell *cell)
 {
-	const struct judge_list *list = &place->judges[cell->kind];
+	const struct referrer_list *list = &place->referrers[cell->kind];
 
 	for (uint32_t i = 0; i < list->count; i++) {
-		struct judged *judged = &judge->judged[judge->judges[list->first + i]];
+		struct judged *judged = &judge->judged[judge->referrers[list->first + i]];
 
 		if (judged->active)
 			add_seen(judged, &judged->seen_before[cell->sender], cell);
@@ -365,7 +366,7 @@ static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32
 	int err = 0;
 
 	flow_table_each_cell (cell, judge->flows, entry) {
-		if (!find_place(judge, cell->id)->judges[cell->kind].count || err)
+		if (!find_place(judge, cell->id)->referrers[cell->kind].count || err)
 			continue;
 		err = append_owed(judge, key, hash, cell->id, cell->sender, cell->kind,
 				  flow_cell_count(cell));
@@ -392,7 +393,7 @@ static bool is_below_master(const struct judge *judge, uint32_t j)
 
 /* Whether one of these hooks showed packets of that sender as repeats. */
 static bool were_repeated(const struct judge *judge, const struct flow_entry *entry,
-			  const struct judge_list *list, unsigned int sender)
+			  const struct referrer_list *list, unsigned int sender)
 {
 	flow_table_each_cell (cell, judge->flows, entry) {
 		const struct place *place = find_place(judge, cell->id);
@@ -400,7 +401,7 @@ static bool were_repeated(const struct judge *judge, const struct flow_entry *en
 		if (!place || cell->kind != FLOW_EGRESS_REPEAT || cell->sender != sender)
 			continue;
 		for (uint32_t i = 0; i < list->count; i++)
-			if (judge->judges[list->first + i] == place->judged[HOOK_EGRESS])
+			if (judge->referrers[list->first + i] == place->judged[HOOK_EGRESS])
 				return true;
 	}
 	return false;
@@ -411,10 +412,10 @@ static bool were_repeated(const struct judge *judge, const struct flow_entry *en
 static bool is_reference(const struct judge *judge, const struct flow_entry *entry,
 			 const struct place *place, const struct flow_cell *cell)
 {
-	const struct judge_list *list = &place->judges[cell->kind];
+	const struct referrer_list *list = &place->referrers[cell->kind];
 
 	for (uint32_t i = 0; i < list->count; i++)
-		if (!is_below_master(judge, judge->judges[list->first + i]))
+		if (!is_below_master(judge, judge->referrers[list->first + i]))
 			return true;
 	return list->count && !were_repeated(judge, entry, list, cell->sender);
 }

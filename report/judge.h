@@ -39,20 +39,20 @@ bool judge_is_certain(const struct judge *judge, const struct flow_entry *entry)
 /* What of the flow's sights is counted, by sender. 0 or -ENOMEM. */
 int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_count counted[2]);
 
-/* The place in listed of the interface where most bytes of the last flow were counted; UINT32_MAX:
- * none were. */
+/* The index into listed of the interface where most bytes of the last flow were counted;
+ * UINT32_MAX: none were. */
 uint32_t judge_counted_at(const struct judge *judge);
 
 /* After the last flow: completes what is owed. 0 or -ENOMEM. */
 int judge_close(struct judge *judge);
 
-/* The place in listed of the interface with that id. */
+/* The index into listed of the interface with that id. */
 uint32_t judge_interface(const struct judge *judge, uint32_t id);
 
-/* What of flows was counted there so far: in, out. interface: place in listed. */
+/* What of flows was counted there so far: in, out. interface: index into listed. */
 const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t interface);
 
-/* What was counted of packets of no flow, by enum flow_reason. interface: place in listed. */
+/* What was counted of packets of no flow, by enum flow_reason. interface: index into listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
 /* Kinds of cells beyond enum flow_class: from keys with `unsure` set. */

@@ -20,20 +20,21 @@ static const enum hook sight_hooks[FLOW_SIGHTS] = {
 	[FLOW_INGRESS_TURNED] = HOOK_TURNED,
 };
 
-/* A run of numbers in judge.judges. */
-struct judge_list {
+/* A run of judge.referrers. */
+struct referrer_list {
 	uint32_t first, count;
 };
 
 /* An interface. Those of the report come first, in its order. */
 struct place {
 	uint32_t id;
-	uint32_t era;			       /* number of its era, ascending */
-	const struct topology_role *role;      /* borrowed; NULL: only named as a reference */
-	uint32_t judged[HOOKS];		       /* into judge.judged, or NONE */
-	struct judge_list judges[FLOW_SIGHTS]; /* the hooks to which that class is a reference */
-	struct flow_count first[2];	       /* sights of flows: in, out */
-	uint64_t counted; /* bytes of the flow at hand, if counted_flow is its number */
+	uint32_t era;			  /* number of its era, ascending */
+	const struct topology_role *role; /* borrowed; NULL: only named as a reference */
+	uint32_t judged[HOOKS];		  /* into judge.judged, or NONE */
+	/* judged hooks that have this class as a reference */
+	struct referrer_list referrers[FLOW_SIGHTS];
+	struct flow_count first[2]; /* sights of flows: in, out */
+	uint64_t counted;	    /* bytes of the flow at hand, if counted_flow is its number */
 	uint64_t counted_flow;
 };
 
@@ -81,9 +82,9 @@ struct judge {
 	size_t judged_count;
 	bool any_judged; /* some are judged against anything */
 	size_t era_count;
-	struct era *eras; /* owned */
-	uint32_t *judges; /* owned; runs of numbers of judged hooks */
-	uint32_t *active; /* owned; numbers of the judged hooks that saw this flow */
+	struct era *eras;    /* owned */
+	uint32_t *referrers; /* owned; numbers of judged hooks, grouped by place and class */
+	uint32_t *active;    /* owned; numbers of the judged hooks that saw this flow */
 	size_t active_count;
 	struct flow_count (*unattributed)[FLOW_REASONS]; /* owned; by interface */
 

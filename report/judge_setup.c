@@ -86,17 +86,17 @@ static void add_judged(struct judge *judge)
 }
 
 /*
- * Enters one reference of judged hook number j. What leaves through a macvlan above an
+ * Enters judged hook number j with one of its references. What leaves through a macvlan above an
  * ingress hook may arrive there, whatever its class.
  */
-static void enter_reference(struct judge *judge, uint32_t j,
-			    const struct topology_reference *reference, bool fill)
+static void enter_referrer(struct judge *judge, uint32_t j,
+			   const struct topology_reference *reference, bool fill)
 {
 	struct place *place = find_place(judge, reference->id);
 	bool arrives = reference->hook == HOOK_EGRESS && judge->judged[j].hook == HOOK_INGRESS;
 
 	for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
-		struct judge_list *list = &place->judges[kind];
+		struct referrer_list *list = &place->referrers[kind];
 		bool refers = arrives ? !flow_sight_is_ingress(kind)
 				      : kind != FLOW_EGRESS_REPEAT &&
 						sight_hooks[kind] == reference->hook;
@@ -104,12 +104,12 @@ static void enter_reference(struct judge *judge, uint32_t j,
 		if (!refers)
 			continue;
 		if (fill)
-			judge->judges[list->first + list->count] = j;
+			judge->referrers[list->first + list->count] = j;
 		list->count++;
 	}
 }
 
-static void enter_references(struct judge *judge, bool fill)
+static void enter_referrers(struct judge *judge, bool fill)
 {
 	for (uint32_t j = 0; j < judge->judged_count; j++) {
 		const struct judged *judged = &judge->judged[j];
@@ -117,28 +117,28 @@ static void enter_references(struct judge *judge, bool fill)
 			&judge->places[judged->place].role->hook[judged->hook];
 
 		for (size_t r = 0; r < hook->reference_count && !judged->any; r++)
-			enter_reference(judge, j, &hook->references[r], fill);
+			enter_referrer(judge, j, &hook->references[r], fill);
 	}
 }
 
-static int turn_references(struct judge *judge)
+static int list_referrers(struct judge *judge)
 {
 	uint32_t total = 0;
 
-	enter_references(judge, false);
+	enter_referrers(judge, false);
 	for (size_t p = 0; p < judge->place_count; p++) {
 		for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
-			struct judge_list *list = &judge->places[p].judges[kind];
+			struct referrer_list *list = &judge->places[p].referrers[kind];
 
 			list->first = total;
 			total += list->count;
 			list->count = 0;
 		}
 	}
-	judge->judges = calloc(total + 1, sizeof(*judge->judges));
-	if (!judge->judges)
+	judge->referrers = calloc(total + 1, sizeof(*judge->referrers));
+	if (!judge->referrers)
 		return -ENOMEM;
-	enter_references(judge, true);
+	enter_referrers(judge, true);
 	return 0;
 }
 
@@ -179,7 +179,7 @@ static int judge_init(struct judge *judge, const struct report_interface *listed
 		return -ENOMEM;
 	add_places(judge, listed, interfaces, count);
 	add_judged(judge);
-	return number_eras(judge, interfaces, count) ?: turn_references(judge);
+	return number_eras(judge, interfaces, count) ?: list_referrers(judge);
 }
 
 int judge_new(struct judge **ret, const struct judge_input *input,
@@ -210,7 +210,7 @@ void judge_free(struct judge *judge)
 	free(judge->places);
 	id_map_clean(&judge->by_id);
 	free(judge->judged);
-	free(judge->judges);
+	free(judge->referrers);
 	free(judge->active);
 	free(judge->unattributed);
 	free(judge->eras);
