@@ -21,7 +21,7 @@ struct hook_id {
 /* Cells of what is owed, beside those of a flow's sights. */
 enum owed_kind {
 	/* in the order of enum hook */
-	OWED_INGRESS = FLOW_SIGHTS, /* by the judged ingress hook of the interface */
+	OWED_INGRESS = FLOW_ALL_CLASSES, /* by the judged ingress hook of the interface */
 	OWED_EGRESS,
 	OWED_UNSURE,
 	OWED_TURNED,

@@ -126,7 +126,7 @@ static void sum_sights(struct judge *judge, const struct flow_entry *entry)
 	flow_table_each_cell (cell, judge->flows, entry) {
 		const struct place *place = find_place(judge, cell->id);
 		struct flow_count count = flow_cell_count(cell);
-		enum hook hook = sight_hooks[cell->kind];
+		enum hook hook = class_hooks[cell->kind];
 
 		assert(place && place->role);
 		sum_others(judge, place, cell);
@@ -219,7 +219,7 @@ static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t h
 			judge->counted_before[cell->sender] = flow_cell_count(cell);
 		else if (!place)
 			continue;
-		else if (cell->kind >= FLOW_SIGHTS)
+		else if (cell->kind >= FLOW_ALL_CLASSES)
 			take_owed(judge, place, cell);
 		else
 			take_owed_reference(judge, place, cell);
@@ -425,7 +425,7 @@ static bool is_judged(const struct judge *judge, const struct place *place,
 		      const struct flow_cell *cell)
 {
 	if (cell->kind != FLOW_EGRESS_REPEAT)
-		return place->judged[sight_hooks[cell->kind]] != NONE ||
+		return place->judged[class_hooks[cell->kind]] != NONE ||
 		       (cell->kind == FLOW_EGRESS && place->judged[HOOK_UNSURE] != NONE);
 	for (int h = 0; h < HOOKS; h++) {
 		uint32_t j = place->judged[h];

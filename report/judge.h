@@ -55,14 +55,15 @@ const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t 
 /* What was counted of packets of no flow, by enum flow_reason. interface: index into listed. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
-/* Kinds of cells beyond enum flow_class: from keys with `unsure` set. */
+/* Classes that the merge makes of enum flow_class and a key's unsure: flow_cell.kind is one of all
+ * of these. */
 enum unsure_class {
 	FLOW_EGRESS_UNSURE = FLOW_CLASSES,
 	FLOW_INGRESS_TURNED,
-	FLOW_SIGHTS,
+	FLOW_ALL_CLASSES,
 };
 
-static inline bool flow_sight_is_ingress(unsigned int kind)
+static inline bool flow_class_is_ingress(unsigned int kind)
 {
 	return kind == FLOW_INGRESS || kind == FLOW_INGRESS_TURNED;
 }

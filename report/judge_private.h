@@ -14,7 +14,7 @@
 #define NONE	  ID_MAP_NONE
 #define NO_REASON FLOW_REASONS /* it is a flow */
 
-static const enum hook sight_hooks[FLOW_SIGHTS] = {
+static const enum hook class_hooks[FLOW_ALL_CLASSES] = {
 	[FLOW_INGRESS] = HOOK_INGRESS,	     [FLOW_EGRESS] = HOOK_EGRESS,
 	[FLOW_EGRESS_REPEAT] = HOOK_EGRESS,  [FLOW_EGRESS_UNSURE] = HOOK_UNSURE,
 	[FLOW_INGRESS_TURNED] = HOOK_TURNED,
@@ -31,8 +31,8 @@ struct place {
 	uint32_t era;			  /* number of its era, ascending */
 	const struct topology_role *role; /* borrowed; NULL: only named as a reference */
 	uint32_t judged[HOOKS];		  /* into judge.judged, or NONE */
-	/* judged hooks that have this class as a reference */
-	struct referrer_list referrers[FLOW_SIGHTS];
+	/* by class: the judged hooks that have it as a reference */
+	struct referrer_list referrers[FLOW_ALL_CLASSES];
 	struct flow_count first[2]; /* sights of flows: in, out */
 	uint64_t counted;	    /* bytes of the flow at hand, if counted_flow is its number */
 	uint64_t counted_flow;

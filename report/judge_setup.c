@@ -95,11 +95,11 @@ static void enter_referrer(struct judge *judge, uint32_t j,
 	struct place *place = find_place(judge, reference->id);
 	bool arrives = reference->hook == HOOK_EGRESS && judge->judged[j].hook == HOOK_INGRESS;
 
-	for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
+	for (unsigned int kind = 0; kind < FLOW_ALL_CLASSES; kind++) {
 		struct referrer_list *list = &place->referrers[kind];
-		bool refers = arrives ? !flow_sight_is_ingress(kind)
+		bool refers = arrives ? !flow_class_is_ingress(kind)
 				      : kind != FLOW_EGRESS_REPEAT &&
-						sight_hooks[kind] == reference->hook;
+						class_hooks[kind] == reference->hook;
 
 		if (!refers)
 			continue;
@@ -127,7 +127,7 @@ static int list_referrers(struct judge *judge)
 
 	enter_referrers(judge, false);
 	for (size_t p = 0; p < judge->place_count; p++) {
-		for (unsigned int kind = 0; kind < FLOW_SIGHTS; kind++) {
+		for (unsigned int kind = 0; kind < FLOW_ALL_CLASSES; kind++) {
 			struct referrer_list *list = &judge->places[p].referrers[kind];
 
 			list->first = total;

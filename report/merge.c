@@ -95,7 +95,7 @@ static struct flow_key record_flow(const struct flow_key *key)
 	return flow;
 }
 
-static unsigned int record_sight(const struct flow_key *key, unsigned int class)
+static unsigned int record_kind(const struct flow_key *key, unsigned int class)
 {
 	if (key->unsure && class == FLOW_EGRESS)
 		return FLOW_EGRESS_UNSURE;
@@ -120,14 +120,14 @@ static void add_record(struct merge *merge, uint32_t id, const struct flow_key *
 	for (unsigned int sender = 0; sender < 2; sender++) {
 		for (unsigned int class = 0; class < FLOW_CLASSES; ++class) {
 			const struct flow_count *count = &value->count[sender][class];
-			unsigned int sight = record_sight(key, class);
+			unsigned int kind = record_kind(key, class);
 
 			if (flow_count_is_zero(count))
 				continue;
 			if (all_new)
-				flow_table_append(&merge->flows, entry, id, sender, sight, *count);
+				flow_table_append(&merge->flows, entry, id, sender, kind, *count);
 			else
-				flow_table_add(&merge->flows, entry, id, sender, sight, *count,
+				flow_table_add(&merge->flows, entry, id, sender, kind, *count,
 					       merge->added_last_once);
 		}
 	}
@@ -221,8 +221,8 @@ static int decode_interval(struct merge *merge, const char *bytes, size_t size)
 	sums = size - sizeof(kept);
 	err = summed_decode(&merge->summed, bytes + sizeof(kept), &sums);
 	if (!err)
-		err = flow_table_decode(&merge->flows, FLOW_SIGHTS, bytes + sizeof(kept) + sums,
-					size - sizeof(kept) - sums);
+		err = flow_table_decode(&merge->flows, FLOW_ALL_CLASSES,
+					bytes + sizeof(kept) + sums, size - sizeof(kept) - sums);
 	return err ?: note_decoded(merge);
 }
 

@@ -157,7 +157,7 @@ static void note_shown(const struct merge_view *view, struct report *report,
 			&report->interfaces[judge_interface(view->judge, cell->id)];
 		const struct flow_count count = flow_cell_count(cell);
 
-		flow_count_add(flow_sight_is_ingress(cell->kind) ? &interface->in : &interface->out,
+		flow_count_add(flow_class_is_ingress(cell->kind) ? &interface->in : &interface->out,
 			       &count);
 	}
 }

@@ -81,7 +81,7 @@ int path_finder_new(struct path_finder **ret, const struct flow_table *flows,
 	finder->judge = judge;
 	finder->stops = calloc(count + 1, sizeof(*finder->stops));
 	finder->by_rank = calloc(2 * count + 1, sizeof(*finder->by_rank));
-	finder->ranks = calloc(FLOW_SIGHTS * count + 1, sizeof(*finder->ranks));
+	finder->ranks = calloc(FLOW_ALL_CLASSES * count + 1, sizeof(*finder->ranks));
 	if (!finder->stops || !finder->by_rank || !finder->ranks ||
 	    rank_hooks(finder, interfaces, count)) {
 		path_finder_free(finder);
@@ -113,7 +113,7 @@ static size_t find_ranks(struct path_finder *finder, const struct flow_entry *en
 		if (cell->sender != sender)
 			continue;
 		stop = &finder->stops[judge_interface(finder->judge, cell->id)];
-		finder->ranks[n++] = stop->rank[!flow_sight_is_ingress(cell->kind)];
+		finder->ranks[n++] = stop->rank[!flow_class_is_ingress(cell->kind)];
 	}
 	numbers_sort(finder->ranks, n);
 	return n;

@@ -35,7 +35,8 @@ enum sight {
 			 decided per flow */
 };
 
-/* The hooks of an interface; what each of them shows is judged in two parts. */
+/* The two tc hooks of an interface. What each shows is judged in two parts: the packets of ordinary
+ * keys, and those of keys with unsure set. */
 enum hook {
 	HOOK_INGRESS,
 	HOOK_EGRESS, /* what was born here, or received where nobody looked */
