@@ -67,16 +67,17 @@ size_t merge_flow_count(const struct merge *merge);
 /* How many flows a report may name, and from how many on the smallest can be summed; 0: all are
  * kept. */
 void merge_set_max_flows(struct merge *merge, size_t max_flows);
-/* Whether it holds half as many flows again, or as many more as when some were summed last. */
+/* Whether summing is worth its cost: it holds half the limit more flows than the limit, or than the
+ * last summing had to leave if that is more. */
 bool merge_is_over(const struct merge *merge);
-/* Whether it holds twice as many that cannot be summed: only a report ends this. */
+/* Whether the last summing had to leave more than twice the limit, as too many flows cannot be
+ * summed: only a report ends this. */
 bool merge_must_report(const struct merge *merge);
 /*
- * If it is over: takes out the smallest flows until it holds no more than the limit, and keeps the
- * sums of them for the report. Of any, only those are taken that no judged hook saw, and none that
- * others are judged by: each of their counts is a first sight or a repeat by itself, whatever else
- * is read of the same flow later. Parameters as for merge_report(). 0, or -ENOMEM: nothing is
- * taken.
+ * If merge_is_over(): takes out the smallest flows until no more than the limit are left, and keeps
+ * their sums for the report. Only flows whose counts are certain are taken: no judged hook saw them
+ * and none is judged by them, so nothing read of them later changes what was counted
+ * (judge_is_certain()). Parameters as for merge_report(). 0, or -ENOMEM: nothing is taken.
  */
 int merge_sum_smallest(struct merge *merge, const struct merge_interface *interfaces, size_t count,
 		       const struct merge_ends *ends);
@@ -99,17 +100,15 @@ int merge_report(struct merge *merge, const struct merge_interface *interfaces, 
 void merge_next_interval(struct merge *merge);
 
 /*
- * The same for another merge, of a later agent: what the last merge_report() carries over, appended
- * to bytes, whose error it is; and into a merge that was not carried anything over yet: 0, -EBADMSG
- * if these are not such bytes, or -ENOMEM.
+ * For a later agent: appends what the last merge_report() left owing (an error is the buffer's),
+ * and reads it into a merge that has nothing carried over. Decoding: 0; -EBADMSG: these are not
+ * such bytes; -ENOMEM.
  */
 void merge_encode_owing(const struct merge *merge, struct buffer *bytes);
 int merge_decode_owed(struct merge *merge, const void *bytes, size_t size);
 
-/*
- * All that was added in this interval, and what was summed of it, for a later agent: likewise, and
- * into a merge that nothing was added to.
- */
+/* The same for all that was added in this interval and what was summed of it; into a merge that
+ * nothing was added to. */
 void merge_encode(const struct merge *merge, struct buffer *bytes);
 int merge_decode(struct merge *merge, const void *bytes, size_t size);
 
