@@ -121,9 +121,9 @@ static void sum_others(struct judge *judge, const struct place *place, const str
 }
 
 /* Counts what is a first sight for certain, and collects what has to be judged. */
-static void sum_sights(struct judge *judge, const struct flow_entry *entry)
+static void sum_sights(struct judge *judge)
 {
-	flow_table_each_cell (cell, judge->flows, entry) {
+	flow_table_each_cell (cell, judge->flows, judge->entry) {
 		const struct place *place = find_place(judge, cell->id);
 		struct flow_count count = flow_cell_count(cell);
 		enum hook hook = class_hooks[cell->kind];
@@ -156,9 +156,9 @@ static void add_seen(const struct judged *judged, struct seen *seen, const struc
 	flow_count_add(above ? &seen->above[origin_of(cell->kind)] : &seen->first, &count);
 }
 
-static void sum_references(struct judge *judge, const struct flow_entry *entry)
+static void sum_references(struct judge *judge)
 {
-	flow_table_each_cell (cell, judge->flows, entry) {
+	flow_table_each_cell (cell, judge->flows, judge->entry) {
 		const struct referrer_list *list =
 			&find_place(judge, cell->id)->referrers[cell->kind];
 
@@ -204,10 +204,11 @@ static void take_owed_reference(struct judge *judge, const struct place *place,
 	}
 }
 
-static void sum_owed(struct judge *judge, const struct flow_key *key, uint32_t hash)
+static void sum_owed(struct judge *judge)
 {
 	const struct debt *owed = judge->owed;
-	const struct flow_entry *entry = flow_table_find(&owed->flows, key, hash);
+	const struct flow_entry *entry =
+		flow_table_find(&owed->flows, &judge->entry->key, judge->hash);
 
 	memset(judge->counted_before, 0, sizeof(judge->counted_before));
 	if (!entry)
@@ -318,30 +319,29 @@ static void judge_active(struct judge *judge, bool any)
 }
 
 /* In a fixed order, as hooks that are judged by what was counted add to it for each other. */
-static void judge_hooks(struct judge *judge, const struct flow_entry *entry, uint32_t hash)
+static void judge_hooks(struct judge *judge)
 {
-	sum_references(judge, entry);
-	sum_owed(judge, &entry->key, hash);
+	sum_references(judge);
+	sum_owed(judge);
 	numbers_sort(judge->active, judge->active_count);
 	judge_active(judge, false);
 	judge_active(judge, true);
 }
 
-static int append_owed(struct judge *judge, const struct flow_key *key, uint32_t hash, uint32_t id,
-		       unsigned int sender, unsigned int kind, struct flow_count count)
+static int append_owed(struct judge *judge, uint32_t id, unsigned int sender, unsigned int kind,
+		       struct flow_count count)
 {
 	struct flow_table *flows = &judge->owing->flows;
 	int err = flow_table_reserve(flows, 1, 1);
 
 	if (!err)
-		flow_table_append(flows, flow_table_insert(flows, key, hash), id, sender, kind,
-				  count);
+		flow_table_append(flows, flow_table_insert(flows, &judge->entry->key, judge->hash),
+				  id, sender, kind, count);
 	return err;
 }
 
 /* Nothing, if the next interval will find the same without it. */
-static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_t hash,
-			const struct judged *judged, unsigned int sender)
+static int keep_owed_by(struct judge *judge, const struct judged *judged, unsigned int sender)
 {
 	uint32_t id = judge->places[judged->place].id;
 	const struct flow_count seen = seen_in_all(&judged->seen[sender]);
@@ -349,34 +349,30 @@ static int keep_owed_by(struct judge *judge, const struct flow_key *key, uint32_
 
 	if (!saw_flow(judged, sender) || (!judged->any && flow_count_is_zero(&seen)))
 		return 0;
-	err = append_owed(judge, key, hash, id, sender, OWED_INGRESS + judged->hook,
-			  judged->owed[sender]);
+	err = append_owed(judge, id, sender, OWED_INGRESS + judged->hook, judged->owed[sender]);
 	for (int o = 0; o < ORIGINS && !err; o++)
 		if (!flow_count_is_zero(&judged->turning[sender][o]))
-			err = append_owed(judge, key, hash, id, sender, turning_kinds[o],
+			err = append_owed(judge, id, sender, turning_kinds[o],
 					  judged->turning[sender][o]);
 	return err;
 }
 
 /* Keeps what the next interval needs to know of this flow. */
-static int keep_owed(struct judge *judge, const struct flow_entry *entry, uint32_t hash)
+static int keep_owed(struct judge *judge)
 {
-	const struct flow_key *key = &entry->key;
 	const struct flow_count *last_era = counted_in(judge, (uint32_t)judge->era_count - 1);
 	int err = 0;
 
-	flow_table_each_cell (cell, judge->flows, entry) {
+	flow_table_each_cell (cell, judge->flows, judge->entry) {
 		if (!find_place(judge, cell->id)->referrers[cell->kind].count || err)
 			continue;
-		err = append_owed(judge, key, hash, cell->id, cell->sender, cell->kind,
-				  flow_cell_count(cell));
+		err = append_owed(judge, cell->id, cell->sender, cell->kind, flow_cell_count(cell));
 	}
 	for (unsigned int sender = 0; sender < 2; sender++) {
 		for (size_t i = 0; i < judge->active_count && !err; i++)
-			err = keep_owed_by(judge, key, hash, &judge->judged[judge->active[i]],
-					   sender);
+			err = keep_owed_by(judge, &judge->judged[judge->active[i]], sender);
 		if (judge->any_judged && !flow_count_is_zero(&last_era[sender]) && !err)
-			err = append_owed(judge, key, hash, TOPOLOGY_ANY, sender, OWED_COUNTED,
+			err = append_owed(judge, TOPOLOGY_ANY, sender, OWED_COUNTED,
 					  last_era[sender]);
 	}
 	return err;
@@ -452,22 +448,22 @@ bool judge_is_certain(const struct judge *judge, const struct flow_entry *entry)
 
 int judge_flow(struct judge *judge, const struct flow_entry *entry, struct flow_count counted[2])
 {
-	uint32_t hash = 0;
 	int err = 0;
 
+	judge->entry = entry;
 	memset(judge->counted, 0, sizeof(judge->counted));
 	judge->flow++;
 	judge->counted_at = NONE;
 	judge->reason = NO_REASON;
 	if (entry->key.family == FLOW_UNATTRIBUTED && entry->key.protocol < FLOW_REASONS)
 		judge->reason = entry->key.protocol;
-	sum_sights(judge, entry);
+	sum_sights(judge);
 	if (judge->judged_count)
-		hash = flow_table_hash(judge->flows, &entry->key);
+		judge->hash = flow_table_hash(judge->flows, &entry->key);
 	if (judge->active_count)
-		judge_hooks(judge, entry, hash);
+		judge_hooks(judge);
 	if (judge->judged_count && judge->owing)
-		err = keep_owed(judge, entry, hash);
+		err = keep_owed(judge);
 	while (judge->active_count)
 		judge->judged[judge->active[--judge->active_count]].active = false;
 	memcpy(counted, judge->counted, sizeof(judge->counted));

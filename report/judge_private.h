@@ -89,6 +89,8 @@ struct judge {
 	struct flow_count (*unattributed)[FLOW_REASONS]; /* owned; by interface */
 
 	/* of the flow at hand */
+	const struct flow_entry *entry;	     /* borrowed */
+	uint32_t hash;			     /* of its key, if anything is judged */
 	struct flow_count counted[2];	     /* by sender */
 	struct flow_count counted_before[2]; /* in the interval before */
 	unsigned int reason;		     /* enum flow_reason, or NO_REASON */
