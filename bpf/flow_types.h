@@ -11,9 +11,9 @@
 
 /*
  * Counts the changes of what is below: an agent goes on with the maps of one that died only if both
- * read them alike. Those of another version it reads as that has described them, and replaces
- * (supervisor/layout.h): what a struct has is described there, and what is in an enum or a flag
- * keeps its number.
+ * read them alike. Other maps it reads as their agent has described them, and replaces
+ * (supervisor/layout.h). Descriptions tell of structs; what is in an enum or a flag keeps its
+ * number for ever.
  */
 #define FLOW_LAYOUT 6
 
@@ -139,9 +139,9 @@ struct flow_value {
  * its map is. One 64-bit word an interface, so that one store begins or ends the counting on both
  * hooks, and what egress hooks think of packets received on it, in the same instant.
  *
- * Two words: each CPU reads those of one bank, so that several interfaces' words change for it in
- * the same instant. User space writes into the other bank, and then changes the CPU's
- * (slot_table.h).
+ * It has two words, one in each bank, and each CPU reads one bank. So several interfaces' words
+ * change for it in the same instant: user space writes into the other bank, and then changes the
+ * CPU's (slot_table.h).
  */
 struct flow_slot {
 	__u32 ifindex; /* 0: free */

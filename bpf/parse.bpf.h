@@ -316,8 +316,9 @@ static __always_inline void set_key(const struct network *n, struct packet *p)
 }
 
 /*
- * Behind IPv6 extension headers a copy leaves the verifier less to prove of the offset. In front of
- * the other the mask changes nothing, but verifiers before 5.12 lose the range of a spilled offset.
+ * Behind IPv6 extension headers they are copied, which leaves the verifier less to prove of the
+ * offset. Elsewhere the mask changes nothing, but verifiers before 5.12 lose the range of a spilled
+ * offset.
  */
 static __always_inline const struct ports *ports_at(const struct cursor *c, const struct network *n,
 						    struct ports *buffer)
@@ -440,8 +441,7 @@ static __always_inline __u32 extension_size(__u8 protocol, const struct extensio
 	return protocol == IPPROTO_AH ? (header->length + 2) * 4 : (header->length + 1) * 8;
 }
 
-/* Where extension headers end: in one word, as more is not returned by a function that is not
- * static. */
+/* Where extension headers end: in one word, as a function that is not static returns no more. */
 union extensions {
 	struct {
 		__u16 upper;	/* at most EXTENSION_HEADERS of 2048 bytes behind the others */
@@ -453,9 +453,9 @@ union extensions {
 };
 
 /*
- * A union extensions. Not static, so that the verifier looks at it once and for itself: up to
- * Linux 6.1 it followed 800,000 instructions, of the million that it allows, where it came this way
- * from each place.
+ * Returns a union extensions. Not static, so that the verifier checks it once and by itself: up to
+ * Linux 6.1 it took 800,000 instructions of the million that it allows to check it anew wherever
+ * it came this way.
  */
 __noinline __u64 walk_extensions(struct __sk_buff *skb, __u32 ethernet, __u32 protocol, __u32 upper,
 				 __u32 end)

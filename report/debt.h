@@ -18,15 +18,15 @@ struct hook_id {
 	enum hook hook;
 };
 
-/* Cells of what is owed, beside those of a flow's sights. */
+/* Kinds of cells of what is owed, beyond those of what references saw (judge.h). */
 enum owed_kind {
 	/* in the order of enum hook */
 	OWED_INGRESS = FLOW_ALL_CLASSES, /* by the judged ingress hook of the interface */
 	OWED_EGRESS,
 	OWED_UNSURE,
 	OWED_TURNED,
-	OWED_TURNING, /* by the judged ingress hook: what macvlans above sent of what was received,
-			 and that did not leave yet */
+	OWED_TURNING, /* by the judged ingress hook: what macvlans above sent that was received, and
+			 that has not left yet */
 	OWED_COUNTED, /* what was counted of the flow in the last era, for hooks judged against
 			 anything */
 	OWED_TURNING_BORN, /* as OWED_TURNING, of what was born here */
@@ -35,8 +35,8 @@ enum owed_kind {
 _Static_assert(OWED_KINDS <= FLOW_CELL_KINDS, "fits a cell");
 
 /*
- * What judged hooks owe for packets that were under way. For a judged hook whose interface showed
- * the flow: cells of its own, of an enum owed_kind. For others it is all that their references saw:
+ * What judged hooks owe for packets that were under way. A judged hook whose interface showed the
+ * flow has cells of its own, of an enum owed_kind. Any other owes all that its references saw:
  * their cells, which all hooks that are judged against them share.
  */
 struct debt {
@@ -51,7 +51,7 @@ int debt_copy(struct debt *to, const struct debt *from);
 /* Empties it. */
 void debt_reset(struct debt *debt);
 
-/* Takes the hooks judged in that interval, in any order; judged is the debt's now. */
+/* Notes the hooks judged in that interval, given in any order; the debt owns judged now. */
 void debt_set_judged(struct debt *debt, struct hook_id *judged, size_t count);
 bool debt_was_judged(const struct debt *debt, uint32_t id, enum hook hook);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which device stands on which: links with what they name looked up, and in order. Pure. */
+/* Which device stands on which: the links that links name are looked up, and all put in order,
+ * lower ones first. Pure. */
 #ifndef FLOWTALLY_DEVICE_GRAPH_H
 #define FLOWTALLY_DEVICE_GRAPH_H
 
@@ -26,7 +27,7 @@ struct device_graph {
 	size_t *order;		   /* owned; nodes, lower devices first */
 };
 
-/* Edges that make a loop are cut, and what they were made of is forgotten. To be cleaned even if it
+/* Loops are cut: a node that would close one loses its master or lower. To be cleaned even if it
  * failed. 0 or -ENOMEM. */
 int device_graph_init(struct device_graph *graph, const struct topology_link *links, size_t count);
 void device_graph_clean(struct device_graph *graph);

@@ -10,14 +10,15 @@ struct report;
 struct report_flow;
 
 /*
- * Leaves the flows that only selects, all if it is empty, and ignore does not. The others go into
- * report.filtered and out of report.total; those that tunnels left out just go. A translated flow
- * is looked at with both its faces. To be called before report_limit(). 0 or -ENOMEM.
+ * Keeps the flows that only selects (all if it is empty) and ignore does not. The others go out of
+ * report.total into report.filtered; those left out for tunnels, which are in neither, just go. A
+ * translated flow is looked at with both its faces. To be called before report_limit(). 0 or
+ * -ENOMEM.
  */
 int report_filter(struct report *report, const struct filter *only, const struct filter *ignore);
 
-/* By the places of the report's interfaces; the names are the report's, the array the caller's.
- * NULL: no memory. */
+/* The names of the report's interfaces, by their index. The caller frees the array; the names are
+ * the report's. NULL: no memory. */
 const char **report_interface_names(const struct report *report);
 
 /* Whether only selects the flow, as report_filter() looks at it. */

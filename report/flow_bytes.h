@@ -11,8 +11,8 @@ struct flow_count;
 struct flow_key;
 struct flow_table;
 
-/* A key in a record of bytes (lib/record.h): not as the maps have it, as that may change. Does not
- * grow; what a key has more is at the end of the record. */
+/* A key in a record of bytes (lib/record.h): not as the maps have it, as that may change. It never
+ * grows: what keys may get later goes to the end of the record. */
 struct key_bytes {
 	uint8_t address[2][16];
 	uint16_t port[2];
@@ -32,7 +32,7 @@ struct flow_count count_bytes_to_count(const struct count_bytes *bytes);
 /* Appends all cells; an error is the buffer's. */
 void flow_table_encode(const struct flow_table *table, struct buffer *bytes);
 
-/* Into an empty one, whose cells are of so many kinds. 0; -EBADMSG: these are not the bytes of one;
+/* Into an empty one. kinds: of cells there are. 0; -EBADMSG: these are not the bytes of one;
  * -ENOMEM; then it holds some of it. */
 int flow_table_decode(struct flow_table *table, unsigned int kinds, const void *bytes, size_t size);
 

@@ -26,7 +26,7 @@ static inline void flow_count_subtract(struct flow_count *sum, const struct flow
 	sum->packets -= count->packets;
 }
 
-/* What a is more than b; 0: it is not. */
+/* By how much a is more than b; 0: it is not. */
 static inline uint64_t excess(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;

@@ -68,8 +68,7 @@ uint32_t flow_table_hash(const struct flow_table *table, const struct flow_key *
  * that has come, the entry. */
 void flow_table_prefetch_slot(const struct flow_table *table, uint32_t hash);
 void flow_table_prefetch_entry(const struct flow_table *table, uint32_t hash);
-/* The same for who walks the entries in their order, at each of them: the cells of those to come.
- */
+/* Called at each entry of a walk over all in their order: loads the cells of entries to come. */
 void flow_table_prefetch_cells(const struct flow_table *table, size_t entry);
 
 /* NULL: not there. */
@@ -82,8 +81,8 @@ struct flow_entry *flow_table_insert(struct flow_table *table, const struct flow
 
 /*
  * Adds to the cell of the entry for (id, sender, kind), a new one if there is none. Room must be
- * reserved. latest: cells of this id are the entry's newest, if it has any; then a broadcast flow
- * of thousands of interfaces is not walked for each of them.
+ * reserved. latest: if the entry has cells of this id, they are its newest. So the search ends at
+ * the first of another id: a broadcast flow may have cells of thousands of ids.
  */
 void flow_table_add(struct flow_table *table, struct flow_entry *entry, uint32_t id,
 		    unsigned int sender, unsigned int kind, struct flow_count count, bool latest);
@@ -97,12 +96,12 @@ void flow_table_append(struct flow_table *table, struct flow_entry *entry, uint3
 void flow_table_move(struct flow_table *table, struct flow_entry *to, struct flow_entry *from,
 		     bool turned);
 
-/* Takes out of an entry the cells of all but these ids, which are sorted, and adds up what was in
- * them. Returns whether there were any. */
+/* Takes out of an entry the cells of all but these ids, which are sorted, and adds what was in them
+ * to *dropped. Returns whether there were any. */
 bool flow_table_keep_ids(struct flow_table *table, struct flow_entry *entry, const uint32_t *ids,
 			 size_t count, struct flow_count *dropped);
 
-/* Drops the entries marked, by their numbers, and their cells; the others keep their order. 0, or
+/* Drops the entries whose indices are marked, and their cells; the others keep their order. 0, or
  * -ENOMEM, then none is dropped. */
 int flow_table_drop(struct flow_table *table, const bool *marked);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Decides which sights of a flow are first sights, those that count (doc/dedup.md). Some hooks show
- * nothing else, some only repeats. Of what the others show, all that their references did not show
- * is a first sight. References of the interval before count too, as far as a judged hook owes:
+ * only first sights, some only repeats. Of what the others show, all that their references did not
+ * show is a first sight. References of the interval before count too, as far as a judged hook owes:
  * a packet between two hooks when the maps were swapped is at one of them in the old interval and
  * at the other in the new one.
  */
@@ -31,8 +31,8 @@ void judge_free(struct judge *judge);
 
 /*
  * Whether what is counted of the flow follows from each of its sights alone, so that it is the same
- * whatever else of the flow is read later in the interval: it has nothing of what is judged, and
- * nothing that this is judged by.
+ * whatever else of the flow is read later in the interval: none of them is judged, and nothing is
+ * judged by them.
  */
 bool judge_is_certain(const struct judge *judge, const struct flow_entry *entry);
 
@@ -49,10 +49,10 @@ int judge_close(struct judge *judge);
 /* The index into listed of the interface with that id. */
 uint32_t judge_interface(const struct judge *judge, uint32_t id);
 
-/* What of flows was counted there so far: in, out. interface: index into listed. */
+/* What was counted of flows at the interface so far: in, out. interface: index into listed. */
 const struct flow_count *judge_first_sights(const struct judge *judge, uint32_t interface);
 
-/* What was counted of packets of no flow, by enum flow_reason. interface: index into listed. */
+/* The same of packets of no flow, by enum flow_reason. */
 const struct flow_count *judge_unattributed(const struct judge *judge, uint32_t interface);
 
 /* Classes that the merge makes of enum flow_class and a key's unsure: flow_cell.kind is one of all

@@ -43,13 +43,13 @@ struct era {
 	uint64_t flow;
 };
 
-/* Of what leaves. A packet's iif does not change on its way down the stack. */
+/* Of what leaves, by its iif, which does not change on its way down the stack. */
 enum origin { ORIGIN_RECEIVED, ORIGIN_BORN, ORIGINS };
 
 /* What the references of a judged hook saw of a flow. */
 struct seen {
-	struct flow_count first;	  /* but for ... */
-	struct flow_count above[ORIGINS]; /* what macvlans above a judged ingress hook sent */
+	struct flow_count first;	  /* all but ... */
+	struct flow_count above[ORIGINS]; /* ... what macvlans above a judged ingress hook sent */
 };
 
 /* A judged hook, with the sums of the flow that is being judged, by sender. */
@@ -57,14 +57,13 @@ struct judged {
 	uint32_t place;
 	enum hook hook;
 	bool any;	  /* against all that was counted at other hooks */
-	bool uses_others; /* what the interface shows at egress beside it tells something */
+	bool uses_others; /* what the interface shows in other egress classes tells something */
 	bool was_judged;  /* in the interval before, too */
 	bool active;	  /* saw this flow */
 	struct flow_count own[2];
-	struct flow_count others[2][ORIGINS]; /* of the same interface in other egress classes, if
-						 uses_others */
+	struct flow_count others[2][ORIGINS]; /* in those classes, if uses_others */
 	struct seen seen[2], seen_before[2];  /* by the references, in this interval and the last */
-	/* from the interval before, and after judging to the next */
+	/* from the interval before; after judging: for the next one */
 	struct flow_count owed[2];
 	struct flow_count turning[2][ORIGINS]; /* part of seen.above */
 	bool owed_known[2];		       /* it saw the flow in the interval before */

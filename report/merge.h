@@ -32,7 +32,7 @@ struct tunnel_set;
 struct merge_interface {
 	uint32_t id;
 	uint32_t life; /* the same for all phases of one interface; 0: this is the only one */
-	uint32_t era;  /* hooks judged against anything are judged against those of their era */
+	uint32_t era;  /* TOPOLOGY_ANY: hooks are judged against what was counted in their era */
 	uint32_t ifindex;
 	const char *name;		  /* borrowed for the call; its last name in the interval */
 	const struct topology_role *role; /* borrowed for the call; over the whole interval */
@@ -61,7 +61,7 @@ int merge_add(struct merge *merge, uint32_t interface_id, const struct flow_key 
 	      const struct flow_value *values, size_t n);
 
 /* Distinct flow keys so far: a translated conversation has several. Those that were summed are
- * counted each time that they came. */
+ * counted each time that they came back. */
 size_t merge_flow_count(const struct merge *merge);
 
 /* How many flows a report may name, and from how many on the smallest can be summed; 0: all are
@@ -85,9 +85,9 @@ int merge_sum_smallest(struct merge *merge, const struct merge_interface *interf
 /*
  * Makes the report of all that was added: flows, crossed interfaces, unattributed, totals; the
  * caller sets id and times. interfaces holds every interface that records were added for (records
- * of any other are a programmer's mistake). What shows one translated conversation is joined for
- * good; else the merge is left as it is, so a report that could not be written loses nothing, and a
- * live view can look. The caller frees with report_clean(). 0 or -ENOMEM.
+ * of any other are a programmer's mistake). The faces of a translated conversation (join.h) are
+ * joined for good; else the merge is left as it is, so a report that could not be written loses
+ * nothing, and a live view can look. The caller frees with report_clean(). 0 or -ENOMEM.
  */
 int merge_report(struct merge *merge, const struct merge_interface *interfaces, size_t count,
 		 const struct merge_ends *ends, struct report *report);
@@ -113,8 +113,8 @@ void merge_encode(const struct merge *merge, struct buffer *bytes);
 int merge_decode(struct merge *merge, const void *bytes, size_t size);
 
 /* Drops what was added or summed under all ids but these, which are sorted: no report could say
- * where it was. Returns how many flows had something of it; *dropped: what the interfaces showed of
- * that. */
+ * where it was. Returns how many flows lost something by it; *dropped: what the interfaces showed
+ * of that. */
 size_t merge_keep_ids(struct merge *merge, const uint32_t *ids, size_t count,
 		      struct flow_count *dropped);
 

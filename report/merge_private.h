@@ -25,7 +25,7 @@ struct merge {
 	struct debt owed;     /* from the interval before */
 	struct debt owing;    /* as of the last merge_report(), for the next interval */
 	size_t max_flows;     /* 0: no limit */
-	size_t kept;	      /* when some were summed last: flows that were not */
+	size_t kept;	      /* flows that the last summing left */
 	struct summed summed; /* flows that were beyond it */
 };
 
@@ -46,7 +46,7 @@ struct merge_view {
 	struct path_finder *paths;     /* owned */
 };
 
-/* Joins what shows one translated conversation in the merge. 0 or -ENOMEM. */
+/* Joins the faces of translated conversations (join.h) in the merge. 0 or -ENOMEM. */
 int merge_view_join(struct merge_view *view, struct merge *merge);
 /* The interfaces of an empty report. 0 or -ENOMEM. */
 int merge_view_list_interfaces(const struct merge_view *view, struct report *report);

@@ -6,8 +6,8 @@
  *
  * A packet has up to four faces on its way. Routers show the original one at ingress and the fully
  * translated one at egress; a connection of the host itself has its destination translated before
- * its first egress hook, so its original face is on no wire; a redirected one only has that on the
- * wire. A bridge with br_netfilter shows half translated ones.
+ * its first egress hook, so its original face is on no wire; of one that is redirected to the host
+ * it is the only one on a wire. A bridge with br_netfilter shows half translated ones.
  */
 #ifndef FLOWTALLY_NAT_H
 #define FLOWTALLY_NAT_H
@@ -43,13 +43,13 @@ void nat_table_free(struct nat_table *table);
 /*
  * Takes an entry that is there, or gone; one whose translation shows in no flow key is not
  * translated here. In one zone a new entry takes the place of an older one with the same tuple. 0;
- * -ENOMEM; -ENOSPC: NAT_TABLE_MAX or NAT_PLAIN_MAX are held. After either its conversation is not
+ * -ENOMEM; -ENOSPC: NAT_TABLE_MAX or NAT_PLAIN_MAX are held. After an error its conversation is not
  * joined, and its client not known.
  */
 int nat_table_update(struct nat_table *table, const struct conntrack_entry *entry);
 
-/* Between begin and end all entries that are there are mentioned, if not whole only those whose
- * status says that they are translated; the others have gone. */
+/* Between begin and end all entries that are there are updated, or, if not whole, all whose status
+ * says that they are translated. Those of them that were not updated have gone. */
 void nat_table_dump_begin(struct nat_table *table);
 void nat_table_dump_end(struct nat_table *table, bool whole);
 
@@ -60,7 +60,7 @@ void nat_table_next_interval(struct nat_table *table);
 /*
  * The conversation that key shows. False: key is not translated, or cannot be told: several
  * conversations show that key (of clients with the same tuple in different zones; pings of several
- * clients behind one address), or show the original one of this.
+ * clients behind one address), or show the original one of its conversation.
  */
 bool nat_table_find(const struct nat_table *table, const struct flow_key *key,
 		    struct nat_conversation *ret);

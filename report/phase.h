@@ -8,7 +8,7 @@
 
 struct report;
 
-/* Makes one of the interfaces that are phases of one life, wherever the report names them. 0 or
+/* Joins the interfaces that are phases of one life into one, wherever the report names them. 0 or
  * -ENOMEM, then it is as before. */
 int phase_join(struct report *report);
 

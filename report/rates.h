@@ -13,7 +13,7 @@ struct report_flow;
 /* Older looks say little of what is going on now. */
 #define RATES_MAX_AGE_NS 10000000000LL
 
-/* What a look saw. Rates that were zeroed saw the begin of the interval. */
+/* What a look saw. Zeroed: a look at the begin of the interval, when there was nothing. */
 struct rates {
 	struct flow_table flows; /* one cell for each end that sent */
 	int64_t at_ns;		 /* since the interval began */
@@ -25,8 +25,8 @@ void rates_clean(struct rates *rates);
  */
 int rates_note(struct rates *rates, const struct report *report);
 
-/* Bytes a second that end of the flow sent between what rates saw and the report that flow is in.
- */
+/* Bytes a second that this end of the flow sent between the look that rates noted and report, which
+ * the flow is in. */
 double rates_of(const struct rates *rates, const struct report *report,
 		const struct report_flow *flow, int end);
 

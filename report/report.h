@@ -71,7 +71,7 @@ struct report {
 	size_t interface_count;
 	struct report_flow *flows; /* largest first; equal ones by key (memcmp) */
 	size_t flow_count;
-	size_t left_out_count; /* so many more stand behind them, sorted likewise: outer packets of
+	size_t left_out_count; /* so many more stand behind those, sorted likewise: outer packets of
 				  tunnels that are in no sum but that of their tunnel */
 	struct report_sum *tunnels; /* sorted by interface; those with flows left out, as they
 				       were counted inside */
@@ -79,7 +79,7 @@ struct report {
 	struct report_sum *others; /* sorted by interface: where most of each was counted. Flows
 				      beyond the merge's limit, which are in the total */
 	size_t other_count;
-	size_t summed_flows; /* in all of these; one that was summed and came again counts again */
+	size_t summed_flows; /* in all others; one that was summed and came again counts again */
 	uint32_t *crossed;   /* indices into interfaces */
 	size_t crossed_count;
 	struct report_nat *nats;
@@ -115,8 +115,8 @@ static inline const struct report_nat *report_flow_nat(const struct report *repo
 	return flow->nat ? &report->nats[flow->nat - 1] : NULL;
 }
 
-/* Notes how many flows each interface showed, by what they crossed: when all phases of an interface
- * are one, as a flow that crossed two of them crossed it once. */
+/* Counts the flows that each interface showed, by what they crossed. Phases of one interface are
+ * joined before (phase.h), as a flow that crossed two of them crossed it once. */
 void report_count_crossings(struct report *report);
 
 /* Names the n largest flows only, and the n largest of those left out; 0: all. */

@@ -14,7 +14,7 @@ int sort_flows(struct report_flow *flows, size_t n);
 /* Whether a comes before b in that order. */
 bool sort_is_before(const struct report_flow *a, const struct report_flow *b);
 
-/* The one before which k others stand when they are sorted, in a time that no choice of numbers
+/* The one at index k when they are sorted, smallest first, in a time that no choice of numbers
  * makes longer. k < n. */
 uint64_t sort_select(const uint64_t *numbers, size_t n, size_t k);
 

@@ -14,7 +14,7 @@
 struct buffer;
 
 struct summed_interface {
-	struct report_interface shown; /* of these flows; known by its id */
+	struct report_interface shown; /* what it showed of these flows; known by its id */
 	struct report_sum other, tunnel;
 };
 
@@ -33,21 +33,21 @@ int summed_copy(struct summed *to, const struct summed *from);
 
 /* For a later agent on this host. Appends the bytes; an error is the buffer's. */
 void summed_encode(const struct summed *summed, struct buffer *bytes);
-/* Into an empty one; *size: how many of the bytes that were. 0; -EBADMSG: these are none; -ENOMEM;
- * then it is empty. */
+/* Into an empty one; *size: of all bytes, then of those that it took. 0; -EBADMSG: these are none;
+ * -ENOMEM; then it is empty. */
 int summed_decode(struct summed *summed, const void *bytes, size_t *size);
 
 /* Forgets what was summed at all interfaces but those with these ids, which are sorted, and adds it
- * up. Returns how many flows that were. */
+ * to *dropped. Returns how many flows that were. */
 size_t summed_keep_ids(struct summed *summed, const uint32_t *ids, size_t count,
 		       struct flow_count *dropped);
 
 /* Room for what a report of so many interfaces says. 0 or -ENOMEM. */
 int summed_reserve(struct summed *summed, size_t interfaces);
-/* Adds all flows of a report whose interfaces are as they were counted, phase by phase. */
+/* Adds all flows of a report whose phases are not joined yet (phase.h). */
 void summed_add(struct summed *summed, const struct report *report);
 
-/* Adds what was summed to a report of the same interval and more, before its phases are joined. 0
+/* Adds what was summed to the report of what stayed in the merge, before its phases are joined. 0
  * or -ENOMEM. */
 int summed_put(const struct summed *summed, struct report *report);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In which order the maps of interfaces are swapped at an interval's end, where they are one after
- * the other. Pure.
+ * In which order the maps of interfaces are swapped at an interval's end, where that is done one
+ * after the other. Pure.
  *
  * A packet may be between two hooks then. If the map of the judged hook is swapped first, such a
  * packet is at its reference in the old interval and at the judged hook in the new one, which then

@@ -64,7 +64,7 @@ struct topology_hook {
 	size_t reference_count;
 };
 
-/* Whether it is judged against anything. */
+/* Whether it is judged against TOPOLOGY_ANY. */
 static inline bool topology_hook_any(const struct topology_hook *hook)
 {
 	for (size_t r = 0; r < hook->reference_count; r++)
@@ -102,7 +102,8 @@ int topology_role_copy(struct topology_role *to, const struct topology_role *fro
 /* Whether all hooks are what they were, references included. */
 bool topology_role_same(const struct topology_role *a, const struct topology_role *b);
 
-/* Whether packets received on the device are of the class that they were, monitored or not. */
+/* Whether what was received on the device is of the same class at egress hooks in both roles, be it
+ * monitored or not. */
 bool topology_class_same(const struct topology_role *a, const struct topology_role *b);
 
 #endif
