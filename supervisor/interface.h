@@ -4,7 +4,8 @@
  * Its identity is this life of its ifindex: a link that comes with the index of one that went is
  * another interface. The name is a label.
  *
- *   KNOWN --attach--> ATTACHED --start--> COUNTING --stop--> STOPPED --detach, drain--> KNOWN
+ *   KNOWN --attach--> ATTACHED --start--> COUNTING
+ *     --stop or leave--> STOPPED --detach, drain--> KNOWN
  *
  * When it is drained and its link has gone, it is freed instead.
  */
@@ -181,11 +182,12 @@ void interface_read_counters(struct interface *interface, const struct monitor *
 /* Stages in the slot table that both hooks count, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
 
-/* Makes them stop in the same way: the others have the roles of a host where it is not monitored.
- * Its counters were read before. */
+/* Stages in the slot table that both hooks stop counting, while the roles of the others become
+ * those of a host where it is not monitored. Its counters were read before. */
 int interface_leave(struct interface *interface, const struct monitor *monitor);
 
-/* What remains to be done of these two when the slot table shows all roles. */
+/* Finishes interface_start() or interface_leave() once slot_table_show() has shown what they
+ * staged: begins or ends the comparison with the link's counters. */
 void interface_complete(struct interface *interface, const struct monitor *monitor);
 
 /* Tells the program whether it is a macvlan that is not watched, and of which one below. */

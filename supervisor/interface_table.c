@@ -571,7 +571,7 @@ int64_t interface_table_retry_ns(const struct interface_table *table)
 	return table->changed ? clock_earlier_ns(table->pace.next_ns, retry_ns) : retry_ns;
 }
 
-/* Again, it does what it did not do the last time. */
+/* Called again after a failure, it does what is left. */
 static int table_stop(struct interface_table *table)
 {
 	int err = 0, drain_err = 0;

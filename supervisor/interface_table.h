@@ -25,7 +25,8 @@ struct tunnel_set;
  * -ENOMEM. */
 int interface_table_new(struct interface_table **ret, const struct monitor *monitor,
 			const struct config *config);
-/* The program must be off all interfaces: interface_table_stop(). */
+/* Leaves programs on interfaces as they are: interface_table_stop() and interface_table_detach()
+ * come first, unless another agent takes over. */
 void interface_table_free(struct interface_table *table);
 
 /* What a successor has to know: all phases of this interval. checkpoint_clean_phases() frees them.
@@ -97,8 +98,8 @@ const char *repair_name(unsigned int broken);
  */
 bool interface_table_reconcile(struct interface_table *table, int64_t budget_ns);
 
-/* Where there are many links it waits for more changes before it does anything; but not the next
- * time after this. */
+/* Lets the next interface_table_reconcile() act at once. Otherwise, where there are many links, it
+ * spaces its rounds, so that one round takes in many changes. */
 void interface_table_hurry(struct interface_table *table);
 
 /* When it has something to do without another message, on the boot clock; 0: never. */
