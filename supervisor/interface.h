@@ -91,7 +91,7 @@ struct interface {
 	enum interface_state state;
 	struct link link;	    /* as last told; owned */
 	bool gone;		    /* the link is */
-	bool old;		    /* it was gone at the last self-check */
+	bool gone_at_last_check;    /* the link was, at the self-check */
 	bool was_up;		    /* at any time of the interval */
 	bool incomplete;	    /* it began or ceased to count: interface_complete() */
 	bool mentioned;		    /* in the dump that is running */

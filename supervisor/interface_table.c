@@ -361,7 +361,7 @@ static int table_end_phase(struct interface_table *table, struct interface *inte
 	return err;
 }
 
-static int table_end_life(struct interface_table *table, struct interface *interface)
+static int table_end_monitoring(struct interface_table *table, struct interface *interface)
 {
 	int err = interface->id ? table_end_phase(table, interface) : 0;
 
@@ -376,24 +376,24 @@ static int table_end_life(struct interface_table *table, struct interface *inter
 	return 0;
 }
 
-/* Not monitored, but what took it off failed. */
-static bool table_is_left(const struct interface *interface)
+/* Not monitored any more, but the program could not be taken off. */
+static bool table_is_undetached(const struct interface *interface)
 {
 	return interface->state == INTERFACE_KNOWN && attach_is_on(&interface->attachment);
 }
 
-static bool table_has_left(const struct interface_table *table)
+static bool table_has_undetached(const struct interface_table *table)
 {
 	FOR_EACH_INTERFACE (table, interface)
-		if (table_is_left(interface))
+		if (table_is_undetached(interface))
 			return true;
 	return false;
 }
 
-static void table_detach_left(struct interface_table *table)
+static void table_retry_detach(struct interface_table *table)
 {
 	FOR_EACH_INTERFACE (table, interface)
-		if (table_is_left(interface))
+		if (table_is_undetached(interface))
 			interface_detach_each(&interface, 1, table->monitor);
 }
 
@@ -448,14 +448,14 @@ static int table_end_stopping(struct interface_table *table)
 	table_stop_selected(table, &selection);
 	for (size_t i = 0; i < selection.count && !err; i++)
 		if (!selection.interfaces[i]->gone)
-			err = table_end_life(table, selection.interfaces[i]);
+			err = table_end_monitoring(table, selection.interfaces[i]);
 	selection_clean(&selection);
 
 	while (table->gone) {
 		struct interface *interface = table->gone;
 
 		table->gone = interface->next;
-		if (table_is_left(interface))
+		if (table_is_undetached(interface))
 			interface_detach_each(&interface, 1, table->monitor);
 		interface_apply_turner(interface, table->monitor);
 		table_forget_strangers(table, interface);
@@ -513,7 +513,7 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		table->admission.retry_ns = 0;
 	if (table->rematch)
 		table_match_all(table);
-	table_detach_left(table);
+	table_retry_detach(table);
 	err = table_end_stopping(table);
 	more = table_attach_wanted(table, deadline_ns, retry);
 	if (!err && !table_gathers(table, more)) {
@@ -523,7 +523,7 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 		if (!err)
 			err = table_end_stopping(table);
 	}
-	if (table_has_left(table))
+	if (table_has_undetached(table))
 		admission_retry(&table->admission);
 	if (err)
 		admission_retry(&table->admission);
@@ -591,7 +591,7 @@ static int table_stop(struct interface_table *table)
 			interface_stop(interface, table->monitor, false);
 	FOR_EACH_INTERFACE (table, interface)
 		if (interface->state == INTERFACE_STOPPED && !err)
-			err = table_end_life(table, interface);
+			err = table_end_monitoring(table, interface);
 	if (table->waiting || table->untaken)
 		drain_err = table_drain_ended(table);
 	return err ? err : drain_err;

@@ -136,9 +136,9 @@ static void table_forget(struct interface_table *table, struct interface *vanish
 
 static void table_forget_old_word(struct interface_table *table, struct interface *vanished)
 {
-	if (vanished->old)
+	if (vanished->gone_at_last_check)
 		table_forget_word(table, vanished);
-	vanished->old = true;
+	vanished->gone_at_last_check = true;
 }
 
 void table_forget_old_words(struct interface_table *table)

@@ -32,7 +32,7 @@ static bool table_is_away(const struct interface *interface)
 	return interface->state == INTERFACE_KNOWN && interface->attach_error == -ENODEV;
 }
 
-static void table_describe(const struct interface *interface, struct topology_link *link)
+static void table_topology_link(const struct interface *interface, struct topology_link *link)
 {
 	bool monitored = interface->state == INTERFACE_ATTACHED ||
 			 (interface->state == INTERFACE_COUNTING && !table_is_leaving(interface));
@@ -141,7 +141,7 @@ static int table_resolve_roles(struct interface_table *table, struct topology_ro
 		return -ENOMEM;
 	FOR_EACH_INTERFACE (table, interface)
 		if (!table_is_away(interface))
-			table_describe(interface, &links[n++]);
+			table_topology_link(interface, &links[n++]);
 	err = topology_resolve(links, n, resolved);
 	if (err)
 		return err;
