@@ -113,7 +113,7 @@ struct interface {
 	struct flow_map map;
 	bool recorded;	  /* the merge has records under this id */
 	bool has_counted; /* those say something */
-	bool outrun;	  /* to be attached anew: others came before, or took something away */
+	bool reattach;	  /* to be attached anew: others run before us, or a part was removed */
 	bool changed;	  /* its role did; during a reconciliation */
 	bool idle;	  /* nothing was counted in its map; likewise */
 	bool nearly_full; /* the map is; noted until it is swapped */

@@ -155,7 +155,7 @@ static void table_look(struct interface_table *table, struct interface *interfac
 	struct attacher *attacher = table->monitor->attacher;
 	bool outrun;
 
-	if (interface->state != INTERFACE_COUNTING || interface->outrun)
+	if (interface->state != INTERFACE_COUNTING || interface->reattach)
 		return;
 	outrun = attach_is_outrun(attacher, &interface->attachment);
 	if (!outrun && attach_look(attacher, interface->link.name, &interface->attachment,
@@ -166,7 +166,7 @@ static void table_look(struct interface_table *table, struct interface *interfac
 	if (!outrun)
 		return;
 	log_notice("%s: others run before clsact's filter: attaching anew", interface->link.name);
-	interface->outrun = true;
+	interface->reattach = true;
 	table->changed = true;
 }
 
@@ -368,10 +368,10 @@ static int table_end_monitoring(struct interface_table *table, struct interface 
 	if (err)
 		return err;
 	/* one that is attached anew goes on with its totals */
-	if (!interface->outrun)
+	if (!interface->reattach)
 		interface->total = (struct interface_total){0};
 	table_end_truth(interface);
-	interface->outrun = false;
+	interface->reattach = false;
 	interface->state = INTERFACE_KNOWN;
 	return 0;
 }
@@ -401,7 +401,7 @@ static bool table_should_stop(const struct interface *interface)
 {
 	/* STOPPED and wanted: it found no place in the slot table */
 	return interface->state != INTERFACE_KNOWN && !table_is_leaving(interface) &&
-	       (!interface->wanted || interface->outrun || interface->state == INTERFACE_STOPPED);
+	       (!interface->wanted || interface->reattach || interface->state == INTERFACE_STOPPED);
 }
 
 static void table_stop_selected(struct interface_table *table, struct selection *selection)
@@ -417,8 +417,8 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 			interface->id = 0;
 		}
 		if (interface->state != INTERFACE_STOPPED)
-			interface_stop(interface, monitor, interface->gone || interface->outrun);
-		if (interface->outrun)
+			interface_stop(interface, monitor, interface->gone || interface->reattach);
+		if (interface->reattach)
 			interface_begin_gap(interface);
 	}
 	interface_detach_each(selection->interfaces, selection->count, monitor);

@@ -124,7 +124,7 @@ static void table_repair(struct interface_table *table, struct interface *interf
 		repair->broken = 0;
 		return;
 	}
-	interface->outrun = true;
+	interface->reattach = true;
 	table->changed = true;
 }
 
@@ -133,7 +133,7 @@ static void table_check(struct interface_table *table, struct interface *interfa
 	struct repair *repair = &interface->repair;
 	unsigned int broken;
 
-	if (interface->state != INTERFACE_COUNTING || interface->outrun)
+	if (interface->state != INTERFACE_COUNTING || interface->reattach)
 		return;
 	broken = table_find_broken(table, interface);
 	if (broken && table_is_there(table, interface)) {

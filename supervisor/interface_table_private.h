@@ -70,7 +70,7 @@ void table_push_ended(struct interface_table *table, struct interface *ended);
 static inline bool table_is_leaving(const struct interface *interface)
 {
 	return interface->state == INTERFACE_COUNTING && !interface->wanted && !interface->gone &&
-	       !interface->outrun;
+	       !interface->reattach;
 }
 
 /* The program forgets what a dead agent told it of links that are gone, once those that are there

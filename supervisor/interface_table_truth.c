@@ -67,7 +67,7 @@ void table_end_truth(struct interface *interface)
 {
 	truth_release(interface->gap);
 	interface->gap = NULL;
-	if (interface->outrun && interface->repair.broken)
+	if (interface->reattach && interface->repair.broken)
 		interface->gap = interface->truth;
 	else
 		truth_release(interface->truth);
