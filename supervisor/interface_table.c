@@ -98,7 +98,7 @@ static void table_link_gone(struct interface_table *table, struct interface **at
 	table->count--;
 	interface->gone = true;
 	interface->wanted = false;
-	/* the last message may tell */
+	/* table_handle_dellink() sets it if the last message tells */
 	interface->moment.known = false;
 	table->changed = true;
 	table_push(&table->gone, interface);
@@ -242,6 +242,21 @@ static bool table_is_another(const struct interface *interface, const struct lin
 				       strcmp(interface->link.kind, link->kind) != 0);
 }
 
+/* The last message of a link tells its counters. */
+static void table_handle_dellink(struct interface_table *table, struct interface **at,
+				 const struct link *link)
+{
+	struct interface *interface = *at;
+
+	table_link_gone(table, at);
+	interface->moment = (struct truth_moment){.stats = {link->stats, link->stats},
+						  .known = link->has_stats};
+	/* the one that went before it */
+	table_join_ends(interface, interface->next);
+	if (link->lower && !link->lower_in_other_netns)
+		table_expect_strangers(table, link->lower);
+}
+
 int interface_table_link(struct interface_table *table, const struct link *link)
 {
 	struct interface **at = table_find(table, link->ifindex);
@@ -249,16 +264,8 @@ int interface_table_link(struct interface_table *table, const struct link *link)
 	int err = 0;
 
 	if (link->gone) {
-		struct interface *interface = *at;
-
-		if (!interface)
-			return 0;
-		table_link_gone(table, at);
-		interface->moment = (struct truth_moment){.stats = {link->stats, link->stats},
-							  .known = link->has_stats};
-		table_join_ends(interface, interface->next);
-		if (link->lower && !link->lower_in_other_netns)
-			table_expect_strangers(table, link->lower);
+		if (*at)
+			table_handle_dellink(table, at, link);
 		return 0;
 	}
 	if (*at && (table_is_impostor(table, *at, link) || table_is_another(*at, link))) {
@@ -424,8 +431,26 @@ static void table_stop_selected(struct interface_table *table, struct selection 
 	interface_detach_each(selection->interfaces, selection->count, monitor);
 }
 
-/* Ends the monitoring of all that went, or has left. */
-static int table_end_stopping(struct interface_table *table)
+/* Lets go of links that went: their phases wait for the report, the rest fades. */
+static void table_clear_gone(struct interface_table *table)
+{
+	while (table->gone) {
+		struct interface *interface = table->gone;
+
+		table->gone = interface->next;
+		if (table_is_undetached(interface))
+			interface_detach_each(&interface, 1, table->monitor);
+		interface_apply_turner(interface, table->monitor);
+		table_forget_strangers(table, interface);
+		if (interface->id)
+			table_push_ended(table, interface);
+		else
+			table_fade(table, interface);
+	}
+}
+
+/* Ends the monitoring of all that should stop, and lets go of the links that went. */
+static int table_end_unwanted(struct interface_table *table)
 {
 	struct selection selection;
 	size_t capacity = table->count;
@@ -450,20 +475,7 @@ static int table_end_stopping(struct interface_table *table)
 		if (!selection.interfaces[i]->gone)
 			err = table_end_monitoring(table, selection.interfaces[i]);
 	selection_clean(&selection);
-
-	while (table->gone) {
-		struct interface *interface = table->gone;
-
-		table->gone = interface->next;
-		if (table_is_undetached(interface))
-			interface_detach_each(&interface, 1, table->monitor);
-		interface_apply_turner(interface, table->monitor);
-		table_forget_strangers(table, interface);
-		if (interface->id)
-			table_push_ended(table, interface);
-		else
-			table_fade(table, interface);
-	}
+	table_clear_gone(table);
 	return err;
 }
 
@@ -514,14 +526,14 @@ static bool table_reconcile(struct interface_table *table, int64_t deadline_ns, 
 	if (table->rematch)
 		table_match_all(table);
 	table_retry_detach(table);
-	err = table_end_stopping(table);
+	err = table_end_unwanted(table);
 	more = table_attach_wanted(table, deadline_ns, retry);
 	if (!err && !table_gathers(table, more)) {
 		table->gathering_ns = 0;
 		err = table_update_roles(table);
 		/* who leaves does so when the others know it: what it saw is theirs to count now */
 		if (!err)
-			err = table_end_stopping(table);
+			err = table_end_unwanted(table);
 	}
 	if (table_has_undetached(table))
 		admission_retry(&table->admission);
@@ -578,7 +590,7 @@ static int table_stop(struct interface_table *table)
 
 	/* those that went since the last reconciliation */
 	if (table->gone)
-		err = table_end_stopping(table);
+		err = table_end_unwanted(table);
 	/*
 	 * First nobody counts any more, then nobody is covered any more: a packet that was counted
 	 * where it was received must not find its egress hook counting and not knowing.
