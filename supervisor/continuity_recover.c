@@ -10,6 +10,7 @@
 #include "supervisor/flow_map.h"
 #include "supervisor/held.h"
 #include "supervisor/interface_table.h"
+#include "supervisor/interface_table_recover.h"
 #include "supervisor/pins.h"
 #include "supervisor/program.h"
 

@@ -15,7 +15,6 @@
 
 struct checkpoint;
 struct checkpoint_phase;
-struct flow_map;
 struct held_train;
 struct interface_table;
 struct report;
@@ -35,31 +34,6 @@ int interface_table_describe(struct interface_table *table, struct checkpoint_ph
 			     size_t *count);
 /* The table's part of a checkpoint that is empty. 0 or -ENOMEM. */
 int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint);
-
-/* What an agent that died has left of its interval, on its way into the table. */
-struct recovery {
-	struct interface_table *table;	     /* borrowed */
-	const struct checkpoint *checkpoint; /* borrowed */
-	struct flow_map *maps;		     /* owned; a descriptor that was taken over is -1 */
-	size_t map_count;
-	/* what maps had of no phase that the checkpoint names; zero to begin with */
-	size_t lost_flows;
-	struct flow_count lost;
-};
-/* The ids of its phases are not given to others from now on, whatever can be read of them. */
-void recovery_begin(struct recovery *recovery, struct interface_table *table,
-		    const struct checkpoint *checkpoint);
-void recovery_clean(struct recovery *recovery);
-
-/*
- * Goes on where the checkpoint ends; before the first dump. First with the maps that are counted
- * in: then our program is on all hooks of theirs. Second with all others. 0 or negative errno: not
- * all of it could be.
- */
-int interface_table_recover(struct recovery *recovery);
-int interface_table_recover_maps(struct recovery *recovery);
-/* Whether a hook is judged by what others saw (report/judge.h). */
-bool interface_table_judges(const struct interface_table *table);
 
 /* Whether it is attached, by its index or by its life. */
 bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex);
@@ -140,15 +114,6 @@ void interface_table_add_totals(struct interface_table *table, const struct repo
 /* The report of the interval is out: forget the interfaces that ended in it. */
 void interface_table_next_interval(struct interface_table *table);
 
-struct interface_table_counts {
-	size_t links;
-	size_t wanted;
-	size_t attached;
-	size_t monitored;
-	size_t tcx;
-	size_t clsact;
-	int attach_error; /* of an interface that is wanted and could not be attached */
-};
 /* Calls found for every link that is present. */
 void interface_table_each(const struct interface_table *table,
 			  void (*found)(void *data, const struct interface *interface), void *data);
@@ -161,6 +126,17 @@ int interface_table_drain_error(const struct interface_table *table);
 /* How often a map could not be read to its end, so that flows were lost; since the start. */
 uint64_t interface_table_losses(const struct interface_table *table);
 
+struct interface_table_counts {
+	size_t links;
+	size_t wanted;
+	size_t attached;
+	size_t monitored;
+	size_t tcx;
+	size_t clsact;
+	int attach_error; /* of an interface that is wanted and could not be attached */
+};
 struct interface_table_counts interface_table_count(const struct interface_table *table);
+/* Whether a hook is judged by what others saw (report/judge.h). */
+bool interface_table_judges(const struct interface_table *table);
 
 #endif

@@ -4,6 +4,7 @@
  * ours: the same phases in the same slots. What is not there any more ends like an interface whose
  * end was told.
  */
+#include "supervisor/interface_table_recover.h"
 #include "lib/cleanup.h"
 #include "lib/lack.h"
 #include "lib/log.h"
