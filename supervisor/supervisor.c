@@ -255,14 +255,18 @@ static int supervisor_reload(struct supervisor *sup)
 	return 0;
 }
 
-/* Writes a report now and begins a new interval. */
+/* Writes a report now and begins a new interval. *report_err, unless NULL: how the report went.
+ * Returns what scheduling the next one came to. */
 static int supervisor_report_early(struct supervisor *sup, int *report_err)
 {
+	int err;
 	/* whoever asks now wants to know that all is well now */
 	interface_table_hurry(sup->table);
 	if (interface_table_check(sup->table))
 		interface_table_reconcile(sup->table, REPAIR_BUDGET_NS);
-	*report_err = supervisor_report_now(sup);
+	err = supervisor_report_now(sup);
+	if (report_err)
+		*report_err = err;
 	return supervisor_schedule(sup, reporter_began_ns(sup->reporter));
 }
 
@@ -273,7 +277,7 @@ static int supervisor_report_early(struct supervisor *sup, int *report_err)
 static int supervisor_on_full_map(void *data, uint32_t events)
 {
 	struct supervisor *sup = data;
-	int report_err, err = interface_table_drain_full(sup->table);
+	int err = interface_table_drain_full(sup->table);
 
 	(void)events;
 	if (err || !merge_must_report(sup->merge) || reporter_output_error(sup->reporter) ||
@@ -281,7 +285,7 @@ static int supervisor_on_full_map(void *data, uint32_t events)
 		return err;
 	log_notice("more than twice max_flows can only be judged at an interval's end: reporting "
 		   "early");
-	return supervisor_report_early(sup, &report_err);
+	return supervisor_report_early(sup, NULL);
 }
 
 /* A service manager that restarts us waits for our end, whether or not anything can outlive it:
@@ -303,7 +307,6 @@ static void supervisor_begin_hand_over(struct supervisor *sup)
 
 static int supervisor_take_signal(struct supervisor *sup, uint32_t number)
 {
-	int report_err;
 
 	switch (number) {
 	case SIGTERM:
@@ -317,7 +320,7 @@ static int supervisor_take_signal(struct supervisor *sup, uint32_t number)
 		supervisor_begin_hand_over(sup);
 		break;
 	case SIGUSR1:
-		return supervisor_report_early(sup, &report_err);
+		return supervisor_report_early(sup, NULL);
 	}
 	return 0;
 }
@@ -519,6 +522,19 @@ static int supervisor_init(struct supervisor *sup, const struct options *options
 	return options_load_config(options, &sup->config, supervisor_complain, NULL) ? -EINVAL : 0;
 }
 
+/* From the first interval to the last report, or to the next agent. */
+static int supervisor_run_loop(struct supervisor *sup)
+{
+	int err, end_err;
+
+	supervisor_announce(sup);
+	err = loop_run(sup->loop);
+	if (err)
+		log_error("stopping: %s", strerror(-err));
+	end_err = sup->hand_over ? supervisor_hand_over(sup) : supervisor_finish(sup);
+	return err ? err : end_err;
+}
+
 int supervisor_run(const struct options *options)
 {
 	struct supervisor sup;
@@ -531,22 +547,11 @@ int supervisor_run(const struct options *options)
 		supervisor_clean(&sup);
 		err = supervisor_init(&sup, options) ?: supervisor_start(&sup);
 	}
-	/* what a dead agent left is not lost because we could not begin: it waits for the next
-	 * start
-	 */
+	/* what a dead agent left is not lost because we could not begin: the next start has it */
 	if (err)
 		sup.hand_over = sup.continuity && continuity_found(sup.continuity);
-	if (!err) {
-		int finish_err;
-
-		supervisor_announce(&sup);
-		err = loop_run(sup.loop);
-		if (err)
-			log_error("stopping: %s", strerror(-err));
-		finish_err = sup.hand_over ? supervisor_hand_over(&sup) : supervisor_finish(&sup);
-		if (!err)
-			err = finish_err;
-	}
+	else
+		err = supervisor_run_loop(&sup);
 	supervisor_clean(&sup);
 	return err ? SUPERVISOR_FAILED : SUPERVISOR_ENDED;
 }
