@@ -29,7 +29,7 @@ static int parse_macvlan(const struct nlattr *attr, void *data)
 	if (mnl_attr_get_type(attr) != IFLA_MACVLAN_MODE)
 		return 0;
 	r = attr_u32(attr, &mode);
-	link->bridges = !r && mode == MACVLAN_MODE_BRIDGE;
+	link->macvlan_bridge = !r && mode == MACVLAN_MODE_BRIDGE;
 	return r;
 }
 

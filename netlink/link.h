@@ -34,8 +34,10 @@ struct link {
 	struct link_stats stats;
 	struct link_tunnel tunnel; /* how its outer packets look */
 	uint8_t address[6];	   /* zero: none, or another size */
-	bool bridges;  /* a macvlan or macvtap whose frames to siblings do not go to the wire */
-	bool no_queue; /* what it sends leaves at once: no queueing discipline keeps it */
+	/* a macvlan or macvtap in bridge mode (MACVLAN_MODE_BRIDGE): frames to siblings do not go
+	 * to the wire */
+	bool macvlan_bridge;
+	bool no_queue;	     /* what it sends leaves at once: no queueing discipline keeps it */
 	bool vlan_filtering; /* a bridge that gives frames VLAN tags and takes them away */
 	char name[IF_NAMESIZE];
 	char kind[LINK_KIND_SIZE]; /* IFLA_INFO_KIND as is; "" for a link without a kind */

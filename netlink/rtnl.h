@@ -19,8 +19,8 @@ struct rtnl;
 struct secondary;
 
 struct rtnl_handlers {
-	/* *link and *addr are borrowed for the call. Take what should stay. 0, or -ENOMEM: then it
-	 * will be told again. */
+	/* *link and *addr are borrowed for the call. Copy what is to be kept. 0, or -ENOMEM: then
+	 * all is dumped again. */
 	int (*link)(void *data, const struct link *link);
 	int (*addr)(void *data, const struct addr *addr);
 	void (*dump_begin)(void *data);

@@ -26,8 +26,8 @@ int netlink_send(struct netlink *netlink, struct nlmsghdr *request);
 
 /*
  * Sends n requests that have NLM_F_ACK in one datagram of that size, stamps them, and waits until
- * each is answered: results[i] is 0 or what the kernel says to the i-th. As many as their answers
- * find room in the receive buffer: 64. 0, or a negative errno of the socket, then nobody knows what
+ * each is answered: results[i] is 0 or what the kernel says to the i-th. At most 64, so that all
+ * answers fit into the receive buffer. 0, or a negative errno of the socket, then nobody knows what
  * was done.
  */
 int netlink_ask_each(struct netlink *netlink, void *requests, size_t size, int *results, size_t n);
@@ -47,8 +47,7 @@ ssize_t netlink_receive(struct netlink *netlink, int flags, const struct nlmsghd
  */
 int netlink_empty_queue(int (*handle_next)(void *data), void *data);
 
-/* Overwrites the size bytes that were received last, as they have what nobody is to find in our
- * memory. */
+/* Wipes the size bytes received last, as they may hold secrets, such as WireGuard keys. */
 void netlink_forget(struct netlink *netlink, size_t size);
 
 /* Whether message answers the last request that was sent. */

@@ -75,8 +75,8 @@ static bool interface_same_link(const struct link *a, const struct link *b)
 {
 	return !strcmp(a->name, b->name) && !strcmp(a->kind, b->kind) && a->master == b->master &&
 	       a->lower == b->lower && a->lower_in_other_netns == b->lower_in_other_netns &&
-	       a->type == b->type && a->bridges == b->bridges && a->no_queue == b->no_queue &&
-	       a->vlan_filtering == b->vlan_filtering &&
+	       a->type == b->type && a->macvlan_bridge == b->macvlan_bridge &&
+	       a->no_queue == b->no_queue && a->vlan_filtering == b->vlan_filtering &&
 	       !memcmp(a->address, b->address, sizeof(a->address)) && interface_same_altnames(a, b);
 }
 
@@ -342,7 +342,8 @@ void interface_apply_turner(struct interface *interface, const struct monitor *m
 	struct flow_turner turner = {0}, known = interface->turner;
 	int err = 0;
 
-	if (!interface->gone && !interface->id && link->bridges && !link->lower_in_other_netns) {
+	if (!interface->gone && !interface->id && link->macvlan_bridge &&
+	    !link->lower_in_other_netns) {
 		turner.ifindex = link->lower;
 		memcpy(turner.address, link->address, sizeof(turner.address));
 	}

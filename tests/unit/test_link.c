@@ -797,10 +797,10 @@ static void test_macvlan(void **state)
 	struct link link;
 
 	(void)state;
-	assert_true(parse_data("macvlan", put_bridge_mode).bridges);
-	assert_true(parse_data("macvtap", put_bridge_mode).bridges);
-	assert_false(parse_data("macvlan", put_vepa_mode).bridges);
-	assert_false(parse_data("ipvlan", put_bridge_mode).bridges);
+	assert_true(parse_data("macvlan", put_bridge_mode).macvlan_bridge);
+	assert_true(parse_data("macvtap", put_bridge_mode).macvlan_bridge);
+	assert_false(parse_data("macvlan", put_vepa_mode).macvlan_bridge);
+	assert_false(parse_data("ipvlan", put_bridge_mode).macvlan_bridge);
 	assert_int_equal(link_parse(&link, put_tunnel("macvlan", put_short_mode)), -EBADMSG);
 }
 
