@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/interface_selection.h"
+#include "supervisor/flow_map.h"
 #include "supervisor/interface.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-int selection_new(struct selection *selection, size_t capacity)
+int selection_init(struct selection *selection, size_t capacity)
 {
 	*selection = (struct selection){
 		.interfaces = calloc(capacity + 1, sizeof(*selection->interfaces)),
@@ -27,4 +28,14 @@ void selection_add(struct selection *selection, struct interface *interface)
 	selection->interfaces[selection->count] = interface;
 	selection->maps[selection->count] = &interface->map;
 	selection->count++;
+}
+
+void selection_keep_unswapped(struct selection *selection)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < selection->count; i++)
+		if (selection->old[i].slot != FLOW_MAP_NO_SLOT)
+			selection->interfaces[kept++] = selection->interfaces[i];
+	selection->count = kept;
 }

@@ -16,8 +16,10 @@ struct selection {
 };
 
 /* Room for that many. 0 or -ENOMEM; selection_clean() in any case. */
-int selection_new(struct selection *selection, size_t capacity);
+int selection_init(struct selection *selection, size_t capacity);
 void selection_clean(struct selection *selection);
 void selection_add(struct selection *selection, struct interface *interface);
+/* Keeps those whose maps flow_maps_swap() did not take out; maps and old are to be filled anew. */
+void selection_keep_unswapped(struct selection *selection);
 
 #endif

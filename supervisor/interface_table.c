@@ -458,7 +458,7 @@ static int table_end_unwanted(struct interface_table *table)
 
 	FOR_EACH_IN (table->gone, interface)
 		capacity++;
-	err = selection_new(&selection, capacity);
+	err = selection_init(&selection, capacity);
 	if (err) {
 		selection_clean(&selection);
 		return err;
@@ -621,7 +621,7 @@ int interface_table_stop(struct interface_table *table)
 static void table_detach_all(struct interface_table *table)
 {
 	struct selection selection;
-	int err = selection_new(&selection, table->count);
+	int err = selection_init(&selection, table->count);
 
 	if (err)
 		log_error("cannot detach: %s", strerror(-err));

@@ -411,17 +411,6 @@ static bool table_takes_part(const struct interface_table *table, const struct i
 		!flow_maps_idle(table->monitor->maps, &interface->map));
 }
 
-/* Keeps the interfaces in the selection whose maps could not be swapped. */
-static void selection_keep_unswapped(struct selection *selection)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < selection->count; i++)
-		if (selection->old[i].slot != FLOW_MAP_NO_SLOT)
-			selection->interfaces[kept++] = selection->interfaces[i];
-	selection->count = kept;
-}
-
 /*
  * The maps of ended phases: out of their slots, into the merge. Nobody counts for them, and no CPU
  * holds anything of them that could still be put into their maps.
@@ -429,7 +418,7 @@ static void selection_keep_unswapped(struct selection *selection)
 static int table_retire_ended(struct interface_table *table, bool for_long)
 {
 	struct selection selection;
-	int err = selection_new(&selection, table->waiting);
+	int err = selection_init(&selection, table->waiting);
 
 	FOR_EACH_IN (table->ended, ended) {
 		if (err || ended->map.fd < 0)
@@ -499,7 +488,7 @@ static int table_drain_by_rounds(struct interface_table *table, struct selection
 void interface_table_drain(struct interface_table *table, bool for_long)
 {
 	struct selection selection;
-	int err = selection_new(&selection, table->count);
+	int err = selection_init(&selection, table->count);
 
 	table_read_counters(table, TRUTH_BEFORE);
 	if (!err) {
@@ -522,7 +511,7 @@ void interface_table_drain(struct interface_table *table, bool for_long)
 int table_drain_ended(struct interface_table *table)
 {
 	struct selection none;
-	int err = selection_new(&none, 0);
+	int err = selection_init(&none, 0);
 
 	if (!err)
 		err = table_drain(table, &none, true);
@@ -548,7 +537,7 @@ int interface_table_drain_full(struct interface_table *table)
 {
 	struct selection selection;
 	int taken = program_take_full(table->monitor->program, table_note_full, table);
-	int err = selection_new(&selection, table->count);
+	int err = selection_init(&selection, table->count);
 
 	if (!err) {
 		FOR_EACH_INTERFACE (table, interface)
