@@ -5,7 +5,6 @@
 #include "lib/log.h"
 #include "netlink/addr.h"
 #include "netlink/link.h"
-#include "netlink/secondary.h"
 #include "netlink/socket.h"
 
 #include <errno.h>
@@ -21,8 +20,7 @@
 #define MEMORY_NS	     NSEC_PER_SEC /* until a dump is tried again that had no memory */
 
 struct rtnl {
-	struct netlink *monitor; /* owned; notifications and dumps */
-	struct netlink *query;	 /* owned; one question, one answer */
+	struct netlink *netlink; /* owned; notifications and dumps */
 	struct rtnl_handlers handlers;
 	uint64_t overruns;
 	bool stale;    /* something was lost and no dump has made up for it yet */
@@ -48,15 +46,13 @@ int rtnl_new(struct rtnl **ret, const struct rtnl_handlers *handlers)
 	if (!rtnl)
 		return -ENOMEM;
 	rtnl->handlers = *handlers;
-	r = netlink_new(&rtnl->monitor, NETLINK_ROUTE,
+	r = netlink_new(&rtnl->netlink, NETLINK_ROUTE,
 			RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR);
-	if (r == 0)
-		r = netlink_new(&rtnl->query, NETLINK_ROUTE, 0);
 	if (r < 0) {
 		rtnl_free(rtnl);
 		return r;
 	}
-	netlink_enlarge_receive_buffer(rtnl->monitor);
+	netlink_enlarge_receive_buffer(rtnl->netlink);
 	*ret = rtnl;
 	return 0;
 }
@@ -65,14 +61,13 @@ void rtnl_free(struct rtnl *rtnl)
 {
 	if (!rtnl)
 		return;
-	netlink_free(rtnl->query);
-	netlink_free(rtnl->monitor);
+	netlink_free(rtnl->netlink);
 	free(rtnl);
 }
 
 int rtnl_fd(const struct rtnl *rtnl)
 {
-	return netlink_fd(rtnl->monitor);
+	return netlink_fd(rtnl->netlink);
 }
 
 uint64_t rtnl_overruns(const struct rtnl *rtnl)
@@ -187,7 +182,7 @@ static int handle_datagram(struct rtnl *rtnl, const struct nlmsghdr *message, in
 	int r;
 
 	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
-		if (dump && netlink_is_answer(rtnl->monitor, message))
+		if (dump && netlink_is_answer(rtnl->netlink, message))
 			r = handle_answer(rtnl, message, dump);
 		else
 			r = handle_notification(rtnl, message, dump);
@@ -209,7 +204,7 @@ static int handle_next(struct rtnl *rtnl, struct dump *dump)
 	ssize_t size;
 	int r;
 
-	size = netlink_receive(rtnl->monitor, MSG_DONTWAIT, &messages);
+	size = netlink_receive(rtnl->netlink, MSG_DONTWAIT, &messages);
 	if (size == -ENOBUFS) {
 		rtnl->overruns++;
 		rtnl->stale = true;
@@ -243,7 +238,7 @@ static int request_dump(struct rtnl *rtnl, uint16_t type)
 		 * net/core/rtnetlink.c). This one adds nothing to what it tells of links. */
 		mnl_attr_put_u32(request, IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN_COMPRESSED);
 	}
-	return netlink_send(rtnl->monitor, request);
+	return netlink_send(rtnl->netlink, request);
 }
 
 /* -EAGAIN: the answers do not add up, dump again. */
@@ -297,7 +292,7 @@ static int request_wakeup(struct rtnl *rtnl)
 
 	request->nlmsg_type = NLMSG_NOOP;
 	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-	return netlink_send(rtnl->monitor, request);
+	return netlink_send(rtnl->netlink, request);
 }
 
 static int defer_dump(struct rtnl *rtnl)
@@ -334,7 +329,7 @@ static void log_overrun(const struct rtnl *rtnl)
 	log_warning(
 		"link notifications were lost (receive buffer of %d bytes overran), reading all "
 		"links again",
-		netlink_receive_buffer_size(rtnl->monitor));
+		netlink_receive_buffer_size(rtnl->netlink));
 }
 
 static void log_no_memory(struct rtnl *rtnl)
@@ -380,93 +375,4 @@ int rtnl_dispatch(struct rtnl *rtnl)
 int64_t rtnl_retry_ns(const struct rtnl *rtnl)
 {
 	return rtnl->retry_ns;
-}
-
-static struct nlmsghdr *put_stats_request(void *buffer, uint16_t flags, uint32_t ifindex)
-{
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct if_stats_msg *info;
-
-	request->nlmsg_type = RTM_GETSTATS;
-	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->ifindex = ifindex;
-	info->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
-	return request;
-}
-
-struct stats_taker {
-	rtnl_stats_found found;
-	void *data;
-};
-
-static int take_stats(void *data, const struct nlmsghdr *message)
-{
-	const struct stats_taker *taker = data;
-	struct link_stats stats = {0};
-	uint32_t ifindex;
-	int r = link_parse_stats(&ifindex, &stats, message);
-
-	if (r == 0)
-		taker->found(taker->data, ifindex, &stats);
-	return r;
-}
-
-static void copy_stats(void *data, uint32_t ifindex, const struct link_stats *stats)
-{
-	(void)ifindex;
-	*(struct link_stats *)data = *stats;
-}
-
-int rtnl_get_stats(struct rtnl *rtnl, uint32_t ifindex, struct link_stats *stats)
-{
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct stats_taker taker = {.found = copy_stats, .data = stats};
-
-	return netlink_ask(rtnl->query, put_stats_request(buffer, NLM_F_ACK, ifindex), take_stats,
-			   &taker);
-}
-
-int rtnl_each_stats(struct rtnl *rtnl, rtnl_stats_found found, void *data)
-{
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct stats_taker taker = {.found = found, .data = data};
-	int r = netlink_ask(rtnl->query, put_stats_request(buffer, NLM_F_DUMP, 0), take_stats,
-			    &taker);
-
-	/* links came or went meanwhile; what was told of the others is right */
-	return r == -EINTR ? 0 : r;
-}
-
-struct secondary_taker {
-	uint32_t ifindex;
-	rtnl_secondary_found found;
-	void *data;
-};
-
-static int take_secondary(void *data, const struct nlmsghdr *message)
-{
-	const struct secondary_taker *taker = data;
-	struct secondary secondary;
-	int r = secondary_parse(&secondary, message);
-
-	if (r == -ENOENT || (r == 0 && taker->ifindex && secondary.ifindex != taker->ifindex))
-		return 0;
-	return r < 0 ? r : taker->found(taker->data, &secondary);
-}
-
-int rtnl_each_secondary(struct rtnl *rtnl, uint32_t ifindex, rtnl_secondary_found found, void *data)
-{
-	_Alignas(struct nlmsghdr) char buffer[REQUEST_SIZE];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct secondary_taker taker = {.ifindex = ifindex, .found = found, .data = data};
-	struct ifinfomsg *info;
-
-	request->nlmsg_type = RTM_GETNEIGH;
-	request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	/* of a struct ndmsg the kernel would not look at the index (valid_fdb_dump_legacy()) */
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->ifi_family = AF_BRIDGE;
-	info->ifi_index = (int)ifindex;
-	return netlink_ask(rtnl->query, request, take_secondary, &taker);
 }

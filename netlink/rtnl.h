@@ -14,9 +14,7 @@
 
 struct addr;
 struct link;
-struct link_stats;
 struct rtnl;
-struct secondary;
 
 struct rtnl_handlers {
 	/* *link and *addr are borrowed for the call. Copy what is to be kept. 0, or -ENOMEM: then
@@ -60,20 +58,5 @@ int64_t rtnl_retry_ns(const struct rtnl *rtnl);
 
 /* How often notifications were lost since the start. */
 uint64_t rtnl_overruns(const struct rtnl *rtnl);
-
-/*
- * Asks the kernel for a link's counters, now, on a socket of its own; of all links, found is called
- * for each. 0 or negative errno; -ENODEV: there is no such link.
- */
-int rtnl_get_stats(struct rtnl *rtnl, uint32_t ifindex, struct link_stats *stats);
-typedef void (*rtnl_stats_found)(void *data, uint32_t ifindex, const struct link_stats *stats);
-int rtnl_each_stats(struct rtnl *rtnl, rtnl_stats_found found, void *data);
-
-/* Likewise: calls found for each secondary unicast address of a link, or of all for index 0, until
- * it returns a negative errno, which is returned. Of a bridge the kernel sends its whole forwarding
- * table. */
-typedef int (*rtnl_secondary_found)(void *data, const struct secondary *secondary);
-int rtnl_each_secondary(struct rtnl *rtnl, uint32_t ifindex, rtnl_secondary_found found,
-			void *data);
 
 #endif

@@ -3,7 +3,7 @@
 #include "config/config.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
-#include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -223,7 +223,7 @@ void interface_read_counters(struct interface *interface, const struct monitor *
 			     enum truth_at at)
 {
 	struct truth_moment *moment = &interface->moment;
-	int err = rtnl_get_stats(monitor->rtnl, interface->link.ifindex, &moment->stats[at]);
+	int err = rtnl_query_stats(monitor->query, interface->link.ifindex, &moment->stats[at]);
 
 	moment->known = !err && (at == TRUTH_BEFORE || moment->known);
 	if (err && err != -ENODEV)

@@ -28,7 +28,7 @@ struct config;
 struct held;
 struct merge;
 struct program;
-struct rtnl;
+struct rtnl_query;
 
 /* What was done so far. */
 struct monitor_counts {
@@ -44,7 +44,7 @@ struct monitor {
 	struct flow_maps *maps;
 	struct held *held;
 	struct attacher *attacher;
-	struct rtnl *rtnl;
+	struct rtnl_query *query;
 	struct merge *merge;
 	struct monitor_counts *counts;
 	/* Before the program does what a dead agent's successor could not know. */

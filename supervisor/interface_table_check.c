@@ -2,7 +2,7 @@
 /* Whether what was set up is still there: somebody else may have removed it. */
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
@@ -58,7 +58,7 @@ static bool table_is_there(const struct interface_table *table, const struct int
 {
 	struct link_stats stats;
 
-	return rtnl_get_stats(table->monitor->rtnl, interface->link.ifindex, &stats) != -ENODEV;
+	return rtnl_query_stats(table->monitor->query, interface->link.ifindex, &stats) != -ENODEV;
 }
 
 /*

@@ -8,7 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/lack.h"
 #include "lib/log.h"
-#include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "report/flow_count.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/interface_table_private.h"
@@ -231,7 +231,7 @@ static bool recovery_is_gone(const struct recovery *recovery, const struct inter
 {
 	struct link_stats stats;
 
-	return rtnl_get_stats(recovery->table->monitor->rtnl, interface->link.ifindex, &stats) ==
+	return rtnl_query_stats(recovery->table->monitor->query, interface->link.ifindex, &stats) ==
 	       -ENODEV;
 }
 

@@ -9,7 +9,7 @@
 #include "lib/array.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "netlink/secondary.h"
 #include "supervisor/interface_table_private.h"
 #include "supervisor/program.h"
@@ -124,8 +124,8 @@ static void table_read_secondary(struct interface_table *table, struct interface
 		turners_replace(&interface->secondary, &found);
 		return;
 	}
-	err = rtnl_each_secondary(table->monitor->rtnl, interface->link.ifindex, take_secondary,
-				  &found);
+	err = rtnl_query_each_secondary(table->monitor->query, interface->link.ifindex,
+					take_secondary, &found);
 	if (!err)
 		turners_replace(&interface->secondary, &found);
 	else
@@ -170,7 +170,7 @@ static int table_hand_out(struct interface_table *table, const struct turners *f
 static void table_read_all_secondaries(struct interface_table *table)
 {
 	struct finds finds = {.table = table};
-	int err = rtnl_each_secondary(table->monitor->rtnl, 0, take_find, &finds);
+	int err = rtnl_query_each_secondary(table->monitor->query, 0, take_find, &finds);
 
 	if (!err)
 		err = table_hand_out(table, &finds.list);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What links say that they carried, beside what was counted of them. */
 #include "lib/log.h"
-#include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "report/flow_count.h"
 #include "supervisor/interface_table_private.h"
 
@@ -32,8 +32,9 @@ static void table_note_after(void *data, uint32_t ifindex, const struct link_sta
 
 void table_read_counters(struct interface_table *table, enum truth_at at)
 {
-	int err = rtnl_each_stats(table->monitor->rtnl,
-				  at == TRUTH_AFTER ? table_note_after : table_note_before, table);
+	int err = rtnl_query_each_stats(table->monitor->query,
+					at == TRUTH_AFTER ? table_note_after : table_note_before,
+					table);
 
 	if (err)
 		log_warning("the links' own counters cannot be read, so coverage is not known: %s",

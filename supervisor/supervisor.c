@@ -9,6 +9,7 @@
 #include "lib/timer.h"
 #include "netlink/addr.h"
 #include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "report/locals.h"
 #include "report/merge.h"
 #include "supervisor/absent.h"
@@ -441,7 +442,7 @@ int supervisor_open_links(struct supervisor *sup)
 		.dump_end = supervisor_on_dump_end,
 		.data = sup,
 	};
-	int err = rtnl_new(&sup->rtnl, &handlers);
+	int err = rtnl_new(&sup->rtnl, &handlers) ?: rtnl_query_new(&sup->query);
 
 	return err ? supervisor_fail("cannot subscribe to link notifications", err) : 0;
 }

@@ -5,6 +5,7 @@
 #include "lib/loop.h"
 #include "lib/timer.h"
 #include "netlink/rtnl.h"
+#include "netlink/rtnl_query.h"
 #include "report/locals.h"
 #include "report/merge.h"
 #include "supervisor/attach.h"
@@ -119,6 +120,7 @@ void supervisor_clean(struct supervisor *sup)
 	self_check_free(sup->self_check);
 	interface_table_free(sup->table);
 	reporter_free(sup->reporter);
+	rtnl_query_free(sup->query);
 	rtnl_free(sup->rtnl);
 	attacher_free(sup->attacher);
 	flow_maps_free(sup->maps);

@@ -26,6 +26,7 @@ struct supervisor {
 	struct flow_maps *maps;
 	struct attacher *attacher;
 	struct rtnl *rtnl;
+	struct rtnl_query *query;
 	struct local_set *locals;
 	struct translation *translation;
 	struct merge *merge;

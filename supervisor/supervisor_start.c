@@ -204,7 +204,7 @@ static int supervisor_open_table(struct supervisor *sup)
 		.maps = sup->maps,
 		.held = continuity_held(sup->continuity),
 		.attacher = sup->attacher,
-		.rtnl = sup->rtnl,
+		.query = sup->query,
 		.merge = sup->merge,
 		.counts = &sup->counts,
 		.checkpoint = supervisor_checkpoint,

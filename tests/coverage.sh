@@ -14,7 +14,7 @@ RINGS=${RINGS-prog netns}
 PURE_PERCENT=95
 REST_PERCENT=80
 # What asks the kernel or waits for others, in folders that are pure but for it.
-IMPURE='^(lib/(loop|timer)|metrics/server|control/(client|commands|place|screen|server|top)|netlink/(conntrack|rtnl|socket|tc|wireguard))\.c$'
+IMPURE='^(lib/(loop|timer)|metrics/server|control/(client|commands|place|screen|server|top)|netlink/(conntrack|rtnl|rtnl_query|socket|tc|wireguard))\.c$'
 
 is_pure() { # SOURCE
 	[[ $1 != supervisor/* && ! $1 =~ $IMPURE ]]
