@@ -373,10 +373,8 @@ void interface_begin_gap(struct interface *interface)
 	interface->at_birth = interface->moment.stats[TRUTH_AFTER];
 }
 
-/* Without memory its coverage is not known. */
-static void interface_begin_truth(struct interface *interface, const struct monitor *monitor)
+void interface_begin_truth(struct interface *interface, const struct monitor *monitor)
 {
-	interface_read_counters(interface, monitor, TRUTH_AFTER);
 	(void)truth_new(&interface->truth, &interface->link, &interface->moment,
 			&monitor->counts->ended);
 }
@@ -417,6 +415,7 @@ void interface_complete(struct interface *interface, const struct monitor *monit
 		interface_end_truth(interface, monitor);
 		return;
 	}
+	interface_read_counters(interface, monitor, TRUTH_AFTER);
 	interface_begin_truth(interface, monitor);
 	if (attach_is_tcx(&interface->attachment))
 		monitor->counts->attached_tcx++;

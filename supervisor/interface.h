@@ -179,6 +179,10 @@ void interface_begin_gap(struct interface *interface);
 void interface_read_counters(struct interface *interface, const struct monitor *monitor,
 			     enum truth_at at);
 
+/* From its moment on, what is counted is compared with the link's counters. Without memory it is
+ * not, and its coverage is not known. */
+void interface_begin_truth(struct interface *interface, const struct monitor *monitor);
+
 /* Stages in the slot table that both hooks count, in the role that it has. */
 int interface_start(struct interface *interface, const struct monitor *monitor);
 

@@ -116,13 +116,6 @@ void table_tell_ended_gaps(struct interface_table *table)
 	}
 }
 
-/* One that a dead agent attached has no truth yet: it begins with this swap. */
-static void table_begin_truth(struct interface_table *table, struct interface *interface)
-{
-	(void)truth_new(&interface->truth, &interface->link, &interface->moment,
-			&table->monitor->counts->ended);
-}
-
 void table_tell_truth(struct interface_table *table)
 {
 	FOR_EACH_INTERFACE (table, interface) {
@@ -134,7 +127,8 @@ void table_tell_truth(struct interface_table *table)
 			table_look_behind_gap(interface);
 		else if (interface->truth)
 			truth_look(interface->truth, &interface->moment);
+		/* one that a dead agent attached begins with this swap */
 		else if (interface->moment.known)
-			table_begin_truth(table, interface);
+			interface_begin_truth(interface, table->monitor);
 	}
 }
