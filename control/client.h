@@ -25,7 +25,7 @@ enum {
 int control_client_new(struct control_client **ret, char *problem, size_t size);
 void control_client_free(struct control_client *client);
 
-/* Waits for an answer only as long as is_over() says no; if not, that is -EINTR. */
+/* From now on waiting for an answer ends, with -EINTR, when is_over() says so. */
 void control_client_heed(struct control_client *client, bool (*is_over)(void));
 
 /*

@@ -30,7 +30,7 @@ struct columns {
 void columns_init(struct columns *columns, const struct column *list, size_t count);
 void columns_clean(struct columns *columns);
 
-/* What was written into columns->text since the last one is a cell; the first ones are the titles'.
+/* Makes a cell, the next one of its row, of what was written into columns->text since the last one.
  */
 void columns_end_cell(struct columns *columns);
 /* A line a row, the title first. Blanks at the end of a line are left out. */

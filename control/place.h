@@ -32,7 +32,7 @@ const char *control_place_path(const struct control_place *place);
 
 /*
  * The places to look for the agent of this namespace, the most likely first: fills in *address for
- * number 0, 1, ... -ENOENT: there are no more; -ENAMETOOLONG: this one cannot be.
+ * number 0, 1, ... -ENOENT: there are no more; -ENAMETOOLONG: this one's path is too long.
  */
 int control_place_candidate(unsigned int number, struct sockaddr_un *address);
 

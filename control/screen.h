@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A whole terminal, as long as it is there; alone knows ncurses. */
+/* Takes the whole terminal until it is freed. Only screen.c knows ncurses. */
 #ifndef FLOWTALLY_SCREEN_H
 #define FLOWTALLY_SCREEN_H
 

@@ -18,7 +18,7 @@ uint64_t control_u64(const struct json_t *object, const char *path);
 double control_real(const struct json_t *object, const char *path);
 const char *control_text(const struct json_t *object, const char *path);
 
-/* Cut off, and what is below or above all uint64_t is the nearest of them. */
+/* The number without its fraction, or the nearest number that a uint64_t can be. */
 uint64_t control_whole(double number);
 
 /* "7 s", "3 min 20 s", "2 h 5 min", "12 d 3 h" */

@@ -14,13 +14,14 @@ typedef int (*attr_callback)(const struct nlattr *attr, void *data);
 
 /*
  * Calls each for every attribute behind the header_size bytes of the message's own header, or in a
- * nest. Ends at the first error of each. -EBADMSG if the attributes do not fill their room exactly.
+ * nest, until it returns an error, which is returned. -EBADMSG if the attributes do not fill their
+ * room exactly.
  */
 int attr_each(const struct nlmsghdr *message, size_t header_size, attr_callback each, void *data);
 int attr_each_nested(const struct nlattr *nest, attr_callback each, void *data);
 
 /* Numbers as the attribute has them: the host's byte order, or network order for a __be16. 0, or
- * -EBADMSG if it has not the size of one. */
+ * -EBADMSG if it has another size. */
 int attr_u8(const struct nlattr *attr, uint8_t *number);
 int attr_u16(const struct nlattr *attr, uint16_t *number);
 int attr_u32(const struct nlattr *attr, uint32_t *number);

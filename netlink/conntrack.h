@@ -33,8 +33,8 @@ struct conntrack_handlers {
  */
 int conntrack_present(void);
 
-/* Whether NAT may translate them, too: the kernel has it loaded. IPVS translates without. Likewise.
- */
+/* Whether NAT may translate them, too: the kernel has it loaded. Asking loads nothing here either.
+ * IPVS translates without NAT. */
 bool conntrack_translates(void);
 
 /* Whether the kernel tells of entries as they come and go (net.netfilter.nf_conntrack_events). If

@@ -18,7 +18,7 @@ int netlink_fd(const struct netlink *netlink);
 /* Makes room for a storm of notifications: 16 MiB where the privilege allows (CAP_NET_ADMIN), else
  * as much as net.core.rmem_max lets it. */
 void netlink_enlarge_receive_buffer(struct netlink *netlink);
-/* Of the receive buffer, in bytes, as the kernel reckons; 0: not known. */
+/* Its size in bytes, as the kernel reckons; 0: not known. */
 int netlink_receive_buffer_size(const struct netlink *netlink);
 
 /* Stamps the request with the next sequence number and sends it. */

@@ -17,7 +17,7 @@ struct tc;
 int tc_new(struct tc **ret);
 void tc_free(struct tc *tc);
 
-/* Whether the link has a clsact qdisc: 0; -ENOENT: it has none, or another one in its place;
+/* Whether the link has a clsact qdisc: 0; -ENOENT: it has none, or another qdisc in its place;
  * -ENODEV: no such link. */
 int tc_clsact_find(struct tc *tc, uint32_t ifindex);
 
@@ -36,8 +36,8 @@ struct tc_change {
 		 * filters of another kind or protocol, or no clsact; -ENAMETOOLONG: name does not
 		 * fit a struct tc_filter */
 		TC_FILTER_ADD,
-		TC_FILTER_REPLACE, /* another program, which no packet passes by; added if there is
-				      none. Errors as of adding, but for -EEXIST */
+		TC_FILTER_REPLACE, /* replaces the program in one step; added if there is none.
+				      Errors as of adding, but for -EEXIST */
 		TC_FILTER_DELETE,  /* as tc_filter_delete() */
 	} kind;
 	uint32_t ifindex;

@@ -36,8 +36,8 @@ bool admission_let_in(struct admission *admission, struct interface *const *wait
 /* Tries again in a while. */
 void admission_retry(struct admission *admission);
 
-/* Whether maps should be made ready for interfaces that come one by one; and doing so, or letting
- * go of those that a storm has left. */
+/* Whether fewer maps are ready than interfaces that come one by one want to find; makes as many
+ * ready, or frees those that a storm left over. */
 bool admission_is_low(const struct admission *admission);
 void admission_refill(struct admission *admission);
 

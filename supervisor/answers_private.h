@@ -14,7 +14,7 @@ struct json_t *answers_network(const struct flow_count *count);
 struct json_t *answers_unattributed(const struct unattributed *sum);
 struct json_t *answers_interval(const struct answers *state, const struct report *report);
 
-/* Of an interface, and of all: the worst. */
+/* The coverage of an interface, and the worst of all interfaces. */
 struct json_t *answers_coverage(const struct interface *interface);
 struct json_t *answers_coverage_summary(const struct answers *state);
 

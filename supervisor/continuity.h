@@ -38,7 +38,7 @@ struct sink;
  * which what is there cannot be read now. */
 int continuity_new(struct continuity **ret);
 void continuity_free(struct continuity *continuity);
-/* Whether what could not be read for that reason is there yet for a start with more memory,
+/* Whether what could not be read with this error can be read by a later start, with more memory,
  * descriptors or privileges. */
 bool continuity_can_wait(int err);
 
@@ -49,9 +49,9 @@ int continuity_error(const struct continuity *continuity);
 const struct pins *continuity_pins(const struct continuity *continuity);
 /* Whether there is something to go on with. */
 bool continuity_found(const struct continuity *continuity);
-/* The interval that it was in. */
+/* The interval that the dead agent was in. */
 const struct checkpoint_interval *continuity_interval(const struct continuity *continuity);
-/* Throws it away. why: what was counted is lost; NULL: none was. */
+/* Throws away what a dead agent left. why, for the log, if what it counted is lost; else NULL. */
 void continuity_start_afresh(struct continuity *continuity, const char *why);
 
 /*
@@ -67,10 +67,10 @@ int continuity_part(struct continuity *continuity, uint32_t *generation);
 int continuity_replace(struct continuity *continuity, struct program *program,
 		       struct flow_maps *maps);
 
-/* What keeps maps for it; maps is borrowed. 0 or -ENOMEM. */
+/* Makes what keeps maps and trains for the next agent (held.h); maps is borrowed. 0 or -ENOMEM. */
 int continuity_hold(struct continuity *continuity, struct flow_maps *maps);
 struct held *continuity_held(const struct continuity *continuity);
-/* Whose phases are written down; borrowed. Before all that follows. */
+/* The table whose phases checkpoints list; borrowed. To be called before all that follows. */
 void continuity_lend_table(struct continuity *continuity, struct interface_table *table);
 
 /* Called with the doubtful report's merge after each map added to it, to keep it below max_flows.

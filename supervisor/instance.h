@@ -11,8 +11,8 @@
  * log says which. */
 int instance_claim(void);
 
-/* Lets go of others who have asked who it is. While too many of them wait, the next ones are not
- * told. */
+/* Closes the connections of those who asked which process it is: connecting told them. While too
+ * many wait, the next ones learn nothing. */
 void instance_take_callers(int instance_fd);
 
 #endif

@@ -47,7 +47,7 @@ struct monitor {
 	struct rtnl_query *query;
 	struct merge *merge;
 	struct monitor_counts *counts;
-	/* Before the program does what a dead agent's successor could not know. */
+	/* Writes the checkpoint, before the program does what a successor could not know. */
 	void (*checkpoint)(void *data);
 	/* After a map's records came into the merge. */
 	void (*relieve)(void *data);
@@ -71,7 +71,7 @@ struct interface_total {
 struct repair {
 	unsigned int broken; /* enum repair_part, as of the last check */
 	unsigned int count;  /* repairs, one soon after the other */
-	int64_t next_ns;     /* not before, on the boot clock */
+	int64_t next_ns;     /* no other one before, on the boot clock */
 };
 
 enum repair_part {
@@ -81,7 +81,7 @@ enum repair_part {
 	REPAIR_MAP = 8,	 /* its map in the slot */
 };
 
-/* Addresses of which the device below knows that they did not come from the wire. */
+/* Addresses by which the device below knows frames that did not come from the wire. */
 struct turners {
 	struct flow_turner *list; /* owned, sorted */
 	size_t count, capacity;
@@ -171,7 +171,7 @@ void interface_attach_each(struct interface *const *interfaces, size_t n,
 /* Notes what the link carried until now; just before interface_start(). */
 void interface_note_missed(struct interface *interface, const struct monitor *monitor);
 
-/* Since it was stopped it carries what nobody counts, until it is started again: that is
+/* It was stopped: what it carries from now on until it is started again, which nobody counts, is
  * before_attach, too. */
 void interface_begin_gap(struct interface *interface);
 

@@ -35,7 +35,7 @@ int interface_table_describe(struct interface_table *table, struct checkpoint_ph
 /* The table's part of a checkpoint that is empty. 0 or -ENOMEM. */
 int interface_table_save(struct interface_table *table, struct checkpoint *checkpoint);
 
-/* Whether it is attached, by its index or by its life. */
+/* Whether an interface is attached: the one of this index, or of this life. */
 bool interface_table_has_attached(struct interface_table *table, uint32_t ifindex);
 bool interface_table_has_life(struct interface_table *table, uint32_t life);
 
@@ -55,12 +55,12 @@ void interface_table_look(struct interface_table *table);
 /*
  * Looks whether our programs are still on the hooks of all interfaces, and their maps in their
  * slots; what somebody else removed is said, and put back by the next reconciliation, each time
- * after a longer pause. All now: whether there is something to put back.
+ * after a longer pause. Looks at all now, and returns whether there is something to put back.
  */
 bool interface_table_check(struct interface_table *table);
-/* The same, some by some, from the first one on. */
+/* Begins the same look, at a few interfaces at a time. */
 void interface_table_begin_check(struct interface_table *table);
-/* 20 ms of it. Whether there is more to do. */
+/* Goes on with that for 20 ms. Returns whether there is more to do. */
 bool interface_table_check_some(struct interface_table *table);
 /* What is broken (struct repair), as the beginning of a sentence: "our program at ingress was". */
 const char *repair_name(unsigned int broken);

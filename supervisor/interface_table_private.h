@@ -18,7 +18,7 @@ struct interface_table {
 	struct interface *ended; /* phases that ended in this interval, for its report */
 	struct interface *faded; /* links that went unwatched, and are in the slot table yet, or
 				    were tunnels */
-	size_t waiting;		 /* of them have a map that is not read yet */
+	size_t waiting;		 /* so many of those that ended have a map that is not read yet */
 	uint32_t era;		 /* counts the changes of roles, and of who is monitored */
 	bool monitored_changed;	 /* who is monitored changed since the last of them */
 	bool judged;		 /* a hook is: what it is judged by must be of its time */
@@ -41,7 +41,7 @@ struct interface_table {
 	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
 	int reconcile_error; /* negative errno that was told; 0: all is as it is wanted */
 	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
-	int64_t rested_ns;   /* not before that */
+	int64_t rested_ns;   /* no look before that, as the last one took its time */
 	size_t look_bucket;  /* where that look begins */
 	bool ports_refused;  /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */

@@ -52,8 +52,8 @@ struct generation {
 /* Ours. */
 const struct layout *layout_own(void);
 bool layout_is_own(const struct layout *layout);
-/* Whether all that it tells of is where it says, and no larger than what we have for it. The others
- * take such a layout only. */
+/* Whether each field lies within its struct, and is no larger than ours. The functions below take
+ * only layouts that are sound. */
 bool layout_is_sound(const struct layout *layout);
 
 /* An integer of at most eight bytes. */

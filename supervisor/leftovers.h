@@ -4,7 +4,7 @@
 #define FLOWTALLY_LEFTOVERS_H
 
 /* Removes what a dead agent left in this network namespace, instead of going on with it. 0, or a
- * negative errno that is logged: one that lives keeps what it has. */
+ * negative errno, which is logged; -EADDRINUSE: an agent runs here, and keeps what it has. */
 int leftovers_remove(void);
 
 #endif

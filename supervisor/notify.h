@@ -9,7 +9,7 @@
 /* Assignments, one a line: "READY=1\nSTATUS=watching". */
 void notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* From when on the configuration is read again, until the next READY=1. */
+/* Says that the configuration is being read again, until the next READY=1. */
 void notify_reloading(void);
 
 /* How often to send WATCHDOG=1: twice as often as is asked for. 0: nobody asks. */

@@ -40,7 +40,7 @@ struct options {
 	size_t setting_count;
 };
 
-/* Parses argv. 0, or -EINVAL when the one line that names the mistake was printed. -ENOMEM */
+/* Parses argv. 0; -EINVAL: one line that names the mistake was printed; -ENOMEM. */
 int options_parse(struct options *options, int argc, char *argv[]);
 void options_clean(struct options *options);
 void options_print_help(void);

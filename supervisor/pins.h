@@ -36,9 +36,9 @@ struct pin_name pin_name(const char *format, ...) __attribute__((format(printf, 
 
 /* All of these take NULL for pins: none are kept. */
 
-/* Whether any are, or this is over. */
+/* Whether pins are kept, and not given up as something could not be pinned. */
 bool pins_are_kept(const struct pins *pins);
-/* Why it is over, a negative errno; 0: it is not. */
+/* Why they were given up, a negative errno; 0: they were not. */
 int pins_error(const struct pins *pins);
 
 /* 0 or negative errno. */
@@ -66,14 +66,14 @@ int pins_put_bytes(const struct pins *pins, const char *name, const void *data, 
 /* Appends them to bytes. -ENOENT: there are none. */
 int pins_get_bytes(const struct pins *pins, const char *name, struct buffer *bytes);
 
-/* Others in place of the first of them, by a descriptor of the map, and zeros behind: for a pin
+/* Overwrites the map of such a run, by its descriptor, with these bytes and zeros behind: for a pin
  * that can be neither replaced nor dropped. 0 or negative errno. */
 int pins_overwrite_bytes(int fd, const void *data, size_t size);
 
 /* A pin of this name says that nothing is lost with the others. It goes last. */
 #define PINS_ENDED "ended"
-/* Names what is pinned under name so, if it is there, also if no pins are kept any more. That it
- * fails costs no more than a false alarm. */
+/* Renames a pin to that, if it is there, also if no pins are kept any more. A failure costs no more
+ * than a false alarm. */
 void pins_mark_ended(const struct pins *pins, const char *name);
 
 /* Drops all pins, also if none are kept any more. Returns how many there were, or a negative errno.

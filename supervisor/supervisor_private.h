@@ -53,10 +53,10 @@ struct supervisor {
 /* Opens all that it takes, goes on where an agent that died ends, attaches and begins the first
  * interval. 0 or negative errno, which is logged; supervisor_clean() in any case. */
 int supervisor_start(struct supervisor *sup);
-/* Says that it has. */
+/* Tells the log and the service manager that it has. */
 void supervisor_announce(const struct supervisor *sup);
 
-/* Who is told of what happens. 0 or negative errno, which is logged. */
+/* Open what the agent learns of events from. 0 or negative errno, which is logged. */
 int supervisor_open_links(struct supervisor *sup);
 int supervisor_open_loop(struct supervisor *sup);
 /* Counting does not depend on it: without a socket nobody can ask, and that is all. */

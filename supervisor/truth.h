@@ -88,7 +88,7 @@ struct flow_count truth_take_gap(struct truth *truth);
 /* Our program was off that hook, and is on it again: what it missed is to be told elsewhere, and no
  * longer as missed. NULL: nothing is. */
 void truth_expect_gap(struct truth *truth, enum truth_way way);
-/* Whether any of it is not told yet, while counting goes on, or until it ended. */
+/* Whether any of it is not told yet: while counting goes on, and once it has ended. */
 bool truth_has_gap(const struct truth *truth);
 bool truth_ended_with_gap(const struct truth *truth);
 /* Instead of truth_look(), while counting goes on: returns what was certainly missed and not told
