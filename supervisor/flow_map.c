@@ -200,8 +200,8 @@ void flow_maps_discard(struct flow_maps *maps, struct flow_map *map)
 	map->fd = -1;
 }
 
-/* Creates a map for the slot, and the phase if there is one. */
-static int flow_maps_make(struct flow_maps *maps, struct flow_map *map)
+/* Creates a map for the slot, and the phase if there is one. *before: how full that was so far. */
+static int flow_maps_make(struct flow_maps *maps, struct flow_map *map, struct flow_fill *before)
 {
 	int err;
 
@@ -213,7 +213,8 @@ static int flow_maps_make(struct flow_maps *maps, struct flow_map *map)
 	if (err)
 		flow_maps_discard(maps, map);
 	else
-		program_reset_fill(maps->program, map->slot, flow_maps_nearly_full(map->entries));
+		*before = program_reset_fill(maps->program, map->slot,
+					     flow_maps_nearly_full(map->entries));
 	return err;
 }
 
@@ -224,12 +225,13 @@ static size_t flow_maps_make_installed(struct flow_maps *maps, struct flow_map *
 {
 	_free_ uint32_t *slots = calloc(n + 1, sizeof(*slots));
 	_free_ uint32_t *fds = calloc(n + 1, sizeof(*fds));
+	_free_ struct flow_fill *before = calloc(n + 1, sizeof(*before));
 	size_t count = 0, installed;
 	int install_err;
 
-	*err = slots && fds ? 0 : -ENOMEM;
+	*err = slots && fds && before ? 0 : -ENOMEM;
 	for (; !*err && count < n; count++) {
-		*err = flow_maps_make(maps, &made[count]);
+		*err = flow_maps_make(maps, &made[count], &before[count]);
 		if (*err)
 			break;
 		slots[count] = made[count].slot;
@@ -240,8 +242,7 @@ static size_t flow_maps_make_installed(struct flow_maps *maps, struct flow_map *
 	installed = flow_maps_install(maps, slots, fds, count, &install_err);
 	for (size_t i = installed; i < count; i++) {
 		flow_maps_discard(maps, &made[i]);
-		/* what is in the slot still may hold entries, though its count was reset */
-		program_touch_fill(maps->program, made[i].slot);
+		program_restore_fill(maps->program, made[i].slot, &before[i]);
 	}
 	if (install_err)
 		*err = install_err;

@@ -580,7 +580,13 @@ int64_t interface_table_retry_ns(const struct interface_table *table)
 {
 	int64_t retry_ns = clock_earlier_ns(table->look_ns, table->admission.retry_ns);
 
+	retry_ns = clock_earlier_ns(retry_ns, table->full_retry_ns);
 	return table->changed ? clock_earlier_ns(table->pace.next_ns, retry_ns) : retry_ns;
+}
+
+bool interface_table_has_full(const struct interface_table *table)
+{
+	return table->full_retry_ns;
 }
 
 /* Called again after a failure, it does what is left. */

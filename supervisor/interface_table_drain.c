@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Out of the maps and the CPUs' trains into the merge. */
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "report/merge.h"
 #include "supervisor/held.h"
@@ -533,6 +534,21 @@ static void table_note_full(void *data, uint32_t slot)
 			interface->nearly_full = true;
 }
 
+/* How the swap went. Where memory or descriptors were short, it is tried again soon. */
+static void table_note_full_swapped(struct interface_table *table,
+				    const struct selection *selection, int err)
+{
+	for (size_t i = 0; i < selection->count; i++)
+		table->monitor->counts->early_swaps += selection->old[i].fd >= 0;
+	if (err && !table->full_retry_ns)
+		log_error("maps that are nearly full cannot be swapped, to be tried again each "
+			  "second: %s",
+			  strerror(-err));
+	if (!err && table->full_retry_ns)
+		log_notice("maps that were nearly full are swapped");
+	table->full_retry_ns = err ? clock_boottime_ns() + NSEC_PER_SEC : 0;
+}
+
 int interface_table_drain_full(struct interface_table *table)
 {
 	struct selection selection;
@@ -543,12 +559,11 @@ int interface_table_drain_full(struct interface_table *table)
 		FOR_EACH_INTERFACE (table, interface)
 			if (interface->state == INTERFACE_COUNTING && interface->nearly_full)
 				selection_add(&selection, interface);
-		table->monitor->counts->early_swaps += selection.count;
 		if (selection.count)
 			err = table_swap(table, &selection, NULL);
-		table_read_selected(table, &selection, true);
 	}
-	table_note_unread(err);
+	table_note_full_swapped(table, &selection, err);
+	table_read_selected(table, &selection, true);
 	selection_clean(&selection);
 	return taken;
 }

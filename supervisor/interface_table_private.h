@@ -38,12 +38,13 @@ struct interface_table {
 	bool unfinished;  /* that reconciliation is */
 	struct pace pace; /* of reconciliations */
 	bool rematch;
-	size_t check_bucket; /* where the self-check goes on; TABLE_BUCKETS: it is done */
-	int reconcile_error; /* negative errno that was told; 0: all is as it is wanted */
-	int64_t look_ns;     /* when strangers are to be looked for again; 0: not before a report */
-	int64_t rested_ns;   /* no look before that, as the last one took its time */
-	size_t look_bucket;  /* where that look begins */
-	bool ports_refused;  /* said already */
+	size_t check_bucket;   /* where the self-check goes on; TABLE_BUCKETS: it is done */
+	int reconcile_error;   /* negative errno that was told; 0: all is as it is wanted */
+	int64_t full_retry_ns; /* when nearly full maps are tried again; 0: none wait */
+	int64_t look_ns;    /* when strangers are to be looked for again; 0: not before a report */
+	int64_t rested_ns;  /* no look before that, as the last one took its time */
+	size_t look_bucket; /* where that look begins */
+	bool ports_refused; /* said already */
 	int64_t gathering_ns; /* since when interfaces wait to be started; 0: none does */
 	struct admission admission;
 };

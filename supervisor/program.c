@@ -476,13 +476,23 @@ bool program_slot_was_used(const struct program *program, uint32_t slot)
 	return __atomic_load_n(&program->fill[slot].signal_at, __ATOMIC_RELAXED);
 }
 
-void program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at)
+struct flow_fill program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at)
+{
+	struct flow_fill *fill = &program->fill[slot], before;
+
+	before.signal_at = __atomic_exchange_n(&fill->signal_at, signal_at, __ATOMIC_RELAXED);
+	before.inserted = __atomic_exchange_n(&fill->inserted, 0, __ATOMIC_ACQ_REL);
+	before.signalled = __atomic_exchange_n(&fill->signalled, 0, __ATOMIC_ACQ_REL);
+	return before;
+}
+
+void program_restore_fill(struct program *program, uint32_t slot, const struct flow_fill *before)
 {
 	struct flow_fill *fill = &program->fill[slot];
 
-	__atomic_store_n(&fill->signal_at, signal_at, __ATOMIC_RELAXED);
-	__atomic_store_n(&fill->inserted, 0, __ATOMIC_RELEASE);
-	__atomic_store_n(&fill->signalled, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&fill->signal_at, before->signal_at, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&fill->inserted, before->inserted, __ATOMIC_ACQ_REL);
+	__atomic_or_fetch(&fill->signalled, before->signalled, __ATOMIC_ACQ_REL);
 }
 
 void program_touch_fill(struct program *program, uint32_t slot)

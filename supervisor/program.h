@@ -88,8 +88,10 @@ int program_take_full(struct program *program, void (*found)(void *data, uint32_
 uint64_t program_fill(const struct program *program, uint32_t slot);
 /* Whether a map was ever made for it: program_reset_fill(). */
 bool program_slot_was_used(const struct program *program, uint32_t slot);
-/* signal_at: how many entries make it near its limit. */
-void program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at);
+/* signal_at: how many entries make it near its limit. Returns what was there. */
+struct flow_fill program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at);
+/* The old map stays in the slot: goes on with what was there, and has come meanwhile. */
+void program_restore_fill(struct program *program, uint32_t slot, const struct flow_fill *before);
 /* Makes the map in the slot look used. */
 void program_touch_fill(struct program *program, uint32_t slot);
 

@@ -422,8 +422,11 @@ static int supervisor_on_instance(void *data, uint32_t events)
 static int supervisor_on_retry_timer(void *data, uint64_t periods)
 {
 	struct supervisor *sup = data;
+	int err = interface_table_has_full(sup->table) ? supervisor_on_full_map(sup, 0) : 0;
 
 	(void)periods;
+	if (err)
+		return err;
 	return rtnl_retry_ns(sup->rtnl) ? rtnl_dispatch(sup->rtnl) : 0;
 }
 

@@ -332,6 +332,11 @@ start_agent_denied() { # netfilter|generic ERROR
 	start_agent host
 }
 
+# The limit of the agent that runs in host. Nobody may raise it above the hard one.
+limit_descriptors() { # COUNT
+	prlimit --pid "${AGENT[host]}" --nofile="$1:1000"
+}
+
 agent_is_decided() { # NS
 	agent_log_has "$1" 'first report' || ! kill -0 "${AGENT[$1]}"
 }

@@ -12,11 +12,6 @@ many_wires() { # COUNT
 	done
 }
 
-# The limit of a running agent. Nobody may raise it above the hard one.
-limit_descriptors() { # COUNT
-	prlimit --pid "${AGENT[host]}" --nofile="$1:1000"
-}
-
 story_descriptors() {
 	local count=24 monitored=0 i
 

@@ -40,6 +40,24 @@ story_more_flows_than_entries() {
 		fail "only $(header_field host flows) of $count flows" "$(last_report host | grep '^#')"
 }
 
+# What an early swap lacks may be there a moment later, and the interval's end be far away.
+story_full_map_without_descriptors() {
+	local count=12000
+
+	topology_flood
+	ulimit -n 1000
+	start_agent_with_entries 8192
+	limit_descriptors 9
+	"$TOOLS/flood" "$PREFIX-host" "$count" 50 >/dev/null
+	wait_for_log host 'maps that are nearly full cannot be swapped'
+	limit_descriptors 1000
+	wait_for_log host 'maps that were nearly full are swapped'
+	"$TOOLS/flood" "$PREFIX-host" "$count" 50 >/dev/null
+	stop_agent host
+	expect_equal 'bytes and packets' "$((2 * count * 29)) $((2 * count))" "$(accounted host)"
+	expect_equal 'complaints of maps' 1 "$(agent_log_count host 'cannot be swapped')"
+}
+
 # Faster than maps can be swapped: what finds no room is told to the byte.
 story_flood_of_new_flows() {
 	local count=200000
