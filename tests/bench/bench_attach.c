@@ -55,7 +55,7 @@ struct bench {
 	uint32_t highest_ifindex;
 };
 
-static void must(bool good, const char *what)
+static void require(bool good, const char *what)
 {
 	if (good)
 		return;
@@ -97,8 +97,8 @@ static void watch_links(struct bench *bench)
 		.data = bench,
 	};
 
-	must(!rtnl_new(&bench->rtnl, &handlers), "rtnetlink");
-	must(!rtnl_dump(bench->rtnl), "links");
+	require(!rtnl_new(&bench->rtnl, &handlers), "rtnetlink");
+	require(!rtnl_dump(bench->rtnl), "links");
 }
 
 static void agent_start(struct bench *bench)
@@ -107,9 +107,9 @@ static void agent_start(struct bench *bench)
 	int log[2];
 
 	*agent = (struct agent){0};
-	must(!pipe2(log, O_CLOEXEC), "pipe");
+	require(!pipe2(log, O_CLOEXEC), "pipe");
 	agent->pid = fork();
-	must(agent->pid >= 0, "fork");
+	require(agent->pid >= 0, "fork");
 	if (!agent->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(log[1], STDERR_FILENO);
@@ -119,7 +119,7 @@ static void agent_start(struct bench *bench)
 	}
 	close(log[1]);
 	agent->log_fd = log[0];
-	must(!fcntl(agent->log_fd, F_SETFL, O_NONBLOCK), "fcntl");
+	require(!fcntl(agent->log_fd, F_SETFL, O_NONBLOCK), "fcntl");
 }
 
 static void agent_line(struct agent *agent)
@@ -137,7 +137,7 @@ static void agent_read(struct agent *agent)
 	char text[4096];
 	ssize_t size = read(agent->log_fd, text, sizeof(text));
 
-	must(size > 0, "the agent ended");
+	require(size > 0, "the agent ended");
 	for (ssize_t i = 0; i < size; i++) {
 		if (text[i] != '\n') {
 			if (agent->length + 1 < sizeof(agent->line))
@@ -157,9 +157,9 @@ static void take_events(struct bench *bench, int timeout_ms)
 		{.fd = bench->agent.log_fd, .events = POLLIN},
 	};
 
-	must(poll(fds, ARRAY_SIZE(fds), timeout_ms) >= 0, "poll");
+	require(poll(fds, ARRAY_SIZE(fds), timeout_ms) >= 0, "poll");
 	if (fds[0].revents)
-		must(!rtnl_dispatch(bench->rtnl), "links");
+		require(!rtnl_dispatch(bench->rtnl), "links");
 	if (fds[1].revents)
 		agent_read(&bench->agent);
 }
@@ -171,7 +171,7 @@ static void agent_wait(struct bench *bench, size_t attached)
 	while (!bench->agent.started || bench->agent.attached < attached) {
 		take_events(bench, 1000);
 		errno = ETIMEDOUT;
-		must(clock_boottime_ns() < deadline_ns, "attached interfaces");
+		require(clock_boottime_ns() < deadline_ns, "attached interfaces");
 	}
 }
 
@@ -182,10 +182,10 @@ static double agent_stop(struct bench *bench)
 
 	kill(bench->agent.pid, SIGTERM);
 	/* nobody must wait for us to read */
-	must(!fcntl(bench->agent.log_fd, F_SETFL, 0), "fcntl");
+	require(!fcntl(bench->agent.log_fd, F_SETFL, 0), "fcntl");
 	for (char text[4096]; read(bench->agent.log_fd, text, sizeof(text)) > 0;)
 		;
-	must(waitpid(bench->agent.pid, &status, 0) == bench->agent.pid && !status, "the agent");
+	require(waitpid(bench->agent.pid, &status, 0) == bench->agent.pid && !status, "the agent");
 	close(bench->agent.log_fd);
 	return (double)(clock_boottime_ns() - begin_ns) / NSEC_PER_SEC;
 }
@@ -199,7 +199,7 @@ static long agent_status(const struct bench *bench, const char *field)
 
 	snprintf(path, sizeof(path), "/proc/%d/status", bench->agent.pid);
 	file = fopen(path, "re");
-	must(file, path);
+	require(file, path);
 	while (fgets(line, sizeof(line), file))
 		if (!strncmp(line, field, strlen(field)) && line[strlen(field)] == ':')
 			value = strtol(line + strlen(field) + 1, NULL, 10);
@@ -215,10 +215,10 @@ static double agent_cpu_s(const struct bench *bench)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", bench->agent.pid);
 	file = fopen(path, "re");
-	must(file, path);
-	must(fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-		    &system) == 2,
-	     path);
+	require(file, path);
+	require(fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+		       &system) == 2,
+		path);
 	fclose(file);
 	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
@@ -231,7 +231,7 @@ static bool agent_rests(const struct bench *bench)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", bench->agent.pid);
 	file = fopen(path, "re");
-	must(file && fscanf(file, "%*d %*s %c", &state) == 1, path);
+	require(file && fscanf(file, "%*d %*s %c", &state) == 1, path);
 	fclose(file);
 	return state == 'S';
 }
@@ -254,7 +254,7 @@ static double agent_maps_kib(const struct bench *bench)
 		 "$2 } /^map_id/ { seen[$2] = s } END { for (i in seen) t += seen[i]; print t }'",
 		 bench->agent.pid);
 	pipe = popen(command, "re");
-	must(pipe && fscanf(pipe, "%lf", &bytes) == 1, "fdinfo");
+	require(pipe && fscanf(pipe, "%lf", &bytes) == 1, "fdinfo");
 	pclose(pipe);
 	return bytes / 1024;
 }
@@ -263,7 +263,7 @@ static FILE *batch_begin(void)
 {
 	FILE *batch = popen("ip -batch -", "we");
 
-	must(batch, "ip");
+	require(batch, "ip");
 	return batch;
 }
 
@@ -273,7 +273,7 @@ static void make_pairs(unsigned int first, unsigned int count)
 
 	for (unsigned int i = first; i < first + count; i++)
 		fprintf(batch, "link add a%u type veth peer name b%u\n", i, i);
-	must(!pclose(batch), "ip");
+	require(!pclose(batch), "ip");
 }
 
 /* A process in a network namespace of its own, for the other ends. */
@@ -283,9 +283,9 @@ static pid_t make_elsewhere(void)
 	char byte;
 	pid_t pid;
 
-	must(!pipe2(ready, O_CLOEXEC), "pipe");
+	require(!pipe2(ready, O_CLOEXEC), "pipe");
 	pid = fork();
-	must(pid >= 0, "fork");
+	require(pid >= 0, "fork");
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (unshare(CLONE_NEWNET))
@@ -296,7 +296,7 @@ static pid_t make_elsewhere(void)
 		_exit(0);
 	}
 	close(ready[1]);
-	must(read(ready[0], &byte, 1) == 0, "unshare");
+	require(read(ready[0], &byte, 1) == 0, "unshare");
 	close(ready[0]);
 	return pid;
 }
@@ -382,8 +382,8 @@ static void bench_kernel_alone(struct bench *bench)
 	struct links links;
 	struct tc *tc;
 
-	must(program_fd >= 0, "program");
-	must(!tc_new(&tc), "tc");
+	require(program_fd >= 0, "program");
+	require(!tc_new(&tc), "tc");
 	bench->agent.log_fd = -1;
 	links_begin(&links);
 	for (unsigned int i = 0; i < ONE_BY_ONE; i++) {
@@ -407,7 +407,7 @@ static void bench_kernel_alone(struct bench *bench)
 		tc_change(tc, &qdisc, 1);
 		tc_change(tc, filters, ARRAY_SIZE(filters));
 		links.ms[i] = (double)(clock_boottime_ns() - bench->told_ns) / NSEC_PER_MSEC;
-		must(!qdisc.result && !filters[0].result && !filters[1].result, "clsact");
+		require(!qdisc.result && !filters[0].result && !filters[1].result, "clsact");
 		usleep(20000);
 	}
 	links_end(&links, bench->mode);
@@ -426,7 +426,7 @@ static void bench_storm(struct bench *bench)
 	before = bench->agent.attached;
 	cpu_s = agent_cpu_s(bench);
 	maker = fork();
-	must(maker >= 0, "fork");
+	require(maker >= 0, "fork");
 	if (!maker) {
 		make_pairs(0, STORM_PAIRS);
 		_exit(0);
@@ -447,7 +447,7 @@ static double delete_pairs(unsigned int count)
 
 	for (unsigned int i = 0; i < count; i++)
 		fprintf(batch, "link del a%u\n", i);
-	must(!pclose(batch), "ip");
+	require(!pclose(batch), "ip");
 	return (double)(clock_boottime_ns() - begin_ns) / NSEC_PER_SEC;
 }
 
@@ -499,7 +499,7 @@ static void bench_rest(struct bench *bench)
 
 	/* lo, and nine more */
 	make_pairs(0, 4);
-	must(!system("ip link add bridge0 type bridge"), "ip");
+	require(!system("ip link add bridge0 type bridge"), "ip");
 	agent_start(bench);
 	agent_wait(bench, 10);
 	/* what is done once after the start is done, and the links are not looked at as young ones
@@ -532,9 +532,9 @@ static void in_namespace(const struct bench *base, const char *mode,
 
 	fflush(stdout);
 	pid = fork();
-	must(pid >= 0, "fork");
+	require(pid >= 0, "fork");
 	if (!pid) {
-		must(!unshare(CLONE_NEWNET), "unshare");
+		require(!unshare(CLONE_NEWNET), "unshare");
 		bench.mode = mode;
 		watch_links(&bench);
 		measure(&bench);
@@ -542,7 +542,7 @@ static void in_namespace(const struct bench *base, const char *mode,
 		fflush(stdout);
 		_exit(0);
 	}
-	must(waitpid(pid, &status, 0) == pid, "wait");
+	require(waitpid(pid, &status, 0) == pid, "wait");
 	if (status)
 		exit(1);
 }

@@ -10,32 +10,14 @@
 #include "report/format.h"
 #include "report/locals.h"
 #include "report/merge.h"
+#include "tests/bench/bench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BATCH 49152 /* three quarters of a map */
-
-static void must(int err, const char *what)
-{
-	if (err >= 0)
-		return;
-	fprintf(stderr, "bench: %s: %s\n", what, strerror(-err));
-	exit(1);
-}
-
-static double cpu_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
 
 static uint64_t next_random(void)
 {
