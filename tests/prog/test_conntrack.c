@@ -6,6 +6,7 @@
 #include "netlink/conntrack.h"
 #include "report/nat.h"
 #include "tests/prog/ctnetlink.h"
+#include "tests/prog/skip.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -173,14 +174,6 @@ static int tear_down(void **state)
 	space_free(&router);
 	space_free(&server);
 	return 0;
-}
-
-static void skip_if_missing(void)
-{
-	if (!missing)
-		return;
-	print_message("%s\n", missing);
-	skip();
 }
 
 /* What the monitor said, last things last; and the table that it feeds. */
@@ -452,7 +445,7 @@ static void test_does_not_start_tracking(void **state)
 	int from, to;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&client);
 	watcher_init(&watcher);
 	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
@@ -475,7 +468,7 @@ static void test_udp_masqueraded(void **state)
 	struct watcher watcher, later;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	talk_udp_masqueraded(4000);
@@ -509,7 +502,7 @@ static void test_udp_masqueraded_v6(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	converse(&from, &to, &to);
@@ -529,7 +522,7 @@ static void test_tcp_dnat(void **state)
 	char byte;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	from = bound_socket(&client, SOCK_STREAM, "10.1.0.2", 4001);
@@ -567,7 +560,7 @@ static void test_dnat_of_own(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	converse(&from, &to, &asked);
@@ -585,7 +578,7 @@ static void test_zone(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	converse(&from, &to, &to);
@@ -606,7 +599,7 @@ static void test_untranslated_stay_out(void **state)
 	char byte;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	converse(&from, &to, &to);
@@ -634,7 +627,7 @@ static void test_ports_that_do_not_tell(void **state)
 	};
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
 		uint16_t from = cases[i / 2].from, to = cases[i / 2].to;
@@ -681,7 +674,7 @@ static void test_translated_unmarked(void **state)
 	};
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		unsigned int passes = cases[i].passes;
@@ -735,7 +728,7 @@ static void test_client_of_untranslated(void **state)
 	struct watcher watcher, later;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	converse(&from, &to, &to);
@@ -772,7 +765,7 @@ static void test_client_of_pings(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	assert_true(run(&client, "ping -q -c 1 10.1.0.1 >/dev/null"));
@@ -792,14 +785,12 @@ static void test_short_lived(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	if (!conntrack_has_events()) {
 		watcher_clean(&watcher);
-		print_message("the kernel does not tell of conntrack entries that come and "
-			      "go\n");
-		skip();
+		skip_because("the kernel does not tell of conntrack entries that come and go");
 	}
 	talk_udp_masqueraded(4005);
 	delete_all_entries();
@@ -823,7 +814,7 @@ static void test_dump_finds_the_gone(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	talk_udp_masqueraded(4006);
 	enter(&router);
 	watcher_init(&watcher);
@@ -843,7 +834,7 @@ static void test_overrun(void **state)
 	int small = 1;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	watcher_init(&watcher);
 	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
@@ -874,7 +865,7 @@ static void test_queue_that_is_never_empty(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	delete_all_entries();
 	watcher_init(&watcher);
@@ -902,7 +893,7 @@ static void test_without_privilege(void **state)
 	pid_t child;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	child = fork();
 	assert_true(child >= 0);
@@ -1001,7 +992,7 @@ static void test_large_table(void **state)
 	long before, resident, max;
 
 	(void)state;
-	skip_if_missing();
+	skip_if(missing);
 	enter(&router);
 	max = read_sysctl("nf_conntrack_max");
 	if (max < ENTRIES + 1000) {

@@ -3,6 +3,7 @@
 #include "lib/clock.h"
 #include "supervisor/flow_map.h"
 #include "supervisor/program.h"
+#include "tests/prog/skip.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -43,17 +44,12 @@ static void test_all_slots(void **state)
 	struct flow_map map;
 
 	(void)state;
-	if (geteuid()) {
-		print_message("not root\n");
-		skip();
-	}
+	skip_unless_root();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = limit.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	if (limit.rlim_cur < ALL + 100) {
-		print_message("RLIMIT_NOFILE allows less descriptors than there are slots\n");
-		skip();
-	}
+	if (limit.rlim_cur < ALL + 100)
+		skip_because("RLIMIT_NOFILE allows fewer descriptors than there are slots");
 	assert_int_equal(program_new(&program, NULL, 0, false), 0);
 	assert_int_equal(flow_maps_new(&maps, program, NULL, 1), 0);
 	assert_int_equal(flow_maps_prepare(maps, 2), 0);

@@ -3,6 +3,7 @@
 #include "tests/prog/cases.h"
 #include "tests/prog/harness.h"
 #include "tests/prog/link.h"
+#include "tests/prog/skip.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,14 +32,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void skip_if_denied(void)
-{
-	if (denied) {
-		print_message("%s\n", denied);
-		skip();
-	}
-}
-
 static struct __sk_buff case_context(const struct packet_case *c)
 {
 	return (struct __sk_buff){.gso_size = c->gso_size, .gso_segs = c->gso_segs};
@@ -59,7 +52,7 @@ static void test_case(void **state, const struct packet_case *c)
 	struct harness *h = *state;
 	struct packet p;
 
-	skip_if_denied();
+	skip_if(denied);
 	case_packet(c, &p);
 	harness_set_slot(h, LOOPBACK, LOOPBACK, c->no_ethernet ? FLOW_SLOT_COUNTED : COUNTED);
 	run_program(h->in, &p, &ctx);
@@ -75,7 +68,7 @@ static void test_not_linear(void **state)
 	struct harness *h = *state;
 	struct packet p;
 
-	skip_if_denied();
+	skip_if(denied);
 	for (size_t i = 0; i < ARRAY_SIZE(packet_cases); i++) {
 		const struct packet_case *c = &packet_cases[i];
 		struct __sk_buff ctx = case_context(c);
@@ -86,10 +79,8 @@ static void test_not_linear(void **state)
 		case_packet(c, &p);
 		ctx.data_end = ETH_HLEN;
 		r = try_program(h->in, &p, &ctx, 1);
-		if (r == -EINVAL && i == 0) {
-			print_message("TEST_RUN here makes linear packets only\n");
-			skip();
-		}
+		if (r == -EINVAL && i == 0)
+			skip_because("TEST_RUN here makes linear packets only");
 		if (r)
 			fail_msg("%s: %s", c->name, strerror(-r));
 		expect_case(h, c, FLOW_INGRESS);
@@ -103,7 +94,7 @@ static void test_frames(void **state)
 	struct harness *h = *state;
 	struct packet p;
 
-	skip_if_denied();
+	skip_if(denied);
 	for (size_t i = 0; i < ARRAY_SIZE(packet_cases); i++) {
 		const struct packet_case *c = &packet_cases[i];
 		struct __sk_buff ctx = case_context(c);
@@ -134,7 +125,7 @@ static void test_not_linear_sent(void **state)
 	struct link_filters filters;
 	struct packet p;
 
-	skip_if_denied();
+	skip_if(denied);
 	link_filters_add(&filters, h->out);
 	for (size_t i = 0; i < ARRAY_SIZE(packet_cases); i++) {
 		const struct packet_case *c = &packet_cases[i];
@@ -166,7 +157,7 @@ static void test_cut_frames(void **state)
 	};
 	struct harness *h = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	for (size_t i = 0; i < ARRAY_SIZE(frames); i++) {
 		struct packet p;
 		size_t full;
@@ -196,7 +187,7 @@ static void test_short_chains(void **state)
 	struct harness *h = *state;
 	struct packet p;
 
-	skip_if_denied();
+	skip_if(denied);
 	packet_build(&p, chain);
 	for (int payload = 1; payload <= (int)p.size - ETH_HLEN - 40; payload++) {
 		struct want flow = FLOW6(17, 1, 2, 40 + payload);
@@ -236,7 +227,7 @@ static void test_ipv4_fragments(void **state)
 {
 	struct harness *h = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	/* the later ones before the first: nobody knows their ports */
 	SENT(FLOW4(17, 0, 0, 60), ETHERNET, V4(.next = 17, .fragment = 5, .id = 77), DATA(40));
 	SENT(FLOW4(17, 3, 4, 68), ETHERNET, V4(.fragment = 0x2000, .id = 77), UDP(3, 4), DATA(40));
@@ -266,7 +257,7 @@ static void test_ipv6_fragments(void **state)
 {
 	struct harness *h = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	SENT(FLOW6(17, 0, 0, 88), ETHERNET, V6(), FRAGMENT(0x0030, 77, .next = 17), DATA(40));
 	SENT(FLOW6(17, 3, 4, 96), ETHERNET, V6(), FRAGMENT(1, 77), UDP(3, 4), DATA(40));
 	SENT(FLOW6(17, 3, 4, 88), ETHERNET, V6(), FRAGMENT(0x0031, 77, .next = 17), DATA(40));
@@ -313,7 +304,7 @@ static void test_old_fragments(void **state)
 {
 	struct harness *h = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	SENT(FLOW4(17, 3, 4, 68), ETHERNET, V4(.fragment = 0x2000, .id = 77), UDP(3, 4), DATA(40));
 	age_fragments(h, 25);
 	SENT(FLOW4(17, 3, 4, 60), ETHERNET, V4(.next = 17, .fragment = 6, .id = 77), DATA(40));
@@ -373,7 +364,7 @@ static void test_turned_back(void **state)
 	const uint8_t is = 1;
 	int turners;
 
-	skip_if_denied();
+	skip_if(denied);
 	turners = harness_fd(h, "turners");
 	assert_int_equal(bpf_map_update_elem(turners, &here, &is, BPF_ANY), 0);
 	assert_int_equal(bpf_map_update_elem(turners, &elsewhere, &is, BPF_ANY), 0);
@@ -394,10 +385,8 @@ static void skip_if_never_received(const struct harness *h)
 	struct packet p;
 
 	packet_build(&p, udp_items);
-	if (try_program(h->out, &p, &ctx, 1) == -EINVAL) {
-		print_message("TEST_RUN here makes packets of no ingress_ifindex only\n");
-		skip();
-	}
+	if (try_program(h->out, &p, &ctx, 1) == -EINVAL)
+		skip_because("TEST_RUN here makes packets of no ingress_ifindex only");
 	harness_clear(h);
 }
 
@@ -406,7 +395,7 @@ static void test_egress_classes(void **state)
 	const uint32_t covered = 50, uncovered = 51, unknown = 52, second = 53, partial = 54;
 	struct harness *h = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	skip_if_never_received(h);
 	harness_set_slot(h, flow_slot_place(covered, 0), covered, FLOW_SLOT_COVERED);
 	harness_set_slot(h, flow_slot_place(uncovered, 0), uncovered, COUNTED);
@@ -454,7 +443,7 @@ static void test_tags(void **state)
 	struct harness *h = *state;
 	cpu_set_t one, all;
 
-	skip_if_denied();
+	skip_if(denied);
 	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
@@ -486,7 +475,7 @@ static void test_classes_elsewhere(void **state)
 	struct entry e = counted_entry(arp, &want, FLOW_EGRESS_REPEAT);
 	struct packet p;
 
-	skip_if_denied();
+	skip_if(denied);
 	harness_set_slot(h, LOOPBACK, LOOPBACK,
 			 COUNTED | FLOW_SLOT_BORN_REPEAT | FLOW_SLOT_COVERED);
 	packet_build(&p, arp);
@@ -503,7 +492,7 @@ static void test_slot_places(void **state)
 	struct harness *h = *state;
 	uint32_t slot = TEST_SLOT, first_index = flow_slot_index(first, 0);
 
-	skip_if_denied();
+	skip_if(denied);
 	assert_int_not_equal(first, second);
 	SENT(FLOW4(17, 1, 2, 28), ETHERNET, V4(), UDP(1, 2));
 	harness_set_slot(h, first, other, COUNTED);
@@ -546,7 +535,7 @@ static void test_map_full(void **state)
 	struct harness *h = *state;
 	struct entry entries[3];
 
-	skip_if_denied();
+	skip_if(denied);
 	harness_renew_map(h, FLOW_OWN_ENTRIES + 2);
 	for (int i = 0; i < 3; i++) {
 		int sender;
@@ -567,7 +556,7 @@ static void test_fill(void **state)
 	uint32_t slot = TEST_SLOT;
 	struct flow_fill none = {0};
 
-	skip_if_denied();
+	skip_if(denied);
 	for (int i = 1; i <= 20; i++) {
 		struct item items[] = {ETHERNET, V4(), UDP(i, 2), {0}};
 
@@ -599,7 +588,7 @@ static void test_nearly_full(void **state)
 	struct ring_buffer *ring;
 	int said = 0, port = 1;
 
-	skip_if_denied();
+	skip_if(denied);
 	ring = ring_buffer__new(harness_fd(h, "nearly_full"), note_slot, &said, NULL);
 	assert_non_null(ring);
 	for (int round = 1; round <= 2; round++) {
@@ -626,7 +615,7 @@ static void test_conversation(void **state)
 	struct entry e;
 	int sender;
 
-	skip_if_denied();
+	skip_if(denied);
 	e = entry_of(there, &want, &sender);
 	assert_int_equal(sender, 0);
 	set_count(&e, 0, FLOW_INGRESS, 100, 2);
@@ -706,10 +695,9 @@ static void run_race(struct harness *h, int flows, int repeat)
 	int cpus[2];
 
 	if (!two_cpus(cpus)) {
-		print_message("only one CPU\n");
 		free(entries);
 		free(arrived);
-		skip();
+		skip_because("only one CPU");
 	}
 	assert_true(entries && arrived);
 	for (int flow = 0; flow < flows; flow++) {
@@ -734,7 +722,7 @@ static void run_race(struct harness *h, int flows, int repeat)
 
 static void test_race_to_insert(void **state)
 {
-	skip_if_denied();
+	skip_if(denied);
 	for (int round = 0; round < RACE_ROUNDS; round++) {
 		run_race(*state, RACE_FLOWS, 1);
 		harness_clear(*state);
@@ -743,7 +731,7 @@ static void test_race_to_insert(void **state)
 
 static void test_race_to_add(void **state)
 {
-	skip_if_denied();
+	skip_if(denied);
 	run_race(*state, 2, RACE_REPEAT);
 }
 
@@ -763,7 +751,7 @@ static void test_room_in_the_verifier(void **state)
 {
 	const struct harness *h = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	expect_room(h->in);
 	expect_room(h->out);
 }

@@ -5,6 +5,7 @@
  */
 #include "tests/prog/harness.h"
 #include "tests/prog/reference.h"
+#include "tests/prog/skip.h"
 
 #define DEFAULT_PACKETS 50000
 #define BATCH		4000 /* packets between two fresh fragment memories: less than 8192 */
@@ -177,9 +178,8 @@ static void test_random_packets(void **state)
 
 	(void)state;
 	if (denied) {
-		print_message("%s\n", denied);
 		free(reference);
-		skip();
+		skip_because(denied);
 	}
 	assert_non_null(reference);
 	random_state = seed();

@@ -9,6 +9,7 @@
 #include "netlink/socket.h"
 #include "netlink/tc.h"
 #include "netlink/wireguard.h"
+#include "tests/prog/skip.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -163,14 +164,6 @@ static void on_dump_end(void *data)
 		if (!view->addrs[i].mentioned)
 			view->addrs[i] = view->addrs[--view->addr_count];
 	view->ends++;
-}
-
-static void need_root(void)
-{
-	if (geteuid() != 0) {
-		print_message("needs root: makes network namespaces\n");
-		skip();
-	}
 }
 
 static void run(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -337,7 +330,7 @@ static void test_dump_tells_what_is_there(void **state)
 	struct view *view = *state;
 	const struct link *lo, *v0, *v1, *br;
 
-	need_root();
+	skip_unless_root();
 	run("ip link add name v0 type veth peer name v1");
 	run("ip link add name bridge0 type bridge");
 	run("ip link set v0 master bridge0");
@@ -375,7 +368,7 @@ static void test_the_socket(void **state)
 	socklen_t length = sizeof(int);
 	int size;
 
-	need_root();
+	skip_unless_root();
 	assert_true(fcntl(rtnl_fd(view->rtnl), F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(getsockopt(rtnl_fd(view->rtnl), SOL_SOCKET, SO_RCVBUF, &size, &length), 0);
 	assert_true(size >= 16 << 20);
@@ -389,7 +382,7 @@ static void test_links_come_change_and_go(void **state)
 	struct view *view = *state;
 	uint32_t ifindex;
 
-	need_root();
+	skip_unless_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	run("ip link add name v0 type veth peer name v1");
 	wait_for(view, by_name(view, "v0") && by_name(view, "v1"));
@@ -436,7 +429,7 @@ static void test_a_port_leaving_its_bridge_stays_a_link(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	run("ip link add name bridge0 type bridge");
 	run("ip link add name v0 type veth peer name v1");
 	run("ip link set v0 master bridge0 up");
@@ -499,7 +492,7 @@ static void test_a_link_moved_to_another_namespace_is_gone(void **state)
 	pid_t elsewhere;
 	int stay;
 
-	need_root();
+	skip_unless_root();
 	elsewhere = start_elsewhere(&stay);
 	run("ip link add name v0 type veth peer name v1");
 	wait_for(view, by_name(view, "v0") && by_name(view, "v1"));
@@ -521,7 +514,7 @@ static void test_addresses(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	run("ip link add name v0 type veth peer name v1");
 	run("ip addr add 192.0.2.1/24 dev v0");
 	wait_for(view, has_addr(view, "v0", "::ffff:192.0.2.1"));
@@ -559,7 +552,7 @@ static void test_an_overrun_is_made_up_for(void **state)
 	FILE *batch;
 	int i;
 
-	need_root();
+	skip_unless_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	set_receive_buffer(view, 1);
 	batch = batch_begin();
@@ -599,7 +592,7 @@ static void test_no_memory_for_a_message(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	run("ip link add name v0 type veth peer name v1");
 	parse_failures = 1;
@@ -614,7 +607,7 @@ static void test_no_memory_for_the_handler(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	run("ip link add name v0 type veth peer name v1");
 	handler_failures = 1;
@@ -634,7 +627,7 @@ static void test_no_memory_for_the_dump(void **state)
 	struct view *view = *state;
 	int64_t end_ns = clock_boottime_ns() + DEADLINE_NS;
 
-	need_root();
+	skip_unless_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	run("ip link add name v0 type veth peer name v1");
 	parse_failures = 2;
@@ -673,7 +666,7 @@ static void test_an_interrupted_dump_is_begun_anew(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	interrupted = true;
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	assert_false(interrupted);
@@ -696,7 +689,7 @@ static void test_a_change_right_after_an_overrun(void **state)
 	FILE *batch;
 	int i;
 
-	need_root();
+	skip_unless_root();
 	assert_int_equal(rtnl_dump(view->rtnl), 0);
 	set_receive_buffer(view, 1);
 	batch = batch_begin();
@@ -725,7 +718,7 @@ static void test_a_link_goes_in_the_middle_of_a_dump(void **state)
 	FILE *batch;
 	int i;
 
-	need_root();
+	skip_unless_root();
 	batch = batch_begin();
 	for (i = 0; i < MANY / 2; i++)
 		fprintf(batch, "link add name v%d type veth peer name w%d\n", i, i);
@@ -751,7 +744,7 @@ static void test_links_that_never_rest(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	view->on_begin = change_a_link;
 	assert_int_equal(rtnl_dump(view->rtnl), -EAGAIN);
 	assert_true(view->begins > 1);
@@ -789,7 +782,7 @@ static void test_a_queue_that_is_never_empty(void **state)
 {
 	struct view *view = *state;
 
-	need_root();
+	skip_unless_root();
 	view->on_link = change_again;
 	change_mtu(49999);
 	alarm(60); /* for ever would be longer */
@@ -832,7 +825,7 @@ static void test_dumps_while_links_change(void **state)
 	int r, status;
 	pid_t pid;
 
-	need_root();
+	skip_unless_root();
 	set_receive_buffer(view, 20000);
 	pid = fork();
 	assert_true(pid >= 0);
@@ -854,7 +847,7 @@ static void test_a_link_with_many_names(void **state)
 	FILE *batch;
 	int i;
 
-	need_root();
+	skip_unless_root();
 	run("ip link add name v0 type veth peer name v1");
 	/* of a link that is down the kernel does not tell this */
 	run("ip link set v0 up");
@@ -882,7 +875,7 @@ static void test_forged_messages_are_dropped(void **state)
 	struct ifinfomsg *info;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	message->nlmsg_type = RTM_NEWLINK;
 	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
 	info->ifi_index = 99;
@@ -1033,7 +1026,7 @@ static void test_clsact(void **state)
 	struct tc *tc = *state;
 	uint32_t v0, v1;
 
-	need_root();
+	skip_unless_root();
 	v0 = if_nametoindex("v0");
 	v1 = if_nametoindex("v1");
 	assert_int_equal(list_clsacts(tc).count, 0);
@@ -1065,7 +1058,7 @@ static void test_many_clsacts(void **state)
 	FILE *batch;
 	uint32_t i;
 
-	need_root();
+	skip_unless_root();
 	batch = batch_begin();
 	for (i = 0; i < 15; i++)
 		fprintf(batch, "link add name a%u type veth peer name b%u\n", i, i);
@@ -1090,7 +1083,7 @@ static void test_no_such_link(void **state)
 	struct tc *tc = *state;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	assert_int_equal(add_clsact(tc, 9999), -ENODEV);
 	assert_int_equal(tc_clsact_delete(tc, 9999), -ENODEV);
@@ -1106,7 +1099,7 @@ static void test_no_clsact(void **state)
 	uint32_t v0, v1;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	v1 = if_nametoindex("v1");
@@ -1128,7 +1121,7 @@ static void test_filters(void **state)
 	uint32_t v0;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	assert_int_equal(add_clsact(tc, v0), 0);
@@ -1178,7 +1171,7 @@ static void test_filter_names(void **state)
 	uint32_t v0;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	memset(name, 'n', sizeof(name) - 1);
@@ -1214,7 +1207,7 @@ static void test_changes_together(void **state)
 	uint32_t v0;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	changes[0] = (struct tc_change){.kind = TC_CLSACT_ADD, .ifindex = v0};
@@ -1290,7 +1283,7 @@ static void test_filters_of_others_stay(void **state)
 	uint32_t v0;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	run("tc qdisc add dev v0 clsact");
@@ -1362,7 +1355,7 @@ static void test_callbacks_may_use_the_handle(void **state)
 	uint32_t handle, v0;
 	int fd;
 
-	need_root();
+	skip_unless_root();
 	fd = load_program();
 	v0 = if_nametoindex("v0");
 	assert_int_equal(add_clsact(sweep.tc, v0), 0);
@@ -1382,12 +1375,10 @@ static void test_no_wireguard_device(void **state)
 	int r;
 
 	(void)state;
-	need_root();
+	skip_unless_root();
 	r = wireguard_get_port(1, &port);
-	if (r == -ENOENT) {
-		print_message("the kernel has no WireGuard\n");
-		skip();
-	}
+	if (r == -ENOENT)
+		skip_because("the kernel has no WireGuard");
 	assert_int_equal(r, -EOPNOTSUPP);
 	assert_int_equal(wireguard_get_port(0x7fffffff, &port), -ENODEV);
 	assert_int_equal(port, 7);

@@ -2,6 +2,7 @@
 /* Bytes that outlive the agent, however many there are. */
 #include "lib/buffer.h"
 #include "supervisor/pins.h"
+#include "tests/prog/skip.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -37,10 +38,7 @@ static void test_bytes(void **state)
 
 	(void)state;
 	assert_non_null(bytes);
-	if (geteuid()) {
-		print_message("not root\n");
-		skip();
-	}
+	skip_unless_root();
 	/* a folder of pins of its own */
 	assert_int_equal(unshare(CLONE_NEWNET), 0);
 	for (size_t i = 0; i < 16 << 20; i++)

@@ -5,6 +5,7 @@
 #include "supervisor/program.h"
 #include "supervisor/slot_table.h"
 #include "tests/prog/packet.h"
+#include "tests/prog/skip.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -74,14 +75,6 @@ static int teardown(void **state)
 	}
 	free(f);
 	return 0;
-}
-
-static void skip_if_denied(void)
-{
-	if (!denied)
-		return;
-	print_message("%s\n", denied);
-	skip();
 }
 
 /* COUNT UDP packets of 28 bytes between that port here and port 9 there, through the ingress or the
@@ -212,7 +205,7 @@ static void test_holds_flows_beside_each_other(void **state)
 {
 	struct fixture *f = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	send_packets(f, false, 1, 10);
 	assert_held_and_mapped(f, 10, 0);
@@ -231,7 +224,7 @@ static void test_settles_a_flow_for_another_in_its_place(void **state)
 	struct flow_count before;
 	uint16_t other;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	send_packets(f, false, 1, 15);
 	other = send_from_colliding_port(f, 1);
@@ -256,7 +249,7 @@ static void test_hooks_hold_trains_of_their_own(void **state)
 {
 	struct fixture *f = *state;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	for (int i = 0; i < 4; i++) {
 		send_packets(f, false, 1, 1);
@@ -278,7 +271,7 @@ static void test_epochs(void **state)
 	struct fixture *f = *state;
 	struct flow_count taken = {0};
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	send_packets(f, false, 1, 10);
 	program_flip_epoch(f->program);
@@ -309,7 +302,7 @@ static void test_settles_into_map_full(void **state)
 	struct flow_value value = {0};
 	struct flow_map old;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	flow_maps_set_entries(f->maps, 16 + FLOW_REASONS);
 	assert_int_equal(flow_maps_swap(f->maps, &map, &old, 1, NULL, NULL), 0);
@@ -345,7 +338,7 @@ static void test_each_flow_has_its_own(void **state)
 	uint32_t random = 1;
 	struct flow_map old;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	for (int i = 0; i < 30000; i++) {
 		bool reply;
@@ -413,7 +406,7 @@ static void test_drains_under_load(void **state)
 	struct flow_map old;
 	unsigned int under_load = 0;
 
-	skip_if_denied();
+	skip_if(denied);
 	for (int i = 0; i < 2; i++) {
 		senders[i] = (struct sender){.fixture = f,
 					     .cpu = (int)(i % sysconf(_SC_NPROCESSORS_ONLN)),
@@ -461,7 +454,7 @@ static void test_too_many_flows(void **state)
 	uint16_t port = 1, end = FLOW_TRAINS_MAX + 8 * FLOW_IN_VAIN;
 	uint64_t mapped;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	while (port < end)
 		send_packets(f, false, port++, 1);
@@ -491,7 +484,7 @@ static void test_two_flows_in_one_place(void **state)
 	uint16_t ports[2] = {1};
 	uint64_t beside;
 
-	skip_if_denied();
+	skip_if(denied);
 	stay_on_cpu(0);
 	send_packets(f, false, ports[0], 1);
 	ports[1] = send_from_colliding_port(f, ports[0]);
@@ -533,7 +526,7 @@ static void test_staged_words(void **state)
 	struct slot_table *slots;
 	uint64_t a_round;
 
-	skip_if_denied();
+	skip_if(denied);
 	slots = program_slots(f->program);
 	counted.slot = (uint16_t)f->map.slot;
 	a_round = count_on_each_cpu(f);
