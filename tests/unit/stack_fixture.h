@@ -31,6 +31,12 @@ static inline int teardown_stack(void **state)
 	return 0;
 }
 
+static inline void add_container_host(void)
+{
+	stack_add(&stack, "lo", "loopback");
+	stack_add_container_host(&stack);
+}
+
 static inline void make_report(void)
 {
 	report_clean(&report);
@@ -41,6 +47,14 @@ static inline void next_interval(void)
 {
 	make_report();
 	merge_next_interval(stack.merge);
+}
+
+/* The interval that ends has so many packets, of 100 bytes each, in all. */
+static inline void assert_total(uint64_t packets)
+{
+	next_interval();
+	assert_int_equal(report.total.packets, packets);
+	assert_int_equal(report.total.bytes, 100 * packets);
 }
 
 /* The report has that one flow, seen on path. */

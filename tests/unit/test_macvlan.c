@@ -12,13 +12,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static void assert_total(uint64_t packets)
-{
-	next_interval();
-	assert_int_equal(report.total.packets, packets);
-	assert_int_equal(report.total.bytes, 100 * packets);
-}
-
 static void add_macvlan(void)
 {
 	stack_add(&stack, "eth0", "physical");

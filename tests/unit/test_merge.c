@@ -14,12 +14,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static void add_container_host(void)
-{
-	stack_add(&stack, "lo", "loopback");
-	stack_add_container_host(&stack);
-}
-
 /* The rows of the table in doc/dedup.md, with n packets each. */
 static void container_to_container(int n)
 {
@@ -333,13 +327,6 @@ static void add_macvlan_host(void)
 	stack_over(&stack, "mv", "macvlan", "eth0");
 	stack_veth_abroad(&stack, "vc");
 	stack_resolve(&stack);
-}
-
-static void assert_total(uint64_t packets)
-{
-	next_interval();
-	assert_int_equal(report.total.packets, packets);
-	assert_int_equal(report.total.bytes, 100 * packets);
 }
 
 static void forwarded_by_a_macvlan(void **state)

@@ -28,10 +28,9 @@ static uint32_t random_below(uint32_t n)
 }
 
 /* Nothing is judged here. */
-static void add_container_host(void)
+static void add_plain_host(void)
 {
-	stack_add(&stack, "lo", "loopback");
-	stack_add_container_host(&stack);
+	add_container_host();
 	stack_resolve(&stack);
 }
 
@@ -96,7 +95,7 @@ static void assert_adds_up(void)
 static void smallest_are_summed(void **state)
 {
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	merge_set_max_flows(stack.merge, 4);
 	for (unsigned int i = 1; i <= 6; i++) {
 		struct flow_key key = flow_number(i);
@@ -151,7 +150,7 @@ static void summed_flow_comes_again(void **state)
 	struct flow_key key = flow_number(1);
 
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	merge_set_max_flows(stack.merge, 2);
 	stack_in(&stack, "vc1", &key, 0, 1);
 	for (unsigned int i = 2; i <= 4; i++) {
@@ -180,7 +179,7 @@ static void copy_has_the_sums(void **state)
 	struct merge *original = stack.merge, *copy;
 
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	merge_set_max_flows(stack.merge, 2);
 	for (unsigned int i = 1; i <= 4; i++) {
 		struct flow_key key = flow_number(i);
@@ -327,7 +326,7 @@ static void summed_and_filtered(void **state)
 	struct filter only = {0}, ignore = {0};
 
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	assert_int_equal(filter_add_ports(&only, 80, 80), 0);
 	assert_int_equal(filter_add_protocol(&ignore, IPPROTO_UDP), 0);
 	stack.only = &only;
@@ -387,7 +386,7 @@ static void maps_read_in_turn(void **state)
 	size_t size = 0;
 
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	for (int round = 1; round <= 6; round++) {
 		stack_in(&stack, "eth0", &key, 0, 1);
 		stack_in(&stack, "vc1", &key, 0, 1);
@@ -406,7 +405,7 @@ static struct buffer bytes_of_a_merge_with_sums(void)
 {
 	struct buffer bytes = {0};
 
-	add_container_host();
+	add_plain_host();
 	merge_set_max_flows(stack.merge, 2);
 	for (unsigned int i = 1; i <= 4; i++) {
 		struct flow_key key = flow_number(i);
@@ -598,7 +597,7 @@ static void compare_with_model(size_t limit, const uint64_t packets[FLOWS],
 static void largest_are_named(void **state)
 {
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	for (int round = 0; round < ROUNDS; round++) {
 		unsigned int flows = 1 + random_below(FLOWS), way[FLOWS];
 		unsigned int most = 1 + random_below(50); /* many are alike */
@@ -628,7 +627,7 @@ static void largest_are_named(void **state)
 static void sums_are_exact(void **state)
 {
 	(void)state;
-	add_container_host();
+	add_plain_host();
 	for (int round = 0; round < ROUNDS; round++) {
 		size_t limit = 1 + random_below(FLOWS);
 		uint64_t sent[2] = {0}, counted[2] = {0};

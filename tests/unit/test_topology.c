@@ -1,28 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "tests/unit/stack.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-// clang-format off
-#include <cmocka.h>
-// clang-format on
-
-static struct stack stack;
-
-static int setup(void **state)
-{
-	(void)state;
-	stack_init(&stack);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	stack_clean(&stack);
-	return 0;
-}
+#include "tests/unit/stack_fixture.h"
 
 static const struct topology_role *role(const char *name)
 {
@@ -61,12 +38,6 @@ static void assert_sights(const char *name, const char *in, const char *out)
 }
 
 /* A container host: uplink, bridge with two containers' veths. */
-static void add_container_host(void)
-{
-	stack_add(&stack, "lo", "loopback");
-	stack_add_container_host(&stack);
-}
-
 static void container_host(void **state)
 {
 	(void)state;
@@ -852,7 +823,7 @@ static void same_roles(void **state)
 	topology_role_clean(&before);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define test(name) cmocka_unit_test_setup_teardown(name, setup_stack, teardown_stack)
 
 int main(void)
 {
