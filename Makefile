@@ -87,7 +87,7 @@ LATER := $(BUILD)/later/build/flowtally
 TOPOLOGY_TEST := $(BUILD)/tests/topology/topology
 SIMULATION := $(BUILD)/tests/simulation/simulation
 TEST_BPF := $(patsubst %.bpf.c,$(BUILD)/%.bpf.o,$(wildcard tests/*/*.bpf.c))
-C_FILES := $(wildcard bpf/*.[ch] $(FOLDERS:=/*.[ch]) tests/*/*.[ch])
+C_FILES := $(wildcard bpf/*.[ch] $(FOLDERS:=/*.[ch]) tests/*.[ch] tests/*/*.[ch])
 SHELL_FILES := $(wildcard tests/*.sh tests/*/*.sh packaging/*.sh packaging/completion/*.bash) .ci/run
 
 .PHONY: all run test test-sanitize test-kernels check analyse bench soak coverage fuzz fuzz-build fuzz-seeds install uninstall deb clean \

@@ -4,7 +4,7 @@
 #define FLOWTALLY_SIMULATION_HOST_H
 
 #include "report/topology.h"
-#include "tests/topology/random.h"
+#include "tests/random.h"
 
 #include <stdbool.h>
 #include <stddef.h>

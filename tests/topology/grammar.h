@@ -3,7 +3,7 @@
 #ifndef FLOWTALLY_TOPOLOGY_GRAMMAR_H
 #define FLOWTALLY_TOPOLOGY_GRAMMAR_H
 
-#include "tests/topology/random.h"
+#include "tests/random.h"
 #include "tests/topology/world.h"
 
 #define LIST_SIZE 1024

@@ -9,6 +9,7 @@
 #include "netlink/link_tunnel.h"
 #include "report/sort.h"
 #include "report/tunnel.h"
+#include "tests/random.h"
 #include "tests/unit/stack_fixture.h"
 
 #include <errno.h>
@@ -19,13 +20,7 @@
 #define FLOW_WAYS  4
 #define VXLAN_PORT 4789
 
-static uint64_t random_state = 1;
-
-static uint32_t random_below(uint32_t n)
-{
-	random_state = random_state * 6364136223846793005U + 1442695040888963407U;
-	return (uint32_t)(random_state >> 33) % n;
-}
+static struct random dice = {.state = 1};
 
 /* Nothing is judged here. */
 static void add_plain_host(void)
@@ -599,21 +594,21 @@ static void largest_are_named(void **state)
 	(void)state;
 	add_plain_host();
 	for (int round = 0; round < ROUNDS; round++) {
-		unsigned int flows = 1 + random_below(FLOWS), way[FLOWS];
-		unsigned int most = 1 + random_below(50); /* many are alike */
-		size_t limit = 1 + random_below(FLOWS);
+		unsigned int flows = 1 + random_below(&dice, FLOWS), way[FLOWS];
+		unsigned int most = 1 + random_below(&dice, 50); /* many are alike */
+		size_t limit = 1 + random_below(&dice, FLOWS);
 		uint64_t packets[FLOWS];
 
 		merge_set_max_flows(stack.merge, limit);
 		for (unsigned int i = 0; i < flows; i++) {
 			struct flow_key key = flow_number(i);
 
-			packets[i] = 1 + random_below(most);
-			way[i] = random_below(FLOW_WAYS);
+			packets[i] = 1 + random_below(&dice, most);
+			way[i] = random_below(&dice, FLOW_WAYS);
 			go(way[i], &key, packets[i]);
-			if (random_below(2))
+			if (random_below(&dice, 2))
 				stack_sum_smallest(&stack);
-			if (!random_below(40))
+			if (!random_below(&dice, 40))
 				go_on_elsewhere(limit);
 			assert_true(merge_flow_count(stack.merge) == i + 1);
 		}
@@ -629,21 +624,21 @@ static void sums_are_exact(void **state)
 	(void)state;
 	add_plain_host();
 	for (int round = 0; round < ROUNDS; round++) {
-		size_t limit = 1 + random_below(FLOWS);
+		size_t limit = 1 + random_below(&dice, FLOWS);
 		uint64_t sent[2] = {0}, counted[2] = {0};
 
 		merge_set_max_flows(stack.merge, limit);
 		for (int i = 0; i < 2 * FLOWS; i++) {
-			struct flow_key key = flow_number(random_below(FLOWS));
-			unsigned int way = random_below(FLOW_WAYS);
-			uint64_t packets = 1 + random_below(1000);
+			struct flow_key key = flow_number(random_below(&dice, FLOWS));
+			unsigned int way = random_below(&dice, FLOW_WAYS);
+			uint64_t packets = 1 + random_below(&dice, 1000);
 
 			go(way, &key, packets);
 			sent[0] += packets;
 			sent[1] += ways[way].end ? 0 : packets;
 			if (merge_is_over(stack.merge))
 				stack_sum_smallest(&stack);
-			if (!random_below(40))
+			if (!random_below(&dice, 40))
 				go_on_elsewhere(limit);
 		}
 		make_report();
@@ -670,12 +665,13 @@ static void select_is_like_sort(void **state)
 
 	(void)state;
 	for (int round = 0; round < ROUNDS; round++) {
-		size_t n = 1 + random_below(FLOWS), k = random_below((uint32_t)n);
-		unsigned int shift = random_below(64);
+		size_t n = 1 + random_below(&dice, FLOWS), k = random_below(&dice, (uint32_t)n);
+		unsigned int shift = random_below(&dice, 64);
 
 		for (size_t i = 0; i < n; i++)
-			numbers[i] =
-				random_below(8) ? (uint64_t)random_below(100) << shift : UINT64_MAX;
+			numbers[i] = random_below(&dice, 8)
+					     ? (uint64_t)random_below(&dice, 100) << shift
+					     : UINT64_MAX;
 		memcpy(sorted, numbers, n * sizeof(*sorted));
 		qsort(sorted, n, sizeof(*sorted), compare_numbers);
 		assert_true(sort_select(numbers, n, k) == sorted[k]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The same numbers from the same seed, on every machine (splitmix64). */
-#ifndef FLOWTALLY_TOPOLOGY_RANDOM_H
-#define FLOWTALLY_TOPOLOGY_RANDOM_H
+#ifndef FLOWTALLY_TESTS_RANDOM_H
+#define FLOWTALLY_TESTS_RANDOM_H
 
 #include <stdbool.h>
 #include <stdint.h>
