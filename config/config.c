@@ -6,7 +6,7 @@
 #include "lib/array.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
-#include "lib/number.h"
+#include "lib/decimal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,7 +106,7 @@ __attribute__((format(printf, 2, 3))) static int config_wrong(const char **probl
 static int config_set_number(uint32_t *number, const char *value, uint32_t min, uint32_t max,
 			     const char **problem)
 {
-	if (!number_parse(value, min, max, number))
+	if (!decimal_parse(value, min, max, number))
 		return config_wrong(problem, "'%.64s' is not a number from %u to %u", value, min,
 				    max);
 	return 0;

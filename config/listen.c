@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/listen.h"
 
-#include "lib/number.h"
+#include "lib/decimal.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -23,7 +23,7 @@ bool listen_parse(const char *text, struct sockaddr_storage *ret, socklen_t *siz
 	char host[INET6_ADDRSTRLEN];
 	uint32_t port;
 
-	if (!colon || !number_parse(colon + 1, 1, UINT16_MAX, &port))
+	if (!colon || !decimal_parse(colon + 1, 1, UINT16_MAX, &port))
 		return false;
 	*ret = (struct sockaddr_storage){0};
 	if (*text == '[') {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/match.h"
 
-#include "lib/number.h"
+#include "lib/decimal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,7 +20,7 @@ static const char *match_after(const char *pattern, const char *prefix)
 static bool match_parse_index(const char *text, uint32_t *ifindex)
 {
 	/* the kernel's ifindex is an int */
-	return number_parse(text, 1, INT32_MAX, ifindex);
+	return decimal_parse(text, 1, INT32_MAX, ifindex);
 }
 
 static bool match_has_blank(const char *pattern)

@@ -6,8 +6,8 @@
 #include "lib/address.h"
 #include "lib/array.h"
 #include "lib/cleanup.h"
+#include "lib/decimal.h"
 #include "lib/filter.h"
-#include "lib/number.h"
 #include "lib/protocol.h"
 
 #include <arpa/inet.h>
@@ -51,7 +51,7 @@ static int term_add_net(struct filter *filter, const char *text, const char **pr
 						   "with /LENGTH");
 	}
 	if (text[size]) {
-		if (!number_parse(text + size + 1, 0, bits, &length))
+		if (!decimal_parse(text + size + 1, 0, bits, &length))
 			return term_wrong(problem, family == FLOW_IPV4
 							   ? "net: wants a length from 0 to 32"
 							   : "net: wants a length from 0 to 128");
@@ -70,10 +70,10 @@ static int term_add_ports(struct filter *filter, const char *text, const char **
 
 	if (!low)
 		return -ENOMEM;
-	if (!number_parse(low, 1, UINT16_MAX, &first))
+	if (!decimal_parse(low, 1, UINT16_MAX, &first))
 		return term_wrong(problem, "port: wants N or N-M, from 1 to 65535");
 	last = first;
-	if (text[size] && !number_parse(text + size + 1, 1, UINT16_MAX, &last))
+	if (text[size] && !decimal_parse(text + size + 1, 1, UINT16_MAX, &last))
 		return term_wrong(problem, "port: wants N or N-M, from 1 to 65535");
 	if (last < first)
 		return term_wrong(problem, "port: the range ends before it begins");
@@ -84,7 +84,7 @@ static int term_add_protocol(struct filter *filter, const char *text, const char
 {
 	uint32_t protocol;
 
-	if (!number_parse(text, 0, UINT8_MAX, &protocol) && !protocol_from_name(text, &protocol))
+	if (!decimal_parse(text, 0, UINT8_MAX, &protocol) && !protocol_from_name(text, &protocol))
 		return term_wrong(problem, "proto: wants the name of a protocol as reports have "
 					   "it, or a number from 0 to 255");
 	return filter_add_protocol(filter, (uint8_t)protocol);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
-#include "lib/number.h"
+#include "lib/decimal.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -79,10 +79,10 @@ void buffer_char(struct buffer *b, char c)
 
 void buffer_u64(struct buffer *b, uint64_t number)
 {
-	char *to = buffer_reserve(b, NUMBER_SIZE);
+	char *to = buffer_reserve(b, DECIMAL_SIZE);
 
 	if (to)
-		buffer_end(b, number_put(to, number));
+		buffer_end(b, decimal_put(to, number));
 }
 
 void buffer_printf(struct buffer *b, const char *format, ...)

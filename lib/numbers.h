@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
+/* Sorted arrays of numbers. */
 #ifndef FLOWTALLY_NUMBERS_H
 #define FLOWTALLY_NUMBERS_H
 

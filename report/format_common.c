@@ -3,7 +3,7 @@
 
 #include "bpf/flow_types.h"
 #include "lib/address.h"
-#include "lib/number.h"
+#include "lib/decimal.h"
 #include "report/nat.h"
 
 #include <arpa/inet.h>
@@ -100,7 +100,7 @@ static char *put_end(char *to, uint8_t family, const uint8_t bytes[16], __be16 p
 	if (brackets)
 		*to++ = ']';
 	*to++ = ':';
-	return number_put(to, ntohs(port));
+	return decimal_put(to, ntohs(port));
 }
 
 char *format_end(char *to, const struct flow_key *key, int end)

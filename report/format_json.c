@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/decimal.h"
 #include "lib/format.h"
-#include "lib/number.h"
 #include "lib/protocol.h"
 #include "lib/utf8.h"
 #include "report/format.h"
@@ -23,7 +23,7 @@
 #define line_literal(to, text) mempcpy(to, text, sizeof(text) - 1)
 
 /* "bytes":N,"packets":N */
-#define COUNTS_SIZE (20 + 2 * NUMBER_SIZE)
+#define COUNTS_SIZE (20 + 2 * DECIMAL_SIZE)
 /* The most that a line has beside its head, its tail and its names: 2 ends, each with another of
  * NAT's, 3 counts, protocol, and what is between them. */
 #define LINE_REST (4 * FORMAT_ADDRESS_SIZE + 3 * COUNTS_SIZE + 512)
@@ -66,7 +66,7 @@ static void put_number(struct buffer *out, const char *name, size_t name_size, u
 }
 
 #define put_field(out, name, number) put_number(out, name, sizeof(name) - 1, number)
-#define line_field(to, name, number) number_put(line_literal(to, name), number)
+#define line_field(to, name, number) decimal_put(line_literal(to, name), number)
 
 static char *line_counts(char *to, uint64_t bytes, uint64_t packets)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/buffer.h"
+#include "lib/decimal.h"
 #include "lib/format.h"
-#include "lib/number.h"
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/report.h"
@@ -25,7 +25,7 @@ static void put_header(struct buffer *out, const struct report *report)
 }
 
 /* "LEFT - RIGHT Bytes: N\n" */
-#define LINE_SIZE (2 * FORMAT_END_SIZE + 12 + NUMBER_SIZE)
+#define LINE_SIZE (2 * FORMAT_END_SIZE + 12 + DECIMAL_SIZE)
 
 static char *put_flow(char *to, const struct report_flow *flow)
 {
@@ -33,7 +33,7 @@ static char *put_flow(char *to, const struct report_flow *flow)
 	to = mempcpy(to, " - ", 3);
 	to = format_end(to, &flow->key, !flow->left);
 	to = mempcpy(to, " Bytes: ", 8);
-	to = number_put(to, flow->sent[0].bytes + flow->sent[1].bytes);
+	to = decimal_put(to, flow->sent[0].bytes + flow->sent[1].bytes);
 	*to++ = '\n';
 	return to;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "supervisor/options.h"
 #include "lib/array.h"
+#include "lib/decimal.h"
 #include "lib/log.h"
-#include "lib/number.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -183,7 +183,7 @@ static int options_add_setting(struct options *options, const struct option_key 
 
 static int options_parse_count(struct options *options, const char *text)
 {
-	if (!number_parse(text, 0, UINT32_MAX, &options->count))
+	if (!decimal_parse(text, 0, UINT32_MAX, &options->count))
 		return options_misuse("option --count: '%.64s' is not a number from 0 to %u", text,
 				      UINT32_MAX);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Unsigned numbers in decimal: out of text and into it. */
-#ifndef FLOWTALLY_NUMBER_H
-#define FLOWTALLY_NUMBER_H
+#ifndef FLOWTALLY_DECIMAL_H
+#define FLOWTALLY_DECIMAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 /* Decimal digits and nothing else (no sign, no blank), from min to max. strtoul(3) takes more than
  * that and wraps negative numbers. */
-static inline bool number_parse(const char *text, uint32_t min, uint32_t max, uint32_t *ret)
+static inline bool decimal_parse(const char *text, uint32_t min, uint32_t max, uint32_t *ret)
 {
 	uint64_t number = 0;
 
@@ -28,12 +28,12 @@ static inline bool number_parse(const char *text, uint32_t min, uint32_t max, ui
 	return true;
 }
 
-/* The longest one that number_put() writes. */
-#define NUMBER_SIZE 20
+/* The longest one that decimal_put() writes. */
+#define DECIMAL_SIZE 20
 
 /* Decimal, no padding, not terminated. Returns where it ends. Two digits at a time: a report of a
  * million flows has twelve million numbers. */
-static inline char *number_put(char *to, uint64_t number)
+static inline char *decimal_put(char *to, uint64_t number)
 {
 	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
 				    "25262728293031323334353637383940414243444546474849"
@@ -43,7 +43,7 @@ static inline char *number_put(char *to, uint64_t number)
 	uint64_t power = 10;
 	char *end, *at;
 
-	for (; length < NUMBER_SIZE && number >= power; power *= 10)
+	for (; length < DECIMAL_SIZE && number >= power; power *= 10)
 		length++;
 	end = at = to + length;
 	for (; number >= 100; number /= 100)
