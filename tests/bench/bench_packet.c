@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <err.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
@@ -64,12 +65,6 @@ struct contender {
 	int fd, cpu;
 	uint32_t ns;
 };
-
-static void die(const char *what)
-{
-	fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static size_t put_ipv4(unsigned char *at, uint8_t protocol, size_t payload)
 {
@@ -134,7 +129,7 @@ static uint32_t run(int fd, const struct packet *packet, uint32_t received_on, i
 		    .ctx_size_in = sizeof(context), .repeat = repeat);
 
 	if (bpf_prog_test_run_opts(fd, &opts))
-		die("BPF_PROG_TEST_RUN");
+		err(1, "BPF_PROG_TEST_RUN");
 	return opts.duration;
 }
 
@@ -155,7 +150,7 @@ static int object_fd(struct bpf_object *object, const char *name)
 static void put_setting(struct bpf_object *object, const char *map, uint32_t key, uint32_t value)
 {
 	if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, map), &key, &value, 0))
-		die(map);
+		err(1, "%s", map);
 }
 
 /* All subjects over the same flows; prints a row for each. */
@@ -197,7 +192,7 @@ static void stay_on_cpu(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
-		die("sched_setaffinity");
+		err(1, "sched_setaffinity");
 }
 
 /* Awake, as an idle CPU of a virtual machine may take as long to wake up as a run takes. */
@@ -217,7 +212,7 @@ static void *contend(void *data)
 
 	stay_on_cpu(contender->cpu);
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
-		die("sched_setscheduler");
+		err(1, "sched_setscheduler");
 	contender->ns = 0;
 	for (int i = 0; i < 2; i++) {
 		meet(contender, (uint32_t)i + 1);
@@ -243,7 +238,7 @@ static uint32_t run_on_cpus(const struct subject *subject, const struct packet *
 						   .cpu = (int)i};
 		errno = pthread_create(&threads[i], NULL, contend, &contenders[i]);
 		if (errno)
-			die("pthread_create");
+			err(1, "pthread_create");
 	}
 	for (uint32_t i = 0; i < cpus; i++) {
 		pthread_join(threads[i], NULL);
@@ -297,11 +292,11 @@ static void count_interface(struct program *program, struct flow_maps *maps, str
 
 	errno = -flow_maps_take(maps, 1, map);
 	if (errno)
-		die("flow map");
+		err(1, "flow map");
 	slot.slot = (uint16_t)map->slot;
 	errno = -slot_table_set(program_slots(program), &slot);
 	if (errno)
-		die("slot table");
+		err(1, "slot table");
 }
 
 static void bench_cost(struct bench *bench)
@@ -363,18 +358,18 @@ int main(int argc, char *argv[])
 		return 2;
 	}
 	if (unshare(CLONE_NEWNET))
-		die("network namespace");
+		err(1, "network namespace");
 	(void)setpriority(PRIO_PROCESS, 0, -20); /* less noise, no matter if it may not */
 	errno = -program_new(&bench.program, NULL, 0, false);
 	if (errno)
-		die("flow program");
+		err(1, "flow program");
 	program_use_trains(bench.program, true);
 	errno = -flow_maps_new(&bench.maps, bench.program, NULL, 4 * 65536);
 	if (errno)
-		die("flow maps");
+		err(1, "flow maps");
 	bench.object = bpf_object__open_file(argv[2], NULL);
 	if (!bench.object || bpf_object__load(bench.object))
-		die(argv[2]);
+		err(1, "%s", argv[2]);
 	count_interface(bench.program, bench.maps, &bench.map, 1);
 	if (!strcmp(argv[1], "cost"))
 		bench_cost(&bench);

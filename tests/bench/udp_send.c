@@ -4,6 +4,7 @@
  * process can. Prints the milliseconds that it took.
  */
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,12 +15,6 @@
 
 #define BATCH	64
 #define PAYLOAD 22
-
-static void die(const char *what)
-{
-	fprintf(stderr, "udp_send: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static double now_ms(void)
 {
@@ -48,7 +43,7 @@ int main(int argc, char *argv[])
 		messages[i].msg_hdr = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		die("socket");
+		err(1, "socket");
 	begin = now_ms();
 	while (left > 0) {
 		int sent = sendmmsg(fd, messages, left < BATCH ? (unsigned int)left : BATCH, 0);
@@ -56,7 +51,7 @@ int main(int argc, char *argv[])
 		if (sent > 0)
 			left -= sent;
 		else if (errno != ENOBUFS && errno != EAGAIN)
-			die("sendmmsg");
+			err(1, "sendmmsg");
 	}
 	printf("%.3f\n", now_ms() - begin);
 	return 0;

@@ -1,38 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * flood NETNS COUNT PER_MS: sends COUNT UDP datagrams of one byte, each to another destination and
- * so each a flow of its own, from NETNS into 10.64.0.0/10, at most PER_MS of them a millisecond (0:
- * as fast as it goes). Prints how many the kernel took.
+ * flood NAMESPACE COUNT PER_MS: sends COUNT UDP datagrams of one byte, each to another destination
+ * and so each a flow of its own, from NAMESPACE into 10.64.0.0/10, at most PER_MS of them a
+ * millisecond (0: as fast as it goes). Prints how many the kernel took.
  */
+#include "tests/netns/enter.h"
+
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
-
-static void die(const char *what)
-{
-	fprintf(stderr, "flood: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void enter(const char *netns)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/run/netns/%s", netns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
-		die(path);
-	close(fd);
-}
 
 int main(int argc, char *argv[])
 {
@@ -41,7 +22,7 @@ int main(int argc, char *argv[])
 	int fd;
 
 	if (argc != 4) {
-		fprintf(stderr, "usage: flood NETNS COUNT PER_MS\n");
+		fprintf(stderr, "usage: flood NAMESPACE COUNT PER_MS\n");
 		return 2;
 	}
 	count = strtoul(argv[2], NULL, 10);
@@ -49,7 +30,7 @@ int main(int argc, char *argv[])
 	enter(argv[1]);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		die("socket");
+		err(1, "socket");
 	clock_gettime(CLOCK_MONOTONIC, &next);
 	while (sent < count) {
 		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
@@ -58,7 +39,7 @@ int main(int argc, char *argv[])
 		if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1)
 			sent++;
 		else if (errno != ENOBUFS && errno != EAGAIN)
-			die("sendto");
+			err(1, "sendto");
 		if (!per_ms || sent % per_ms)
 			continue;
 		next.tv_nsec += 1000000;

@@ -4,6 +4,7 @@
  * NETLINK_NETFILTER, that much room, as the kernel rounds it. With little of it a handful of
  * notifications overruns them.
  */
+#include <err.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <stdio.h>
@@ -14,12 +15,6 @@
 #include <unistd.h>
 
 #define MAX_DESCRIPTORS 1024 /* sockets are opened before there are many */
-
-static void die(const char *what)
-{
-	fprintf(stderr, "receive_buffer: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
 
 static int is_of_bus(int fd, int bus)
 {
@@ -42,24 +37,24 @@ int main(int argc, char *argv[])
 	bytes = atoi(argv[2]);
 	pidfd = syscall(SYS_pidfd_open, atoi(argv[1]), 0);
 	if (pidfd < 0)
-		die(argv[1]);
+		err(1, "%s", argv[1]);
 	for (int theirs = 0; theirs < MAX_DESCRIPTORS; theirs++) {
 		int fd = (int)syscall(SYS_pidfd_getfd, (int)pidfd, theirs, 0);
 
 		if (fd < 0 && errno != EBADF)
-			die("pidfd_getfd");
+			err(1, "pidfd_getfd");
 		if (fd < 0)
 			continue;
 		if (is_of_bus(fd, bus)) {
 			found++;
 			if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
-				die("SO_RCVBUFFORCE");
+				err(1, "SO_RCVBUFFORCE");
 		}
 		close(fd);
 	}
 	if (!found) {
 		errno = ENOENT;
-		die("netlink sockets");
+		err(1, "netlink sockets");
 	}
 	return 0;
 }

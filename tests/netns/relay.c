@@ -8,36 +8,19 @@
  * END is tun:NAMESPACE:DEVICE or tap:NAMESPACE:DEVICE, made here, or macvtap:FILE, the character
  * device of one. $NETNS_PREFIX stands before the name of every namespace. Prints "ready".
  */
+#include "tests/netns/enter.h"
+
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-static void __attribute__((noreturn)) die(const char *what)
-{
-	fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void enter(const char *namespace)
-{
-	const char *prefix = getenv("NETNS_PREFIX");
-	char path[256];
-	int fd;
-
-	snprintf(path, sizeof(path), "/var/run/netns/%s%s", prefix ? prefix : "", namespace);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
-		die(path);
-	close(fd);
-}
 
 /* Frames, or packets of a tun device, as they are: no header before them. */
 static int open_device(const char *file, const char *device, short kind)
@@ -47,7 +30,7 @@ static int open_device(const char *file, const char *device, short kind)
 
 	strncpy(request.ifr_name, device, sizeof(request.ifr_name) - 1);
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &request))
-		die(*device ? device : file);
+		err(1, "%s", *device ? device : file);
 	return fd;
 }
 
@@ -73,9 +56,9 @@ static void carry(int from, int to)
 
 	while ((size = read(from, packet, sizeof(packet))) > 0)
 		if (write(to, packet, (size_t)size) < 0 && errno != EIO && errno != ENETDOWN)
-			die("write");
+			err(1, "write");
 	if (size < 0 && errno != EAGAIN && errno != EBADFD)
-		die("read");
+		err(1, "read");
 }
 
 int main(int argc, char **argv)
@@ -94,5 +77,5 @@ int main(int argc, char **argv)
 		for (int i = 0; i < 2; i++)
 			if (ends[i].revents)
 				carry(ends[i].fd, ends[!i].fd);
-	die("poll");
+	err(1, "poll");
 }

@@ -155,7 +155,7 @@ event_full_disk() {
 event_flood() {
 	local count=$((RANDOM % 10000))
 
-	FLOODED=$((FLOODED + $("$TOOLS/flood" "$PREFIX-host" "$count" 50)))
+	FLOODED=$((FLOODED + $("$TOOLS/flood" host "$count" 50)))
 }
 
 event_short_life() {

@@ -545,7 +545,7 @@ once_degraded_by_a_full_map() {
 	start_agent host -c "$WORK/flowtally.conf"
 	signal_agent host STOP
 	# more than the CPUs keep by themselves
-	"$TOOLS/flood" "$PREFIX-host" 20000 0 >/dev/null
+	"$TOOLS/flood" host 20000 0 >/dev/null
 	signal_agent host CONT
 	ask host status --json
 	expect_equal 'exit status' 3 "$STATUS"

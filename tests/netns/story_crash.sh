@@ -314,7 +314,7 @@ once_killed_while_a_full_map_is_swapped() {
 	topology_flood
 	start_agent host
 	while true; do
-		sent=$((sent + $("$TOOLS/flood" "$PREFIX-host" 10000 200)))
+		sent=$((sent + $("$TOOLS/flood" host 10000 200)))
 		kill_at_system_call host bpf "$call"
 		has_died host || break
 		killed=$((killed + 1))
@@ -350,7 +350,7 @@ flood_until_it_lives() { # NAME
 
 	while true; do
 		trace_until_call host "$1" "$call"
-		SENT=$((SENT + $("$TOOLS/flood" "$PREFIX-host" 10000 20)))
+		SENT=$((SENT + $("$TOOLS/flood" host 10000 20)))
 		# it is dead, or answers when what came is done
 		in_ns host "$FLOWTALLY" status >/dev/null 2>&1 || true
 		end_trace

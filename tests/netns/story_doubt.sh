@@ -41,7 +41,7 @@ story_doubtful_report_with_sums() {
 	topology_flood
 	printf '[flows]\nmap_entries = 16384\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	kill_at_system_call host write 1
 	has_died host || fail 'it wrote its report'
 	start_agent host -c "$WORK/flowtally.conf"

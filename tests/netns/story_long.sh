@@ -49,7 +49,7 @@ long_traffic() { # ROUND
 	udp -n 10 -s 100 -r 5 c1 "10.2.0.2:$port" world 10.3.0.2:50001
 	udp -n 10 -s 100 c1 "10.2.0.2:$port" c2 10.2.0.3:5001
 	tcp -n 100000 c2 "10.2.0.3:$port" world 10.3.0.2:50001
-	flooded=$("$TOOLS/flood" "$PREFIX-host" "$LONG_FLOWS" 500)
+	flooded=$("$TOOLS/flood" host "$LONG_FLOWS" 500)
 	SENT=$((SENT + 25 * 128 + TCP_BYTES + flooded * 29))
 }
 

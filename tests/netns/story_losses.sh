@@ -33,7 +33,7 @@ story_more_flows_than_entries() {
 
 	topology_flood
 	start_agent_with_entries 16384
-	"$TOOLS/flood" "$PREFIX-host" "$count" 50 >/dev/null
+	"$TOOLS/flood" host "$count" 50 >/dev/null
 	stop_agent host
 	expect_equal 'bytes and packets' "$((count * 29)) $count" "$(accounted host)"
 	(($(header_field host flows) > 2 * 16384)) ||
@@ -64,7 +64,7 @@ story_flood_of_new_flows() {
 
 	topology_flood
 	start_agent_with_entries 64
-	"$TOOLS/flood" "$PREFIX-host" "$count" 0 >/dev/null
+	"$TOOLS/flood" host "$count" 0 >/dev/null
 	stop_agent host
 	expect_equal 'bytes and packets' "$((count * 29)) $count" "$(accounted host)"
 	last_report host | grep -q 'interface=v0 reason=map_full' || fail 'nothing was too much for 64 entries'
@@ -81,7 +81,7 @@ story_sums_beyond_max_flows() {
 	signal_agent host HUP
 	wait_for_log host 'configuration is read again'
 	udp -n 50 -s 1000 host 10.1.0.1:5001 peer 10.1.0.2:40000
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	# it is degraded if the machine was too slow to swap maps in time
 	in_ns host "$FLOWTALLY" status >"$WORK/status" || true
 	grep -q '^max_flows ' "$WORK/status" || fail 'the status says nothing of sums' "$(<"$WORK/status")"
@@ -111,7 +111,7 @@ story_too_many_flows_to_judge_later() {
 	ip_in host link set m0 up
 	printf '[flows]\nmap_entries = 8192\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	wait_for_log host 'reporting early'
 	stop_agent host
 	sum=$(awk '/^# flowtally / || /reason=map_full/ { match($0, "bytes=[0-9]+"); sum += substr($0, RSTART + 6, RLENGTH - 6) }

@@ -336,7 +336,7 @@ once_slow_reader_at_the_end() {
 	mkfifo "$WORK/pipe"
 	exec 7<>"$WORK/pipe"
 	start_agent host -o "$WORK/pipe"
-	"$TOOLS/flood" "$PREFIX-host" 10000 20 >/dev/null
+	"$TOOLS/flood" host 10000 20 >/dev/null
 	signal_agent host USR1
 	IFS= read -r header <&7
 	packets 3
@@ -362,7 +362,7 @@ once_reader_goes_at_the_end() {
 	AGENT[host]=$!
 	exec 7<"$WORK/pipe"
 	wait_for 'the agent' agent_log_has host 'first report'
-	"$TOOLS/flood" "$PREFIX-host" 10000 20 >/dev/null
+	"$TOOLS/flood" host 10000 20 >/dev/null
 	signal_agent host USR1
 	IFS= read -r header <&7
 	[[ $header == '# flowtally '* ]] || fail "no header: $header"

@@ -9,7 +9,7 @@ story_sums_are_held_for_a_crash() {
 	topology_flood
 	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	# it answers when what came is done
 	in_ns host "$FLOWTALLY" status >/dev/null || true
 	# maps that were read are as large as what was in them
@@ -17,7 +17,7 @@ story_sums_are_held_for_a_crash() {
 		fail 'maps that are held:' "$(pinned_maps host)"
 	kill_agent host
 	start_agent host -c "$WORK/flowtally.conf"
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	kill_agent host
 	start_agent host -c "$WORK/flowtally.conf"
 	stop_agent host
@@ -35,7 +35,7 @@ story_broken_output_holds_little() {
 	start_agent host -o "$WORK/small/report"
 	for _ in {1..6}; do
 		# more than the CPUs keep by themselves
-		"$TOOLS/flood" "$PREFIX-host" 20000 0 >/dev/null
+		"$TOOLS/flood" host 20000 0 >/dev/null
 		signal_agent host USR1
 		# it answers when that is done
 		status=0
@@ -85,7 +85,7 @@ story_unread_output_has_few_copies() {
 	dd if="$WORK/pipe" of=/dev/null bs=4k count=1 2>/dev/null
 	start_agent host -o "$WORK/pipe"
 	pins=$(own_pins)
-	"$TOOLS/flood" "$PREFIX-host" 2000 0 >/dev/null
+	"$TOOLS/flood" host 2000 0 >/dev/null
 	for ((i = 0; i < count; i++)); do
 		two_flows 1
 		signal_agent host USR1
@@ -190,7 +190,7 @@ killed_after_a_flood() { # FLOWS_SETTING...
 	printf '%s\n' '[flows]' "$@" >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
 	pins=$(own_pins)
-	"$TOOLS/flood" "$PREFIX-host" "$FLOOD" 20 >/dev/null
+	"$TOOLS/flood" host "$FLOOD" 20 >/dev/null
 	in_ns host "$FLOWTALLY" status >/dev/null || true
 	kill_agent host
 }

@@ -118,11 +118,11 @@ story_another_versions_flows() {
 
 	topology_flood
 	start_agent host
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	kill_agent host
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	start_other host
-	"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+	"$TOOLS/flood" host "$count" 20 >/dev/null
 	kill_agent host
 	start_other host
 	stop_agent host
@@ -137,7 +137,7 @@ story_another_versions_sums() {
 	printf '[flows]\nmap_entries = 4096\nmax_flows = 1000\n' >"$WORK/flowtally.conf"
 	start_agent host -c "$WORK/flowtally.conf"
 	for _ in 1 2 3; do
-		"$TOOLS/flood" "$PREFIX-host" "$count" 20 >/dev/null
+		"$TOOLS/flood" host "$count" 20 >/dev/null
 		kill_agent host
 		start_other host -c "$WORK/flowtally.conf"
 	done

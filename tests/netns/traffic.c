@@ -17,10 +17,11 @@
  * before the name of every namespace, and $PATIENCE is a factor for deadlines.
  */
 #include "lib/array.h"
+#include "tests/netns/enter.h"
 
 #include <arpa/inet.h>
+#include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -31,8 +32,6 @@
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <poll.h>
-#include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,18 +57,6 @@ struct end {
 	socklen_t size;
 };
 
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	fputs("traffic: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	exit(1);
-}
-
 static uint64_t parse_number(const char *text)
 {
 	char *end;
@@ -78,7 +65,7 @@ static uint64_t parse_number(const char *text)
 	errno = 0;
 	number = strtoull(text, &end, 10);
 	if (errno || end == text || *end)
-		die("'%s' is not a number", text);
+		errx(1, "'%s' is not a number", text);
 	return number;
 }
 
@@ -100,7 +87,7 @@ static struct end parse_end(const char *text)
 	in_port_t port;
 
 	if (!colon || (size_t)(colon - text) >= sizeof(host))
-		die("'%s' is not ADDRESS:PORT", text);
+		errx(1, "'%s' is not ADDRESS:PORT", text);
 	memcpy(host, text, colon - text);
 	host[colon - text] = '\0';
 	port = htons((uint16_t)parse_number(colon + 1));
@@ -110,29 +97,15 @@ static struct end parse_end(const char *text)
 		in6->sin6_port = port;
 		end.size = sizeof(*in6);
 		if (inet_pton(AF_INET6, host + 1, &in6->sin6_addr) != 1)
-			die("'%s' is not an IPv6 address", host + 1);
+			errx(1, "'%s' is not an IPv6 address", host + 1);
 	} else {
 		in->sin_family = AF_INET;
 		in->sin_port = port;
 		end.size = sizeof(*in);
 		if (inet_pton(AF_INET, host, &in->sin_addr) != 1)
-			die("'%s' is not an IPv4 address", host);
+			errx(1, "'%s' is not an IPv4 address", host);
 	}
 	return end;
-}
-
-static void enter(const char *ns)
-{
-	const char *prefix = getenv("NETNS_PREFIX");
-	char path[256];
-	int fd;
-
-	snprintf(path, sizeof(path), "/run/netns/%s%.*s", prefix ? prefix : "",
-		 (int)strcspn(ns, "@"), ns);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
-		die("cannot enter namespace %s: %s", ns, strerror(errno));
-	close(fd);
 }
 
 static int socket_in(const char *ns, int domain, int type, int protocol)
@@ -142,7 +115,7 @@ static int socket_in(const char *ns, int domain, int type, int protocol)
 	enter(ns);
 	fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 	if (fd < 0)
-		die("socket in %s: %s", ns, strerror(errno));
+		err(1, "socket in %s", ns);
 	return fd;
 }
 
@@ -154,10 +127,10 @@ static int bound_socket(const char *ns, const char *text, int type)
 	const char *device = strchr(ns, '@');
 
 	if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device + 1, strlen(device + 1)))
-		die("bind to %s: %s", ns, strerror(errno));
+		err(1, "bind to %s", ns);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) ||
 	    bind(fd, (struct sockaddr *)&end.addr, end.size))
-		die("bind %s in %s: %s", text, ns, strerror(errno));
+		err(1, "bind %s in %s", text, ns);
 	return fd;
 }
 
@@ -169,11 +142,11 @@ static void receive(int fd, uint64_t size, struct end *from)
 	ssize_t got;
 
 	if (poll(&ready, 1, wait_ms()) != 1)
-		die("a datagram is lost");
+		errx(1, "a datagram is lost");
 	from->size = sizeof(from->addr);
 	got = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from->addr, &from->size);
 	if (got < 0 || (uint64_t)got != size)
-		die("received %zd bytes, not %llu", got, (unsigned long long)size);
+		errx(1, "received %zd bytes, not %llu", got, (unsigned long long)size);
 }
 
 static void run_udp(const struct options *options, char **ends)
@@ -186,10 +159,10 @@ static void run_udp(const struct options *options, char **ends)
 	struct end seen;
 
 	if (size > sizeof(data))
-		die("a datagram cannot hold %llu bytes", (unsigned long long)size);
+		errx(1, "a datagram cannot hold %llu bytes", (unsigned long long)size);
 	for (i = 0; i < options->count; i++) {
 		if (sendto(from, data, size, 0, (struct sockaddr *)&target.addr, target.size) < 0)
-			die("send: %s", strerror(errno));
+			err(1, "send");
 		for (; i + 1 - received >= UDP_WINDOW; received++)
 			receive(to, size, &seen);
 	}
@@ -200,7 +173,7 @@ static void run_udp(const struct options *options, char **ends)
 
 		/* to where the datagrams came from, as seen behind a NAT */
 		if (sendto(to, data, size, 0, (struct sockaddr *)&seen.addr, seen.size) < 0)
-			die("reply: %s", strerror(errno));
+			err(1, "reply");
 		receive(from, size, &replier);
 	}
 	close(from);
@@ -225,7 +198,7 @@ static void tcp_end_send(struct tcp_end *end)
 		sent = send(end->fd, data, end->unsent < TCP_CHUNK ? end->unsent : TCP_CHUNK,
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno != EAGAIN)
-			die("send: %s", strerror(errno));
+			err(1, "send");
 		if (sent > 0)
 			end->unsent -= sent;
 	}
@@ -241,11 +214,11 @@ static void tcp_end_receive(struct tcp_end *end)
 	ssize_t got = recv(end->fd, data, sizeof(data), MSG_DONTWAIT);
 
 	if (got < 0 && errno != EAGAIN)
-		die("receive: %s", strerror(errno));
+		err(1, "receive");
 	if (!got)
 		end->ended = true;
 	if (got > 0 && (uint64_t)got > end->unreceived)
-		die("more bytes than were sent");
+		errx(1, "more bytes than were sent");
 	if (got > 0)
 		end->unreceived -= got;
 }
@@ -257,7 +230,7 @@ static struct tcp_info tcp_end_info(const struct tcp_end *end)
 
 	if (getsockopt(end->fd, IPPROTO_TCP, TCP_INFO, &info, &size) ||
 	    size < offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof(info.tcpi_bytes_sent))
-		die("TCP_INFO: %s", strerror(errno));
+		err(1, "TCP_INFO");
 	return info;
 }
 
@@ -273,7 +246,7 @@ static void tcp_wait_closed(const struct tcp_end *ends)
 			return;
 		usleep(1000);
 	}
-	die("the connection does not close");
+	errx(1, "the connection does not close");
 }
 
 /* How many segments a namespace has sent by TCP, as /proc/net/snmp has it: a line of names, one of
@@ -286,10 +259,10 @@ static uint64_t segments_sent(const char *ns)
 	enter(ns);
 	file = fopen("/proc/thread-self/net/snmp", "re");
 	if (!file)
-		die("/proc/net/snmp: %s", strerror(errno));
+		err(1, "/proc/net/snmp");
 	do
 		if (!fgets(names, sizeof(names), file) || !fgets(numbers, sizeof(numbers), file))
-			die("/proc/net/snmp has no counters of TCP");
+			errx(1, "/proc/net/snmp has no counters of TCP");
 	while (strncmp(names, "Tcp: ", 5) != 0);
 	fclose(file);
 	name = strtok_r(names, " \n", &at[0]);
@@ -299,7 +272,7 @@ static uint64_t segments_sent(const char *ns)
 		number = strtok_r(NULL, " \n", &at[1]);
 	}
 	if (!name || !number)
-		die("/proc/net/snmp has no OutSegs");
+		errx(1, "/proc/net/snmp has no OutSegs");
 	return strtoull(number, NULL, 10);
 }
 
@@ -321,7 +294,7 @@ static void tcp_print_truth(const struct tcp_end *ends, sa_family_t family, uint
 	uint64_t header = (family == AF_INET6 ? 40 : 20) + 32;
 
 	if (!(a.tcpi_options & TCPI_OPT_TIMESTAMPS) || (a.tcpi_options & TCPI_OPT_SACK))
-		die("the namespaces have other TCP options than this program reckons with");
+		errx(1, "the namespaces have other TCP options than this program reckons with");
 	printf("bytes=%llu packets=%llu\n",
 	       (unsigned long long)(a.tcpi_bytes_sent + b.tcpi_bytes_sent + packets * header + 16),
 	       (unsigned long long)packets);
@@ -340,12 +313,12 @@ static void run_tcp(const struct options *options, char **args)
 	};
 
 	if (listen(listener, 1) || connect(from, (struct sockaddr *)&target.addr, target.size))
-		die("connect: %s", strerror(errno));
+		err(1, "connect");
 	if (poll(&ready, 1, wait_ms()) != 1)
-		die("no connection arrives");
+		errx(1, "no connection arrives");
 	ends[1].fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (ends[1].fd < 0)
-		die("accept: %s", strerror(errno));
+		err(1, "accept");
 
 	while (!ends[0].ended || !ends[1].ended) {
 		struct pollfd events[2];
@@ -357,13 +330,13 @@ static void run_tcp(const struct options *options, char **args)
 			events[i].events = POLLIN | (ends[i].unsent ? POLLOUT : 0);
 		}
 		if (poll(events, 2, wait_ms()) < 1)
-			die("the connection hangs");
+			errx(1, "the connection hangs");
 		for (i = 0; i < 2; i++)
 			if (!ends[i].ended)
 				tcp_end_receive(&ends[i]);
 	}
 	if (ends[0].unreceived || ends[1].unreceived)
-		die("the connection ended early");
+		errx(1, "the connection ended early");
 	tcp_wait_closed(ends);
 	tcp_print_truth(ends, target.addr.ss_family, segments_sent_by_both(args) - before);
 	close(from);
@@ -376,7 +349,7 @@ static size_t parse_hex(const char *text, uint8_t *bytes, size_t room)
 	size_t size = strlen(text) / 2, i;
 
 	if (size > room || strspn(text, "0123456789abcdefABCDEF") != size * 2)
-		die("'%.40s' is not a frame in hexadecimal", text);
+		errx(1, "'%.40s' is not a frame in hexadecimal", text);
 	for (i = 0; i < size; i++)
 		sscanf(text + 2 * i, "%2hhx", &bytes[i]);
 	return size;
@@ -397,15 +370,15 @@ static void run_frames(const struct options *options, char **args, int frames)
 	int n;
 
 	if (!to.sll_ifindex)
-		die("%s has no interface %s", args[0], args[1]);
+		errx(1, "%s has no interface %s", args[0], args[1]);
 	for (n = 0; n < frames; n++) {
 		size = parse_hex(args[2 + n], bytes, sizeof(bytes));
 		if (size < ETH_HLEN)
-			die("a frame is shorter than its Ethernet header");
+			errx(1, "a frame is shorter than its Ethernet header");
 		memcpy(&to.sll_protocol, bytes + 2 * ETH_ALEN, sizeof(to.sll_protocol));
 		for (i = 0; i < options->count; i++)
 			if (sendto(fd, bytes, size, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
-				die("%s: %s", args[1], strerror(errno));
+				err(1, "%s", args[1]);
 	}
 	close(fd);
 }
@@ -420,12 +393,12 @@ static void run_offload(char **args)
 	size_t i;
 
 	if (!value.data && strcmp(args[2], "off"))
-		die("'%s' is neither on nor off", args[2]);
+		errx(1, "'%s' is neither on nor off", args[2]);
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", args[1]);
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
 		value.cmd = commands[i];
 		if (ioctl(fd, SIOCETHTOOL, &request))
-			die("%s: %s", args[1], strerror(errno));
+			err(1, "%s", args[1]);
 	}
 	close(fd);
 }
@@ -450,9 +423,9 @@ static void run_flush(char **args)
 
 	if (send(fd, &request, sizeof(request), 0) < 0 ||
 	    recv(fd, &reply, sizeof(reply), 0) < (ssize_t)sizeof(reply))
-		die("flush in %s: %s", args[0], strerror(errno));
+		err(1, "flush in %s", args[0]);
 	if (reply.header.nlmsg_type != NLMSG_ERROR || reply.result.error)
-		die("flush in %s: %s", args[0], strerror(-reply.result.error));
+		errx(1, "flush in %s: %s", args[0], strerror(-reply.result.error));
 	close(fd);
 }
 
@@ -497,6 +470,6 @@ int main(int argc, char **argv)
 	else if (!strcmp(verb, "flush") && left == 1)
 		run_flush(argv);
 	else
-		die("usage: see the top of traffic.c");
+		errx(1, "usage: see the top of traffic.c");
 	return 0;
 }

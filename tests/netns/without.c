@@ -6,6 +6,7 @@
  *
  * COMMAND is a number of enum bpf_cmd, ERRNO what such a kernel answers.
  */
+#include <err.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -25,12 +26,6 @@
 #else
 #define LOW_HALF 0
 #endif
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 /* Appends: if the command is this one, the error. */
 static size_t refuse(struct sock_filter *filter, size_t at, const char *text)
@@ -70,7 +65,7 @@ int main(int argc, char **argv)
 	program.len = (unsigned short)at;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		die("without: seccomp");
+		err(1, "seccomp");
 	execv(argv[i + 1], argv + i + 1);
-	die(argv[i + 1]);
+	err(1, "%s", argv[i + 1]);
 }
