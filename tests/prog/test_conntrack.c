@@ -5,6 +5,7 @@
  */
 #include "netlink/conntrack.h"
 #include "report/nat.h"
+#include "tests/address.h"
 #include "tests/prog/ctnetlink.h"
 #include "tests/prog/skip.h"
 
@@ -355,15 +356,6 @@ static void talk_udp_masqueraded(uint16_t port)
 	const struct end from = {&client, "10.1.0.2", port}, to = {&server, "10.2.0.2", 9000};
 
 	converse(&from, &to, &to);
-}
-
-static void assert_address(const uint8_t address[16], const char *text)
-{
-	uint8_t expected[16] = {[10] = 0xff, [11] = 0xff};
-
-	if (inet_pton(AF_INET, text, expected + 12) != 1)
-		assert_int_equal(inet_pton(AF_INET6, text, expected), 1);
-	assert_memory_equal(address, expected, 16);
 }
 
 static void assert_tuple(const struct conntrack_tuple *tuple, const char *source,

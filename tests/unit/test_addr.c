@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/addr.h"
+#include "tests/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,14 +42,6 @@ static void put_ip(struct nlmsghdr *message, uint16_t type, int family, const ch
 	mnl_attr_put(message, type, family == AF_INET ? 4 : 16, ip);
 }
 
-static void assert_local(const struct addr *addr, const char *text)
-{
-	unsigned char ip[16];
-
-	assert_int_equal(inet_pton(AF_INET6, text, ip), 1);
-	assert_memory_equal(addr->local, ip, sizeof(ip));
-}
-
 static void assert_parses(int expected)
 {
 	struct addr addr;
@@ -70,7 +63,7 @@ static void test_ipv4(void **state)
 	assert_int_equal(addr_parse(&addr, message), 0);
 	assert_int_equal(addr.ifindex, 7);
 	assert_false(addr.gone);
-	assert_local(&addr, "::ffff:192.0.2.1");
+	assert_address(addr.local, "::ffff:192.0.2.1");
 	assert_int_equal(addr.prefix, 120);
 }
 
@@ -83,7 +76,7 @@ static void test_ipv6(void **state)
 	put_ip(message, IFA_ADDRESS, AF_INET6, "2001:db8::1");
 	assert_int_equal(addr_parse(&addr, message), 0);
 	assert_true(addr.gone);
-	assert_local(&addr, "2001:db8::1");
+	assert_address(addr.local, "2001:db8::1");
 	assert_int_equal(addr.prefix, 64);
 }
 
@@ -97,7 +90,7 @@ static void test_the_own_end_of_a_point_to_point_link(void **state)
 	put_ip(message, IFA_ADDRESS, AF_INET, "198.51.100.2");
 	put_ip(message, IFA_LOCAL, AF_INET, "198.51.100.1");
 	assert_int_equal(addr_parse(&addr, message), 0);
-	assert_local(&addr, "::ffff:198.51.100.1");
+	assert_address(addr.local, "::ffff:198.51.100.1");
 	assert_int_equal(addr.prefix, 128);
 
 	/* IPv6 puts them the other way round */
@@ -105,7 +98,7 @@ static void test_the_own_end_of_a_point_to_point_link(void **state)
 	put_ip(message, IFA_LOCAL, AF_INET6, "2001:db8::1");
 	put_ip(message, IFA_ADDRESS, AF_INET6, "2001:db8::2");
 	assert_int_equal(addr_parse(&addr, message), 0);
-	assert_local(&addr, "2001:db8::1");
+	assert_address(addr.local, "2001:db8::1");
 }
 
 static void test_other_families(void **state)

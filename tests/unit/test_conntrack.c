@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/conntrack.h"
+#include "tests/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -90,15 +91,6 @@ static void begin_masqueraded(struct letter *letter, uint8_t message)
 	mnl_attr_put_u32(letter->head, CTA_ID, htonl(77));
 	mnl_attr_put_u32(letter->head, CTA_STATUS, htonl(IPS_CONFIRMED | IPS_SRC_NAT));
 	mnl_attr_put_u32(letter->head, CTA_TIMEOUT, htonl(120));
-}
-
-static void assert_address(const uint8_t address[16], const char *text)
-{
-	uint8_t expected[16] = {[10] = 0xff, [11] = 0xff};
-
-	if (inet_pton(AF_INET, text, expected + 12) != 1)
-		assert_int_equal(inet_pton(AF_INET6, text, expected), 1);
-	assert_memory_equal(address, expected, 16);
 }
 
 static void assert_tuple(const struct conntrack_tuple *tuple, const struct side *side)

@@ -6,6 +6,7 @@
 #include "report/filtered.h"
 #include "report/flow_count.h"
 #include "report/report.h"
+#include "tests/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -51,19 +52,6 @@ static void assert_refused(const char *words, const char *expected)
 	filter_clean(&filter);
 }
 
-static void read_address(const char *text, uint8_t address[16], uint8_t *family)
-{
-	bool is_ipv6 = strchr(text, ':');
-
-	*family = is_ipv6 ? FLOW_IPV6 : FLOW_IPV4;
-	memset(address, 0, 16);
-	if (!is_ipv6)
-		address[10] = address[11] = 0xff;
-	assert_int_equal(inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text,
-				   address + (is_ipv6 ? 0 : 12)),
-			 1);
-}
-
 static bool selects(const char *words, uint8_t protocol, const char *a, uint16_t port_a,
 		    const char *b, uint16_t port_b)
 {
@@ -82,8 +70,8 @@ static bool selects(const char *words, uint8_t protocol, const char *a, uint16_t
 	const char *problem = read_filter(&filter, words);
 	bool found;
 
-	read_address(a, address[0], &subject.family);
-	read_address(b, address[1], &subject.family);
+	address_from_text(address[0], a);
+	subject.family = address_from_text(address[1], b) ? FLOW_IPV6 : FLOW_IPV4;
 	assert_null(problem);
 	found = filter_selects(&filter, &subject);
 	filter_clean(&filter);

@@ -5,6 +5,7 @@
 #include "report/format.h"
 #include "report/format_common.h"
 #include "report/report.h"
+#include "tests/address.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -31,13 +32,7 @@ static struct report report;
 
 static void set_address(struct flow_key *key, int end, const char *text)
 {
-	bool ipv6 = strchr(text, ':');
-
-	key->family = ipv6 ? FLOW_IPV6 : FLOW_IPV4;
-	key->addr[end].bytes[10] = key->addr[end].bytes[11] = 0xff;
-	assert_int_equal(inet_pton(ipv6 ? AF_INET6 : AF_INET, text,
-				   key->addr[end].bytes + (ipv6 ? 0 : 12)),
-			 1);
+	key->family = address_from_text(key->addr[end].bytes, text) ? FLOW_IPV6 : FLOW_IPV4;
 }
 
 static int setup(void **state)

@@ -2,6 +2,7 @@
 /* Translated conversations: their faces at the hooks, one flow in the report. */
 #include "netlink/conntrack.h"
 #include "report/nat.h"
+#include "tests/address.h"
 #include "tests/unit/stack_fixture.h"
 
 #include <errno.h>
@@ -50,9 +51,9 @@ static int teardown(void **state)
 
 static struct nat_end end_of(const char *address, uint16_t port)
 {
-	struct nat_end end = {.addr = {[10] = 0xff, [11] = 0xff}, .port = htons(port)};
+	struct nat_end end = {.port = htons(port)};
 
-	assert_int_equal(inet_pton(AF_INET, address, end.addr + 12), 1);
+	address_from_text(end.addr, address);
 	return end;
 }
 

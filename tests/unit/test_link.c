@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/link.h"
+#include "tests/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -513,15 +514,6 @@ static struct link_tunnel parse_tunnel(const char *kind, void (*put_data)(struct
 	assert_string_equal(link.kind, kind);
 	link_clean(&link);
 	return link.tunnel;
-}
-
-/* address as text, "" for any */
-static void assert_address(const uint8_t address[16], const char *text)
-{
-	char got[INET6_ADDRSTRLEN];
-
-	inet_ntop(AF_INET6, address, got, sizeof(got));
-	assert_string_equal(got, *text ? text : "::");
 }
 
 static void put_address(struct nlmsghdr *message, uint16_t type, const char *text)

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/conntrack.h"
 #include "report/nat.h"
+#include "tests/address.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,21 +20,14 @@
 /* "10.1.0.2:40000", "[fd00::2]:40000" */
 static struct nat_end end_of(const char *text)
 {
-	struct nat_end end = {.addr = {[10] = 0xff, [11] = 0xff}};
-	char addr[64];
 	const char *colon = strrchr(text, ':');
-	size_t size = colon - text;
+	bool ipv6 = *text == '[';
+	struct nat_end end = {.port = htons(atoi(colon + 1))};
+	char addr[64];
 
-	assert_true(size < sizeof(addr));
-	memcpy(addr, text, size);
-	addr[size] = '\0';
-	end.port = htons(atoi(colon + 1));
-	if (addr[0] == '[') {
-		addr[size - 1] = '\0';
-		assert_int_equal(inet_pton(AF_INET6, addr + 1, end.addr), 1);
-	} else {
-		assert_int_equal(inet_pton(AF_INET, addr, end.addr + 12), 1);
-	}
+	assert_true((size_t)(colon - text) < sizeof(addr));
+	snprintf(addr, sizeof(addr), "%.*s", (int)(colon - text - 2 * ipv6), text + ipv6);
+	address_from_text(end.addr, addr);
 	return end;
 }
 

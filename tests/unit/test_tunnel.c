@@ -2,6 +2,7 @@
 #include "report/tunnel.h"
 
 #include "netlink/link_tunnel.h"
+#include "tests/address.h"
 #include "tests/unit/stack.h"
 
 #include <netinet/in.h>
@@ -18,25 +19,11 @@ static struct stack stack;
 static struct report report;
 static struct tunnel_set *set;
 
-static void set_address(uint8_t address[16], const char *text)
-{
-	bool is_ipv6 = strchr(text, ':');
-
-	memset(address, 0, 16);
-	if (!*text)
-		return;
-	if (!is_ipv6)
-		address[10] = address[11] = 0xff;
-	assert_int_equal(inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text,
-				   address + (is_ipv6 ? 0 : 12)),
-			 1);
-}
-
 static void add_local(const char *text)
 {
 	uint8_t address[16];
 
-	set_address(address, text);
+	address_from_text(address, text);
 	assert_int_equal(local_set_add(stack.locals, 1, address), 0);
 }
 
@@ -66,8 +53,8 @@ static void add_tunnel(uint32_t id, uint8_t protocol, const char *local, const c
 {
 	struct link_tunnel outer = {.protocols = {protocol}};
 
-	set_address(outer.local, local);
-	set_address(outer.remote, remote);
+	address_from_text(outer.local, local);
+	address_from_text(outer.remote, remote);
 	assert_int_equal(tunnel_set_add(set, id, &outer), 0);
 }
 
@@ -78,8 +65,8 @@ static void add_udp(uint32_t id, const char *local, const char *remote, uint16_t
 				    .port = htons(port),
 				    .other_remotes = other_remotes};
 
-	set_address(outer.local, local);
-	set_address(outer.remote, remote);
+	address_from_text(outer.local, local);
+	address_from_text(outer.remote, remote);
 	assert_int_equal(tunnel_set_add(set, id, &outer), 0);
 }
 
@@ -97,8 +84,8 @@ static struct flow_key make_key(uint8_t protocol, const char *a, uint16_t port_a
 	uint8_t address[2][16];
 	int first;
 
-	set_address(address[0], a);
-	set_address(address[1], b);
+	address_from_text(address[0], a);
+	address_from_text(address[1], b);
 	first = memcmp(address[0], address[1], 16) > 0;
 	for (int end = 0; end < 2; end++) {
 		memcpy(key.addr[end].bytes, address[end ^ first], 16);
