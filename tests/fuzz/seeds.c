@@ -16,6 +16,7 @@
 #include "report/merge.h"
 #include "supervisor/checkpoint.h"
 #include "supervisor/layout.h"
+#include "tests/message.h"
 #include "tests/prog/ctnetlink.h"
 
 #include <err.h>
@@ -178,14 +179,10 @@ static void write_tunnels(const char *corpus)
 
 	snprintf(path, sizeof(path), "%s/link", corpus);
 	for (size_t i = 0; i < 2 * sizeof(tunnel_seeds) / sizeof(tunnel_seeds[0]); i++) {
-		struct nlmsghdr *message;
-		struct ifinfomsg *info;
+		const struct ifinfomsg info = {.ifi_index = 7};
+		struct nlmsghdr *message =
+			message_begin(buffer, sizeof(buffer), RTM_NEWLINK, &info, sizeof(info));
 
-		memset(buffer, 0, sizeof(buffer));
-		message = mnl_nlmsg_put_header(buffer);
-		message->nlmsg_type = RTM_NEWLINK;
-		info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-		info->ifi_index = 7;
 		mnl_attr_put_strz(message, IFLA_IFNAME, "tun7");
 		put_tunnel(message, &tunnel_seeds[i / 2],
 			   i % 2 ? TUNNEL_ENCAP_FOU : TUNNEL_ENCAP_NONE);
@@ -195,16 +192,9 @@ static void write_tunnels(const char *corpus)
 
 static struct nlmsghdr *begin_generic(char buffer[1024], uint16_t family, uint8_t command)
 {
-	struct nlmsghdr *message;
-	struct genlmsghdr *header;
+	const struct genlmsghdr header = {.cmd = command, .version = 1};
 
-	memset(buffer, 0, 1024);
-	message = mnl_nlmsg_put_header(buffer);
-	message->nlmsg_type = family;
-	header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-	header->cmd = command;
-	header->version = 1;
-	return message;
+	return message_begin(buffer, 1024, family, &header, sizeof(header));
 }
 
 static void write_wireguard(const char *corpus)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/addr.h"
 #include "tests/address.h"
+#include "tests/message.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,25 +22,11 @@ static _Alignas(struct nlmsghdr) char buffer[512];
 /* The header of an address of link 7; attributes are put behind it. */
 static struct nlmsghdr *put_addr(uint16_t type, unsigned char family, unsigned char prefix)
 {
-	struct nlmsghdr *message;
-	struct ifaddrmsg *info;
+	const struct ifaddrmsg info = {.ifa_family = family,
+				       .ifa_prefixlen = prefix,
+				       .ifa_index = 7};
 
-	memset(buffer, 0, sizeof(buffer));
-	message = mnl_nlmsg_put_header(buffer);
-	message->nlmsg_type = type;
-	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-	info->ifa_family = family;
-	info->ifa_prefixlen = prefix;
-	info->ifa_index = 7;
-	return message;
-}
-
-static void put_ip(struct nlmsghdr *message, uint16_t type, int family, const char *text)
-{
-	unsigned char ip[16];
-
-	assert_int_equal(inet_pton(family, text, ip), 1);
-	mnl_attr_put(message, type, family == AF_INET ? 4 : 16, ip);
+	return message_begin(buffer, sizeof(buffer), type, &info, sizeof(info));
 }
 
 static void assert_parses(int expected)
@@ -55,9 +42,9 @@ static void test_ipv4(void **state)
 	struct addr addr;
 
 	(void)state;
-	put_ip(message, IFA_ADDRESS, AF_INET, "192.0.2.1");
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
-	put_ip(message, IFA_BROADCAST, AF_INET, "192.0.2.255");
+	message_put_address(message, IFA_ADDRESS, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
+	message_put_address(message, IFA_BROADCAST, "192.0.2.255");
 	mnl_attr_put_strz(message, IFA_LABEL, "eth0:1");
 	mnl_attr_put_u32(message, 500, 1);
 	assert_int_equal(addr_parse(&addr, message), 0);
@@ -73,7 +60,7 @@ static void test_ipv6(void **state)
 	struct addr addr;
 
 	(void)state;
-	put_ip(message, IFA_ADDRESS, AF_INET6, "2001:db8::1");
+	message_put_address(message, IFA_ADDRESS, "2001:db8::1");
 	assert_int_equal(addr_parse(&addr, message), 0);
 	assert_true(addr.gone);
 	assert_address(addr.local, "2001:db8::1");
@@ -87,16 +74,16 @@ static void test_the_own_end_of_a_point_to_point_link(void **state)
 
 	(void)state;
 	message = put_addr(RTM_NEWADDR, AF_INET, 32);
-	put_ip(message, IFA_ADDRESS, AF_INET, "198.51.100.2");
-	put_ip(message, IFA_LOCAL, AF_INET, "198.51.100.1");
+	message_put_address(message, IFA_ADDRESS, "198.51.100.2");
+	message_put_address(message, IFA_LOCAL, "198.51.100.1");
 	assert_int_equal(addr_parse(&addr, message), 0);
 	assert_address(addr.local, "::ffff:198.51.100.1");
 	assert_int_equal(addr.prefix, 128);
 
 	/* IPv6 puts them the other way round */
 	message = put_addr(RTM_NEWADDR, AF_INET6, 128);
-	put_ip(message, IFA_LOCAL, AF_INET6, "2001:db8::1");
-	put_ip(message, IFA_ADDRESS, AF_INET6, "2001:db8::2");
+	message_put_address(message, IFA_LOCAL, "2001:db8::1");
+	message_put_address(message, IFA_ADDRESS, "2001:db8::2");
 	assert_int_equal(addr_parse(&addr, message), 0);
 	assert_address(addr.local, "2001:db8::1");
 }
@@ -107,14 +94,14 @@ static void test_other_families(void **state)
 
 	(void)state;
 	message = put_addr(RTM_NEWADDR, AF_UNSPEC, 0);
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
 	assert_parses(-ENOENT);
 	/* AF_MCTP, AF_PHONET: other lengths, too */
 	message = put_addr(RTM_NEWADDR, 45, 0);
 	mnl_attr_put_u8(message, IFA_LOCAL, 8);
 	assert_parses(-ENOENT);
 	message = put_addr(RTM_NEWLINK, AF_INET, 24);
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
 	assert_parses(-ENOENT);
 }
 
@@ -128,28 +115,28 @@ static void test_malformed(void **state)
 	assert_parses(-EBADMSG);
 
 	message = put_addr(RTM_NEWADDR, AF_INET, 24);
-	put_ip(message, IFA_LOCAL, AF_INET6, "2001:db8::1");
+	message_put_address(message, IFA_LOCAL, "2001:db8::1");
 	assert_parses(-EBADMSG);
 
 	message = put_addr(RTM_NEWADDR, AF_INET6, 24);
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
 	assert_parses(-EBADMSG);
 
 	message = put_addr(RTM_NEWADDR, AF_INET, 33);
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
 	assert_parses(-EBADMSG);
 
 	message = put_addr(RTM_NEWADDR, AF_INET6, 129);
-	put_ip(message, IFA_LOCAL, AF_INET6, "2001:db8::1");
+	message_put_address(message, IFA_LOCAL, "2001:db8::1");
 	assert_parses(-EBADMSG);
 
 	message = put_addr(RTM_NEWADDR, AF_INET, 24);
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
 	((struct ifaddrmsg *)mnl_nlmsg_get_payload(message))->ifa_index = 0;
 	assert_parses(-EBADMSG);
 
 	message = put_addr(RTM_NEWADDR, AF_INET, 24);
-	put_ip(message, IFA_LOCAL, AF_INET, "192.0.2.1");
+	message_put_address(message, IFA_LOCAL, "192.0.2.1");
 	attr = mnl_nlmsg_get_payload_tail(message);
 	mnl_attr_put_u32(message, IFA_FLAGS, 0);
 	attr->nla_len += 4;
@@ -165,7 +152,7 @@ static void test_truncated_at_every_length(void **state)
 	struct addr addr;
 
 	(void)state;
-	put_ip(message, IFA_ADDRESS, AF_INET6, "2001:db8::1");
+	message_put_address(message, IFA_ADDRESS, "2001:db8::1");
 	whole = message->nlmsg_len;
 	for (length = MNL_NLMSG_HDRLEN; length <= whole; length++) {
 		copy = malloc(length);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/conntrack.h"
 #include "tests/address.h"
+#include "tests/message.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,25 +32,10 @@ struct side {
 
 static void begin(struct letter *letter, uint8_t message, uint8_t family)
 {
-	struct nfgenmsg *header;
+	const struct nfgenmsg header = {.nfgen_family = family};
 
-	memset(letter->bytes, 0, sizeof(letter->bytes));
-	letter->head = mnl_nlmsg_put_header(letter->bytes);
-	letter->head->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | message;
-	header = mnl_nlmsg_put_extra_header(letter->head, sizeof(*header));
-	header->nfgen_family = family;
-}
-
-static void put_address(struct letter *letter, uint16_t v4_type, uint16_t v6_type, const char *text)
-{
-	uint8_t address[16];
-
-	if (inet_pton(AF_INET, text, address) == 1)
-		mnl_attr_put(letter->head, v4_type, 4, address);
-	else if (inet_pton(AF_INET6, text, address) == 1)
-		mnl_attr_put(letter->head, v6_type, 16, address);
-	else
-		fail_msg("%s is no address", text);
+	letter->head = message_begin(letter->bytes, sizeof(letter->bytes),
+				     NFNL_SUBSYS_CTNETLINK << 8 | message, &header, sizeof(header));
 }
 
 static void put_tuple(struct letter *letter, uint16_t type, uint8_t protocol,
@@ -58,8 +44,11 @@ static void put_tuple(struct letter *letter, uint16_t type, uint8_t protocol,
 	struct nlattr *tuple = mnl_attr_nest_start(letter->head, type);
 	struct nlattr *nest = mnl_attr_nest_start(letter->head, CTA_TUPLE_IP);
 
-	put_address(letter, CTA_IP_V4_SRC, CTA_IP_V6_SRC, side->source);
-	put_address(letter, CTA_IP_V4_DST, CTA_IP_V6_DST, side->destination);
+	message_put_address(letter->head, strchr(side->source, ':') ? CTA_IP_V6_SRC : CTA_IP_V4_SRC,
+			    side->source);
+	message_put_address(letter->head,
+			    strchr(side->destination, ':') ? CTA_IP_V6_DST : CTA_IP_V4_DST,
+			    side->destination);
 	mnl_attr_nest_end(letter->head, nest);
 	nest = mnl_attr_nest_start(letter->head, CTA_TUPLE_PROTO);
 	mnl_attr_put_u8(letter->head, CTA_PROTO_NUM, protocol);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/link.h"
 #include "tests/address.h"
+#include "tests/message.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,18 +25,12 @@ static _Alignas(struct nlmsghdr) char buffer[8192];
 /* The header of a link with index 7; attributes are put behind it. */
 static struct nlmsghdr *put_link(uint16_t type, unsigned char family)
 {
-	struct nlmsghdr *message;
-	struct ifinfomsg *info;
+	const struct ifinfomsg info = {.ifi_family = family,
+				       .ifi_type = ARPHRD_ETHER,
+				       .ifi_index = 7,
+				       .ifi_flags = IFF_UP | IFF_BROADCAST};
 
-	memset(buffer, 0, sizeof(buffer));
-	message = mnl_nlmsg_put_header(buffer);
-	message->nlmsg_type = type;
-	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-	info->ifi_family = family;
-	info->ifi_type = ARPHRD_ETHER;
-	info->ifi_index = 7;
-	info->ifi_flags = IFF_UP | IFF_BROADCAST;
-	return message;
+	return message_begin(buffer, sizeof(buffer), type, &info, sizeof(info));
 }
 
 static struct nlmsghdr *put_named_link(void)
@@ -371,16 +366,10 @@ static void test_counters_of_other_kernels(void **state)
 /* As RTM_GETSTATS answers: for link 7, with those attributes that are asked for. */
 static struct nlmsghdr *put_stats(uint16_t type)
 {
-	struct nlmsghdr *message;
-	struct if_stats_msg *info;
+	const struct if_stats_msg info = {.ifindex = 7,
+					  .filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)};
 
-	memset(buffer, 0, sizeof(buffer));
-	message = mnl_nlmsg_put_header(buffer);
-	message->nlmsg_type = type;
-	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-	info->ifindex = 7;
-	info->filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
-	return message;
+	return message_begin(buffer, sizeof(buffer), type, &info, sizeof(info));
 }
 
 static void test_counters_alone(void **state)
@@ -516,20 +505,11 @@ static struct link_tunnel parse_tunnel(const char *kind, void (*put_data)(struct
 	return link.tunnel;
 }
 
-static void put_address(struct nlmsghdr *message, uint16_t type, const char *text)
-{
-	bool is_ipv6 = strchr(text, ':');
-	uint8_t address[16];
-
-	assert_int_equal(inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text, address), 1);
-	mnl_attr_put(message, type, is_ipv6 ? 16 : 4, address);
-}
-
 static void put_vxlan(struct nlmsghdr *message)
 {
 	mnl_attr_put_u32(message, IFLA_VXLAN_ID, 7);
-	put_address(message, IFLA_VXLAN_GROUP, "10.0.0.2");
-	put_address(message, IFLA_VXLAN_LOCAL, "10.0.0.1");
+	message_put_address(message, IFLA_VXLAN_GROUP, "10.0.0.2");
+	message_put_address(message, IFLA_VXLAN_LOCAL, "10.0.0.1");
 	mnl_attr_put_u16(message, IFLA_VXLAN_PORT, htons(4789));
 	mnl_attr_put_u8(message, IFLA_VXLAN_COLLECT_METADATA, 0);
 }
@@ -537,15 +517,15 @@ static void put_vxlan(struct nlmsghdr *message)
 static void put_vxlan6_group(struct nlmsghdr *message)
 {
 	mnl_attr_put_u16(message, IFLA_VXLAN_PORT, htons(8472));
-	put_address(message, IFLA_VXLAN_GROUP6, "ff05::5");
-	put_address(message, IFLA_VXLAN_LOCAL6, "fd00::1");
+	message_put_address(message, IFLA_VXLAN_GROUP6, "ff05::5");
+	message_put_address(message, IFLA_VXLAN_LOCAL6, "fd00::1");
 }
 
 static void put_vxlan_group(struct nlmsghdr *message)
 {
 	mnl_attr_put_u16(message, IFLA_VXLAN_PORT, htons(8472));
-	put_address(message, IFLA_VXLAN_GROUP, "239.1.1.1");
-	put_address(message, IFLA_VXLAN_LOCAL, "0.0.0.0");
+	message_put_address(message, IFLA_VXLAN_GROUP, "239.1.1.1");
+	message_put_address(message, IFLA_VXLAN_LOCAL, "0.0.0.0");
 }
 
 static void put_nothing(struct nlmsghdr *message)
@@ -583,7 +563,7 @@ static void put_geneve(struct nlmsghdr *message)
 {
 	mnl_attr_put_u32(message, IFLA_GENEVE_ID, 7);
 	mnl_attr_put_u16(message, IFLA_GENEVE_PORT, htons(6081));
-	put_address(message, IFLA_GENEVE_REMOTE6, "fd00::2");
+	message_put_address(message, IFLA_GENEVE_REMOTE6, "fd00::2");
 }
 
 static void test_geneve(void **state)
@@ -600,15 +580,15 @@ static void test_geneve(void **state)
 
 static void put_gre(struct nlmsghdr *message)
 {
-	put_address(message, IFLA_GRE_LOCAL, "10.0.0.1");
-	put_address(message, IFLA_GRE_REMOTE, "10.0.0.2");
+	message_put_address(message, IFLA_GRE_LOCAL, "10.0.0.1");
+	message_put_address(message, IFLA_GRE_REMOTE, "10.0.0.2");
 	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_TYPE, TUNNEL_ENCAP_NONE);
 	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_DPORT, 0);
 }
 
 static void put_gre_in_udp(struct nlmsghdr *message)
 {
-	put_address(message, IFLA_GRE_REMOTE, "fd00::2");
+	message_put_address(message, IFLA_GRE_REMOTE, "fd00::2");
 	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_TYPE, TUNNEL_ENCAP_GUE);
 	mnl_attr_put_u16(message, IFLA_GRE_ENCAP_DPORT, htons(5555));
 }
@@ -637,14 +617,14 @@ static void test_gre(void **state)
 
 static void put_ipip(struct nlmsghdr *message)
 {
-	put_address(message, IFLA_IPTUN_LOCAL, "10.0.0.1");
-	put_address(message, IFLA_IPTUN_REMOTE, "224.0.0.1");
+	message_put_address(message, IFLA_IPTUN_LOCAL, "10.0.0.1");
+	message_put_address(message, IFLA_IPTUN_REMOTE, "224.0.0.1");
 	mnl_attr_put_u8(message, IFLA_IPTUN_PROTO, IPPROTO_IPIP);
 }
 
 static void put_any_iptun(struct nlmsghdr *message)
 {
-	put_address(message, IFLA_IPTUN_LOCAL, "fd00::1");
+	message_put_address(message, IFLA_IPTUN_LOCAL, "fd00::1");
 	mnl_attr_put_u8(message, IFLA_IPTUN_PROTO, 0);
 }
 

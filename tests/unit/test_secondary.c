@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/secondary.h"
+#include "tests/message.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -32,18 +33,12 @@ static struct ndmsg *entry(void)
 /* As the kernel tells a macvlan's address of the device below, number 7. */
 static struct nlmsghdr *put_entry(void)
 {
-	struct nlmsghdr *nlh;
-	struct ndmsg *nd;
+	const struct ndmsg nd = {.ndm_family = AF_BRIDGE,
+				 .ndm_ifindex = 7,
+				 .ndm_flags = NTF_SELF,
+				 .ndm_state = NUD_PERMANENT};
 
-	memset(buffer, 0, sizeof(buffer));
-	nlh = mnl_nlmsg_put_header(buffer);
-	nlh->nlmsg_type = RTM_NEWNEIGH;
-	nd = mnl_nlmsg_put_extra_header(nlh, sizeof(*nd));
-	nd->ndm_family = AF_BRIDGE;
-	nd->ndm_ifindex = 7;
-	nd->ndm_flags = NTF_SELF;
-	nd->ndm_state = NUD_PERMANENT;
-	return nlh;
+	return message_begin(buffer, sizeof(buffer), RTM_NEWNEIGH, &nd, sizeof(nd));
 }
 
 static void assert_parses(int expected)

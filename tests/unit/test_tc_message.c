@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/tc_message.h"
+#include "tests/message.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -21,16 +22,11 @@ static struct tc_filter filter;
 /* What the kernel says of a qdisc or filter on link 7; attributes are put behind it. */
 static struct nlmsghdr *put_tc(uint16_t type, const char *kind)
 {
-	struct nlmsghdr *message;
-	struct tcmsg *info;
+	const struct tcmsg info = {.tcm_ifindex = 7,
+				   .tcm_handle = 0x1234,
+				   .tcm_info = TC_H_MAKE(49152U << 16, 0x0300)};
+	struct nlmsghdr *message = message_begin(buffer, sizeof(buffer), type, &info, sizeof(info));
 
-	memset(buffer, 0, sizeof(buffer));
-	message = mnl_nlmsg_put_header(buffer);
-	message->nlmsg_type = type;
-	info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
-	info->tcm_ifindex = 7;
-	info->tcm_handle = 0x1234;
-	info->tcm_info = TC_H_MAKE(49152U << 16, 0x0300);
 	if (kind)
 		mnl_attr_put_strz(message, TCA_KIND, kind);
 	return message;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netlink/wireguard_message.h"
+#include "tests/message.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,16 +22,9 @@ static _Alignas(struct nlmsghdr) char buffer[1024];
 
 static struct nlmsghdr *begin(uint16_t type, uint8_t command)
 {
-	struct nlmsghdr *message;
-	struct genlmsghdr *header;
+	const struct genlmsghdr header = {.cmd = command, .version = 1};
 
-	memset(buffer, 0, sizeof(buffer));
-	message = mnl_nlmsg_put_header(buffer);
-	message->nlmsg_type = type;
-	header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-	header->cmd = command;
-	header->version = 1;
-	return message;
+	return message_begin(buffer, sizeof(buffer), type, &header, sizeof(header));
 }
 
 /* What the controller says of the family, as Linux 6.1 orders it. */
