@@ -21,6 +21,10 @@ kernel_is_before() { # MAJOR MINOR
 	((major < $1 || (major == $1 && minor < $2)))
 }
 
+has_ended() { # PID
+	! kill -0 "$1" 2>/dev/null
+}
+
 # Until COMMAND succeeds, with a deadline: PATIENCE_S, or 20 s. PATIENCE times as long on a slow machine.
 wait_for() { # WHAT COMMAND...
 	local what=$1 end=$((SECONDS + ${PATIENCE_S:-20} * PATIENCE))
@@ -338,7 +342,7 @@ limit_descriptors() { # COUNT
 }
 
 agent_is_decided() { # NS
-	agent_log_has "$1" 'first report' || ! kill -0 "${AGENT[$1]}"
+	agent_log_has "$1" 'first report' || has_died "$1"
 }
 
 agent_log_has() { # NS TEXT
@@ -455,7 +459,7 @@ fill_small_disk() {
 # An agent that is killed at a system call, by strace
 
 has_died() { # NS
-	! kill -0 "${AGENT[$1]}" 2>/dev/null
+	has_ended "${AGENT[$1]}"
 }
 
 has_died_or_reported() { # NS REPORTS

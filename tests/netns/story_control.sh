@@ -298,10 +298,6 @@ begin_top() {
 	wait_for 'the picture' grep -qF "${STRAY% - *}" "$WORK/typed"
 }
 
-has_ended() { # PID
-	! kill -0 "$1" 2>/dev/null
-}
-
 # Within a few seconds, as if nothing had happened.
 expect_end_of_top() {
 	local status=0

@@ -77,7 +77,7 @@ own_mount_of_a_killed_agent() {
 	send 3
 	keeper=$(keeper host)
 	kill_agent host
-	wait_for 'the end of the keeper' is_no_process "$keeper"
+	wait_for 'the end of the keeper' has_ended "$keeper"
 	expect_mount 'with what the dead agent left'
 	start_agent host
 	send 2
@@ -199,10 +199,6 @@ start_meets_the_end_of_others() {
 
 calls_mkdirat() { # TIMES
 	(($(grep -c 'mkdirat(' "$WORK/strace") >= $1))
-}
-
-is_no_process() { # PID
-	! kill -0 "$1" 2>/dev/null
 }
 
 # The keeper goes with its agent's session: what is left is left to the next.

@@ -392,10 +392,6 @@ once_log_is_not_read() {
 	expect_equal reports 2 "$(report_count host)"
 }
 
-agent_has_ended() { # NS
-	! kill -0 "${AGENT[$1]}"
-}
-
 # Reports are asked for faster than they are made: it is told to end all the same.
 once_signals_without_end() {
 	local before after
@@ -412,7 +408,7 @@ once_signals_without_end() {
 	wait_for reports has_reports host 5
 	before=$(report_count host)
 	signal_agent host TERM
-	wait_for 'the end of the agent' agent_has_ended host
+	wait_for 'the end of the agent' has_died host
 	wait "${AGENT[host]}" || fail "exit status of the agent: $?"
 	unset 'AGENT[host]'
 	wait

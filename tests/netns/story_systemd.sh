@@ -105,10 +105,6 @@ machine_is_decided() {
 	[[ -s $WORK/machine/pid ]] || has_ended "$STARTER"
 }
 
-has_ended() { # PID
-	! kill -0 "$1"
-}
-
 explain_machine() {
 	! grep -qE 'not permitted|denied|unknown filesystem|Read-only' "$WORK/machine.log" ||
 		skip "no machine in namespaces here: $(tail -n 1 "$WORK/machine.log")"
