@@ -407,6 +407,20 @@ static void delete_all_entries(void)
 	assert_int_equal(ctnetlink_delete_all(), 0);
 }
 
+/* Begins a test at the router, or skips it. */
+static void watch_router(struct watcher *watcher)
+{
+	skip_if(missing);
+	enter(&router);
+	watcher_init(watcher);
+}
+
+static void stop_watching(struct watcher *watcher)
+{
+	watcher_clean(watcher);
+	delete_all_entries();
+}
+
 static void create_entries(uint32_t count, bool all_translated)
 {
 	const struct ctnetlink_crowd crowd = {.count = count,
@@ -460,9 +474,7 @@ static void test_udp_masqueraded(void **state)
 	struct watcher watcher, later;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	talk_udp_masqueraded(4000);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.here, 1);
@@ -484,8 +496,7 @@ static void test_udp_masqueraded(void **state)
 	assert_int_equal(later.last.id, watcher.last.id);
 	assert_true(joins(later.table, &watcher.last));
 	watcher_clean(&later);
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 static void test_udp_masqueraded_v6(void **state)
@@ -494,17 +505,14 @@ static void test_udp_masqueraded_v6(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	converse(&from, &to, &to);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.last.family, AF_INET6);
 	assert_tuple(&watcher.last.original, "fd00:1::2", 4000, "fd00:2::2", 9000);
 	assert_tuple(&watcher.last.reply, "fd00:2::2", 9000, "fd00:2::1", 4000);
 	assert_true(joins(watcher.table, &watcher.last));
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 static void test_tcp_dnat(void **state)
@@ -514,9 +522,7 @@ static void test_tcp_dnat(void **state)
 	char byte;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	from = bound_socket(&client, SOCK_STREAM, "10.1.0.2", 4001);
 	to = bound_socket(&server, SOCK_STREAM, "10.2.0.2", 8080);
 	assert_int_equal(listen(to, 1), 0);
@@ -540,8 +546,7 @@ static void test_tcp_dnat(void **state)
 	watcher.here = 0;
 	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
 	assert_int_equal(watcher.here, 1);
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 /* The router's own conversation: the server never sees the address that was asked for. */
@@ -552,16 +557,13 @@ static void test_dnat_of_own(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	converse(&from, &to, &asked);
 	await(&watcher, &watcher.here, 1);
 	assert_tuple(&watcher.last.original, "10.2.0.1", 4002, "10.9.9.9", 99);
 	assert_tuple(&watcher.last.reply, "10.2.0.2", 9000, "10.2.0.1", 4002);
 	assert_true(joins(watcher.table, &watcher.last));
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 static void test_zone(void **state)
@@ -570,16 +572,13 @@ static void test_zone(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	converse(&from, &to, &to);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.last.zone[0], 7);
 	assert_int_equal(watcher.last.zone[1], 0);
 	assert_true(joins(watcher.table, &watcher.last));
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 /* Tracked, but not translated, and the ports tell the client: the kernel keeps them from the
@@ -591,9 +590,7 @@ static void test_untranslated_stay_out(void **state)
 	char byte;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	converse(&from, &to, &to);
 	assert_true(read_sysctl("nf_conntrack_count") > 0);
 	delete_all_entries();
@@ -720,9 +717,7 @@ static void test_client_of_untranslated(void **state)
 	struct watcher watcher, later;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	converse(&from, &to, &to);
 	await(&watcher, &watcher.here, 1);
 	assert_int_equal(watcher.last.status & IPS_NAT_MASK, 0);
@@ -757,9 +752,7 @@ static void test_client_of_pings(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	assert_true(run(&client, "ping -q -c 1 10.1.0.1 >/dev/null"));
 	assert_true(run(&client, "ping -q -c 1 10.1.0.1 >/dev/null"));
 	enter(&router);
@@ -767,8 +760,7 @@ static void test_client_of_pings(void **state)
 	assert_int_equal(watcher.last.protocol, IPPROTO_ICMP);
 	assert_true(knows_client(watcher.table, &watcher.last));
 	assert_int_equal(nat_table_plain(watcher.table), 1);
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 static void test_short_lived(void **state)
@@ -777,9 +769,7 @@ static void test_short_lived(void **state)
 	struct watcher watcher;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	if (!conntrack_has_events()) {
 		watcher_clean(&watcher);
 		skip_because("the kernel does not tell of conntrack entries that come and go");
@@ -826,9 +816,7 @@ static void test_overrun(void **state)
 	int small = 1;
 
 	(void)state;
-	skip_if(missing);
-	enter(&router);
-	watcher_init(&watcher);
+	watch_router(&watcher);
 	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
 	assert_int_equal(setsockopt(conntrack_fd(watcher.conntrack), SOL_SOCKET, SO_RCVBUFFORCE,
 				    &small, sizeof(small)),
@@ -838,8 +826,7 @@ static void test_overrun(void **state)
 	assert_true(conntrack_overruns(watcher.conntrack) >= 1);
 	assert_int_equal(nat_table_count(watcher.table), ENTRIES_A_LOT);
 	assert_true(joins(watcher.table, &watcher.last));
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 /* What comes goes, and what goes comes again. */
@@ -873,8 +860,7 @@ static void test_queue_that_is_never_empty(void **state)
 	watcher.on_entry = NULL;
 	assert_int_equal(conntrack_dump(watcher.conntrack), 0);
 	assert_int_equal(watcher.ended, 1);
-	watcher_clean(&watcher);
-	delete_all_entries();
+	stop_watching(&watcher);
 }
 
 static void test_without_privilege(void **state)
