@@ -242,20 +242,15 @@ static void excluded_in_the_middle(void **state)
 		stack_exclude(&stack, names[i]);
 		stack_resolve(&stack);
 		container_to_container(5);
-		next_interval();
-		assert_int_equal(report.total.packets, 5);
+		assert_total(5);
 		container_to_world(6);
-		next_interval();
-		assert_int_equal(report.total.packets, 6);
+		assert_total(6);
 		world_to_container(7);
-		next_interval();
-		assert_int_equal(report.total.packets, 7);
+		assert_total(7);
 		host_to_container(8);
-		next_interval();
-		assert_int_equal(report.total.packets, 8);
+		assert_total(8);
 		container_to_host(9);
-		next_interval();
-		assert_int_equal(report.total.packets, 9);
+		assert_total(9);
 		/* seen at the next hook, under the tuple that it has there */
 		world_to_container(3);
 		container_to_world(2);
@@ -310,15 +305,13 @@ static void macvlan_to_its_sibling_in_a_container(void **state)
 	stack_in(&stack, "vc", &key, 0, 4);
 	stack_out(&stack, "mv", "vc", &key, 0, 4);
 	stack_in(&stack, "eth0", &key, 0, 4);
-	next_interval();
-	assert_int_equal(report.total.packets, 4);
+	assert_total(4);
 	/* a router on a stick: in and out by the macvlan, counted at eth0 */
 	stack_in(&stack, "eth0", &key, 0, 6);
 	stack_in(&stack, "mv", &key, 0, 6);
 	stack_out(&stack, "mv", "mv", &key, 0, 6);
 	stack_out(&stack, "eth0", "mv", &key, 0, 6);
-	next_interval();
-	assert_int_equal(report.total.packets, 6);
+	assert_total(6);
 }
 
 static void add_macvlan_host(void)
@@ -493,8 +486,7 @@ static void under_way_at_the_swap(void **state)
 	assert_only(&key, 10, 0, "eth0.5>eth0");
 	stack_out(&stack, "eth0.5", NULL, &key, 0, 10);
 	stack_out(&stack, "eth0", NULL, &key, 0, 10);
-	next_interval();
-	assert_int_equal(report.total.packets, 10);
+	assert_total(10);
 	stack_out(&stack, "eth0", NULL, &key, 0, 1);
 	next_interval();
 	assert_int_equal(report.flow_count, 0);
@@ -509,19 +501,16 @@ static void owed_by_a_hook_that_did_not_see_the_flow(void **state)
 	(void)state;
 	vlan_nic();
 	stack_out(&stack, "eth0.5", NULL, &key, 0, 2);
-	next_interval();
-	assert_int_equal(report.total.packets, 2);
+	assert_total(2);
 	stack_out(&stack, "eth0", NULL, &key, 0, 2 + 1);
-	next_interval();
-	assert_int_equal(report.total.packets, 1);
+	assert_total(1);
 
 	/* nothing came: forgotten after one interval */
 	stack_out(&stack, "eth0.5", NULL, &key, 0, 2);
 	next_interval();
 	next_interval();
 	stack_out(&stack, "eth0", NULL, &key, 0, 2);
-	next_interval();
-	assert_int_equal(report.total.packets, 2);
+	assert_total(2);
 }
 
 /* A container moves from a port to another one that is not watched, and whose frames are routed. */

@@ -46,6 +46,19 @@ static struct flow_key flow_number(unsigned int number)
 	return key;
 }
 
+/* Flows of 1, 2, 3 and 4 packets, of which the limit leaves the last two. */
+static void sum_two_of_four(void)
+{
+	add_plain_host();
+	merge_set_max_flows(stack.merge, 2);
+	for (unsigned int i = 1; i <= 4; i++) {
+		struct flow_key key = flow_number(i);
+
+		stack_in(&stack, "eth0", &key, 0, i);
+	}
+	stack_sum_smallest(&stack);
+}
+
 static const struct report_sum *find_other(const char *name)
 {
 	for (size_t i = 0; i < report.other_count; i++)
@@ -174,14 +187,7 @@ static void copy_has_the_sums(void **state)
 	struct merge *original = stack.merge, *copy;
 
 	(void)state;
-	add_plain_host();
-	merge_set_max_flows(stack.merge, 2);
-	for (unsigned int i = 1; i <= 4; i++) {
-		struct flow_key key = flow_number(i);
-
-		stack_in(&stack, "eth0", &key, 0, i);
-	}
-	stack_sum_smallest(&stack);
+	sum_two_of_four();
 	assert_int_equal(merge_copy(&copy, stack.merge), 0);
 	stack.merge = copy;
 	make_report();
@@ -400,14 +406,7 @@ static struct buffer bytes_of_a_merge_with_sums(void)
 {
 	struct buffer bytes = {0};
 
-	add_plain_host();
-	merge_set_max_flows(stack.merge, 2);
-	for (unsigned int i = 1; i <= 4; i++) {
-		struct flow_key key = flow_number(i);
-
-		stack_in(&stack, "eth0", &key, 0, i);
-	}
-	stack_sum_smallest(&stack);
+	sum_two_of_four();
 	merge_encode(stack.merge, &bytes);
 	assert_int_equal(buffer_error(&bytes), 0);
 	merge_next_interval(stack.merge);
