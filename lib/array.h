@@ -8,9 +8,9 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /*
- * Grows a malloc()ed array (or NULL) to at least needed elements of size bytes; its capacity
- * doubles, as large blocks move by remapping and take memory only where they are written to. array:
- * the address of the pointer to it. 0, or -ENOMEM, then it is as before.
+ * Makes room for at least needed elements of size bytes in a malloc()ed array (or NULL). Capacity
+ * doubles: realloc(3) moves large blocks by remapping, and pages not written to take no memory.
+ * array: the address of the pointer to it. 0; or -ENOMEM, which leaves it as it was.
  */
 int array_reserve(void *array, size_t *capacity, size_t size, size_t needed);
 

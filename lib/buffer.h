@@ -24,8 +24,8 @@ void buffer_reset(struct buffer *b);
 int buffer_error(const struct buffer *b);
 
 /*
- * For what is written by the million: room for size more bytes behind what is there, to be written
- * in place and ended with buffer_end(). NULL: the error is kept.
+ * For hot paths: room for size more bytes at the end, to be written in place; buffer_end() says
+ * where they end. NULL: no memory, which buffer_error() tells.
  */
 char *buffer_reserve(struct buffer *b, size_t size);
 void buffer_end(struct buffer *b, const char *end);

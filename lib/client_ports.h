@@ -12,8 +12,8 @@ struct client_ports {
 	uint16_t first, last; /* host byte order, both in it */
 };
 
-/* Ports that the kernel gives to clients here, joined with those that IANA sets aside for it (RFC
- * 6335, section 6), and what lies between the two. */
+/* The smallest range that has both the ports that this kernel gives to clients and those that IANA
+ * sets aside for them (RFC 6335, section 6). */
 void client_ports_read(struct client_ports *ret);
 
 static inline bool client_ports_has(const struct client_ports *ports, __be16 port)
@@ -23,7 +23,7 @@ static inline bool client_ports_has(const struct client_ports *ports, __be16 por
 	return number >= ports->first && number <= ports->last;
 }
 
-/* Whether the ports alone make the one at source the client. */
+/* Whether the ports alone tell that source is the client's. */
 static inline bool client_ports_tell(const struct client_ports *ports, __be16 source,
 				     __be16 destination)
 {

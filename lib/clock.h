@@ -9,7 +9,7 @@
 #define NSEC_PER_SEC  1000000000LL
 #define NSEC_PER_MSEC 1000000LL
 
-/* Nanoseconds since boot, time asleep included: for intervals, never steps. */
+/* Nanoseconds since boot, time suspended included: for intervals; never steps. */
 static inline int64_t clock_boottime_ns(void)
 {
 	struct timespec ts;
@@ -18,7 +18,7 @@ static inline int64_t clock_boottime_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* Nanoseconds since 1970-01-01 UTC: for what people read, may step. */
+/* Nanoseconds since 1970-01-01 UTC: for what people read; may step. */
 static inline int64_t clock_realtime_ns(void)
 {
 	struct timespec ts;
@@ -27,7 +27,7 @@ static inline int64_t clock_realtime_ns(void)
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }
 
-/* Of two moments of one clock; 0: never. */
+/* The earlier of two times of one clock; 0 is never. */
 static inline int64_t clock_earlier_ns(int64_t a_ns, int64_t b_ns)
 {
 	return a_ns && (!b_ns || a_ns < b_ns) ? a_ns : b_ns;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which conversations are meant. A filter is made of choices, and selects what any of them selects.
- * A choice is made of terms of up to four types, and selects a conversation if of each type that it
- * has at least one term matches. A term looks at both ends, each term by itself.
+ * Which conversations are meant. A filter is a list of choices, and selects what any of them does.
+ * A choice has terms of up to four types, and selects a conversation if at least one term of each
+ * of its types matches. Terms are matched one by one, each with both ends.
  */
 #ifndef FLOWTALLY_FILTER_H
 #define FLOWTALLY_FILTER_H
@@ -18,7 +18,7 @@ struct filter {
 	struct filter_choice *choices; /* owned */
 	size_t count;
 	bool closed; /* the next term begins another choice */
-	bool begun;  /* for whoever reads words: the open choice has one, right or wrong */
+	bool begun;  /* for the parser: the open choice has a word, right or wrong */
 };
 
 void filter_clean(struct filter *filter);
@@ -27,8 +27,8 @@ void filter_clean(struct filter *filter);
 void filter_end_choice(struct filter *filter);
 
 /*
- * Terms, each for the choice that is open. address: network byte order, IPv4 as ::ffff:a.b.c.d,
- * with a length of 96 to 128 then. Ports in host byte order; 0 is no port. 0 or -ENOMEM.
+ * Add a term to the open choice. address: network byte order, IPv4 as ::ffff:a.b.c.d, whose length
+ * is 96 to 128. Ports in host byte order; 0 is no port. 0 or -ENOMEM.
  */
 int filter_add_net(struct filter *filter, uint8_t family, const uint8_t address[16],
 		   unsigned int length);

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whether it is a directory that only its owner, which is us or root, may put anything into: nobody
- * else can change it between two looks. st: not of what a symbolic link leads to. */
+/* Whether it is a directory of ours or of root's that only its owner may write to: nobody else can
+ * change it between two looks. st: of the path itself, symbolic links not followed. */
 static inline bool is_guarded_directory(const struct stat *st)
 {
 	return S_ISDIR(st->st_mode) && (st->st_uid == 0 || st->st_uid == geteuid()) &&

@@ -2,8 +2,8 @@
 /*
  * Log lines on standard error, one an event, subject first ("eth0: ..."). With systemd's journal on
  * the other end a line begins with its priority (sd-daemon(3)); elsewhere with "flowtally: ".
- * Standard error that takes no line is waited for a second; until it takes one, the others are
- * lost, which is said then.
+ * A line that standard error does not take within a second is lost, and each after it without a
+ * wait, until one is taken: how many were lost is said then.
  */
 #ifndef FLOWTALLY_LOG_H
 #define FLOWTALLY_LOG_H
@@ -27,8 +27,8 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 void log_vline(enum log_level level, const char *format, va_list args)
 	__attribute__((format(printf, 2, 0)));
 
-/* A name or a path in a message may hold anything; a terminal or a log must see one harmless line:
- * what is not printable becomes '?'. Log lines are made so. */
+/* Makes one harmless line of text, which may hold names and paths of strangers: what is not
+ * printable becomes '?'. Log lines need no call. */
 void log_make_printable(char *text);
 
 /*

@@ -8,9 +8,9 @@
 
 struct loop;
 
-/* The descriptor is readable (or writable, as asked for); but it may be called without need, for
- * one that was removed in the same round and whose place it has now, so it must not block. A
- * negative errno ends loop_run() with it. */
+/* The descriptor is readable (or writable, as asked for). It must not block: it is called without
+ * need if it has the place of one that was ready, and removed in the same round. A negative errno
+ * ends loop_run() with it. */
 typedef int (*loop_callback)(void *data, uint32_t events);
 
 /* 0 or negative errno. */
@@ -23,8 +23,8 @@ void loop_remove(struct loop *loop, int fd);
 
 /*
  * Called before each wait, after all that was ready has been handled: work that is better done once
- * for many events. It tells whether it left work to do, then the loop only looks for events and
- * comes back.
+ * for many events. Returns whether it left work to do: the loop then does not wait, but takes what
+ * events there are and calls it again.
  */
 void loop_set_idle(struct loop *loop, bool (*idle)(void *data), void *data);
 

@@ -8,7 +8,7 @@
 
 /* Ascending; mostly there are few. */
 void numbers_sort(uint32_t *numbers, size_t n);
-/* Where number stands among sorted ones; NULL: nowhere. */
+/* Where a sorted array has number; NULL: it has not. */
 const uint32_t *numbers_find(const uint32_t *numbers, size_t n, uint32_t number);
 
 #endif

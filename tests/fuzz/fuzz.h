@@ -30,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 	} while (0)
 
 /*
- * After FUZZ_CPU_SECONDS of this process's own time comes the signal by which libFuzzer ends as
- * asked; its -max_total_time would count what others take of the machine, too.
+ * Ends libFuzzer, by its signal for that, after FUZZ_CPU_SECONDS of this process's CPU time; its
+ * -max_total_time would count what others take of the machine, too.
  */
 static void __attribute__((constructor)) fuzz_limit_time(void)
 {
@@ -61,8 +61,8 @@ static inline bool fuzz_is_steering(wchar_t c)
 }
 
 /*
- * Lines that do nothing to a terminal, each ended. Decoded by the C library, whose UTF-8 is not
- * ours: the target has to setlocale(LC_CTYPE, "C.UTF-8").
+ * Counts lines, each of which must end and not steer a terminal. Decoded by the C library, whose
+ * UTF-8 is not ours: the target has to setlocale(LC_CTYPE, "C.UTF-8").
  */
 static inline size_t fuzz_count_harmless_lines(const char *text, size_t size)
 {

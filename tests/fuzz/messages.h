@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The bytes as a datagram of netlink messages, taken apart as the readers of sockets do. */
+/* A datagram taken apart into netlink messages, as the readers of sockets do. */
 #ifndef FLOWTALLY_TESTS_FUZZ_MESSAGES_H
 #define FLOWTALLY_TESTS_FUZZ_MESSAGES_H
 

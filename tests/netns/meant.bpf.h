@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which packets neighbours take away from the hooks behind them, and where they send them. */
+/* Which packets neighbours (other programs) take from the hooks behind them, and where they go. */
 #ifndef FLOWTALLY_TESTS_MEANT_H
 #define FLOWTALLY_TESTS_MEANT_H
 

@@ -31,7 +31,7 @@ static inline struct nlmsghdr *ctnetlink_request(void *at, uint8_t message, uint
 	return request;
 }
 
-/* Sends and waits for the answer; an error of any of the messages is the first one. 0 or -errno. */
+/* Sends and waits for the answer. 0 or -errno: the first error of any of the messages. */
 static inline int ctnetlink_send(struct mnl_socket *mnl, const void *messages, size_t size)
 {
 	char answer[4096];
@@ -161,7 +161,7 @@ static inline struct nlmsghdr *ctnetlink_put_entry(void *at, const struct ctnetl
 	return request;
 }
 
-/* One that is not translated. 0 or -errno. */
+/* Makes an entry that is not translated. 0 or -errno. */
 static inline int ctnetlink_create_plain(uint8_t protocol, uint16_t from_port, uint16_t to_port)
 {
 	char buffer[512];

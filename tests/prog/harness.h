@@ -127,7 +127,7 @@ static inline void harness_free(struct harness *h)
 	free(h);
 }
 
-/* Every packet is in the map at once, where it is looked for. test_trains.c has the other half. */
+/* Every packet is in the map at once, for tests to look for; test_trains.c tests trains. */
 static inline void harness_without_trains(const struct harness *h)
 {
 	struct flow_control control = {0};
@@ -166,8 +166,8 @@ static inline int harness_new(struct harness **ret)
 }
 
 /*
- * Why nothing can be tested here, or NULL. Enters a network namespace with nothing but lo. Asks
- * with the least of programs: that the real one is refused is a failure, and has the same errno.
+ * Why nothing can be tested here, or NULL. Enters a network namespace with nothing but lo. Tries
+ * the smallest program: the real one refused is a failure, which has the same errno.
  */
 static inline const char *harness_denied(void)
 {
@@ -188,7 +188,7 @@ static inline const char *harness_denied(void)
 	return NULL;
 }
 
-/* Runs a program and sees to it that it neither decides about the packet nor changes it. */
+/* Runs a program and checks that it neither decides about the packet nor changes it. */
 static inline int try_program(int program, const struct packet *p, const struct __sk_buff *ctx,
 			      int repeat)
 {
@@ -217,7 +217,7 @@ static inline void set_count(struct entry *e, int sender, enum flow_class class,
 	e->value.count[sender][class] = (struct flow_count){bytes, packets};
 }
 
-/* The map holds these entries and its other own ones, which are empty, and nothing else. */
+/* The map holds these entries, its own other ones, which are empty, and nothing else. */
 static inline void expect_entries(const struct harness *h, const struct entry *entries, int count)
 {
 	struct flow_key key, *previous = NULL;

@@ -22,7 +22,7 @@ enum item_kind {
 	ITEM_TAG,
 	ITEM_IPV4,
 	ITEM_IPV6,
-	ITEM_EXTENSION, /* a header that begins with next header and length in 8 bytes */
+	ITEM_EXTENSION, /* begins with next header and length, in units of 8 bytes */
 	ITEM_FRAGMENT,
 	ITEM_UPPER,
 	ITEM_DATA,
@@ -31,7 +31,7 @@ enum item_kind {
 struct item {
 	enum item_kind kind;
 	int is;		 /* its own number: ethertype of a tag, protocol of a header */
-	int next;	 /* what it says that follows; 0: what does */
+	int next;	 /* what it says follows; 0: what really does */
 	int source;	 /* last byte of the address (0: 1), or the port */
 	int destination; /* (0: 2) */
 	int size;	 /* of extension and upper-layer headers, data; of IPv4 options */

@@ -17,7 +17,7 @@
 
 struct verdict {
 	bool attributed;
-	enum flow_reason reason; /* if not */
+	enum flow_reason reason; /* if not attributed */
 	struct flow_key key;
 	int sender;
 	uint64_t bytes;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A conversation: the tuples that it shows, the ways that its packets take, the lines that it
- * should be. */
+/* A conversation: the tuples that it shows, the ways of its packets, the report lines that it
+ * should make. */
 #ifndef FLOWTALLY_SIMULATION_FLOW_H
 #define FLOWTALLY_SIMULATION_FLOW_H
 
@@ -28,7 +28,7 @@ struct flow {
 	struct random routes[2][WAYS];
 	struct path paths[2][WAYS];
 	bool beyond[2][WAYS]; /* what takes that way cannot be counted right */
-	bool judged;	      /* some hook on the way is: then there is one way only */
+	bool judged;	      /* a hook on its way is: then it has one way only */
 	bool judged_early;
 	bool translated;
 	bool tracked; /* translated or not, conntrack knows it */
@@ -44,7 +44,7 @@ static inline unsigned int flow_line(enum face face)
 	return face < FACE_OUTER ? 0 : 1 + face - FACE_OUTER;
 }
 
-/* A key says of which flow and line it is: flow number * LINES + line. */
+/* The line that a key is of: flow number * LINES + line. */
 unsigned int flow_line_number(const struct flow_key *key);
 
 /* This host's end of all tunnels, as 16 bytes. */

@@ -38,22 +38,20 @@ struct host {
 	enum kind kinds[LINKS_MAX];
 	bool monitored[LINKS_MAX];
 	bool gone[LINKS_MAX];	     /* deleted; its place is not used again */
-	size_t shapers[LINKS_MAX];   /* the ifb by which all makes a round that comes in, or NO_LINK
-				      */
-	size_t diverters[LINKS_MAX]; /* the device to which tc sends some of what leaves, or NO_LINK
-				      */
+	size_t shapers[LINKS_MAX];   /* the ifb that received packets detour by, or NO_LINK */
+	size_t diverters[LINKS_MAX]; /* where tc sends some of what leaves, or NO_LINK */
 	size_t count;
 };
 
 void host_build(struct host *host, struct random *random, unsigned int monitored_percent);
 
-/* Another list of monitored interfaces, a port enslaved or released, a device more or less. Returns
- * what it did, for people; NULL: nothing. */
+/* Changes what is monitored, enslaves or releases a port, adds or deletes a device. Returns which,
+ * for people; NULL: nothing was changed. */
 const char *host_change(struct host *host, struct random *random);
 
 bool host_is_tunnel(const struct host *host, size_t link);
 
-/* The ifb by which packets make a round that come in there, or NO_LINK. */
+/* The ifb that packets received there detour by, or NO_LINK. */
 size_t host_shaper(const struct host *host, size_t link);
 
 /* The device to which tc sends some of what leaves by a watched one, in front of our hook there; or
@@ -66,7 +64,7 @@ bool host_is_edge(const struct host *host, size_t link);
 /* Its packets come from macvlans of other namespaces over it. */
 bool host_has_strangers(const struct host *host, size_t link);
 
-/* A random port of the master, and so on; NO_LINK: there is none. */
+/* A random port of that master, upper device of that lower one, and so on; NO_LINK: none. */
 size_t host_pick_port(const struct host *host, struct random *random, size_t master, size_t except);
 size_t host_pick_upper(const struct host *host, struct random *random, size_t lower);
 size_t host_pick_sibling(const struct host *host, struct random *random, size_t link);

@@ -63,7 +63,7 @@ bool step_is_unsure(const struct host *host, const struct topology_role *roles,
 bool path_is_judged(const struct host *host, const struct topology_role *roles,
 		    const struct path *path);
 
-/* A judged hook shows it before others do by which that hook is judged: in by a device below
+/* A judged hook sees it before the hooks do that this one is judged by: in by a device below
  * macvlans and out by it again, or by an ifb. */
 bool path_is_judged_early(const struct host *host, const struct topology_role *roles,
 			  const struct path *path);

@@ -16,8 +16,8 @@
 struct map {
 	struct flow_key keys[KEYS_MAX];
 	struct flow_value values[KEYS_MAX];
-	uint8_t numbers[KEYS_MAX]; /* of the keys: twice what is given, and one more if unsure */
-	uint8_t places[KEYS_MAX];  /* by number: plus 1; 0: nothing */
+	uint8_t numbers[KEYS_MAX]; /* of the keys: twice the number given, plus 1 if unsure */
+	uint8_t places[KEYS_MAX];  /* by number: index in keys plus 1; 0: none */
 	size_t count;
 };
 
@@ -31,9 +31,8 @@ struct watch {
 	struct map maps[LINKS_MAX];
 	struct topology_role roles[LINKS_MAX];
 	uint32_t lives[LINKS_MAX], eras[LINKS_MAX];
-	uint32_t before[LINKS_MAX]; /* the links whose swap must come before, as bits */
-	uint32_t
-		shown[KEYS_MAX / 2]; /* by number: the links that did, as bits, as far as swapped */
+	uint32_t before[LINKS_MAX];   /* the links whose swap must come before, as bits */
+	uint32_t shown[KEYS_MAX / 2]; /* by number: links in whose swapped maps it was, as bits */
 	struct phase ended[PHASES_MAX];
 	size_t ended_count;
 	uint32_t last_id, era;
@@ -51,9 +50,9 @@ void watch_see(struct watch *watch, const struct host *host, const struct step *
 /* The host changed. */
 void watch_change(struct watch *watch, struct host *host);
 
-/* The maps, one after another. Between two of them the host goes on. */
+/* Swaps the map of one link. The host goes on between two. */
 void watch_swap(struct watch *watch, const struct host *host, size_t link);
-/* NO_LINK: all are swapped. */
+/* swapped: links as bits. NO_LINK: all are. */
 size_t watch_next_to_swap(const struct watch *watch, const struct host *host, uint32_t swapped);
 /* No order of swapping has all judged hooks before their references. */
 bool watch_is_circular(const struct watch *watch, const struct host *host);

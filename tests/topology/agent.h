@@ -27,14 +27,13 @@ int agent_reload(struct agent *agent);
 /* Waits for a line of the log that is exactly this, behind all that was waited for before. */
 int agent_wait_log(struct agent *agent, const char *line);
 
-/* Waits until the log says last that the interface of that name is attached to, or that it is not.
- */
+/* Waits until the log's last word on the interface of that name is: attached, or not attached. */
 int agent_wait_attached(struct agent *agent, const char *name, bool attached);
 
 /* Asks for a report and adds its lines to the tally. */
 int agent_report(struct agent *agent, struct tally *tally);
-/* The same without waiting for it: asks for one unless one is asked for, and takes what has come;
- * 1: a report. */
+/* The same in two steps that do not wait: asks for a report unless one is under way; takes what has
+ * come, 1: a report. */
 int agent_ask(struct agent *agent);
 int agent_take(struct agent *agent, struct tally *tally);
 /* Waits for the one that was asked for, if any. */

@@ -27,7 +27,7 @@
 void grammar_build(struct random *random, struct world *world, bool traps,
 		   unsigned int elements_percent, unsigned int kinds);
 
-/* The kinds that no host of the others needs: 1 << KIND_VLAN and so on. */
+/* The kinds that a host can do without, as bits: 1 << KIND_VLAN and so on. */
 unsigned int grammar_optional_kinds(void);
 
 /* The agent's lists of patterns. */
@@ -57,14 +57,14 @@ enum change_kind {
 
 struct change {
 	enum change_kind kind;
-	struct device *device; /* that changes; CHANGE_ADD, _MOVE: a container's to take after */
+	struct device *device; /* that changes; CHANGE_ADD, _MOVE: of a container to be like */
 	struct route *route;
 	char name[NAME_SIZE]; /* CHANGE_RENAME */
 };
 
-/* False: there is nothing of that kind to change. */
 /* Whether a bond could fail over to another wire. */
 bool grammar_has_backup(const struct world *world);
+/* False: there is nothing of that kind to change. */
 bool grammar_choose_change(struct random *random, struct world *world, struct change *change);
 const char *change_to_str(enum change_kind kind);
 
@@ -73,7 +73,7 @@ const char *change_to_str(enum change_kind kind);
 struct device *grammar_add_container(struct world *world, struct device *like, bool in_host);
 /* Gives the new container the address and the route that it lacks. */
 void grammar_settle_container(struct world *world, struct device *like, struct device *device);
-/* The other uplink for a route; what the host translates ends, as the kernel may forget it. */
+/* Turns a route to the other uplink. What the host translates ends: the kernel may forget it. */
 void grammar_switch_route(struct world *world, struct route *route);
 void grammar_add_conversations(struct random *random, struct world *world, unsigned int count,
 			       bool traps);

@@ -42,8 +42,8 @@ int kernel_wait_up(struct kernel *kernel);
 /* Tells tc to redirect, shape, mirror and queue as the devices say. */
 int kernel_redirect(struct kernel *kernel);
 
-/* The world asks the kernel from now on which of its two ways a route takes. Whoever asks is not
- * told what went wrong: that is here. */
+/* From now on the world asks the kernel which of its two ways a route takes. kernel_choice_error()
+ * says what went wrong in that. */
 void kernel_choose_ways(struct kernel *kernel);
 int kernel_choice_error(const struct kernel *kernel);
 
@@ -53,7 +53,7 @@ int kernel_translate(struct kernel *kernel);
 /* Sockets and processes begin their lives in the space of their creator. */
 int kernel_enter(struct kernel *kernel, unsigned int space);
 int kernel_leave(struct kernel *kernel);
-/* A new socket for that address, which a VRF may have: others do not get its packets. */
+/* Binds a new socket to the VRF that has that address, if any: others do not get its packets. */
 int kernel_bind_to_vrf(int fd, const struct device *address);
 /* Borrowed. */
 int kernel_space_fd(const struct kernel *kernel, unsigned int space);

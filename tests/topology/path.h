@@ -29,7 +29,7 @@ struct packet {
 	size_t sight_count;
 	unsigned int outer_header; /* bytes that a tunnel puts before the datagram's IP packet */
 	unsigned int padded_mtu;   /* of a WireGuard device, which pads up to it; 0: not padded */
-	bool copy;		   /* of one that comes in, and counts there */
+	bool copy;		   /* a mirrored one, which counts where it came in */
 };
 
 struct path {

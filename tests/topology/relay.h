@@ -10,7 +10,7 @@
 struct relay;
 
 /*
- * Makes a device in the namespace that the process is in, and its descriptor. frames: tap, with
+ * Makes a device in the namespace that the process is in. Returns its descriptor. frames: tap, with
  * segmentation offload as virtual machines have it; else tun, IP packets as large as its MTU.
  */
 int relay_open(const char *name, uint32_t ifindex, bool frames);

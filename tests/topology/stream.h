@@ -12,8 +12,8 @@ struct conversation;
 struct kernel;
 struct sent;
 
-/* Connects if it is not connected: from the client's own address, from[0], to what it takes for
- * the server's; from[1] is that. */
+/* Connects, unless it is connected. from[]: the own addresses of client and server; to: what the
+ * client takes for the server's. */
 int stream_open(struct conversation *c, struct kernel *kernel,
 		const struct sockaddr_storage from[2], const struct sockaddr_storage *to,
 		socklen_t size);

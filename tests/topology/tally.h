@@ -28,14 +28,14 @@ struct tally {
 	char unattributed[UNATTRIBUTED_SIZE]; /* as the report says, if anything */
 };
 
-/* Adds what "from" sent to "to". Nothing adds no line. */
+/* Adds what "from" sent to "to", if that is anything. */
 void tally_add(struct tally *tally, const struct tally_end *from, const struct tally_end *to,
 	       uint64_t bytes, uint64_t packets);
 
 /*
  * Whether they are equal, to the byte and to the line; prints what is not. What the ends of a
- * WireGuard tunnel say on their own, handshakes and signs of life, is added to what is expected:
- * when that is said nobody knows before, but how large it is.
+ * WireGuard tunnel say on their own, handshakes and keepalives, is added to what is expected: only
+ * its sizes are known beforehand, not its times.
  */
 bool tally_compare(struct tally *expected, const struct tally *got);
 void tally_print(const struct tally *tally, const char *title);
