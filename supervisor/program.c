@@ -2,6 +2,7 @@
 #include "supervisor/program.h"
 #include "lib/array.h"
 #include "lib/cleanup.h"
+#include "lib/cpu_list.h"
 #include "lib/log.h"
 #include "supervisor/pins.h"
 #include "supervisor/slot_table.h"
@@ -102,12 +103,27 @@ static size_t program_trains_size(const struct program *program)
 	       sizeof(struct flow_train);
 }
 
+/* One more than the highest number of a CPU that there may be, by which the program finds what is
+ * the CPU's; or negative errno. */
+static int program_count_cpus(void)
+{
+	_fclose_ FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
+	_free_ char *list = NULL;
+	size_t size = 0;
+	uint32_t end;
+
+	if (!file || getline(&list, &size, file) < 0)
+		return -errno;
+	end = cpu_list_end(list);
+	return end ? (int)end : -EBADMSG;
+}
+
 /* Sets for all CPUs that there may be: fewer trains in each where these are very many. */
 static int program_size_maps(struct program *program)
 {
 	struct bpf_map *cpus = bpf_object__find_map_by_name(program->object, "cpus");
 	struct bpf_map *trains = bpf_object__find_map_by_name(program->object, "trains");
-	int count = libbpf_num_possible_cpus(), err;
+	int count = program_count_cpus(), err;
 
 	if (!cpus || !trains || count < 0)
 		return cpus && trains ? count : -ENOENT;
