@@ -48,11 +48,11 @@ story_full_map_without_descriptors() {
 	ulimit -n 1000
 	start_agent_with_entries 8192
 	limit_descriptors 9
-	"$TOOLS/flood" "$PREFIX-host" "$count" 50 >/dev/null
+	"$TOOLS/flood" host "$count" 50 >/dev/null
 	wait_for_log host 'maps that are nearly full cannot be swapped'
 	limit_descriptors 1000
 	wait_for_log host 'maps that were nearly full are swapped'
-	"$TOOLS/flood" "$PREFIX-host" "$count" 50 >/dev/null
+	"$TOOLS/flood" host "$count" 50 >/dev/null
 	stop_agent host
 	expect_equal 'bytes and packets' "$((2 * count * 29)) $((2 * count))" "$(accounted host)"
 	expect_equal 'complaints of maps' 1 "$(agent_log_count host 'cannot be swapped')"
