@@ -387,8 +387,14 @@ report_count() { # NS
 	grep -c '^# flowtally ' "$WORK/$1.report" || true
 }
 
+# The last one may be seen while it is written.
 has_reports() { # NS MORE_THAN
-	(($(report_count "$1") > $2))
+	(($(report_count "$1") > $2)) && last_report "$1" | awk '
+		match($0, / flows=[0-9]+/) { flows = substr($0, RSTART + 7, RLENGTH - 7) }
+		/^# flowtally / { left = flows }
+		/^# other / { left -= flows }
+		/ Bytes: / { left-- }
+		END { exit left > 0 }'
 }
 
 report_now() { # NS

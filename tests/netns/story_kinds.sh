@@ -627,7 +627,7 @@ add_wireguard_peer() { # NS OTHER ENDPOINT
 # Outer packets are cut where the way has less room than the device: what is forwarded into it has no socket, and looks
 # like what the kernel has put together and cuts again.
 story_wireguard_in_fragments() {
-	local before after
+	local -a before after
 
 	topology_tunnel 6 wireguard
 	configure_wireguard fd03::
@@ -642,9 +642,9 @@ story_wireguard_in_fragments() {
 	ip_in host link set wan mtu 1280
 	ip_in peer link set w0 mtu 1280
 	start_agent host
-	before=($(link_count host wan))
+	read -ra before < <(link_count host wan)
 	udp -n 10 -s 1300 -r 10 c1 10.5.0.2:40000 peer 10.4.0.2:5001
-	after=($(link_count host wan))
+	read -ra after < <(link_count host wan)
 	stop_agent host
 	expect_report host 20 "10.5.0.2:40000 - 10.4.0.2:5001 Bytes: $((20 * 1328))" \
 		"# tunnel interface=t0 flows=1 bytes=$((after[0] - before[0])) packets=$((after[1] - before[1]))"
