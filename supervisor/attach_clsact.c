@@ -411,7 +411,7 @@ static int clsact_look(struct attacher *attacher, const struct attachment *attac
 	if (!alone || !attachment->clsact.created)
 		err = tc_filter_each(attacher->tc, attachment->ifindex, clsact_find_in_front,
 				     &search);
-	for (enum tc_hook hook = 0; hook < TC_HOOKS && !err; hook++) {
+	for (enum tc_hook hook = 0; hook < TC_HOOKS; hook++) {
 		char *who = front->who[hook];
 
 		if (!(hooks & 1U << hook) ||

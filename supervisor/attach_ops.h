@@ -41,7 +41,8 @@ struct attach_ops {
 	/* As attach_places(), into zeros. */
 	int (*places)(struct attacher *attacher, const struct attachment *attachment,
 		      struct attach_place places[TC_HOOKS]);
-	/* Looks who runs before us at the hooks (bits 1 << enum tc_hook). alone: nobody else was on
+	/* Looks who runs before us at the hooks (bits 1 << enum tc_hook), and for what is diverted
+	 * in any case. alone: nobody else was on
 	 * a qdisc of ours when it was made, and that is taken for so. 0 or negative errno; *front
 	 * comes zeroed. */
 	int (*look)(struct attacher *attacher, const struct attachment *attachment,
