@@ -24,7 +24,7 @@ struct {
 	__type(value, struct flow_slot);
 } slots SEC(".maps");
 
-/* As many as there may be; user space knows. */
+/* By the CPU's number, up to the highest that there may be; user space knows. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

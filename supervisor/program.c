@@ -112,13 +112,16 @@ static int program_count_cpus(void)
 	size_t size = 0;
 	uint32_t end;
 
-	if (!file || getline(&list, &size, file) < 0)
+	if (!file)
 		return -errno;
+	if (getline(&list, &size, file) < 0)
+		return ferror(file) ? -errno : -EBADMSG;
 	end = cpu_list_end(list);
 	return end ? (int)end : -EBADMSG;
 }
 
-/* Sets for all CPUs that there may be: fewer trains in each where these are very many. */
+/* Sets for all numbers of CPUs that there may be: fewer trains in each where these are very many.
+ */
 static int program_size_maps(struct program *program)
 {
 	struct bpf_map *cpus = bpf_object__find_map_by_name(program->object, "cpus");
