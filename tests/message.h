@@ -4,11 +4,11 @@
 #define FLOWTALLY_TESTS_MESSAGE_H
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* In a buffer of that size, with the header of its kind (struct ifinfomsg, ...). Attributes are put
@@ -31,7 +31,8 @@ static inline void message_put_address(struct nlmsghdr *message, uint16_t type, 
 	bool ipv6 = strchr(text, ':');
 	uint8_t address[16];
 
-	assert(inet_pton(ipv6 ? AF_INET6 : AF_INET, text, address) == 1);
+	if (inet_pton(ipv6 ? AF_INET6 : AF_INET, text, address) != 1)
+		abort();
 	mnl_attr_put(message, type, ipv6 ? 16 : 4, address);
 }
 

@@ -387,9 +387,9 @@ report_count() { # NS
 	grep -c '^# flowtally ' "$WORK/$1.report" || true
 }
 
-# The last one may be seen while it is written.
+# As text. The last one may be seen while it is written; what stands behind the flows may be missing.
 has_reports() { # NS MORE_THAN
-	(($(report_count "$1") > $2)) && last_report "$1" | awk '
+	(($(report_count "$1") > $2)) && [[ ! $(tail -c 1 "$WORK/$1.report") ]] && last_report "$1" | awk '
 		match($0, / flows=[0-9]+/) { flows = substr($0, RSTART + 7, RLENGTH - 7) }
 		/^# flowtally / { left = flows }
 		/^# other / { left -= flows }
