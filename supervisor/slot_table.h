@@ -35,7 +35,7 @@ int slot_table_set(struct slot_table *table, const struct flow_slot *slot);
 
 /* The same, but no CPU sees it until slot_table_show(). */
 int slot_table_stage(struct slot_table *table, const struct flow_slot *slot);
-/* Stages whether whatever is received on any device is seen: FLOW_SLOT_COVERED of all of them. */
+/* Stages flow_control.fragments_covered, likewise. */
 void slot_table_stage_fragments_covered(struct slot_table *table, bool covered);
 /* Whether something is staged. */
 bool slot_table_is_staged(const struct slot_table *table);
