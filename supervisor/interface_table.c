@@ -584,9 +584,9 @@ int64_t interface_table_retry_ns(const struct interface_table *table)
 	return table->changed ? clock_earlier_ns(table->pace.next_ns, retry_ns) : retry_ns;
 }
 
-bool interface_table_has_full(const struct interface_table *table)
+bool interface_table_full_is_due(const struct interface_table *table)
 {
-	return table->full_retry_ns;
+	return table->full_retry_ns && clock_boottime_ns() >= table->full_retry_ns;
 }
 
 /* Called again after a failure, it does what is left. */

@@ -90,8 +90,8 @@ void interface_table_drain(struct interface_table *table, bool for_long);
  * What fails is logged and tried again at interface_table_retry_ns(). 0, or the negative errno of
  * looking which they are. */
 int interface_table_drain_full(struct interface_table *table);
-/* Whether it is to be called again. */
-bool interface_table_has_full(const struct interface_table *table);
+/* Whether it is to be called again, now. */
+bool interface_table_full_is_due(const struct interface_table *table);
 
 /* Stops counting everywhere, reads all maps into the merge. 0 or negative errno: not all of them
  * could be read, also not at a second try. interface_table_detach() then takes the program off. */

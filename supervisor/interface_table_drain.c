@@ -545,7 +545,7 @@ static void table_note_full_swapped(struct interface_table *table,
 			  "second: %s",
 			  strerror(-err));
 	if (!err && table->full_retry_ns)
-		log_notice("maps that were nearly full are swapped");
+		log_notice("no map is nearly full any more");
 	table->full_retry_ns = err ? clock_boottime_ns() + NSEC_PER_SEC : 0;
 }
 

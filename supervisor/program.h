@@ -86,7 +86,7 @@ int program_take_full(struct program *program, void (*found)(void *data, uint32_
  * forgotten would make it look empty.
  */
 uint64_t program_fill(const struct program *program, uint32_t slot);
-/* Whether a map was ever made for it: program_reset_fill(). */
+/* Whether a map was ever put into it, or is about to be. */
 bool program_slot_was_used(const struct program *program, uint32_t slot);
 /* signal_at: how many entries make it near its limit. Returns what was there. */
 struct flow_fill program_reset_fill(struct program *program, uint32_t slot, uint32_t signal_at);

@@ -261,6 +261,7 @@ static int supervisor_reload(struct supervisor *sup)
 static int supervisor_report_early(struct supervisor *sup, int *report_err)
 {
 	int err;
+
 	/* whoever asks now wants to know that all is well now */
 	interface_table_hurry(sup->table);
 	if (interface_table_check(sup->table))
@@ -308,7 +309,6 @@ static void supervisor_begin_hand_over(struct supervisor *sup)
 
 static int supervisor_take_signal(struct supervisor *sup, uint32_t number)
 {
-
 	switch (number) {
 	case SIGTERM:
 	case SIGINT:
@@ -422,7 +422,7 @@ static int supervisor_on_instance(void *data, uint32_t events)
 static int supervisor_on_retry_timer(void *data, uint64_t periods)
 {
 	struct supervisor *sup = data;
-	int err = interface_table_has_full(sup->table) ? supervisor_on_full_map(sup, 0) : 0;
+	int err = interface_table_full_is_due(sup->table) ? supervisor_on_full_map(sup, 0) : 0;
 
 	(void)periods;
 	if (err)

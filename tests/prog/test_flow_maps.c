@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 // clang-format off
@@ -77,9 +78,70 @@ static void test_all_slots(void **state)
 	program_free(program);
 }
 
+/* What a swap meets that has made its map: another file in the place of the map of maps. */
+struct refusal {
+	struct program *program;
+	uint32_t slot;
+	int other, outer;
+};
+
+static void refuse(void *data)
+{
+	struct refusal *refusal = data;
+	int fd = program_flow_maps_fd(refusal->program);
+
+	/* the program counts on meanwhile */
+	program_touch_fill(refusal->program, refusal->slot);
+	refusal->outer = dup(fd);
+	assert_true(refusal->outer >= 0);
+	assert_int_equal(dup2(refusal->other, fd), fd);
+}
+
+static void put_back(struct refusal *refusal)
+{
+	int fd = program_flow_maps_fd(refusal->program);
+
+	assert_int_equal(dup2(refusal->outer, fd), fd);
+	close(refusal->outer);
+}
+
+/* The map that stays is as full as before. */
+static void test_swap_fails(void **state)
+{
+	struct refusal refusal = {.other = eventfd(0, EFD_CLOEXEC)};
+	struct flow_maps *maps;
+	struct flow_map map, old, *swapped[] = {&map};
+
+	(void)state;
+	skip_unless_root();
+	assert_int_equal(program_new(&refusal.program, NULL, 0, false), 0);
+	assert_int_equal(flow_maps_new(&maps, refusal.program, NULL, 64), 0);
+	assert_int_equal(flow_maps_prepare(maps, 1), 0);
+	assert_int_equal(flow_maps_take(maps, 1, &map), 0);
+	refusal.slot = map.slot;
+	assert_int_equal(program_fill(refusal.program, map.slot), 0);
+	for (int i = 0; i < 3; i++)
+		program_touch_fill(refusal.program, map.slot);
+	assert_true(flow_maps_swap(maps, swapped, &old, 1, refuse, &refusal) < 0);
+	put_back(&refusal);
+	assert_int_equal(old.fd, -1);
+	assert_int_equal(program_fill(refusal.program, map.slot), 4);
+	assert_false(flow_maps_idle(maps, &map));
+
+	assert_int_equal(flow_maps_swap(maps, swapped, &old, 1, NULL, NULL), 0);
+	assert_true(old.fd >= 0);
+	close(old.fd);
+	assert_int_equal(program_fill(refusal.program, map.slot), 0);
+	flow_maps_put_back(maps, &map);
+	flow_maps_free(maps);
+	program_free(refusal.program);
+	close(refusal.other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_swap_fails),
 		cmocka_unit_test(test_all_slots),
 	};
 
