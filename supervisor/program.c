@@ -108,13 +108,12 @@ static size_t program_trains_size(const struct program *program)
 static int program_count_cpus(void)
 {
 	_fclose_ FILE *file = fopen("/sys/devices/system/cpu/possible", "re");
-	_free_ char *list = NULL;
-	size_t size = 0;
+	char list[4096]; /* sysfs has a page at most */
 	uint32_t end;
 
 	if (!file)
 		return -errno;
-	if (getline(&list, &size, file) < 0)
+	if (!fgets(list, sizeof(list), file))
 		return ferror(file) ? -errno : -EBADMSG;
 	end = cpu_list_end(list);
 	return end ? (int)end : -EBADMSG;
