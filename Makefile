@@ -113,7 +113,7 @@ check: all unit-build lint ## tests that need no root: format, static analysis, 
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 unit-build
 	$(Q)BUILD=$(BUILD) tests/run.sh unit packaging
 
-soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of interval ends, 2 million flows at once, chaos, an hour of one life (root); SEEDS, STORM_PAIRS, ENDS_S, FLOOD_FLOWS, CHAOS_S, LONG_S
+soak: all tests ## thousands of random hosts, 10,000 veth pairs, an hour of interval ends, 2 million flows at once, chaos, an hour of one life (root); SEEDS, STORM_PAIRS, ENDS_S, FLOOD_FLOWS, CHAOS_S, LONG_S, MODES
 	$(Q)BUILD=$(BUILD) SEEDS=$${SEEDS:-1..3000} timeout_s=86400 tests/run.sh topology
 	$(Q)BUILD=$(BUILD) STORM_PAIRS=$${STORM_PAIRS:-10000} STORY='*_storm*' timeout_s=86400 tests/run.sh netns
 	$(Q)BUILD=$(BUILD) ENDS_S=$${ENDS_S:-3600} STORY='story_interval_ends_in_a_flood' timeout_s=86400 tests/run.sh netns
@@ -133,11 +133,11 @@ coverage: deps-tests ## which lines the tests run, by folder; fails below 95 % o
 	$(Q)$(MAKE) --no-print-directory COVERAGE=1 all tests
 	$(Q)BUILD=$(BUILD)/coverage tests/coverage.sh
 
-test-sanitize: deps-tests ## the tests that need root with AddressSanitizer and UndefinedBehaviorSanitizer; RINGS, STORY, SEEDS
+test-sanitize: deps-tests ## the tests that need root with AddressSanitizer and UndefinedBehaviorSanitizer; RINGS, STORY, MODES, SEEDS
 	$(Q)$(MAKE) --no-print-directory SANITIZE=1 all tests
 	$(Q)BUILD=$(BUILD)/sanitize tests/run.sh $${RINGS:-prog netns topology}
 
-test-kernels: deps-tests ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, SEEDS, ELEMENTS, KINDS, CHAOS_S
+test-kernels: deps-tests ## the tests that need root on Debian's 5.10, 6.1 and 6.12 in qemu; KERNELS, RINGS, STORY, MODES, SEEDS, ELEMENTS, KINDS, CHAOS_S
 	$(Q)$(MAKE) --no-print-directory all tests
 	$(Q)BUILD=$(BUILD) tests/kernels/run.sh $(KERNELS)
 
