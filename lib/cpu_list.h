@@ -10,8 +10,8 @@
 
 #define CPU_LIST_MAX (1U << 20)
 
-/* The highest number of a list, which ascends, plus 1. Numbers may have gaps, so that is more than
- * how many there are. 0: it is empty or no such list. */
+/* The highest number of a list, which ascends, plus 1: more than there are CPUs where numbers have
+ * gaps. 0: it is empty or no such list. */
 static inline uint32_t cpu_list_end(const char *list)
 {
 	size_t length = strcspn(list, "\n"), begin = length;
